@@ -1,0 +1,448 @@
+"""The object-level learner for many tasks at once.
+
+Each task is learned and planned by the per-task kernel of `learned_model`; here are the drivers
+that run it over a batch, and the arrays that it works on. The serial driver is the default. A
+parallel one is compiled only when ``threads`` > 1 asks for it, and a forked process never runs it:
+the threads of the parent are not there, and the OpenMP runtime would abort.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+
+from vamdp.abstraction import LIVING, _find
+from vamdp.estimator_options import EstimatorOptions, check_positive_integer
+from vamdp.dense_model import LearnedModel, as_dense
+from vamdp.learned_model import _learn, _set_mask
+from vamdp.model_storage import (
+    N_CONCRETE,
+    N_STATES,
+    N_SWEEPS,
+    N_TRIPLES,
+    Q_TABLE,
+    Storage,
+    allocate,
+    check_storage,
+    grow,
+)
+
+#: Integers up to here are exact as float64, which is how states are kept.
+LARGEST_INTEGER = 2**53
+#: Room that a model starts with, in states and in transitions; it doubles when full.
+FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 16, 32
+
+
+def _learn_each(  # type: ignore[no-untyped-def]
+    states, actions, rewards, next_states, terminated, allowed,
+    sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
+    keys, ids, visits, masked, hash_table,
+    gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
+    cluster_size, cluster_radius, cluster_terminals,
+):  # fmt: skip
+    """One transition of each task: the body of the serial and of the parallel driver."""
+    for i in prange(actions.size):
+        _learn(
+            states[i], actions[i], rewards[i], next_states[i], terminated[i], allowed[i],
+            sizes[i], tables[i], row_counts[i], V[i], members[i], absorbing[i], blocked[i],
+            triples[i], triple_values[i], keys[i], ids[i], visits[i], masked[i], hash_table[i],
+            gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
+            cluster_size, cluster_radius, cluster_terminals,
+        )  # fmt: skip
+
+
+_learn_serially = njit(cache=True)(_learn_each)
+
+
+@cache
+def _parallel_driver() -> Callable[..., None]:
+    driver: Callable[..., None] = njit(cache=True, parallel=True)(_learn_each)
+    return driver
+
+
+@njit(cache=True)
+def _set_masks(states, allowed, applies, sizes, blocked, keys, ids, visits, masked, hash_table):  # type: ignore[no-untyped-def]
+    for i in range(states.shape[0]):
+        if applies[i]:
+            _set_mask(
+                states[i], allowed[i], sizes[i], blocked[i], keys[i], ids[i], visits[i],
+                masked[i], hash_table[i],
+            )  # fmt: skip
+
+
+@njit(cache=True)
+def _describe(states, tables, keys, ids, visits, masked, hash_table, Q_rows, counts, allowed):  # type: ignore[no-untyped-def]
+    """The Q row, counts and allowed actions of one state per task; zeros where it is unknown."""
+    for i in range(states.shape[0]):
+        c = np.int64(hash_table[i, _find(states[i], keys[i], hash_table[i])]) - 1
+        s = ids[i, c, LIVING] if c >= 0 else -1
+        for a in range(Q_rows.shape[1]):
+            Q_rows[i, a] = tables[i, Q_TABLE, a, s] if s >= 0 else 0.0
+            counts[i, a] = visits[i, c, a] if c >= 0 else 0
+            allowed[i, a] = c < 0 or not masked[i, c, a]
+
+
+@njit(cache=True)
+def _write_features(  # type: ignore[no-untyped-def]
+    states, tables, keys, ids, visits, masked, hash_table, value_scale, count_scale, start, out
+):
+    """Advantages, value and counts of one state per task into out[:, start : start + 2 A + 1]."""
+    n_actions = visits.shape[2]
+    for i in range(states.shape[0]):
+        c = np.int64(hash_table[i, _find(states[i], keys[i], hash_table[i])]) - 1
+        s = ids[i, c, LIVING] if c >= 0 else -1
+        best, worst = -np.inf, np.inf
+        for a in range(n_actions):
+            if s >= 0 and not masked[i, c, a]:
+                best = max(best, tables[i, Q_TABLE, a, s])
+                worst = min(worst, tables[i, Q_TABLE, a, s])
+        if s < 0:
+            best = worst = 0.0
+        out[i, start + n_actions] = best / value_scale
+        for a in range(n_actions):
+            # A masked action reads as the worst allowed one.
+            hidden = s < 0 or masked[i, c, a]
+            out[i, start + a] = (
+                (worst if hidden else tables[i, Q_TABLE, a, s]) - best
+            ) / value_scale
+            n = visits[i, c, a] if c >= 0 else 0
+            out[i, start + n_actions + 1 + a] = n / count_scale
+
+
+class BatchValueEstimator:
+    """Q-estimates of n_tasks independent tasks, each learned from its own transitions.
+
+    The batched twin of `ValueEstimator`: the first axis of every array is the task, and row i is
+    bit for bit what a `ValueEstimator` of its own would give.
+
+    Args:
+        n_tasks: number of tasks, at least 1.
+        n_actions: number of actions A, at least 1, the same in all tasks.
+        task_horizon: see `EstimatorOptions`.
+        threads: tasks planned at the same time, at most the machine's cores. Above 1 a parallel
+            kernel is compiled.
+        **options: the other fields of `EstimatorOptions`.
+
+    Raises:
+        ValueError: an option is out of its range.
+        TypeError: an option is unknown.
+    """
+
+    def __init__(
+        self, n_tasks: int, n_actions: int, *, task_horizon: int, threads: int = 1, **options: Any
+    ) -> None:
+        check_positive_integer("n_tasks", n_tasks)
+        check_positive_integer("n_actions", n_actions)
+        check_positive_integer("threads", threads)
+        if threads > numba.config.NUMBA_NUM_THREADS:
+            raise ValueError(
+                f"`threads` must be at most {numba.config.NUMBA_NUM_THREADS}, the threads that "
+                f"numba has here, got {threads}."
+            )
+        self.n_tasks = int(n_tasks)
+        self.n_actions = int(n_actions)
+        self.options = EstimatorOptions(task_horizon, **options)
+        self.kernel_options = self.options.as_kernel_arguments()
+        self._threads = int(threads)
+        self._process = os.getpid()
+        self._no_masks = np.zeros((self.n_tasks, 0), np.bool_)
+        self.storage: Storage | None = None  # allocated when the first state shows its length
+        self._updates_that_fit = 0
+
+    @property
+    def n_states(self) -> npt.NDArray[np.int64]:
+        """Abstract states in each model, shape (n_tasks,)."""
+        return self._size(N_STATES)
+
+    @property
+    def n_sweeps(self) -> npt.NDArray[np.int64]:
+        """Sweeps of each task's last planning, shape (n_tasks,); 0 before the first."""
+        return self._size(N_SWEEPS)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the models of all tasks take."""
+        return sum(array.nbytes for array in self.storage) if self.storage else 0
+
+    def update(
+        self,
+        states: npt.ArrayLike,
+        actions: npt.ArrayLike,
+        rewards: npt.ArrayLike,
+        next_states: npt.ArrayLike,
+        terminated: npt.ArrayLike,
+        next_action_masks: npt.ArrayLike | None = None,
+    ) -> None:
+        """Take in one transition of each task, and plan.
+
+        Args:
+            states: (n_tasks,) ints or (n_tasks, d) numbers, the states acted in.
+            actions: (n_tasks,) ints in [0, A).
+            rewards: (n_tasks,) finite.
+            next_states: as `states`.
+            terminated: (n_tasks,) bools, whether the task's own end was reached. A truncation is
+                an ordinary transition: pass False.
+            next_action_masks: (n_tasks, A) bools, the actions that `next_states` allow.
+
+        Raises:
+            ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
+        """
+        n_tasks, n_actions = self.n_tasks, self.n_actions
+        action_array = np.asarray(actions)
+        if action_array.shape != (n_tasks,) or action_array.dtype.kind not in "iu":
+            raise ValueError(
+                f"`actions` must be integers of shape ({n_tasks},), got {action_array.dtype} of "
+                f"shape {action_array.shape}."
+            )
+        _check_each("actions", action_array, (action_array >= 0) & (action_array < n_actions),
+                    f"in [0, {n_actions})")  # fmt: skip
+        reward_array = np.asarray(rewards, dtype=np.float64)
+        end_array = np.asarray(terminated)
+        for name, array in (("rewards", reward_array), ("terminated", end_array)):
+            if array.shape != (n_tasks,):
+                raise ValueError(f"`{name}` must have shape ({n_tasks},), got {array.shape}.")
+        _check_each("rewards", reward_array, np.isfinite(reward_array), "finite")
+        if end_array.dtype != np.bool_:
+            raise ValueError(f"`terminated` must be bools, got {end_array.dtype}.")
+        keys = self.encode("states", states)
+        next_keys = self.encode("next_states", next_states)
+        if next_keys.shape != keys.shape:
+            raise ValueError(
+                f"`next_states` must have {keys.shape[1]} numbers a state as `states` have, got "
+                f"{next_keys.shape[1]}."
+            )
+        allowed = self._no_masks
+        if next_action_masks is not None:
+            allowed = self.check_masks("next_action_masks", next_action_masks, ~end_array)
+        self.learn(keys, action_array.astype(np.int64), reward_array, next_keys, end_array, allowed)
+
+    def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The newest Q of one state per task, shape (n_tasks, A); zeros for unknown states."""
+        return self._look_up(states)[0]
+
+    def value(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The maximum of Q over the allowed actions of one state per task, shape (n_tasks,)."""
+        Q_rows, _, allowed = self._look_up(states)
+        best: npt.NDArray[np.float64] = np.where(allowed, Q_rows, -np.inf).max(axis=1)
+        return best
+
+    def counts(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """How often each action was taken in one state per task, shape (n_tasks, A)."""
+        return self._look_up(states)[1]
+
+    def set_action_masks(
+        self,
+        states: npt.ArrayLike,
+        action_masks: npt.ArrayLike,
+        applies: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Tell which actions states allow, where no transition leads to them (an episode's start).
+
+        Args:
+            states: one state per task, as in `update`.
+            action_masks: (n_tasks, A) bools.
+            applies: (n_tasks,) bools, the tasks that this is for; None: all.
+        """
+        if applies is None:
+            applies = np.ones(self.n_tasks, np.bool_)
+        allowed = self.check_masks("action_masks", action_masks, applies)
+        keys = self.encode("states", states)
+        storage = self._make_room(keys.shape[1])
+        _set_masks(
+            keys, allowed, applies, storage.sizes, storage.blocked, storage.keys, storage.ids,
+            storage.visits, storage.masked, storage.hash_table,
+        )  # fmt: skip
+
+    def forget(self, tasks: npt.ArrayLike | None = None) -> None:
+        """Begin new tasks: empty their models, counts and values.
+
+        Args:
+            tasks: (n_tasks,) bools, the tasks to forget; None: all.
+        """
+        which: Any = slice(None) if tasks is None else np.asarray(tasks, dtype=np.bool_)
+        if tasks is not None and which.shape != (self.n_tasks,):
+            raise ValueError(f"`tasks` must have shape ({self.n_tasks},), got {which.shape}.")
+        if self.storage is not None:
+            self.storage.sizes[which] = 0
+            self.storage.hash_table[which] = 0
+            self._updates_that_fit = 0
+
+    def model(self, task: int) -> LearnedModel:
+        """The model of one task as dense arrays; memory grows with the square of its states."""
+        if not 0 <= task < self.n_tasks:
+            raise ValueError(f"`task` must be in [0, {self.n_tasks}), got {task!r}.")
+        if self.storage is None:
+            return LearnedModel([], np.zeros((0, self.n_actions, 0)), np.zeros((0, self.n_actions)))
+        return as_dense(Storage(*(array[task] for array in self.storage)), self.options)
+
+    def get_state(self) -> dict[str, Any]:
+        """All that was learned, as a dict of arrays and plain values; copies, safe to keep."""
+        arrays = self.storage._asdict() if self.storage else {}
+        return {
+            "n_tasks": self.n_tasks,
+            "n_actions": self.n_actions,
+            "options": asdict(self.options),
+            "arrays": {name: array.copy() for name, array in arrays.items()},
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a `get_state` of an estimator with the same sizes and options.
+
+        Raises:
+            ValueError: `state` is of another estimator, or damaged. Nothing is changed then.
+        """
+        mine = {
+            "n_tasks": self.n_tasks,
+            "n_actions": self.n_actions,
+            "options": asdict(self.options),
+        }
+        for name, value in mine.items():
+            if state.get(name) != value:
+                raise ValueError(
+                    f"`state` must come from an estimator with {name} = {value!r}, "
+                    f"got {state.get(name)!r}."
+                )
+        arrays = state.get("arrays")
+        if arrays == {}:
+            self.storage = None
+        else:
+            self.storage = check_storage(arrays, self.n_tasks, self.n_actions)
+        self._updates_that_fit = 0
+
+    # What the wrappers call: arguments are checked already.
+
+    def encode(self, name: str, states: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+        """States as keys, (n_tasks, d): the bit patterns of their float64 coordinates.
+
+        Raises:
+            ValueError: the states are not one int or d finite numbers a task.
+        """
+        array = np.asarray(states)
+        if array.ndim not in (1, 2) or array.shape[0] != self.n_tasks or array.size == 0:
+            raise ValueError(
+                f"`{name}` must have shape ({self.n_tasks},) or ({self.n_tasks}, d), "
+                f"got {array.shape}."
+            )
+        if array.dtype.kind not in "iufb":
+            raise ValueError(f"`{name}` must be numbers, got {array.dtype}.")
+        coordinates = array.astype(np.float64).reshape(self.n_tasks, -1)
+        within = np.abs(coordinates) <= LARGEST_INTEGER  # False for NaN
+        if not within.all():
+            i, j = np.argwhere(~within)[0]
+            raise ValueError(
+                f"`{name}[{i}]` must be finite and at most 2**53 in size, got {coordinates[i, j]!r}."
+            )
+        if self.storage is not None and coordinates.shape[1] != self.storage.keys.shape[2]:
+            raise ValueError(
+                f"`{name}` must have {self.storage.keys.shape[2]} numbers a state as before, got "
+                f"{coordinates.shape[1]}."
+            )
+        coordinates += 0.0  # -0.0 and 0.0 are one state
+        return coordinates.view(np.uint64)
+
+    def check_masks(
+        self, name: str, masks: npt.ArrayLike, applies: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Action masks as bools (n_tasks, A), each with an allowed action where it applies."""
+        allowed = np.asarray(masks)
+        if allowed.shape != (self.n_tasks, self.n_actions):
+            raise ValueError(
+                f"`{name}` must have shape ({self.n_tasks}, {self.n_actions}), got {allowed.shape}."
+            )
+        allowed = allowed.astype(np.bool_)
+        _check_each(name, allowed, allowed.any(axis=1) | ~applies, "a mask that allows an action")
+        return allowed
+
+    def learn(
+        self,
+        keys: npt.NDArray[np.uint64],
+        actions: npt.NDArray[np.int64],
+        rewards: npt.NDArray[np.float64],
+        next_keys: npt.NDArray[np.uint64],
+        terminated: npt.NDArray[np.bool_],
+        allowed: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """`update` with checked arguments of the right types."""
+        storage = self._make_room(keys.shape[1])
+        if allowed is None:
+            allowed = self._no_masks
+        driver = _learn_serially
+        if self._threads > 1 and os.getpid() == self._process:
+            numba.set_num_threads(self._threads)
+            driver = _parallel_driver()
+        driver(
+            keys, actions, rewards, next_keys, terminated, allowed, *storage, *self.kernel_options
+        )
+
+    def write_features(
+        self,
+        keys: npt.NDArray[np.uint64],
+        value_scale: float,
+        count_scale: float,
+        start: int,
+        out: npt.NDArray[np.float32],
+    ) -> None:
+        """Advantages (A), value (1) and counts (A) of one state per task into out[:, start:]."""
+        storage = self._make_room(keys.shape[1])
+        _write_features(
+            keys, storage.tables, storage.keys, storage.ids, storage.visits, storage.masked,
+            storage.hash_table, value_scale, count_scale, start, out,
+        )  # fmt: skip
+
+    def _look_up(
+        self, states: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        keys = self.encode("states", states)
+        Q_rows = np.zeros((self.n_tasks, self.n_actions))
+        counts = np.zeros(Q_rows.shape, np.int64)
+        allowed = np.ones(Q_rows.shape, np.bool_)
+        if self.storage is not None:
+            storage = self.storage
+            _describe(
+                keys, storage.tables, storage.keys, storage.ids, storage.visits, storage.masked,
+                storage.hash_table, Q_rows, counts, allowed,
+            )  # fmt: skip
+        return Q_rows, counts, allowed
+
+    def _make_room(self, n_coordinates: int) -> Storage:
+        """The storage, with room for one more update of every task."""
+        if self._updates_that_fit > 0:
+            self._updates_that_fit -= 1
+            assert self.storage is not None, "room is counted in allocated storage"
+            return self.storage
+        if self.storage is None:
+            self.storage = allocate(
+                self.n_tasks, self.n_actions, n_coordinates, FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY
+            )
+        capacity, triple_capacity = self.storage.V.shape[1], self.storage.triple_values.shape[2]
+        sizes = self.storage.sizes.max(axis=0)
+        # One update adds at most two concrete and two abstract states, and one triple.
+        free = capacity - int(max(sizes[N_STATES], sizes[N_CONCRETE]))
+        free_triples = triple_capacity - int(sizes[N_TRIPLES])
+        if free < 2 or free_triples < 1:
+            capacity *= 2 if free < 2 else 1
+            triple_capacity *= 2 if free_triples < 1 else 1
+            self.storage = grow(self.storage, capacity, triple_capacity)
+            return self._make_room(n_coordinates)
+        self._updates_that_fit = min(free // 2, free_triples) - 1
+        return self.storage
+
+    def _size(self, column: int) -> npt.NDArray[np.int64]:
+        if self.storage is None:
+            return np.zeros(self.n_tasks, np.int64)
+        return self.storage.sizes[:, column].copy()
+
+
+def _check_each(
+    name: str, array: npt.NDArray[Any], good: npt.NDArray[np.bool_], condition: str
+) -> None:
+    """Raise ValueError that names the first entry of the argument that is not good."""
+    if not good.all():
+        i = int(np.argmin(good))
+        raise ValueError(f"`{name}[{i}]` must be {condition}, got {array[i]}.")

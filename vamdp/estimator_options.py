@@ -1,0 +1,84 @@
+"""How values are estimated: the options that the estimators and the wrappers around them share."""
+
+import math
+import numbers
+from dataclasses import dataclass
+from typing import Literal
+
+from vamdp.value_iteration import check_discount
+
+RewardModel = Literal["transition", "state_action"]
+
+
+@dataclass(frozen=True)
+class EstimatorOptions:
+    """How values are estimated; sections and equations refer to RL3 (arXiv 2306.15909).
+
+    Attributes:
+        task_horizon: steps of one episode, the most sweeps of one planning; at least 1.
+        gamma: discount factor of the estimates, in [0, 1].
+        tolerance: planning stops after a sweep in which no Q moved by this much; at least 0.
+        smoothing: Laplace pseudo-count alpha of every transition; at least 0.
+        warm_start: go on from the previous tables instead of zeros, unless a state entered the
+            model. Cheaper, but the estimates then depend on the order of the data; refused with
+            gamma = 1, where values that became too large would never decay.
+        reward_model: "transition" averages rewards over (s, a, s'), so that smoothing shrinks them
+            (the authors' released code); "state_action" over (s, a) (the text, appendix A.1).
+        cluster_size: concrete states in one abstract state at most; 1 is no abstraction. The other
+            cluster options have no effect then.
+        cluster_radius: largest Manhattan distance at which a state joins a neighbour's cluster.
+        cluster_terminals: let terminal states join clusters, which become absorbing as a whole
+            (the released code), instead of keeping them apart.
+
+    Raises:
+        ValueError: an option is out of its range.
+    """
+
+    task_horizon: int
+    gamma: float = 1.0
+    tolerance: float = 0.01
+    smoothing: float = 0.1
+    warm_start: bool = False
+    reward_model: RewardModel = "transition"
+    cluster_size: int = 1
+    cluster_radius: float = 1.0
+    cluster_terminals: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every option."""
+        for name in ("task_horizon", "cluster_size"):
+            check_positive_integer(name, getattr(self, name))
+        for name in ("tolerance", "smoothing", "cluster_radius"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"`{name}` must be finite and at least 0, got {value!r}.")
+        check_discount(self.gamma)
+        if self.reward_model not in ("transition", "state_action"):
+            raise ValueError(
+                f'`reward_model` must be "transition" or "state_action", got {self.reward_model!r}.'
+            )
+        if self.warm_start and self.gamma == 1:
+            raise ValueError(
+                "`warm_start` must be False where `gamma` is 1, got True: values that became too "
+                "large would never decay. Pass a `gamma` below 1 or leave `warm_start` out."
+            )
+
+    def as_kernel_arguments(self) -> tuple[float | int | bool, ...]:
+        """The options in the order in which the compiled kernels take them."""
+        return (
+            float(self.gamma),
+            float(self.tolerance),
+            float(self.smoothing),
+            int(self.task_horizon),
+            bool(self.warm_start),
+            self.reward_model == "state_action",
+            int(self.cluster_size),
+            float(self.cluster_radius),
+            bool(self.cluster_terminals),
+        )
+
+
+def check_positive_integer(name: str, value: object) -> None:
+    """Raise ValueError unless the argument called `name` is an integer of at least 1."""
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"`{name}` must be an integer of at least 1, got {value!r}.")

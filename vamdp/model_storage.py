@@ -1,0 +1,151 @@
+"""Where learned models lie: one block of memory a quantity, one row a task.
+
+A batch of tasks is one set of arrays, so that a compiled call takes few arguments and walks
+contiguous memory. All tasks have the same room, ``capacity`` states and ``triple_capacity``
+transitions; when one needs more, all get more. Nothing grows with the square of the states.
+Tables lie action-major, ``[a, s]``.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from vamdp.abstraction import NOWHERE, _find
+
+# Columns of `sizes`.
+N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED = range(5)
+# Planes of `tables` (float64) and of `row_counts` (unsigned), each (A, capacity).
+Q_TABLE, PREVIOUS_Q_TABLE, BASE, SPREAD = range(4)
+COUNT, FIRST_TRIPLE = range(2)
+# Columns of `triples`: flat row, successor, N(s, a, s'), and the next triple of the row. Chains hold
+# a triple's number plus one; 0 ends them.
+ROW, SUCCESSOR, SEEN, NEXT = range(4)
+# Planes of `triple_values`.
+WEIGHT, REWARD_SUM = range(2)
+
+
+class Storage(NamedTuple):
+    """The learned models of n_tasks tasks.
+
+    Attributes:
+        sizes: (n_tasks, 5) how much of each row is in use, sweeps of the last planning, and whether
+            any action is blocked.
+        tables: (n_tasks, 4, A, capacity) Q and what planning reads.
+        row_counts: (n_tasks, 2, A, capacity) N(s, a) and the head of the row's chain of triples.
+        V: (n_tasks, capacity) state values.
+        members: (n_tasks, capacity) concrete states in each abstract state.
+        absorbing: (n_tasks, capacity) terminal states.
+        blocked: (n_tasks, A, capacity) actions that no member of the abstract state may take.
+        triples: (n_tasks, 4, triple_capacity) the transitions seen, in order of first sight.
+        triple_values: (n_tasks, 2, triple_capacity) the triple's weight in planning,
+            gamma N(s,a,s') / (N(s,a) + alpha S), and the sum of its rewards.
+        keys: (n_tasks, capacity, d) concrete states, as bit patterns of float64 coordinates.
+        ids: (n_tasks, capacity, 2) their abstract state and that of their terminal copy.
+        visits: (n_tasks, capacity, A) how often each action was taken in the concrete state.
+        masked: (n_tasks, capacity, A) actions not allowed in the concrete state.
+        hash_table: (n_tasks, 2 capacity) concrete states by key, see `abstraction`.
+    """
+
+    sizes: npt.NDArray[np.int64]
+    tables: npt.NDArray[np.float64]
+    row_counts: npt.NDArray[np.uint32]
+    V: npt.NDArray[np.float64]
+    members: npt.NDArray[np.int32]
+    absorbing: npt.NDArray[np.bool_]
+    blocked: npt.NDArray[np.bool_]
+    triples: npt.NDArray[np.uint32]
+    triple_values: npt.NDArray[np.float64]
+    keys: npt.NDArray[np.uint64]
+    ids: npt.NDArray[np.int32]
+    visits: npt.NDArray[np.int32]
+    masked: npt.NDArray[np.bool_]
+    hash_table: npt.NDArray[np.uint32]
+
+
+def allocate(
+    n_tasks: int, n_actions: int, n_coordinates: int, capacity: int, triple_capacity: int
+) -> Storage:
+    """Room for n_tasks empty models; `capacity` is a power of two."""
+    return Storage(
+        sizes=np.zeros((n_tasks, 5), np.int64),
+        tables=np.zeros((n_tasks, 4, n_actions, capacity)),
+        row_counts=np.zeros((n_tasks, 2, n_actions, capacity), np.uint32),
+        V=np.zeros((n_tasks, capacity)),
+        members=np.zeros((n_tasks, capacity), np.int32),
+        absorbing=np.zeros((n_tasks, capacity), np.bool_),
+        blocked=np.zeros((n_tasks, n_actions, capacity), np.bool_),
+        triples=np.zeros((n_tasks, 4, triple_capacity), np.uint32),
+        triple_values=np.zeros((n_tasks, 2, triple_capacity)),
+        keys=np.zeros((n_tasks, capacity, n_coordinates), np.uint64),
+        ids=np.full((n_tasks, capacity, 2), NOWHERE, np.int32),
+        visits=np.zeros((n_tasks, capacity, n_actions), np.int32),
+        masked=np.zeros((n_tasks, capacity, n_actions), np.bool_),
+        hash_table=np.zeros((n_tasks, 2 * capacity), np.uint32),
+    )
+
+
+def grow(old: Storage, capacity: int, triple_capacity: int) -> Storage:
+    """The same models in larger room."""
+    n_tasks, n_actions, old_capacity = old.blocked.shape
+    new = allocate(n_tasks, n_actions, old.keys.shape[2], capacity, triple_capacity)
+    for name in Storage._fields:
+        if name not in ("hash_table", "sizes"):
+            source = getattr(old, name)
+            getattr(new, name)[tuple(slice(0, n) for n in source.shape)] = source
+    new.sizes[:] = old.sizes
+    # A flat row is a * capacity + s, and capacity has changed.
+    a, s = np.divmod(new.triples[:, ROW], np.uint32(old_capacity))
+    new.triples[:, ROW] = a * np.uint32(capacity) + s
+    _rehash(new.sizes, new.keys, new.hash_table)
+    return new
+
+
+def check_storage(arrays: Any, n_tasks: int, n_actions: int) -> Storage:
+    """The arrays of a saved `Storage`, copied, if they can be one.
+
+    Raises:
+        ValueError: an array is missing, has another shape or type, or points outside the others.
+    """
+    try:
+        capacity, n_coordinates = np.shape(arrays["keys"])[1:]
+        triple_capacity = np.shape(arrays["triple_values"])[2]
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise ValueError(
+            f"`state['arrays']` must be those of a saved estimator: {error!r}."
+        ) from error
+    if capacity < 2 or capacity & (capacity - 1):
+        raise ValueError(f"`state['arrays']['keys']` must have 2**n rows a task, got {capacity}.")
+    storage = allocate(n_tasks, n_actions, n_coordinates, capacity, triple_capacity)
+    for name, room in storage._asdict().items():
+        array = np.asarray(arrays.get(name))
+        if array.shape != room.shape or array.dtype != room.dtype:
+            raise ValueError(
+                f"`state['arrays'][{name!r}]` must be {room.dtype} of shape {room.shape}, got "
+                f"{array.dtype} of shape {array.shape}."
+            )
+        room[...] = array
+    limits = {
+        "sizes": (storage.sizes[:, [N_STATES, N_CONCRETE]], capacity),
+        "sizes[:, 2]": (storage.sizes[:, N_TRIPLES], triple_capacity),
+        "row_counts": (storage.row_counts[:, FIRST_TRIPLE], triple_capacity),
+        "triples[:, 0]": (storage.triples[:, ROW], n_actions * capacity - 1),
+        "triples[:, 1]": (storage.triples[:, SUCCESSOR], capacity - 1),
+        "triples[:, 3]": (storage.triples[:, NEXT], triple_capacity),
+        "ids": (storage.ids + 1, capacity),
+    }
+    for name, (values, most) in limits.items():
+        if values.size and not 0 <= int(values.min()) <= int(values.max()) <= most:
+            raise ValueError(f"`state['arrays']`: `{name}` points outside its arrays.")
+    _rehash(storage.sizes, storage.keys, storage.hash_table)
+    return storage
+
+
+@njit(cache=True)
+def _rehash(sizes, keys, hash_table):  # type: ignore[no-untyped-def]
+    for task in range(sizes.shape[0]):
+        hash_table[task, :] = 0
+        for c in range(sizes[task, N_CONCRETE]):
+            slot = _find(keys[task, c], keys[task], hash_table[task])
+            hash_table[task, slot] = c + 1

@@ -1,0 +1,264 @@
+r"""Value iteration on sparse arrays plus one rank-one term.
+
+The Bellman optimality equation of a finite MDP is
+
+    Q[s, a] = R[s, a] + gamma * sum_s' P[s' | s, a] V[s'],        V[s] = max_a Q[s, a].
+
+A model that is learned from counts with Laplace smoothing is dense: every row of P gives some
+probability to every state. But that part is the same for all successors, so a row splits into
+the few successors really seen and one multiple of the sum of V:
+
+    Q[s, a] = base[a, s] + sum_k weight[k] V[successor[k]] + spread[a, s] * sum_s' V[s']
+
+with ``weight`` and ``spread`` already holding gamma. A known sparse MDP is the case spread = 0,
+a terminal state the case base = spread = 0 without triples. One sweep thus costs
+O(n_triples + A S) where the dense equation costs O(A S^2).
+
+Index order: tables inside the library are *action-major*, ``Q[a, s]``, so that the innermost
+loops run over contiguous states; public functions speak ``Q[s, a]``. Triple k belongs to the row
+``row[k] = a * capacity + s`` of the flattened table, where ``capacity`` is the allocated number
+of columns. Rows and successors are unsigned: numba then needs no test for negative indices.
+
+Sweeps are synchronous (Jacobi): Q of sweep n sees V of sweep n - 1 alone. They stop after
+``max_sweeps``, or after the first sweep in which no entry of Q moved by ``tolerance`` or more.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+#: Rounding differs between two correct ways to add up a row, by about 1e-13. The tolerance gives
+#: way by this much, so that a change that equals it exactly stops no sweep on either side.
+ROUNDING = 1e-10
+
+#: How far from 1 the probabilities of a row may sum.
+PROBABILITY_TOLERANCE = 1e-6
+
+
+class ValueIterationResult(NamedTuple):
+    """What value iteration found.
+
+    Attributes:
+        Q: action values, shape (S, A).
+        V: state values, the row maxima of Q, shape (S,).
+        n_sweeps: sweeps done, at least 1.
+    """
+
+    Q: npt.NDArray[np.float64]
+    V: npt.NDArray[np.float64]
+    n_sweeps: int
+
+
+@njit(cache=True)
+def _backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):  # type: ignore[no-untyped-def]
+    """One Bellman backup of all rows: reads V (capacity,), writes Q (A, capacity)."""
+    # Four partial sums: one would make each addition wait for the one before.
+    sum_0 = sum_1 = sum_2 = sum_3 = 0.0
+    in_fours = n_states - n_states % 4
+    for s in range(0, in_fours, 4):
+        sum_0 += V[s]
+        sum_1 += V[s + 1]
+        sum_2 += V[s + 2]
+        sum_3 += V[s + 3]
+    for s in range(in_fours, n_states):
+        sum_0 += V[s]
+    total = (sum_0 + sum_1) + (sum_2 + sum_3)
+    # Two passes without a branch each: a loop over the triples of each row would mispredict its end.
+    for a in range(Q.shape[0]):
+        for s in range(n_states):
+            Q[a, s] = base[a, s] + spread[a, s] * total
+    flat = Q.reshape(-1)
+    for k in range(n_triples):
+        flat[row[k]] += weight[k] * V[successor[k]]
+
+
+@njit(cache=True)
+def _maximise(Q, blocked, any_blocked, n_states, V):  # type: ignore[no-untyped-def]
+    """V[s] = max of Q[a, s] over the actions that are not blocked in s."""
+    for s in range(n_states):
+        V[s] = -np.inf if any_blocked and blocked[0, s] else Q[0, s]
+    for a in range(1, Q.shape[0]):
+        if any_blocked:
+            for s in range(n_states):
+                if not blocked[a, s] and Q[a, s] > V[s]:
+                    V[s] = Q[a, s]
+        else:
+            for s in range(n_states):
+                V[s] = Q[a, s] if Q[a, s] > V[s] else V[s]  # a vector maximum: no branch
+
+
+@njit(cache=True)
+def _iterate(  # type: ignore[no-untyped-def]
+    base,
+    spread,
+    row,
+    successor,
+    weight,
+    blocked,
+    any_blocked,
+    n_states,
+    n_triples,
+    max_sweeps,
+    threshold,
+    V,
+    Q,
+    previous_Q,
+):
+    """Sweep from the given V and Q until nothing moves by `threshold`; returns the sweeps done.
+
+    Leaves the last tables in V and Q; `previous_Q` is room to work in.
+    """
+    n_actions = Q.shape[0]
+    old, new = Q, previous_Q
+    # Where Q moved last. It most often moves there again, and one such place is all that the
+    # stopping rule asks for; only where it rests are all the others looked at.
+    a_moving = s_moving = 0
+    n_sweeps = 0
+    while n_sweeps < max_sweeps:
+        _backup(base, spread, row, successor, weight, n_states, n_triples, V, new)
+        _maximise(new, blocked, any_blocked, n_states, V)
+        n_sweeps += 1
+        moved = abs(new[a_moving, s_moving] - old[a_moving, s_moving]) >= threshold
+        if not moved:
+            for a in range(n_actions):
+                for s in range(n_states):
+                    if abs(new[a, s] - old[a, s]) >= threshold:
+                        a_moving, s_moving, moved = a, s, True
+                        break
+                if moved:
+                    break
+        old, new = new, old
+        if not moved:
+            break
+    if n_sweeps % 2 == 1:  # the last table then lies in the other buffer
+        for a in range(n_actions):
+            for s in range(n_states):
+                Q[a, s] = previous_Q[a, s]
+    return n_sweeps
+
+
+def value_iteration(
+    P: npt.ArrayLike,
+    R: npt.ArrayLike,
+    *,
+    max_sweeps: int,
+    gamma: float = 1.0,
+    tolerance: float = 0.01,
+    terminal: npt.ArrayLike | None = None,
+) -> ValueIterationResult:
+    """Solve a known finite MDP by synchronous value iteration from Q = V = 0.
+
+    Args:
+        P: transition probabilities ``P[s, a, s']``, shape (S, A, S); rows sum to 1 (those of
+            terminal states are not read).
+        R: expected rewards ``R[s, a]``, shape (S, A), or rewards ``R[s, a, s']``, shape (S, A, S).
+        max_sweeps: the horizon, at least 1: after n sweeps Q is optimal for n steps to go.
+        gamma: discount factor in [0, 1].
+        tolerance: stop after a sweep in which every entry of Q moved by less than this;
+            0 does all the sweeps.
+        terminal: shape (S,), bool; these states keep Q = V = 0.
+
+    Returns:
+        Q (S, A), V (S,) and the number of sweeps.
+
+    Raises:
+        ValueError: an argument has the wrong shape or range; the message names the entry.
+
+    Example:
+        A state that pays 1 a step and returns to itself: V = 1 / (1 - gamma).
+
+        >>> import numpy as np
+        >>> result = value_iteration(
+        ...     np.ones((1, 1, 1)), np.ones((1, 1)), gamma=0.5, max_sweeps=100, tolerance=1e-6
+        ... )
+        >>> round(float(result.V[0]), 5)
+        2.0
+
+    Source: Sutton and Barto (2018), section 4.4; RL3 (arXiv 2306.15909), Algorithm 1.
+    """
+    P, expected_R, is_terminal = check_dense(P, R, terminal)
+    if int(max_sweeps) != max_sweeps or max_sweeps < 1:
+        raise ValueError(f"`max_sweeps` must be an integer of at least 1, got {max_sweeps!r}.")
+    check_discount(gamma)
+    if not tolerance >= 0:
+        raise ValueError(f"`tolerance` must be at least 0, got {tolerance!r}.")
+    n_states, n_actions, _ = P.shape
+    P = np.where(is_terminal[:, None, None], 0.0, P)
+    states, actions, successors = np.nonzero(P)
+    base = np.ascontiguousarray(np.where(is_terminal[:, None], 0.0, expected_R).T)
+    Q = np.zeros((n_actions, n_states))
+    V = np.zeros(n_states)
+    n_sweeps = _iterate(
+        base,
+        np.zeros_like(base),
+        (actions * n_states + states).astype(np.uint32),
+        successors.astype(np.uint32),
+        gamma * P[states, actions, successors],
+        np.zeros((1, 1), np.bool_),
+        False,
+        n_states,
+        states.size,
+        max_sweeps,
+        tolerance - ROUNDING,
+        V,
+        Q,
+        np.zeros_like(Q),
+    )
+    return ValueIterationResult(np.ascontiguousarray(Q.T), V, n_sweeps)
+
+
+def check_discount(gamma: float) -> None:
+    """Raise ValueError unless gamma is in [0, 1]."""
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"`gamma` must be in [0, 1], got {gamma!r}.")
+
+
+def check_dense(
+    P: npt.ArrayLike, R: npt.ArrayLike, terminal: npt.ArrayLike | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Check a dense MDP; return P (S, A, S), the expected rewards (S, A) and terminal (S,).
+
+    Raises:
+        ValueError: a shape is wrong, a probability is negative or a row of a state that is not
+            terminal does not sum to 1, or a reward is not finite.
+    """
+    P = np.asarray(P, dtype=np.float64)
+    R = np.asarray(R, dtype=np.float64)
+    if P.ndim != 3 or P.shape[0] != P.shape[2] or 0 in P.shape:
+        raise ValueError(f"`P` must have shape (S, A, S), got {P.shape}.")
+    n_states, n_actions, _ = P.shape
+    if R.shape not in ((n_states, n_actions), P.shape):
+        raise ValueError(
+            f"`R` must have shape {(n_states, n_actions)} or {P.shape} to go with `P`, "
+            f"got {R.shape}."
+        )
+    is_terminal = np.zeros(n_states, np.bool_)
+    if terminal is not None:
+        is_terminal = np.asarray(terminal)
+        if is_terminal.shape != (n_states,) or is_terminal.dtype != np.bool_:
+            raise ValueError(
+                f"`terminal` must be a bool array of shape ({n_states},), "
+                f"got {is_terminal.dtype} of shape {is_terminal.shape}."
+            )
+    bad = np.argwhere(~((P >= 0) & (P <= 1 + PROBABILITY_TOLERANCE)) & ~is_terminal[:, None, None])
+    if bad.size:
+        s, a, s_next = bad[0]
+        raise ValueError(
+            f"`P[{s}, {a}, {s_next}]` must be a probability in [0, 1], got {P[s, a, s_next]}."
+        )
+    sums = P.sum(axis=2)
+    bad = np.argwhere((np.abs(sums - 1) > PROBABILITY_TOLERANCE) & ~is_terminal[:, None])
+    if bad.size:
+        s, a = bad[0]
+        raise ValueError(
+            f"`P[{s}, {a}]` sums to {sums[s, a]:.6g}; every row must sum to 1. "
+            f"Mark the state in `terminal` if nothing follows it."
+        )
+    bad = np.argwhere(~np.isfinite(R))
+    if bad.size:
+        index = tuple(int(i) for i in bad[0])
+        raise ValueError(f"`R{list(index)}` must be finite, got {R[index]}.")
+    expected_R = R if R.ndim == 2 else np.einsum("ijk,ijk->ij", P, R)
+    return P, expected_R, is_terminal
