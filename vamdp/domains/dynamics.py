@@ -1,0 +1,148 @@
+"""One step of one task, compiled, and the tasks of a batch in one block of memory.
+
+`_transition` is the only place where a task is stepped: `TaskEnv` calls it for its one task, the
+loop of `TaskVectorEnv` once per environment. Both therefore agree bit for bit.
+
+Randomness. Every environment has two streams. *Tasks* is a NumPy generator, from which tasks are
+drawn. *Dynamics* is SplitMix64 (Steele, Lea and Flood, Fast splittable pseudorandom number
+generators, OOPSLA 2014, figure 17): a 64-bit counter that goes up by a fixed odd number, and a hash
+of it. Its state is one integer per environment, so the compiled step draws from it without Python.
+At every new task it is keyed anew with an integer from the tasks stream. So neither stream depends
+on how many steps or restarts the previous task saw: a batch, which restarts an episode right after
+the last step of a task, stays level with a single environment, which does not.
+
+A step draws one uniform for the successor, then one for a Bernoulli reward or two for a Gaussian
+one. A restart draws one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from vamdp.tabular_mdp import TabularMDP
+
+# In the compiled code reward noise is one number: a standard deviation, or this.
+BERNOULLI = -1.0
+
+# SplitMix64's increment, 2**64 divided by the golden ratio, and the multipliers of its hash.
+INCREMENT = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
+MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
+SHIFT_1, SHIFT_2, SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(31)
+
+# A float64 holds 53 bits: the top ones of 64, as a multiple of 2**-53, are uniform on [0, 1).
+TO_53_BITS = np.uint64(11)
+ULP = 2.0**-53
+
+
+@njit(cache=True)
+def _uniform(keys, i):  # type: ignore[no-untyped-def]
+    """Draw from [0, 1) with stream i."""
+    keys[i] += INCREMENT
+    z = keys[i]
+    z = (z ^ (z >> SHIFT_1)) * MULTIPLIER_1
+    z = (z ^ (z >> SHIFT_2)) * MULTIPLIER_2
+    z = z ^ (z >> SHIFT_3)
+    return np.float64(z >> TO_53_BITS) * ULP
+
+
+@njit(cache=True)
+def _normal(keys, i):  # type: ignore[no-untyped-def]
+    """Draw a standard normal with stream i (Box and Muller, 1958; the sine half is not kept)."""
+    radius = math.sqrt(-2.0 * math.log(1.0 - _uniform(keys, i)))  # 1 - u is never 0
+    return radius * math.cos(2.0 * math.pi * _uniform(keys, i))
+
+
+@njit(cache=True)
+def _outcome(rows, probability, i, row, keys):  # type: ignore[no-untyped-def]
+    """Draw an outcome of a row of task i; the last one takes what rounding leaves."""
+    u = _uniform(keys, i)
+    k = rows[i, row]
+    last = rows[i, row + 1] - 1
+    while k < last and u >= probability[i, k]:
+        u -= probability[i, k]
+        k += 1
+    return k
+
+
+@njit(cache=True)
+def _transition(  # type: ignore[no-untyped-def]
+    rows, probability, successor, reward, ends, noise, keys, i, row
+):
+    """Take one step of task i from row = state * n_actions + action."""
+    k = _outcome(rows, probability, i, row, keys)
+    paid = reward[i, k]
+    if noise[i] == BERNOULLI:
+        paid = 1.0 if _uniform(keys, i) < paid else 0.0
+    elif noise[i] > 0.0:
+        paid += noise[i] * _normal(keys, i)
+    return successor[i, k], paid, ends[i, k]
+
+
+@njit(cache=True)
+def _start(rows, probability, successor, i, row, keys):  # type: ignore[no-untyped-def]
+    """Draw the start state of an episode of task i; `row` is the start row's number."""
+    return successor[i, _outcome(rows, probability, i, row, keys)]
+
+
+class TaskTable(NamedTuple):
+    """The tasks of n environments, one per row, in the order of `_transition`'s arguments.
+
+    Attributes:
+        rows: Where rows begin, shape (n, S*A + 2).
+        probability: shape (n, capacity), as are the next three.
+        successor: States.
+        reward: Mean rewards.
+        ends: Whether the outcome terminates.
+        noise: Standard deviation of the reward or BERNOULLI, shape (n,).
+        keys: States of the dynamics streams, shape (n,).
+    """
+
+    rows: npt.NDArray[np.int64]
+    probability: npt.NDArray[np.float64]
+    successor: npt.NDArray[np.int64]
+    reward: npt.NDArray[np.float64]
+    ends: npt.NDArray[np.bool_]
+    noise: npt.NDArray[np.float64]
+    keys: npt.NDArray[np.uint64]
+
+    @classmethod
+    def empty(cls, n: int, n_rows: int) -> TaskTable:
+        """Make room for n tasks of n_rows rows, as yet without outcomes."""
+        return cls(
+            rows=np.zeros((n, n_rows + 1), np.int64),
+            probability=np.zeros((n, 0)),
+            successor=np.zeros((n, 0), np.int64),
+            reward=np.zeros((n, 0)),
+            ends=np.zeros((n, 0), np.bool_),
+            noise=np.zeros(n),
+            keys=np.zeros(n, np.uint64),
+        )
+
+    def with_task(self, i: int, task: TabularMDP, key: int) -> TaskTable:
+        """Write task i and the key of its dynamics; returns a wider table if it needs one."""
+        K = len(task.probability)
+        table = self if K <= self.probability.shape[1] else self._widened(K)
+        table.rows[i] = task.rows
+        table.probability[i, :K] = task.probability
+        table.successor[i, :K] = task.successor
+        table.reward[i, :K] = task.reward
+        table.ends[i, :K] = task.ends
+        noise = task.reward_noise
+        table.noise[i] = BERNOULLI if noise == "bernoulli" else noise or 0.0
+        table.keys[i] = key
+        return table
+
+    def _widened(self, capacity: int) -> TaskTable:
+        extra = ((0, 0), (0, capacity - self.probability.shape[1]))
+        return self._replace(
+            probability=np.pad(self.probability, extra),
+            successor=np.pad(self.successor, extra),
+            reward=np.pad(self.reward, extra),
+            ends=np.pad(self.ends, extra),
+        )

@@ -1,0 +1,100 @@
+"""Random MDPs: dense tasks without any structure to guess.
+
+`P(.|s, a) ~ Dirichlet(1)`, mean rewards `R(s, a) ~ N(1, 1)`, sampled rewards `N(R(s, a), 1)`, start
+in state 0 (RL3, section 5; Duan et al., RL2, 2016, section 3.2). Nothing terminates; the registered
+environment truncates episodes after 10 steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from vamdp.domains.task_env import TaskEnv
+from vamdp.domains.task_vector_env import TaskVectorEnv
+from vamdp.tabular_mdp import TabularMDP
+
+CONCENTRATION = 1.0
+OOD_CONCENTRATION = 0.25
+MEAN_REWARD = 1.0
+SD_OF_MEAN_REWARDS = 1.0
+REWARD_SD = 1.0
+
+
+@dataclass(frozen=True)
+class RandomMDPs:
+    """The distribution of random MDPs.
+
+    Args:
+        n_states: At least 1.
+        n_actions: At least 1.
+        ood: Out of distribution, Dirichlet(0.25): fewer likely successors.
+
+    Raises:
+        ValueError: A number is below 1.
+
+    Example:
+        >>> task = RandomMDPs()(np.random.default_rng(0))
+        >>> task.n_states, task.n_actions
+        (10, 5)
+    """
+
+    n_states: int = 10
+    n_actions: int = 5
+    ood: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n_states < 1:
+            raise ValueError(f"`n_states` must be at least 1, got {self.n_states}.")
+        if self.n_actions < 1:
+            raise ValueError(f"`n_actions` must be at least 1, got {self.n_actions}.")
+
+    def __call__(self, rng: np.random.Generator) -> TabularMDP:
+        """Draw a task: first all P, row by row, then all R."""
+        S, n_rows = self.n_states, self.n_states * self.n_actions
+        concentration = OOD_CONCENTRATION if self.ood else CONCENTRATION
+        probability = np.ones(n_rows * S + 1)  # the last one is the start row's
+        probability[:-1] = rng.dirichlet(np.full(S, concentration), n_rows).ravel()
+        reward = np.zeros(n_rows * S + 1)
+        reward[:-1] = np.repeat(rng.normal(MEAN_REWARD, SD_OF_MEAN_REWARDS, n_rows), S)
+        rows, successor, ends = self._shared
+        return TabularMDP.trusted(
+            S, self.n_actions, rows, probability, successor, reward, ends, REWARD_SD
+        )
+
+    @cached_property
+    def _shared(
+        self,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """What all tasks have in common: S outcomes in each row, start in state 0, no end."""
+        S, n_rows = self.n_states, self.n_states * self.n_actions
+        rows = np.append(np.arange(n_rows + 1) * S, n_rows * S + 1)
+        successor = np.append(np.tile(np.arange(S), n_rows), 0)
+        return rows, successor, np.zeros(n_rows * S + 1, np.bool_)
+
+
+def random_mdp_env(
+    n_states: int = 10, n_actions: int = 5, ood: bool = False, render_mode: str | None = None
+) -> TaskEnv:
+    """Make `vamdp/RandomMDP-v0` without its time limit; arguments as in `RandomMDPs`."""
+    return TaskEnv(RandomMDPs(n_states, n_actions, ood), render_mode=render_mode)
+
+
+def random_mdp_vector_env(
+    num_envs: int = 1,
+    n_states: int = 10,
+    n_actions: int = 5,
+    ood: bool = False,
+    max_episode_steps: int | None = None,
+    render_mode: str | None = None,
+) -> TaskVectorEnv:
+    """Make the batched `vamdp/RandomMDP-v0`; arguments as in `RandomMDPs` and `TaskVectorEnv`."""
+    return TaskVectorEnv(
+        RandomMDPs(n_states, n_actions, ood),
+        num_envs,
+        max_episode_steps=max_episode_steps,
+        render_mode=render_mode,
+    )

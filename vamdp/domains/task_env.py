@@ -1,0 +1,194 @@
+"""A distribution of tasks as one Gymnasium environment."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Discrete
+
+from vamdp.domains.dynamics import TaskTable, _start, _transition
+from vamdp.tabular_mdp import TabularMDP
+
+TaskDistribution = Callable[[np.random.Generator], TabularMDP]
+
+
+class TaskEnv(gymnasium.Env[Any, Any]):
+    """Steps a task drawn from a distribution, until told to draw the next.
+
+    Observations and actions are the indices of the task's states and actions. An episode ends with
+    `terminated` where the task says so; a time limit is `gymnasium.wrappers.TimeLimit`'s, which
+    `gymnasium.make` adds.
+
+    Which task. `reset(seed=s)` starts both streams of random numbers anew (see
+    `vamdp.domains.dynamics`) and draws a task; `reset()` goes on with the present one, or draws the
+    first; `reset(options={"new_task": True})` draws the next and `reset(options={"task": mdp})`
+    sets one, which wins over everything else. `reset_task` and `set_task` do the same between
+    episodes: they end the running one, so that a `reset()` must follow. Tasks depend on the seed
+    and on how many were drawn and set before, never on the actions.
+
+    Args:
+        task_distribution: Draws a task from a generator. All its tasks must have the same numbers
+            of states and actions. It is called once on construction, with a generator of its own,
+            to learn them.
+        render_mode: Only None: tables have no picture.
+
+    Raises:
+        TypeError: The distribution is not callable or returns no TabularMDP.
+
+    Example:
+        >>> from vamdp.domains import Bandits
+        >>> env = TaskEnv(Bandits(n_arms=3))
+        >>> env.reset(seed=1)
+        (0, {})
+        >>> env.step(2)[2:]
+        (True, False, {})
+    """
+
+    # An object of its own: whoever renders adds to it without touching gymnasium.Env's.
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  gymnasium declares it so
+
+    def __init__(
+        self, task_distribution: TaskDistribution, *, render_mode: str | None = None
+    ) -> None:
+        check_render_mode(render_mode)
+        self.task_distribution = task_distribution
+        self.render_mode = render_mode
+        probe = draw_task(task_distribution, np.random.default_rng(0))
+        self.observation_space = Discrete(probe.n_states)
+        self.action_space = Discrete(probe.n_actions)
+        self._n_states, self._n_actions = probe.n_states, probe.n_actions
+        self._table = TaskTable.empty(1, probe.n_states * probe.n_actions + 1)
+        self._task: TabularMDP | None = None
+        self._state = -1  # no episode is running
+
+    @property
+    def task(self) -> TabularMDP:
+        """The present task.
+
+        Raises:
+            ResetNeeded: None was drawn or set yet.
+        """
+        if self._task is None:
+            raise ResetNeeded("There is no task yet: call reset() or set_task() first.")
+        return self._task
+
+    def get_task(self) -> TabularMDP:
+        """Return the present task."""
+        return self.task
+
+    def sample_tasks(self, n: int) -> list[TabularMDP]:
+        """Draw n tasks from the tasks stream; the present task stays."""
+        return [draw_task(self.task_distribution, self.np_random) for _ in range(n)]
+
+    def set_task(self, task: TabularMDP) -> None:
+        """Set the task and key its dynamics anew; call `reset` before the next step.
+
+        Raises:
+            TypeError: `task` is no TabularMDP.
+            ValueError: It has other numbers of states or actions than the spaces.
+        """
+        check_task("task", task, self._n_states, self._n_actions)
+        self._table = self._table.with_task(0, task, draw_key(self.np_random))
+        self._task = task
+        self._state = -1
+
+    def reset_task(self, task: TabularMDP | None = None) -> None:
+        """Set the task, or draw the next one if None; call `reset` before the next step.
+
+        Raises:
+            TypeError: `task` is no TabularMDP.
+            ValueError: It has other numbers of states or actions than the spaces.
+        """
+        self.set_task(draw_task(self.task_distribution, self.np_random) if task is None else task)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Start an episode, in a new task if the seed or the options ask for one.
+
+        Args:
+            seed: Starts the streams anew and draws a task.
+            options: "task": the task to set; "new_task": True draws one. Others are not looked at.
+
+        Returns:
+            The start state and an empty info.
+
+        Raises:
+            TypeError: The given task is no TabularMDP.
+            ValueError: It has other numbers of states or actions than the spaces.
+        """
+        super().reset(seed=seed)
+        options = options or {}
+        task = options.get("task")
+        if task is not None or seed is not None or options.get("new_task") or self._task is None:
+            self.reset_task(task)
+        table = self._table
+        self._state = _start(
+            table.rows,
+            table.probability,
+            table.successor,
+            0,
+            self._n_states * self._n_actions,
+            table.keys,
+        )
+        return self._state, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        """Take one step.
+
+        Returns:
+            State, reward, terminated, False, and an empty info.
+
+        Raises:
+            ValueError: `action` is no action.
+            ResetNeeded: No episode is running: it terminated, or the task was changed.
+        """
+        action = operator.index(action)
+        if not 0 <= action < self._n_actions:
+            raise ValueError(f"`action` must be in [0, {self._n_actions - 1}], got {action}.")
+        if self._state < 0:
+            raise ResetNeeded("No episode is running: call reset() before step().")
+        state, reward, terminated = _transition(
+            *self._table, 0, self._state * self._n_actions + action
+        )
+        self._state = -1 if terminated else state
+        return state, reward, terminated, False, {}
+
+
+def draw_task(distribution: TaskDistribution, rng: np.random.Generator) -> TabularMDP:
+    """Draw a task; raise TypeError if it is none."""
+    task = distribution(rng)
+    if not isinstance(task, TabularMDP):
+        raise TypeError(
+            f"`task_distribution` must return a TabularMDP, got {type(task).__name__}. For tasks "
+            f"that are gymnasium environments use vamdp.domains.SampledEnv."
+        )
+    return task
+
+
+def draw_key(rng: np.random.Generator) -> int:
+    """Draw a 64-bit key for a dynamics stream."""
+    # The bit generator's next 64 bits: `integers` would deliver the same in ten times the time.
+    return rng.bit_generator.random_raw()
+
+
+def check_task(name: str, task: object, n_states: int, n_actions: int) -> None:
+    """Raise unless `task` fits spaces of these sizes."""
+    if not isinstance(task, TabularMDP):
+        raise TypeError(f"`{name}` must be a TabularMDP, got {type(task).__name__}.")
+    if (task.n_states, task.n_actions) != (n_states, n_actions):
+        raise ValueError(
+            f"`{name}` must have {n_states} states and {n_actions} actions as the environment's "
+            f"spaces, got {task.n_states} and {task.n_actions}."
+        )
+
+
+def check_render_mode(render_mode: str | None) -> None:
+    """Raise ValueError unless it is None."""
+    if render_mode is not None:
+        raise ValueError(f"`render_mode` must be None for tabular tasks, got {render_mode!r}.")

@@ -1,0 +1,391 @@
+"""A distribution of tasks as a batch of environments that are stepped by one compiled call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Discrete
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numba import njit
+
+from vamdp.domains.dynamics import TaskTable, _start, _transition
+from vamdp.domains.task_env import (
+    TaskDistribution,
+    check_render_mode,
+    check_task,
+    draw_key,
+    draw_task,
+)
+from vamdp.tabular_mdp import TabularMDP
+
+NO_LIMIT = np.iinfo(np.int64).max
+
+
+class TaskVectorEnv(
+    VectorEnv[npt.NDArray[np.int64], npt.NDArray[np.integer[Any]], npt.NDArray[Any]]
+):
+    """Steps num_envs tasks at once; environment i equals `TaskEnv` with its seed, bit for bit.
+
+    Environment i with seed s has the seed s + i. An episode that ends is restarted in the same step
+    (`AutoresetMode.SAME_STEP`): the observation is then the next episode's first, and infos hold
+
+    - "final_obs": the last observations, an integer array of shape (num_envs,) to be read where the
+      mask "_final_obs" is True (SyncVectorEnv has an array of objects; indexing is alike);
+    - "final_info": {} with its mask "_final_info".
+
+    Which tasks: as in `TaskEnv`, for each environment by itself; options["task"] is a sequence of
+    num_envs tasks. All returned arrays are new.
+
+    Args:
+        task_distribution: Draws a task from a generator, as in `TaskEnv`.
+        num_envs: How many.
+        max_episode_steps: Steps after which an episode is truncated. None: never.
+        render_mode: Only None.
+
+    Raises:
+        TypeError: The distribution is not callable or returns no TabularMDP.
+        ValueError: A number is below 1.
+
+    Example:
+        >>> from vamdp.domains import Bandits
+        >>> envs = TaskVectorEnv(Bandits(), num_envs=3)
+        >>> envs.reset(seed=1)
+        (array([0, 0, 0]), {})
+        >>> envs.step(np.array([0, 1, 2]))[2]
+        array([ True,  True,  True])
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012  gymnasium declares it so
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        task_distribution: TaskDistribution,
+        num_envs: int = 1,
+        *,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        check_render_mode(render_mode)
+        if num_envs < 1:
+            raise ValueError(f"`num_envs` must be at least 1, got {num_envs}.")
+        if max_episode_steps is not None and max_episode_steps < 1:
+            raise ValueError(
+                f"`max_episode_steps` must be None or at least 1, got {max_episode_steps}."
+            )
+        self.task_distribution = task_distribution
+        self.num_envs = num_envs
+        self.max_episode_steps = max_episode_steps
+        self.render_mode = render_mode
+        probe = draw_task(task_distribution, np.random.default_rng(0))
+        self.single_observation_space: gymnasium.Space[Any] = Discrete(probe.n_states)
+        self.single_action_space: gymnasium.Space[Any] = Discrete(probe.n_actions)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._n_states, self._n_actions = probe.n_states, probe.n_actions
+        self._limit = NO_LIMIT if max_episode_steps is None else max_episode_steps
+        self._table = TaskTable.empty(num_envs, probe.n_states * probe.n_actions + 1)
+        self._tasks: list[TabularMDP | None] = [None] * num_envs
+        self._generators: list[np.random.Generator | None] = [None] * num_envs
+        self._seeds: list[int | None] = [None] * num_envs
+        self._states = np.full(num_envs, -1, np.int64)  # -1: no episode is running
+        self._elapsed = np.zeros(num_envs, np.int64)
+
+    @property
+    def tasks(self) -> list[TabularMDP]:
+        """The present tasks, one per environment.
+
+        Raises:
+            ResetNeeded: Some environment has none yet.
+        """
+        tasks = [task for task in self._tasks if task is not None]
+        if len(tasks) < self.num_envs:
+            raise ResetNeeded("There are no tasks yet: call reset() or set_task() first.")
+        return tasks
+
+    @property  # type: ignore[misc]  # as in SyncVectorEnv: a tuple, and without a setter
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The tasks streams, one per environment as in SyncVectorEnv."""
+        return tuple(self._tasks_stream(i) for i in range(self.num_envs))
+
+    @property
+    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """The seeds of the tasks streams."""
+        for i in range(self.num_envs):
+            self._tasks_stream(i)
+        return tuple(self._seeds)
+
+    def get_task(self) -> list[TabularMDP]:
+        """Return the present tasks."""
+        return self.tasks
+
+    def sample_tasks(self, n: int) -> list[TabularMDP]:
+        """Draw n tasks, number j from the stream of environment j mod num_envs."""
+        return [
+            draw_task(self.task_distribution, self._tasks_stream(j % self.num_envs))
+            for j in range(n)
+        ]
+
+    def set_task(self, task: Sequence[TabularMDP]) -> None:
+        """Set all tasks and key their dynamics anew; call `reset` before the next step.
+
+        Raises:
+            TypeError: An entry is no TabularMDP.
+            ValueError: There are not num_envs, or one does not fit the spaces.
+        """
+        self._check_tasks(task)
+        for i, each in enumerate(task):
+            self._install(i, each)
+
+    def reset_task(self, task: Sequence[TabularMDP] | None = None) -> None:
+        """Set all tasks, or draw the next ones if None; call `reset` before the next step.
+
+        Raises:
+            TypeError: An entry is no TabularMDP.
+            ValueError: There are not num_envs, or one does not fit the spaces.
+        """
+        if task is not None:
+            self.set_task(task)
+            return
+        for i in range(self.num_envs):
+            self._draw(i)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[npt.NDArray[np.int64], dict[str, Any]]:
+        """Start an episode in every environment, or in those that options["reset_mask"] marks.
+
+        Args:
+            seed: s seeds environment i with s + i; a sequence gives each (None: goes on).
+            options: "task": num_envs tasks; "new_task": True draws; "reset_mask": bool array of
+                shape (num_envs,), the others stay as they are. Others are not looked at.
+
+        Returns:
+            States, shape (num_envs,), and an empty info.
+
+        Raises:
+            TypeError: A task is no TabularMDP, or the mask no bool array.
+            ValueError: A length is not num_envs, a task does not fit the spaces, or the mask is
+                empty.
+            ResetNeeded: The mask leaves out an environment that never had an episode.
+        """
+        options = options or {}
+        chosen = self._chosen(options.get("reset_mask"))
+        tasks = options.get("task")
+        if tasks is not None:
+            self._check_tasks(tasks)
+        if seed is None:
+            seeds: Sequence[int | None] = [None] * self.num_envs
+        elif isinstance(seed, (int, np.integer)):
+            seeds = range(int(seed), int(seed) + self.num_envs)
+        else:
+            seeds = seed
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"`seed` must give {self.num_envs} seeds, got {len(seeds)}.")
+        new_task = bool(options.get("new_task"))
+        for i in chosen:
+            each = seeds[i]
+            if each is not None:
+                self._generators[i], self._seeds[i] = seeding.np_random(each)
+            if tasks is not None:
+                self._install(i, tasks[i])
+            elif each is not None or new_task or self._tasks[i] is None:
+                self._draw(i)
+        table = self._table
+        _start_all(
+            table.rows,
+            table.probability,
+            table.successor,
+            table.keys,
+            self._n_states * self._n_actions,
+            chosen,
+            self._states,
+            self._elapsed,
+        )
+        if (self._states < 0).any():
+            raise ResetNeeded("`reset_mask` leaves out an environment that must be reset.")
+        return self._states.copy(), {}
+
+    def step(
+        self, actions: npt.NDArray[np.integer[Any]]
+    ) -> tuple[
+        npt.NDArray[np.int64],
+        npt.NDArray[np.float64],
+        npt.NDArray[np.bool_],
+        npt.NDArray[np.bool_],
+        dict[str, Any],
+    ]:
+        """Take one step in every environment and restart the episodes that it ends.
+
+        Args:
+            actions: Integers of shape (num_envs,).
+
+        Returns:
+            States, rewards, terminated, truncated, each of shape (num_envs,), and the infos that
+            the class describes.
+
+        Raises:
+            TypeError: The actions are no integers.
+            ValueError: They have another shape, or one is no action.
+            ResetNeeded: Some environment has no running episode.
+        """
+        actions = np.asarray(actions)
+        if actions.dtype != np.int64:
+            if actions.dtype.kind not in "iu":
+                raise TypeError(f"`actions` must be integers, got {actions.dtype}.")
+            actions = actions.astype(np.int64)
+        n = self.num_envs
+        if actions.shape != (n,):
+            raise ValueError(f"`actions` must have shape {(n,)}, got {actions.shape}.")
+        rewards = np.empty(n)
+        observations, final = np.empty((2, n), np.int64)
+        terminated, truncated, ended = np.empty((3, n), np.bool_)
+        n_ended = _step_all(
+            *self._table,
+            self._n_states,
+            self._n_actions,
+            self._limit,
+            actions,
+            self._states,
+            self._elapsed,
+            observations,
+            rewards,
+            terminated,
+            truncated,
+            ended,
+            final,
+        )
+        if n_ended < 0:
+            self._explain(actions)
+        infos: dict[str, Any] = {}
+        if n_ended:
+            infos["final_obs"], infos["_final_obs"] = final, ended
+            infos["final_info"], infos["_final_info"] = {}, ended.copy()
+        return observations, rewards, terminated, truncated, infos
+
+    def _explain(self, actions: npt.NDArray[np.integer[Any]]) -> None:
+        """Raise what the compiled step refused."""
+        bad = np.flatnonzero((actions < 0) | (actions >= self._n_actions))
+        if bad.size:
+            i = bad[0]
+            raise ValueError(
+                f"`actions[{i}]` must be in [0, {self._n_actions - 1}], got {actions[i]}."
+            )
+        raise ResetNeeded(
+            f"Environment {np.argmin(self._states)} has no running episode: call reset() first."
+        )
+
+    def _chosen(self, mask: object) -> npt.NDArray[np.int64]:
+        """Return the indices that `reset_mask` marks."""
+        if mask is None:
+            return np.arange(self.num_envs)
+        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+            raise TypeError(f"`options['reset_mask']` must be a bool array, got {mask!r}.")
+        if mask.shape != (self.num_envs,):
+            raise ValueError(
+                f"`options['reset_mask']` must have shape {(self.num_envs,)}, got {mask.shape}."
+            )
+        if not mask.any():
+            raise ValueError("`options['reset_mask']` must mark at least one environment.")
+        return np.flatnonzero(mask)
+
+    def _check_tasks(self, tasks: Sequence[TabularMDP]) -> None:
+        if not isinstance(tasks, Sequence):
+            raise TypeError(
+                f"`task` must be a sequence of {self.num_envs} tasks, got {type(tasks).__name__}."
+            )
+        if len(tasks) != self.num_envs:
+            raise ValueError(f"`task` must hold {self.num_envs} tasks, got {len(tasks)}.")
+        for i, each in enumerate(tasks):
+            check_task(f"task[{i}]", each, self._n_states, self._n_actions)
+
+    def _tasks_stream(self, i: int) -> np.random.Generator:
+        generator = self._generators[i]
+        if generator is None:
+            generator, self._seeds[i] = seeding.np_random()
+            self._generators[i] = generator
+        return generator
+
+    def _draw(self, i: int) -> None:
+        task = draw_task(self.task_distribution, self._tasks_stream(i))
+        check_task(f"task[{i}]", task, self._n_states, self._n_actions)
+        self._install(i, task)
+
+    def _install(self, i: int, task: TabularMDP) -> None:
+        self._table = self._table.with_task(i, task, draw_key(self._tasks_stream(i)))
+        self._tasks[i] = task
+        self._states[i] = -1
+
+
+@njit(cache=True)
+def _start_all(rows, probability, successor, keys, start_row, chosen, states, elapsed):  # type: ignore[no-untyped-def]
+    """Start an episode in the chosen environments."""
+    for i in chosen:
+        states[i] = _start(rows, probability, successor, i, start_row, keys)
+        elapsed[i] = 0
+
+
+@njit(cache=True)
+def _step_all(  # type: ignore[no-untyped-def]
+    rows,
+    probability,
+    successor,
+    reward,
+    ends,
+    noise,
+    keys,
+    n_states,
+    n_actions,
+    limit,
+    actions,
+    states,
+    elapsed,
+    observations,
+    rewards,
+    terminated,
+    truncated,
+    ended,
+    final,
+):
+    """Step every environment; return how many episodes ended, or -1 if one cannot be stepped.
+
+    In the latter case nothing has changed.
+    """
+    for i in range(actions.size):
+        if actions[i] < 0 or actions[i] >= n_actions or states[i] < 0:
+            return -1
+    n_ended = 0
+    for i in range(actions.size):
+        state, rewards[i], terminated[i] = _transition(
+            rows,
+            probability,
+            successor,
+            reward,
+            ends,
+            noise,
+            keys,
+            i,
+            states[i] * n_actions + actions[i],
+        )
+        elapsed[i] += 1
+        truncated[i] = elapsed[i] >= limit
+        ended[i] = terminated[i] or truncated[i]
+        final[i] = state
+        if ended[i]:
+            n_ended += 1
+            state = _start(rows, probability, successor, i, n_states * n_actions, keys)
+            elapsed[i] = 0
+        states[i] = observations[i] = state
+    return n_ended
