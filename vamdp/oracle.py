@@ -123,7 +123,7 @@ def optimal_return(task: TabularMDP, budget: int, task_horizon: int) -> float:
 
 
 @njit(cache=True)
-def _spend(base, spread, row, successor, probability, start, budget, has_limit, W, Q):  # type: ignore[no-untyped-def]
+def _spend(base, spread, row, successor, probability, start, budget, has_limit, W, Q):
     """Backward induction over the budget; leaves `W[t, s]` with all of it to go.
 
     W has a row per clock reading t and one more, and S + 1 columns, zeros on entry. Column S is the

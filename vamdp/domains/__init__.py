@@ -8,10 +8,19 @@ import gymnasium
 
 from vamdp.domains.bandits import Bandits
 from vamdp.domains.random_mdps import RandomMDPs
+from vamdp.domains.sampled_env import EnvDistribution, SampledEnv
 from vamdp.domains.task_env import TaskDistribution, TaskEnv
 from vamdp.domains.task_vector_env import TaskVectorEnv
 
-__all__ = ["Bandits", "RandomMDPs", "TaskDistribution", "TaskEnv", "TaskVectorEnv"]
+__all__ = [
+    "Bandits",
+    "EnvDistribution",
+    "RandomMDPs",
+    "SampledEnv",
+    "TaskDistribution",
+    "TaskEnv",
+    "TaskVectorEnv",
+]
 
 gymnasium.register(
     id="vamdp/Bandit-v0",

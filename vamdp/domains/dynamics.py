@@ -41,7 +41,7 @@ ULP = 2.0**-53
 
 
 @njit(cache=True)
-def _uniform(keys, i):  # type: ignore[no-untyped-def]
+def _uniform(keys, i):
     """Draw from [0, 1) with stream i."""
     keys[i] += INCREMENT
     z = keys[i]
@@ -52,14 +52,14 @@ def _uniform(keys, i):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _normal(keys, i):  # type: ignore[no-untyped-def]
+def _normal(keys, i):
     """Draw a standard normal with stream i (Box and Muller, 1958; the sine half is not kept)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - _uniform(keys, i)))  # 1 - u is never 0
     return radius * math.cos(2.0 * math.pi * _uniform(keys, i))
 
 
 @njit(cache=True)
-def _outcome(rows, probability, i, row, keys):  # type: ignore[no-untyped-def]
+def _outcome(rows, probability, i, row, keys):
     """Draw an outcome of a row of task i; the last one takes what rounding leaves."""
     u = _uniform(keys, i)
     k = rows[i, row]
@@ -71,9 +71,7 @@ def _outcome(rows, probability, i, row, keys):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _transition(  # type: ignore[no-untyped-def]
-    rows, probability, successor, reward, ends, noise, keys, i, row
-):
+def _transition(rows, probability, successor, reward, ends, noise, keys, i, row):
     """Take one step of task i from row = state * n_actions + action."""
     k = _outcome(rows, probability, i, row, keys)
     paid = reward[i, k]
@@ -85,7 +83,7 @@ def _transition(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _start(rows, probability, successor, i, row, keys):  # type: ignore[no-untyped-def]
+def _start(rows, probability, successor, i, row, keys):
     """Draw the start state of an episode of task i; `row` is the start row's number."""
     return successor[i, _outcome(rows, probability, i, row, keys)]
 

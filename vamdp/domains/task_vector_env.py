@@ -183,6 +183,12 @@ class TaskVectorEnv(
         """
         options = options or {}
         chosen = self._chosen(options.get("reset_mask"))
+        waiting = self._states < 0
+        waiting[chosen] = False
+        if waiting.any():
+            raise ResetNeeded(
+                f"Environment {np.argmax(waiting)} must be reset too: `reset_mask` leaves it out."
+            )
         tasks = options.get("task")
         if tasks is not None:
             self._check_tasks(tasks)
@@ -198,7 +204,7 @@ class TaskVectorEnv(
         for i in chosen:
             each = seeds[i]
             if each is not None:
-                self._generators[i], self._seeds[i] = seeding.np_random(each)
+                self._generators[i], self._seeds[i] = seeding.np_random(int(each))
             if tasks is not None:
                 self._install(i, tasks[i])
             elif each is not None or new_task or self._tasks[i] is None:
@@ -214,8 +220,6 @@ class TaskVectorEnv(
             self._states,
             self._elapsed,
         )
-        if (self._states < 0).any():
-            raise ResetNeeded("`reset_mask` leaves out an environment that must be reset.")
         return self._states.copy(), {}
 
     def step(
@@ -330,7 +334,7 @@ class TaskVectorEnv(
 
 
 @njit(cache=True)
-def _start_all(rows, probability, successor, keys, start_row, chosen, states, elapsed):  # type: ignore[no-untyped-def]
+def _start_all(rows, probability, successor, keys, start_row, chosen, states, elapsed):
     """Start an episode in the chosen environments."""
     for i in chosen:
         states[i] = _start(rows, probability, successor, i, start_row, keys)
@@ -338,7 +342,7 @@ def _start_all(rows, probability, successor, keys, start_row, chosen, states, el
 
 
 @njit(cache=True)
-def _step_all(  # type: ignore[no-untyped-def]
+def _step_all(
     rows,
     probability,
     successor,

@@ -1,0 +1,156 @@
+"""A distribution of any Gymnasium environments as one environment, for tasks that are no tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+
+EnvDistribution = Callable[[np.random.Generator], gymnasium.Env[Any, Any]]
+
+# Gymnasium's environments seed NumPy generators; 31 bits suit those too that seed older ones.
+N_SEEDS = 2**31
+
+
+class SampledEnv(gymnasium.Env[Any, Any]):
+    """Steps an environment drawn from a distribution, until told to draw the next.
+
+    The counterpart of `TaskEnv` whose tasks are environments. Which task: as there, by `reset`'s
+    seed and options, `reset_task` and `set_task`. The first reset of a task seeds its environment
+    from the tasks stream, later ones go on with its own generator; so neither depends on what was
+    done in the tasks before. Environments that are replaced are not closed, since a caller may set
+    them again.
+
+    Args:
+        env_distribution: Draws an environment from a generator. All must have equal spaces. It is
+            called once on construction, with a generator of its own, to learn them.
+
+    Raises:
+        TypeError: The distribution returns no environment.
+
+    Example:
+        >>> def frozen_lakes(rng):
+        ...     rows = ["SFFF", "FFFF", "FFFF", "FFFG"]
+        ...     hole = rng.integers(1, 3)
+        ...     rows[hole] = "FHFF"
+        ...     return gymnasium.make("FrozenLake-v1", desc=rows)
+        >>> env = SampledEnv(frozen_lakes)
+        >>> env.reset(seed=1)[0]
+        0
+    """
+
+    def __init__(self, env_distribution: EnvDistribution) -> None:
+        self.env_distribution = env_distribution
+        probe = self._draw(np.random.default_rng(0))
+        self.observation_space = probe.observation_space
+        self.action_space = probe.action_space
+        self.metadata = dict(probe.metadata)
+        self.render_mode = probe.render_mode
+        probe.close()
+        self._task: gymnasium.Env[Any, Any] | None = None
+        self._task_seed: int | None = None  # of the task's first reset, until that was done
+        self._running = False
+
+    @property
+    def task(self) -> gymnasium.Env[Any, Any]:
+        """The present environment.
+
+        Raises:
+            ResetNeeded: None was drawn or set yet.
+        """
+        if self._task is None:
+            raise ResetNeeded("There is no task yet: call reset() or set_task() first.")
+        return self._task
+
+    def get_task(self) -> gymnasium.Env[Any, Any]:
+        """Return the present environment."""
+        return self.task
+
+    def sample_tasks(self, n: int) -> list[gymnasium.Env[Any, Any]]:
+        """Draw n environments from the tasks stream; the present one stays."""
+        return [self._draw(self.np_random) for _ in range(n)]
+
+    def set_task(self, task: gymnasium.Env[Any, Any]) -> None:
+        """Set the environment and a new seed for it; call `reset` before the next step.
+
+        Raises:
+            TypeError: `task` is no environment.
+            ValueError: Its spaces are others.
+        """
+        if not isinstance(task, gymnasium.Env):
+            raise TypeError(f"`task` must be a gymnasium.Env, got {type(task).__name__}.")
+        for name in ("observation_space", "action_space"):
+            if getattr(task, name) != getattr(self, name):
+                raise ValueError(
+                    f"`task.{name}` must be {getattr(self, name)} as the first one's, "
+                    f"got {getattr(task, name)}."
+                )
+        self._task = task
+        self._task_seed = int(self.np_random.integers(N_SEEDS))
+        self._running = False
+
+    def reset_task(self, task: gymnasium.Env[Any, Any] | None = None) -> None:
+        """Set the environment, or draw the next one if None; call `reset` before the next step.
+
+        Raises:
+            TypeError: `task` is no environment.
+            ValueError: Its spaces are others.
+        """
+        self.set_task(self._draw(self.np_random) if task is None else task)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode, in a new task if the seed or the options ask for one.
+
+        Args:
+            seed: Starts the streams anew and draws a task.
+            options: "task" and "new_task" as in `TaskEnv`; the rest goes to the environment.
+
+        Returns:
+            The environment's observation and info.
+
+        Raises:
+            TypeError: The given task is no environment.
+            ValueError: Its spaces are others.
+        """
+        super().reset(seed=seed)
+        inner_options = dict(options or {})
+        task = inner_options.pop("task", None)
+        new_task = inner_options.pop("new_task", False)
+        if task is not None or seed is not None or new_task or self._task is None:
+            self.reset_task(task)
+        task_seed, self._task_seed = self._task_seed, None
+        self._running = True
+        return self.task.reset(seed=task_seed, options=inner_options or None)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one step in the present environment.
+
+        Raises:
+            ResetNeeded: The task was changed, or there is none.
+        """
+        if not self._running:
+            raise ResetNeeded("No episode is running: call reset() before step().")
+        observation, reward, terminated, truncated, info = self.task.step(action)
+        return observation, float(reward), terminated, truncated, info
+
+    def render(self) -> Any:
+        """Render the present environment."""
+        return self.task.render()
+
+    def close(self) -> None:
+        """Close the present environment."""
+        if self._task is not None:
+            self._task.close()
+
+    def _draw(self, rng: np.random.Generator) -> gymnasium.Env[Any, Any]:
+        env = self.env_distribution(rng)
+        if not isinstance(env, gymnasium.Env):
+            raise TypeError(
+                f"`env_distribution` must return a gymnasium.Env, got {type(env).__name__}."
+            )
+        return env
