@@ -32,7 +32,7 @@ from vamdp.value_iteration import PROBABILITY_TOLERANCE, check_dense
 RewardNoise = float | Literal["bernoulli"] | None
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class TabularMDP:
     """A task whose states, actions, probabilities and rewards are all known.
 
@@ -71,6 +71,12 @@ class TabularMDP:
     ends: npt.NDArray[np.bool_]
     reward_noise: RewardNoise
     features: npt.NDArray[np.float64] | None
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise TypeError("Build a TabularMDP with from_dense, from_gymnasium or trusted.")
+
+    def __repr__(self) -> str:
+        return f"TabularMDP(n_states={self.n_states}, n_actions={self.n_actions})"
 
     @classmethod
     def trusted(
@@ -197,6 +203,11 @@ class TabularMDP:
         P, R, ending = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.bool_)
         for s, a in np.ndindex(shape[:2]):
             for probability, s_next, reward, terminated in table[s][a]:
+                if not 0 <= s_next < states.n:
+                    raise ValueError(
+                        f"`env.unwrapped.P[{s}][{a}]` must lead to states in "
+                        f"[0, {states.n - 1}], got {s_next}."
+                    )
                 move = s, a, int(s_next)
                 if P[move] > 0.0 and (R[move], ending[move]) != (reward, terminated):
                     raise ValueError(

@@ -87,8 +87,8 @@ def test_later_changes_of_the_given_arrays_do_not_reach_the_task():
 
 
 def test_a_task_cannot_be_built_or_changed_unchecked_by_accident():
-    with pytest.raises(TypeError):
-        TabularMDP(3, 2)
+    with pytest.raises(TypeError, match="Build a TabularMDP with from_dense"):
+        TabularMDP(n_states=3)
     with pytest.raises(AttributeError):
         TabularMDP.from_dense(P, R).n_states = 4
 
@@ -209,6 +209,19 @@ def test_outcomes_listed_twice_add_up():
 def test_two_kinds_of_one_move_are_refused(other):
     with pytest.raises(ValueError, match=r"P\[0\]\[0\]` leads to state 1 with two rewards"):
         TabularMDP.from_gymnasium(Table((0.5, 1, 1.0, True), other))
+
+
+@pytest.mark.parametrize(
+    ("move", "message"),
+    [
+        ((1.0, 2, 0.0, True), r"must lead to states in \[0, 1\], got 2"),
+        ((0.9, 0, 0.0, False), r"`P\[0, 0\]` sums to 0.9"),
+        ((1.0, 0, np.nan, False), r"`R\[0, 0, 0\]` must be finite"),
+    ],
+)
+def test_malformed_tables_are_refused(move, message):
+    with pytest.raises(ValueError, match=message):
+        TabularMDP.from_gymnasium(Table(move))
 
 
 def test_blackjack_has_no_table():

@@ -88,6 +88,68 @@ def _start(rows, probability, successor, i, row, keys):
     return successor[i, _outcome(rows, probability, i, row, keys)]
 
 
+@njit(cache=True)
+def _start_all(rows, probability, successor, keys, start_row, chosen, states, elapsed):
+    """Start an episode in the chosen environments."""
+    for i in chosen:
+        states[i] = _start(rows, probability, successor, i, start_row, keys)
+        elapsed[i] = 0
+
+
+@njit(cache=True)
+def _step_all(
+    rows,
+    probability,
+    successor,
+    reward,
+    ends,
+    noise,
+    keys,
+    n_states,
+    n_actions,
+    limit,
+    actions,
+    states,
+    elapsed,
+    observations,
+    rewards,
+    terminated,
+    truncated,
+    ended,
+    final,
+):
+    """Step every environment; return how many episodes ended, or -1 if one cannot be stepped.
+
+    In the latter case nothing has changed.
+    """
+    for i in range(actions.size):
+        if actions[i] < 0 or actions[i] >= n_actions or states[i] < 0:
+            return -1
+    n_ended = 0
+    for i in range(actions.size):
+        state, rewards[i], terminated[i] = _transition(
+            rows,
+            probability,
+            successor,
+            reward,
+            ends,
+            noise,
+            keys,
+            i,
+            states[i] * n_actions + actions[i],
+        )
+        elapsed[i] += 1
+        truncated[i] = elapsed[i] >= limit
+        ended[i] = terminated[i] or truncated[i]
+        final[i] = state
+        if ended[i]:
+            n_ended += 1
+            state = _start(rows, probability, successor, i, n_states * n_actions, keys)
+            elapsed[i] = 0
+        states[i] = observations[i] = state
+    return n_ended
+
+
 class TaskTable(NamedTuple):
     """The tasks of n environments, one per row, in the order of `_transition`'s arguments.
 
