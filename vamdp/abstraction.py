@@ -21,15 +21,15 @@ from numba import njit
 LIVING, TERMINAL_COPY = 0, 1
 NOWHERE = -1
 
-# The finaliser of MurmurHash3 (Austin Appleby, public domain): every input bit reaches every output bit.
+# The finaliser of MurmurHash3 (Austin Appleby, public domain): each bit of the input reaches all.
 _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
 _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _SHIFT = np.uint64(33)
 
 
-@njit(cache=True)
-def _find(key, keys, table):  # type: ignore[no-untyped-def]
-    """The slot of `table` that holds `key`, or the free one where it belongs."""
+@njit(cache=True, inline="always")
+def _find(task, key, keys, hash_table):
+    """The slot of the task's hash table that holds `key`, or the free one where it belongs."""
     h = np.uint64(0)
     for i in range(key.size):
         h ^= key[i]
@@ -38,31 +38,31 @@ def _find(key, keys, table):  # type: ignore[no-untyped-def]
         h ^= h >> _SHIFT
         h *= _MIX_2
         h ^= h >> _SHIFT
-    last = np.uint64(table.size - 1)  # the size is a power of two
+    last = np.uint64(hash_table.shape[1] - 1)  # the size is a power of two
     slot = h & last
-    while table[slot] != 0:
-        known = table[slot] - 1  # 0 marks a free slot, so numbers are stored plus one
+    while hash_table[task, slot] != 0:
+        known = hash_table[task, slot] - 1  # 0 marks a free slot, so numbers are stored plus one
         same = True
         for i in range(key.size):
-            same = same and keys[known, i] == key[i]
+            same = same and keys[task, known, i] == key[i]
         if same:
             break
         slot = (slot + np.uint64(1)) & last
     return slot
 
 
-@njit(cache=True)
-def _nearest_cluster(c, n_concrete, keys, ids, members, size, radius):  # type: ignore[no-untyped-def]
+@njit(cache=True, inline="always")
+def _nearest_cluster(task, c, n_concrete, keys, ids, members, size, radius):
     """The abstract state that concrete state c joins, or NOWHERE."""
     coordinates = keys.view(np.float64)
     best, best_distance = NOWHERE, radius
     for other in range(n_concrete):
-        home = ids[other, LIVING]
-        if home == NOWHERE or members[home] >= size:
+        home = ids[task, other, LIVING]
+        if home == NOWHERE or members[task, home] >= size:
             continue
         distance = 0.0
-        for i in range(keys.shape[1]):
-            distance += abs(coordinates[c, i] - coordinates[other, i])
+        for i in range(keys.shape[2]):
+            distance += abs(coordinates[task, c, i] - coordinates[task, other, i])
         if distance < best_distance or (best == NOWHERE and distance == best_distance):
             best, best_distance = home, distance
     return best

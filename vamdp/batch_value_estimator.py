@@ -1,32 +1,31 @@
 """The object-level learner for many tasks at once.
 
-Each task is learned and planned by the per-task kernel of `learned_model`; here are the drivers
-that run it over a batch, and the arrays that it works on. The serial driver is the default. A
-parallel one is compiled only when ``threads`` > 1 asks for it, and a forked process never runs it:
-the threads of the parent are not there, and the OpenMP runtime would abort.
+Arguments are checked and the room for the models is kept here; the work is done by the compiled
+drivers of `batch_kernels`.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
 
-from vamdp.abstraction import LIVING, _find
-from vamdp.estimator_options import EstimatorOptions, check_positive_integer
+from vamdp.batch_kernels import (
+    MOST_THREADS,
+    _describe,
+    _learn_and_show,
+    _set_masks,
+    _write_features,
+    driver,
+)
 from vamdp.dense_model import LearnedModel, as_dense
-from vamdp.learned_model import _learn, _set_mask
+from vamdp.estimator_options import EstimatorOptions, check_positive_integer
 from vamdp.model_storage import (
     N_CONCRETE,
     N_STATES,
     N_SWEEPS,
     N_TRIPLES,
-    Q_TABLE,
     Storage,
     allocate,
     check_storage,
@@ -37,82 +36,6 @@ from vamdp.model_storage import (
 LARGEST_INTEGER = 2**53
 #: Room that a model starts with, in states and in transitions; it doubles when full.
 FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 16, 32
-
-
-def _learn_each(  # type: ignore[no-untyped-def]
-    states, actions, rewards, next_states, terminated, allowed,
-    sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
-    keys, ids, visits, masked, hash_table,
-    gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
-    cluster_size, cluster_radius, cluster_terminals,
-):  # fmt: skip
-    """One transition of each task: the body of the serial and of the parallel driver."""
-    for i in prange(actions.size):
-        _learn(
-            states[i], actions[i], rewards[i], next_states[i], terminated[i], allowed[i],
-            sizes[i], tables[i], row_counts[i], V[i], members[i], absorbing[i], blocked[i],
-            triples[i], triple_values[i], keys[i], ids[i], visits[i], masked[i], hash_table[i],
-            gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
-            cluster_size, cluster_radius, cluster_terminals,
-        )  # fmt: skip
-
-
-_learn_serially = njit(cache=True)(_learn_each)
-
-
-@cache
-def _parallel_driver() -> Callable[..., None]:
-    driver: Callable[..., None] = njit(cache=True, parallel=True)(_learn_each)
-    return driver
-
-
-@njit(cache=True)
-def _set_masks(states, allowed, applies, sizes, blocked, keys, ids, visits, masked, hash_table):  # type: ignore[no-untyped-def]
-    for i in range(states.shape[0]):
-        if applies[i]:
-            _set_mask(
-                states[i], allowed[i], sizes[i], blocked[i], keys[i], ids[i], visits[i],
-                masked[i], hash_table[i],
-            )  # fmt: skip
-
-
-@njit(cache=True)
-def _describe(states, tables, keys, ids, visits, masked, hash_table, Q_rows, counts, allowed):  # type: ignore[no-untyped-def]
-    """The Q row, counts and allowed actions of one state per task; zeros where it is unknown."""
-    for i in range(states.shape[0]):
-        c = np.int64(hash_table[i, _find(states[i], keys[i], hash_table[i])]) - 1
-        s = ids[i, c, LIVING] if c >= 0 else -1
-        for a in range(Q_rows.shape[1]):
-            Q_rows[i, a] = tables[i, Q_TABLE, a, s] if s >= 0 else 0.0
-            counts[i, a] = visits[i, c, a] if c >= 0 else 0
-            allowed[i, a] = c < 0 or not masked[i, c, a]
-
-
-@njit(cache=True)
-def _write_features(  # type: ignore[no-untyped-def]
-    states, tables, keys, ids, visits, masked, hash_table, value_scale, count_scale, start, out
-):
-    """Advantages, value and counts of one state per task into out[:, start : start + 2 A + 1]."""
-    n_actions = visits.shape[2]
-    for i in range(states.shape[0]):
-        c = np.int64(hash_table[i, _find(states[i], keys[i], hash_table[i])]) - 1
-        s = ids[i, c, LIVING] if c >= 0 else -1
-        best, worst = -np.inf, np.inf
-        for a in range(n_actions):
-            if s >= 0 and not masked[i, c, a]:
-                best = max(best, tables[i, Q_TABLE, a, s])
-                worst = min(worst, tables[i, Q_TABLE, a, s])
-        if s < 0:
-            best = worst = 0.0
-        out[i, start + n_actions] = best / value_scale
-        for a in range(n_actions):
-            # A masked action reads as the worst allowed one.
-            hidden = s < 0 or masked[i, c, a]
-            out[i, start + a] = (
-                (worst if hidden else tables[i, Q_TABLE, a, s]) - best
-            ) / value_scale
-            n = visits[i, c, a] if c >= 0 else 0
-            out[i, start + n_actions + 1 + a] = n / count_scale
 
 
 class BatchValueEstimator:
@@ -140,20 +63,20 @@ class BatchValueEstimator:
         check_positive_integer("n_tasks", n_tasks)
         check_positive_integer("n_actions", n_actions)
         check_positive_integer("threads", threads)
-        if threads > numba.config.NUMBA_NUM_THREADS:
+        if threads > MOST_THREADS:
             raise ValueError(
-                f"`threads` must be at most {numba.config.NUMBA_NUM_THREADS}, the threads that "
+                f"`threads` must be at most {MOST_THREADS}, the threads that "
                 f"numba has here, got {threads}."
             )
         self.n_tasks = int(n_tasks)
         self.n_actions = int(n_actions)
         self.options = EstimatorOptions(task_horizon, **options)
-        self.kernel_options = self.options.as_kernel_arguments()
         self._threads = int(threads)
         self._process = os.getpid()
-        self._no_masks = np.zeros((self.n_tasks, 0), np.bool_)
-        self.storage: Storage | None = None  # allocated when the first state shows its length
-        self._updates_that_fit = 0
+        #: Stands for "no mask is told".
+        self.no_masks = np.zeros((self.n_tasks, 0), np.bool_)
+        self.storage: Storage | None  # allocated when the first state shows its length
+        self._store(None)
 
     @property
     def n_states(self) -> npt.NDArray[np.int64]:
@@ -217,7 +140,7 @@ class BatchValueEstimator:
                 f"`next_states` must have {keys.shape[1]} numbers a state as `states` have, got "
                 f"{next_keys.shape[1]}."
             )
-        allowed = self._no_masks
+        allowed = self.no_masks
         if next_action_masks is not None:
             allowed = self.check_masks("next_action_masks", next_action_masks, ~end_array)
         self.learn(keys, action_array.astype(np.int64), reward_array, next_keys, end_array, allowed)
@@ -253,11 +176,9 @@ class BatchValueEstimator:
             applies = np.ones(self.n_tasks, np.bool_)
         allowed = self.check_masks("action_masks", action_masks, applies)
         keys = self.encode("states", states)
-        storage = self._make_room(keys.shape[1])
-        _set_masks(
-            keys, allowed, applies, storage.sizes, storage.blocked, storage.keys, storage.ids,
-            storage.visits, storage.masked, storage.hash_table,
-        )  # fmt: skip
+        self._kernel_arguments(keys.shape[1])
+        while self._set_masks(keys, allowed, applies):
+            self._grow()
 
     def forget(self, tasks: npt.ArrayLike | None = None) -> None:
         """Begin new tasks: empty their models, counts and values.
@@ -271,7 +192,6 @@ class BatchValueEstimator:
         if self.storage is not None:
             self.storage.sizes[which] = 0
             self.storage.hash_table[which] = 0
-            self._updates_that_fit = 0
 
     def model(self, task: int) -> LearnedModel:
         """The model of one task as dense arrays; memory grows with the square of its states."""
@@ -309,11 +229,8 @@ class BatchValueEstimator:
                     f"got {state.get(name)!r}."
                 )
         arrays = state.get("arrays")
-        if arrays == {}:
-            self.storage = None
-        else:
-            self.storage = check_storage(arrays, self.n_tasks, self.n_actions)
-        self._updates_that_fit = 0
+        empty = arrays == {}
+        self._store(None if empty else check_storage(arrays, self.n_tasks, self.n_actions))
 
     # What the wrappers call: arguments are checked already.
 
@@ -336,7 +253,8 @@ class BatchValueEstimator:
         if not within.all():
             i, j = np.argwhere(~within)[0]
             raise ValueError(
-                f"`{name}[{i}]` must be finite and at most 2**53 in size, got {coordinates[i, j]!r}."
+                f"`{name}[{i}]` must be finite and at most 2**53 in size, "
+                f"got {coordinates[i, j]!r}."
             )
         if self.storage is not None and coordinates.shape[1] != self.storage.keys.shape[2]:
             raise ValueError(
@@ -366,33 +284,60 @@ class BatchValueEstimator:
         rewards: npt.NDArray[np.float64],
         next_keys: npt.NDArray[np.uint64],
         terminated: npt.NDArray[np.bool_],
-        allowed: npt.NDArray[np.bool_] | None = None,
+        allowed: npt.NDArray[np.bool_],
     ) -> None:
-        """`update` with checked arguments of the right types."""
-        storage = self._make_room(keys.shape[1])
-        if allowed is None:
-            allowed = self._no_masks
-        driver = _learn_serially
-        if self._threads > 1 and os.getpid() == self._process:
-            numba.set_num_threads(self._threads)
-            driver = _parallel_driver()
-        driver(
-            keys, actions, rewards, next_keys, terminated, allowed, *storage, *self.kernel_options
-        )
+        """`update` with checked arguments of the right types; allowed is (n_tasks, 0) or masks."""
+        # A forked process lacks the parent's threads, and the OpenMP runtime would abort it.
+        threads = self._threads if os.getpid() == self._process else 1
+        transition = (keys, actions, rewards, next_keys, terminated, allowed)
+        while not driver(threads)(*transition, *self._kernel_arguments(keys.shape[1])):
+            self._grow()
 
-    def write_features(
+    def learn_and_show(
         self,
         keys: npt.NDArray[np.uint64],
+        actions: npt.NDArray[np.int64],
+        rewards: npt.NDArray[np.float64],
+        next_keys: npt.NDArray[np.uint64],
+        terminated: npt.NDArray[np.bool_],
+        allowed: npt.NDArray[np.bool_],
+        shown_keys: npt.NDArray[np.uint64],
         value_scale: float,
         count_scale: float,
         start: int,
         out: npt.NDArray[np.float32],
     ) -> None:
-        """Advantages (A), value (1) and counts (A) of one state per task into out[:, start:]."""
-        storage = self._make_room(keys.shape[1])
+        """`learn`, then `show`: a wrapper's step."""
+        if self._threads > 1:
+            self.learn(keys, actions, rewards, next_keys, terminated, allowed)
+            self.show(shown_keys, value_scale, count_scale, start, out)
+            return
+        while not _learn_and_show(
+            keys, actions, rewards, next_keys, terminated, allowed,
+            shown_keys, value_scale, count_scale, start, out,
+            *(self._arguments or self._kernel_arguments(keys.shape[1])),
+        ):  # fmt: skip
+            self._grow()
+
+    def show(
+        self,
+        shown_keys: npt.NDArray[np.uint64],
+        value_scale: float,
+        count_scale: float,
+        start: int,
+        out: npt.NDArray[np.float32],
+    ) -> None:
+        """Advantages (A), value (1) and counts (A) of one state per task into out[:, start:].
+
+        Advantages are (Q - max Q) / value_scale, that of a masked action the worst allowed one's;
+        the value is max Q / value_scale, counts are N / count_scale.
+        """
+        self._kernel_arguments(shown_keys.shape[1])
+        assert self.storage is not None, "allocated one line above"
+        s = self.storage
         _write_features(
-            keys, storage.tables, storage.keys, storage.ids, storage.visits, storage.masked,
-            storage.hash_table, value_scale, count_scale, start, out,
+            shown_keys, s.tables, s.keys, s.ids, s.visits, s.masked, s.hash_table,
+            value_scale, count_scale, start, out,
         )  # fmt: skip
 
     def _look_up(
@@ -410,28 +355,58 @@ class BatchValueEstimator:
             )  # fmt: skip
         return Q_rows, counts, allowed
 
-    def _make_room(self, n_coordinates: int) -> Storage:
-        """The storage, with room for one more update of every task."""
-        if self._updates_that_fit > 0:
-            self._updates_that_fit -= 1
-            assert self.storage is not None, "room is counted in allocated storage"
-            return self.storage
+    def _kernel_arguments(self, n_coordinates: int) -> tuple[Any, ...]:
+        """Storage and options as the kernels take them; allocated at the first state."""
         if self.storage is None:
-            self.storage = allocate(
-                self.n_tasks, self.n_actions, n_coordinates, FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY
+            self._store(
+                allocate(
+                    self.n_tasks,
+                    self.n_actions,
+                    n_coordinates,
+                    FIRST_CAPACITY,
+                    FIRST_TRIPLE_CAPACITY,
+                )
             )
-        capacity, triple_capacity = self.storage.V.shape[1], self.storage.triple_values.shape[2]
-        sizes = self.storage.sizes.max(axis=0)
-        # One update adds at most two concrete and two abstract states, and one triple.
-        free = capacity - int(max(sizes[N_STATES], sizes[N_CONCRETE]))
-        free_triples = triple_capacity - int(sizes[N_TRIPLES])
-        if free < 2 or free_triples < 1:
-            capacity *= 2 if free < 2 else 1
-            triple_capacity *= 2 if free_triples < 1 else 1
-            self.storage = grow(self.storage, capacity, triple_capacity)
-            return self._make_room(n_coordinates)
-        self._updates_that_fit = min(free // 2, free_triples) - 1
-        return self.storage
+        return self._arguments
+
+    def _store(self, storage: Storage | None) -> None:
+        self.storage = storage
+        self._arguments = (*storage, *self.options.as_kernel_arguments()) if storage else ()
+
+    def _grow(self) -> None:
+        """Double the room that is short."""
+        assert self.storage is not None, "a kernel found the storage too small"
+        _, _, capacity = self.storage.blocked.shape
+        triple_capacity = self.storage.triple_values.shape[2]
+        most = self.storage.sizes.max(axis=0)
+        if capacity - max(most[N_STATES], most[N_CONCRETE]) < 2:
+            capacity *= 2
+        if most[N_TRIPLES] == triple_capacity:
+            triple_capacity *= 2
+        self._store(grow(self.storage, capacity, triple_capacity))
+
+    def _set_masks(
+        self,
+        keys: npt.NDArray[np.uint64],
+        allowed: npt.NDArray[np.bool_],
+        applies: npt.NDArray[np.bool_],
+    ) -> bool:
+        """Note the masks if there is room; returns whether room is short."""
+        assert self.storage is not None, "allocated by the caller"
+        s = self.storage
+        short: bool = not _set_masks(
+            keys,
+            allowed,
+            applies,
+            s.sizes,
+            s.blocked,
+            s.keys,
+            s.ids,
+            s.visits,
+            s.masked,
+            s.hash_table,
+        )
+        return short
 
     def _size(self, column: int) -> npt.NDArray[np.int64]:
         if self.storage is None:

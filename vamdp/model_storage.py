@@ -19,7 +19,7 @@ N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED = range(5)
 # Planes of `tables` (float64) and of `row_counts` (unsigned), each (A, capacity).
 Q_TABLE, PREVIOUS_Q_TABLE, BASE, SPREAD = range(4)
 COUNT, FIRST_TRIPLE = range(2)
-# Columns of `triples`: flat row, successor, N(s, a, s'), and the next triple of the row. Chains hold
+# Rows of `triples`: flat row, successor, N(s, a, s'), and the next triple of the row. Chains hold
 # a triple's number plus one; 0 ends them.
 ROW, SUCCESSOR, SEEN, NEXT = range(4)
 # Planes of `triple_values`.
@@ -126,7 +126,7 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int) -> Storage:
                 f"{array.dtype} of shape {array.shape}."
             )
         room[...] = array
-    limits = {
+    limits: dict[str, tuple[npt.NDArray[Any], int]] = {
         "sizes": (storage.sizes[:, [N_STATES, N_CONCRETE]], capacity),
         "sizes[:, 2]": (storage.sizes[:, N_TRIPLES], triple_capacity),
         "row_counts": (storage.row_counts[:, FIRST_TRIPLE], triple_capacity),
@@ -143,9 +143,9 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int) -> Storage:
 
 
 @njit(cache=True)
-def _rehash(sizes, keys, hash_table):  # type: ignore[no-untyped-def]
+def _rehash(sizes, keys, hash_table):
     for task in range(sizes.shape[0]):
         hash_table[task, :] = 0
         for c in range(sizes[task, N_CONCRETE]):
-            slot = _find(keys[task, c], keys[task], hash_table[task])
+            slot = _find(task, keys[task, c], keys, hash_table)
             hash_table[task, slot] = c + 1

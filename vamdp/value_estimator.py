@@ -50,32 +50,32 @@ class ValueEstimator:
     """
 
     def __init__(self, n_actions: int, *, task_horizon: int, **options: Any) -> None:
-        self._batch = BatchValueEstimator(1, n_actions, task_horizon=task_horizon, **options)
+        self.batch = BatchValueEstimator(1, n_actions, task_horizon=task_horizon, **options)
 
     @property
     def n_actions(self) -> int:
         """Number of actions A."""
-        return self._batch.n_actions
+        return self.batch.n_actions
 
     @property
     def options(self) -> EstimatorOptions:
         """How values are estimated."""
-        return self._batch.options
+        return self.batch.options
 
     @property
     def n_states(self) -> int:
         """Abstract states in the model, terminal copies included."""
-        return int(self._batch.n_states[0])
+        return int(self.batch.n_states[0])
 
     @property
     def n_sweeps(self) -> int:
         """Sweeps of the last planning; 0 before the first."""
-        return int(self._batch.n_sweeps[0])
+        return int(self.batch.n_sweeps[0])
 
     @property
     def nbytes(self) -> int:
         """Bytes that the model takes."""
-        return self._batch.nbytes
+        return self.batch.nbytes
 
     def update(
         self,
@@ -101,48 +101,56 @@ class ValueEstimator:
             ValueError: an argument is out of its range. Nothing is learned then.
             TypeError: a state is neither an int nor a tuple of numbers.
         """
-        if not isinstance(action, numbers.Integral) or not 0 <= action < self._batch.n_actions:
+        if not isinstance(action, numbers.Integral) or not 0 <= action < self.batch.n_actions:
             raise ValueError(
-                f"`action` must be an integer in [0, {self._batch.n_actions}), got {action!r}."
+                f"`action` must be an integer in [0, {self.batch.n_actions}), got {action!r}."
             )
         if not math.isfinite(reward):
             raise ValueError(f"`reward` must be finite, got {reward!r}.")
-        self._batch.update(
-            self._one("state", state),
-            np.array([action]),
-            np.array([reward], np.float64),
-            self._one("next_state", next_state),
-            np.array([bool(terminated)]),
-            None if next_action_mask is None else np.asarray(next_action_mask)[None],
+        key, next_key = self.encode("state", state), self.encode("next_state", next_state)
+        if key.shape != next_key.shape:
+            raise ValueError(
+                f"`next_state` must have as many numbers as `state`, got {next_state!r} "
+                f"after {state!r}."
+            )
+        allowed = self.batch.no_masks
+        ends = np.array([bool(terminated)])
+        if next_action_mask is not None:
+            masks = np.asarray(next_action_mask)[None]
+            allowed = self.batch.check_masks("next_action_mask", masks, ~ends)
+        self.batch.learn(
+            key, np.array([action]), np.array([float(reward)]), next_key, ends, allowed
         )
 
     def q_values(self, state: State) -> npt.NDArray[np.float64]:
         """The newest Q of a state, shape (A,); zeros for a state not in the model."""
-        return self._batch.q_values(self._one("state", state))[0]
+        row: npt.NDArray[np.float64] = self.batch.q_values(self._one(state))[0]
+        return row
 
     def value(self, state: State) -> float:
         """The maximum of Q over the actions that the state allows."""
-        return float(self._batch.value(self._one("state", state))[0])
+        return float(self.batch.value(self._one(state))[0])
 
     def counts(self, state: State) -> npt.NDArray[np.int64]:
         """How often each action was taken in the state, shape (A,)."""
-        return self._batch.counts(self._one("state", state))[0]
+        row: npt.NDArray[np.int64] = self.batch.counts(self._one(state))[0]
+        return row
 
     def set_action_mask(self, state: State, action_mask: npt.ArrayLike) -> None:
         """Tell which actions (A,) a state allows, where no transition leads to it (a start)."""
-        self._batch.set_action_masks(self._one("state", state), np.asarray(action_mask)[None])
+        self.batch.set_action_masks(self._one(state), np.asarray(action_mask)[None])
 
     def forget(self) -> None:
         """Begin a new task: empty model, counts and values."""
-        self._batch.forget()
+        self.batch.forget()
 
     def model(self) -> LearnedModel:
         """The model as dense arrays; memory grows with the square of its states."""
-        return self._batch.model(0)
+        return self.batch.model(0)
 
     def get_state(self) -> dict[str, Any]:
         """All that was learned, as a dict of arrays and plain values; copies, safe to keep."""
-        return self._batch.get_state()
+        return self.batch.get_state()
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from a `get_state` of an estimator with the same actions and options.
@@ -150,12 +158,15 @@ class ValueEstimator:
         Raises:
             ValueError: `state` is of another estimator, or damaged. Nothing is changed then.
         """
-        self._batch.set_state(state)
+        self.batch.set_state(state)
 
-    def _one(self, name: str, state: State) -> npt.NDArray[np.float64]:
-        """A state as a batch of one, (1, d)."""
-        numbers_of_state = state if isinstance(state, tuple) else (state,)
-        for x in numbers_of_state:
+    def _one(self, state: State) -> npt.NDArray[np.float64]:
+        return self.encode("state", state).view(np.float64)
+
+    def encode(self, name: str, state: State) -> npt.NDArray[np.uint64]:
+        """A state as a key of the batch, (1, d), with `name` for the errors."""
+        coordinates = state if isinstance(state, tuple) else (state,)
+        for x in coordinates:
             if not isinstance(x, (int, float, np.integer, np.floating)):
                 raise TypeError(
                     f"`{name}` must be an int or a tuple of numbers, got {state!r}. "
@@ -165,4 +176,10 @@ class ValueEstimator:
                 raise ValueError(
                     f"`{name}` must be finite and at most 2**53 in size, got {state!r}."
                 )
-        return np.array([numbers_of_state], np.float64)
+        storage = self.batch.storage
+        if not coordinates or (storage is not None and len(coordinates) != storage.keys.shape[2]):
+            length = "at least 1" if storage is None else storage.keys.shape[2]
+            raise ValueError(f"`{name}` must have {length} numbers, got {state!r}.")
+        key = np.array([coordinates], np.float64)
+        key += 0.0  # -0.0 and 0.0 are one state
+        return key.view(np.uint64)

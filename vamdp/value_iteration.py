@@ -52,7 +52,7 @@ class ValueIterationResult(NamedTuple):
 
 
 @njit(cache=True)
-def _backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):  # type: ignore[no-untyped-def]
+def _backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):
     """One Bellman backup of all rows: reads V (capacity,), writes Q (A, capacity)."""
     # Four partial sums: one would make each addition wait for the one before.
     sum_0 = sum_1 = sum_2 = sum_3 = 0.0
@@ -65,7 +65,7 @@ def _backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):  #
     for s in range(in_fours, n_states):
         sum_0 += V[s]
     total = (sum_0 + sum_1) + (sum_2 + sum_3)
-    # Two passes without a branch each: a loop over the triples of each row would mispredict its end.
+    # Two passes without a branch each: a loop over each row's triples would mispredict its end.
     for a in range(Q.shape[0]):
         for s in range(n_states):
             Q[a, s] = base[a, s] + spread[a, s] * total
@@ -75,7 +75,7 @@ def _backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):  #
 
 
 @njit(cache=True)
-def _maximise(Q, blocked, any_blocked, n_states, V):  # type: ignore[no-untyped-def]
+def _maximise(Q, blocked, any_blocked, n_states, V):
     """V[s] = max of Q[a, s] over the actions that are not blocked in s."""
     for s in range(n_states):
         V[s] = -np.inf if any_blocked and blocked[0, s] else Q[0, s]
@@ -90,7 +90,7 @@ def _maximise(Q, blocked, any_blocked, n_states, V):  # type: ignore[no-untyped-
 
 
 @njit(cache=True)
-def _iterate(  # type: ignore[no-untyped-def]
+def _iterate(
     base,
     spread,
     row,

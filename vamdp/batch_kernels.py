@@ -1,0 +1,141 @@
+"""The per-task kernels, run over a batch of tasks.
+
+The serial driver is the default. The parallel one is compiled only when more than one thread is
+asked for: a parallel kernel that ran in a process makes forking it unsafe.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numba
+import numpy as np
+from numba import njit, prange
+
+from vamdp.abstraction import LIVING, _find
+from vamdp.learned_model import _learn, _set_mask
+from vamdp.model_storage import N_CONCRETE, N_STATES, N_TRIPLES, Q_TABLE
+
+MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set at import
+
+
+def _learn_each(
+    states, actions, rewards, next_states, terminated, allowed,
+    sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
+    keys, ids, visits, masked, hash_table,
+    gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
+    cluster_size, cluster_radius, cluster_terminals,
+):  # fmt: skip
+    """One transition of each task: the body of the serial and of the parallel driver.
+
+    Returns whether there was room; if not, nothing is done.
+    """
+    for i in range(actions.size):
+        # A transition adds at most two concrete and two abstract states, and one triple.
+        free = V.shape[1] - max(sizes[i, N_STATES], sizes[i, N_CONCRETE])
+        if free < 2 or sizes[i, N_TRIPLES] == triples.shape[2]:
+            return False
+    for i in prange(actions.size):
+        _learn(
+            i, states[i], actions[i], rewards[i], next_states[i], terminated[i], allowed[i],
+            sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
+            keys, ids, visits, masked, hash_table,
+            gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
+            cluster_size, cluster_radius, cluster_terminals,
+        )  # fmt: skip
+    return True
+
+
+_learn_serially = njit(cache=True)(_learn_each)
+
+
+@cache
+def _learn_in_parallel() -> Callable[..., bool]:
+    # Not cached on disk: numba would take it for the serial driver, whose name and source are one.
+    compiled: Callable[..., bool] = njit(parallel=True)(_learn_each)
+    return compiled
+
+
+def driver(threads: int) -> Callable[..., bool]:
+    """The compiled `_learn_each` for so many threads."""
+    if threads == 1:
+        serial: Callable[..., bool] = _learn_serially
+        return serial
+    numba.set_num_threads(threads)
+    return _learn_in_parallel()
+
+
+@njit(cache=True)
+def _set_masks(states, allowed, applies, sizes, blocked, keys, ids, visits, masked, hash_table):
+    """Note each task's mask; returns whether there was room, as `_learn_each`."""
+    for i in range(states.shape[0]):
+        if sizes[i, N_CONCRETE] == keys.shape[1]:
+            return False
+    for i in range(states.shape[0]):
+        if applies[i]:
+            _set_mask(
+                i, states[i], allowed[i], sizes, blocked, keys, ids, visits, masked, hash_table
+            )
+    return True
+
+
+@njit(cache=True)
+def _describe(states, tables, keys, ids, visits, masked, hash_table, Q_rows, counts, allowed):
+    """The Q row, counts and allowed actions of one state per task; zeros where it is unknown."""
+    for i in range(states.shape[0]):
+        c = np.int64(hash_table[i, _find(i, states[i], keys, hash_table)]) - 1
+        s = ids[i, c, LIVING] if c >= 0 else -1
+        for a in range(Q_rows.shape[1]):
+            Q_rows[i, a] = tables[i, Q_TABLE, a, s] if s >= 0 else 0.0
+            counts[i, a] = visits[i, c, a] if c >= 0 else 0
+            allowed[i, a] = c < 0 or not masked[i, c, a]
+
+
+@njit(cache=True)
+def _write_features(
+    states, tables, keys, ids, visits, masked, hash_table, value_scale, count_scale, start, out
+):
+    """Advantages, value and counts of one state per task into out[:, start : start + 2 A + 1]."""
+    n_actions = visits.shape[2]
+    for i in range(states.shape[0]):
+        c = np.int64(hash_table[i, _find(i, states[i], keys, hash_table)]) - 1
+        s = ids[i, c, LIVING] if c >= 0 else -1
+        best, worst = -np.inf, np.inf
+        for a in range(n_actions):
+            if s >= 0 and not masked[i, c, a]:
+                best = max(best, tables[i, Q_TABLE, a, s])
+                worst = min(worst, tables[i, Q_TABLE, a, s])
+        if s < 0:
+            best = worst = 0.0
+        out[i, start + n_actions] = best / value_scale
+        for a in range(n_actions):
+            # A masked action reads as the worst allowed one.
+            hidden = s < 0 or masked[i, c, a]
+            out[i, start + a] = (
+                (worst if hidden else tables[i, Q_TABLE, a, s]) - best
+            ) / value_scale
+            n = visits[i, c, a] if c >= 0 else 0
+            out[i, start + n_actions + 1 + a] = n / count_scale
+
+
+@njit(cache=True)
+def _learn_and_show(
+    states, actions, rewards, next_states, terminated, allowed,
+    shown, value_scale, count_scale, start, out,
+    sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
+    keys, ids, visits, masked, hash_table,
+    gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
+    cluster_size, cluster_radius, cluster_terminals,
+):  # fmt: skip
+    """A wrapper's step in one call: learn, then write the features of the states `shown`."""
+    if not _learn_serially(
+        states, actions, rewards, next_states, terminated, allowed,
+        sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
+        keys, ids, visits, masked, hash_table,
+        gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
+        cluster_size, cluster_radius, cluster_terminals,
+    ):  # fmt: skip
+        return False
+    _write_features(
+        shown, tables, keys, ids, visits, masked, hash_table, value_scale, count_scale, start, out
+    )
+    return True
