@@ -1,5 +1,7 @@
 """The per-task kernels, run over a batch of tasks.
 
+States come as float64 coordinates, (n_tasks, d); here they become keys, their bit patterns.
+
 The serial driver is the default. The parallel one is compiled only when more than one thread is
 asked for: a parallel kernel that ran in a process makes forking it unsafe.
 """
@@ -29,6 +31,7 @@ def _learn_each(
 
     Returns whether there was room; if not, nothing is done.
     """
+    state_keys, next_keys = states.view(np.uint64), next_states.view(np.uint64)
     for i in range(actions.size):
         # A transition adds at most two concrete and two abstract states, and one triple.
         free = V.shape[1] - max(sizes[i, N_STATES], sizes[i, N_CONCRETE])
@@ -36,7 +39,7 @@ def _learn_each(
             return False
     for i in prange(actions.size):
         _learn(
-            i, states[i], actions[i], rewards[i], next_states[i], terminated[i], allowed[i],
+            i, state_keys[i], actions[i], rewards[i], next_keys[i], terminated[i], allowed[i],
             sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
             keys, ids, visits, masked, hash_table,
             gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
@@ -70,10 +73,11 @@ def _set_masks(states, allowed, applies, sizes, blocked, keys, ids, visits, mask
     for i in range(states.shape[0]):
         if sizes[i, N_CONCRETE] == keys.shape[1]:
             return False
+    state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):
         if applies[i]:
             _set_mask(
-                i, states[i], allowed[i], sizes, blocked, keys, ids, visits, masked, hash_table
+                i, state_keys[i], allowed[i], sizes, blocked, keys, ids, visits, masked, hash_table
             )
     return True
 
@@ -81,8 +85,9 @@ def _set_masks(states, allowed, applies, sizes, blocked, keys, ids, visits, mask
 @njit(cache=True)
 def _describe(states, tables, keys, ids, visits, masked, hash_table, Q_rows, counts, allowed):
     """The Q row, counts and allowed actions of one state per task; zeros where it is unknown."""
+    state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):
-        c = np.int64(hash_table[i, _find(i, states[i], keys, hash_table)]) - 1
+        c = np.int64(hash_table[i, _find(i, state_keys[i], keys, hash_table)]) - 1
         s = ids[i, c, LIVING] if c >= 0 else -1
         for a in range(Q_rows.shape[1]):
             Q_rows[i, a] = tables[i, Q_TABLE, a, s] if s >= 0 else 0.0
@@ -96,8 +101,9 @@ def _write_features(
 ):
     """Advantages, value and counts of one state per task into out[:, start : start + 2 A + 1]."""
     n_actions = visits.shape[2]
+    state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):
-        c = np.int64(hash_table[i, _find(i, states[i], keys, hash_table)]) - 1
+        c = np.int64(hash_table[i, _find(i, state_keys[i], keys, hash_table)]) - 1
         s = ids[i, c, LIVING] if c >= 0 else -1
         best, worst = -np.inf, np.inf
         for a in range(n_actions):

@@ -133,17 +133,24 @@ class BatchValueEstimator:
         _check_each("rewards", reward_array, np.isfinite(reward_array), "finite")
         if end_array.dtype != np.bool_:
             raise ValueError(f"`terminated` must be bools, got {end_array.dtype}.")
-        keys = self.encode("states", states)
-        next_keys = self.encode("next_states", next_states)
-        if next_keys.shape != keys.shape:
+        coordinates = self.encode("states", states)
+        next_coordinates = self.encode("next_states", next_states)
+        if next_coordinates.shape != coordinates.shape:
             raise ValueError(
-                f"`next_states` must have {keys.shape[1]} numbers a state as `states` have, got "
-                f"{next_keys.shape[1]}."
+                f"`next_states` must have {coordinates.shape[1]} numbers a state as `states` have, got "
+                f"{next_coordinates.shape[1]}."
             )
         allowed = self.no_masks
         if next_action_masks is not None:
             allowed = self.check_masks("next_action_masks", next_action_masks, ~end_array)
-        self.learn(keys, action_array.astype(np.int64), reward_array, next_keys, end_array, allowed)
+        self.learn(
+            coordinates,
+            action_array.astype(np.int64),
+            reward_array,
+            next_coordinates,
+            end_array,
+            allowed,
+        )
 
     def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The newest Q of one state per task, shape (n_tasks, A); zeros for unknown states."""
@@ -175,9 +182,9 @@ class BatchValueEstimator:
         if applies is None:
             applies = np.ones(self.n_tasks, np.bool_)
         allowed = self.check_masks("action_masks", action_masks, applies)
-        keys = self.encode("states", states)
-        self._kernel_arguments(keys.shape[1])
-        while self._set_masks(keys, allowed, applies):
+        coordinates = self.encode("states", states)
+        self._kernel_arguments(coordinates.shape[1])
+        while self._set_masks(coordinates, allowed, applies):
             self._grow()
 
     def forget(self, tasks: npt.ArrayLike | None = None) -> None:
@@ -234,8 +241,8 @@ class BatchValueEstimator:
 
     # What the wrappers call: arguments are checked already.
 
-    def encode(self, name: str, states: npt.ArrayLike) -> npt.NDArray[np.uint64]:
-        """States as keys, (n_tasks, d): the bit patterns of their float64 coordinates.
+    def encode(self, name: str, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """States as their float64 coordinates, (n_tasks, d).
 
         Raises:
             ValueError: the states are not one int or d finite numbers a task.
@@ -261,8 +268,8 @@ class BatchValueEstimator:
                 f"`{name}` must have {self.storage.keys.shape[2]} numbers a state as before, got "
                 f"{coordinates.shape[1]}."
             )
-        coordinates += 0.0  # -0.0 and 0.0 are one state
-        return coordinates.view(np.uint64)
+        coordinates += 0.0  # -0.0 and 0.0 are one state, but two bit patterns
+        return coordinates
 
     def check_masks(
         self, name: str, masks: npt.ArrayLike, applies: npt.NDArray[np.bool_]
@@ -279,29 +286,29 @@ class BatchValueEstimator:
 
     def learn(
         self,
-        keys: npt.NDArray[np.uint64],
+        states: npt.NDArray[np.float64],
         actions: npt.NDArray[np.int64],
         rewards: npt.NDArray[np.float64],
-        next_keys: npt.NDArray[np.uint64],
+        next_states: npt.NDArray[np.float64],
         terminated: npt.NDArray[np.bool_],
         allowed: npt.NDArray[np.bool_],
     ) -> None:
         """`update` with checked arguments of the right types; allowed is (n_tasks, 0) or masks."""
         # A forked process lacks the parent's threads, and the OpenMP runtime would abort it.
         threads = self._threads if os.getpid() == self._process else 1
-        transition = (keys, actions, rewards, next_keys, terminated, allowed)
-        while not driver(threads)(*transition, *self._kernel_arguments(keys.shape[1])):
+        transition = (states, actions, rewards, next_states, terminated, allowed)
+        while not driver(threads)(*transition, *self._kernel_arguments(states.shape[1])):
             self._grow()
 
     def learn_and_show(
         self,
-        keys: npt.NDArray[np.uint64],
+        states: npt.NDArray[np.float64],
         actions: npt.NDArray[np.int64],
         rewards: npt.NDArray[np.float64],
-        next_keys: npt.NDArray[np.uint64],
+        next_states: npt.NDArray[np.float64],
         terminated: npt.NDArray[np.bool_],
         allowed: npt.NDArray[np.bool_],
-        shown_keys: npt.NDArray[np.uint64],
+        shown: npt.NDArray[np.float64],
         value_scale: float,
         count_scale: float,
         start: int,
@@ -309,19 +316,19 @@ class BatchValueEstimator:
     ) -> None:
         """`learn`, then `show`: a wrapper's step."""
         if self._threads > 1:
-            self.learn(keys, actions, rewards, next_keys, terminated, allowed)
-            self.show(shown_keys, value_scale, count_scale, start, out)
+            self.learn(states, actions, rewards, next_states, terminated, allowed)
+            self.show(shown, value_scale, count_scale, start, out)
             return
         while not _learn_and_show(
-            keys, actions, rewards, next_keys, terminated, allowed,
-            shown_keys, value_scale, count_scale, start, out,
-            *(self._arguments or self._kernel_arguments(keys.shape[1])),
+            states, actions, rewards, next_states, terminated, allowed,
+            shown, value_scale, count_scale, start, out,
+            *(self._arguments or self._kernel_arguments(states.shape[1])),
         ):  # fmt: skip
             self._grow()
 
     def show(
         self,
-        shown_keys: npt.NDArray[np.uint64],
+        shown: npt.NDArray[np.float64],
         value_scale: float,
         count_scale: float,
         start: int,
@@ -332,25 +339,25 @@ class BatchValueEstimator:
         Advantages are (Q - max Q) / value_scale, that of a masked action the worst allowed one's;
         the value is max Q / value_scale, counts are N / count_scale.
         """
-        self._kernel_arguments(shown_keys.shape[1])
+        self._kernel_arguments(shown.shape[1])
         assert self.storage is not None, "allocated one line above"
         s = self.storage
         _write_features(
-            shown_keys, s.tables, s.keys, s.ids, s.visits, s.masked, s.hash_table,
+            shown, s.tables, s.keys, s.ids, s.visits, s.masked, s.hash_table,
             value_scale, count_scale, start, out,
         )  # fmt: skip
 
     def _look_up(
         self, states: npt.ArrayLike
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        keys = self.encode("states", states)
+        coordinates = self.encode("states", states)
         Q_rows = np.zeros((self.n_tasks, self.n_actions))
         counts = np.zeros(Q_rows.shape, np.int64)
         allowed = np.ones(Q_rows.shape, np.bool_)
         if self.storage is not None:
             storage = self.storage
             _describe(
-                keys, storage.tables, storage.keys, storage.ids, storage.visits, storage.masked,
+                coordinates, storage.tables, storage.keys, storage.ids, storage.visits, storage.masked,
                 storage.hash_table, Q_rows, counts, allowed,
             )  # fmt: skip
         return Q_rows, counts, allowed
@@ -387,7 +394,7 @@ class BatchValueEstimator:
 
     def _set_masks(
         self,
-        keys: npt.NDArray[np.uint64],
+        states: npt.NDArray[np.float64],
         allowed: npt.NDArray[np.bool_],
         applies: npt.NDArray[np.bool_],
     ) -> bool:
@@ -395,7 +402,7 @@ class BatchValueEstimator:
         assert self.storage is not None, "allocated by the caller"
         s = self.storage
         short: bool = not _set_masks(
-            keys,
+            states,
             allowed,
             applies,
             s.sizes,

@@ -107,8 +107,11 @@ class ValueEstimator:
             )
         if not math.isfinite(reward):
             raise ValueError(f"`reward` must be finite, got {reward!r}.")
-        key, next_key = self.encode("state", state), self.encode("next_state", next_state)
-        if key.shape != next_key.shape:
+        coordinates, next_coordinates = (
+            self.encode("state", state),
+            self.encode("next_state", next_state),
+        )
+        if coordinates.shape != next_coordinates.shape:
             raise ValueError(
                 f"`next_state` must have as many numbers as `state`, got {next_state!r} "
                 f"after {state!r}."
@@ -119,7 +122,12 @@ class ValueEstimator:
             masks = np.asarray(next_action_mask)[None]
             allowed = self.batch.check_masks("next_action_mask", masks, ~ends)
         self.batch.learn(
-            key, np.array([action]), np.array([float(reward)]), next_key, ends, allowed
+            coordinates,
+            np.array([action]),
+            np.array([float(reward)]),
+            next_coordinates,
+            ends,
+            allowed,
         )
 
     def q_values(self, state: State) -> npt.NDArray[np.float64]:
@@ -161,12 +169,12 @@ class ValueEstimator:
         self.batch.set_state(state)
 
     def _one(self, state: State) -> npt.NDArray[np.float64]:
-        return self.encode("state", state).view(np.float64)
+        return self.encode("state", state)
 
-    def encode(self, name: str, state: State) -> npt.NDArray[np.uint64]:
-        """A state as a key of the batch, (1, d), with `name` for the errors."""
-        coordinates = state if isinstance(state, tuple) else (state,)
-        for x in coordinates:
+    def encode(self, name: str, state: State) -> npt.NDArray[np.float64]:
+        """A state as the batch takes it, (1, d) coordinates, with `name` for the errors."""
+        numbers_of_state = state if isinstance(state, tuple) else (state,)
+        for x in numbers_of_state:
             if not isinstance(x, (int, float, np.integer, np.floating)):
                 raise TypeError(
                     f"`{name}` must be an int or a tuple of numbers, got {state!r}. "
@@ -177,9 +185,11 @@ class ValueEstimator:
                     f"`{name}` must be finite and at most 2**53 in size, got {state!r}."
                 )
         storage = self.batch.storage
-        if not coordinates or (storage is not None and len(coordinates) != storage.keys.shape[2]):
+        if not numbers_of_state or (
+            storage is not None and len(numbers_of_state) != storage.keys.shape[2]
+        ):
             length = "at least 1" if storage is None else storage.keys.shape[2]
             raise ValueError(f"`{name}` must have {length} numbers, got {state!r}.")
-        key = np.array([coordinates], np.float64)
-        key += 0.0  # -0.0 and 0.0 are one state
-        return key.view(np.uint64)
+        coordinates = np.array([numbers_of_state], np.float64)
+        coordinates += 0.0  # -0.0 and 0.0 are one state, but two bit patterns
+        return coordinates
