@@ -121,6 +121,17 @@ def test_a_time_limit_beyond_the_budget_is_no_limit():
     assert task.optimal_return(10, 10) == pytest.approx(3.1)  # three walks, and one stay
 
 
+def test_a_time_limit_one_step_short_of_the_budget_still_restarts():
+    # State 0 pays 1 and leads to state 1, which pays nothing and is left only at a loss of 5.
+    P = np.zeros((2, 2, 2))
+    P[:, :, 1] = 1.0
+    ending = np.zeros((2, 2, 2), bool)
+    ending[1, 1, 1] = True
+    task = TabularMDP.from_dense(P, [[1.0, 1.0], [0.0, -5.0]], terminal=ending)
+    assert task.optimal_return(3, 2) == 2.0
+    assert task.optimal_return(3, 3) == 1.0
+
+
 @pytest.mark.parametrize("bad", [0, -1, 1.5, "2"])
 def test_counts_below_1_are_refused(bad):
     task = chain(2)

@@ -200,6 +200,12 @@ def test_a_state_that_taxi_enters_both_ways_keeps_its_moves():
     assert task.optimal_values(1)[16] == 20.0
 
 
+def test_a_start_into_which_every_move_ends_is_no_terminal_state():
+    task = TabularMDP.from_gymnasium(Table((1.0, 0, 3.0, True)))
+    assert outcomes(task, 0, 0) == [(0, 1.0, 3.0, True)]
+    assert task.optimal_return(4, 10) == 12.0
+
+
 def test_outcomes_listed_twice_add_up():
     task = TabularMDP.from_gymnasium(Table((0.25, 0, 1.0, False), (0.75, 0, 1.0, False)))
     assert outcomes(task, 0, 0) == [(0, 1.0, 1.0, False)]

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from vamdp.domains import Bandits, TaskEnv
+from vamdp.tabular_mdp import TabularMDP
 
 N_TASKS = 4000
 
@@ -52,6 +53,21 @@ def test_an_arm_pays_as_often_as_its_probability_says():
             env.reset()
             paid += env.step(arm)[1]
         assert abs(paid / n - mean) <= 4 * np.sqrt(mean * (1 - mean) / n)
+
+
+def test_a_sampled_bandit_equals_the_checked_one():
+    task = Bandits(n_arms=3)(np.random.default_rng(0))
+    checked = TabularMDP.from_dense(
+        np.ones((1, 3, 1)),
+        task.reward[None, :-1],
+        terminal=np.ones((1, 3, 1), bool),
+        reward_noise="bernoulli",
+    )
+    for name in ("n_states", "n_actions", "reward_noise", "features"):
+        assert getattr(task, name) == getattr(checked, name)
+    for name in ("rows", "probability", "successor", "reward", "ends"):
+        np.testing.assert_array_equal(getattr(task, name), getattr(checked, name))
+        assert getattr(task, name).dtype == getattr(checked, name).dtype
 
 
 def test_a_bandit_needs_an_arm():

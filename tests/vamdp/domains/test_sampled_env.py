@@ -66,7 +66,7 @@ def test_a_given_task_is_set_and_needs_a_reset(env):
     given = env.sample_tasks(1)[0]
     env.reset_task(given)
     assert env.get_task() is given
-    with pytest.raises(ResetNeeded):
+    with pytest.raises(ResetNeeded, match="No episode is running"):
         env.step(0)
     env.reset(seed=5, options={"task": given, "new_task": True})
     assert env.task is given
