@@ -6,6 +6,7 @@ The serial driver is the default. The parallel one is compiled only when more th
 asked for: a parallel kernel that ran in a process makes forking it unsafe.
 """
 
+import os
 from collections.abc import Callable
 from functools import cache
 
@@ -18,6 +19,7 @@ from vamdp.learned_model import _learn, _set_mask
 from vamdp.model_storage import N_CONCRETE, N_STATES, N_TRIPLES, Q_TABLE
 
 MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set at import
+IMPORTING_PROCESS = os.getpid()
 
 
 def _learn_each(
@@ -59,8 +61,9 @@ def _learn_in_parallel() -> Callable[..., bool]:
 
 
 def driver(threads: int) -> Callable[..., bool]:
-    """The compiled `_learn_each` for so many threads."""
-    if threads == 1:
+    """The compiled `_learn_each` for so many threads; the serial one in a forked process."""
+    # A forked process lacks the parent's threads, and the OpenMP runtime would abort it.
+    if threads == 1 or os.getpid() != IMPORTING_PROCESS:
         serial: Callable[..., bool] = _learn_serially
         return serial
     numba.set_num_threads(threads)

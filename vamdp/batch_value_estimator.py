@@ -4,7 +4,6 @@ Arguments are checked and the room for the models is kept here; the work is done
 drivers of `batch_kernels`.
 """
 
-import os
 from dataclasses import asdict
 from typing import Any
 
@@ -32,8 +31,8 @@ from vamdp.model_storage import (
     grow,
 )
 
-#: Integers up to here are exact as float64, which is how states are kept.
-LARGEST_INTEGER = 2**53
+#: States are kept as float64, which tells integers apart up to here (2**53 + 1 rounds to 2**53).
+LARGEST_INTEGER = 2**53 - 1
 #: Room that a model starts with, in states and in transitions; it doubles when full.
 FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 16, 32
 
@@ -72,7 +71,6 @@ class BatchValueEstimator:
         self.n_actions = int(n_actions)
         self.options = EstimatorOptions(task_horizon, **options)
         self._threads = int(threads)
-        self._process = os.getpid()
         #: Stands for "no mask is told".
         self.no_masks = np.zeros((self.n_tasks, 0), np.bool_)
         self.storage: Storage | None  # allocated when the first state shows its length
@@ -137,8 +135,8 @@ class BatchValueEstimator:
         next_coordinates = self.encode("next_states", next_states)
         if next_coordinates.shape != coordinates.shape:
             raise ValueError(
-                f"`next_states` must have {coordinates.shape[1]} numbers a state as `states` have, got "
-                f"{next_coordinates.shape[1]}."
+                f"`next_states` must have {coordinates.shape[1]} numbers a state as `states` have, "
+                f"got {next_coordinates.shape[1]}."
             )
         allowed = self.no_masks
         if next_action_masks is not None:
@@ -223,7 +221,10 @@ class BatchValueEstimator:
 
         Raises:
             ValueError: `state` is of another estimator, or damaged. Nothing is changed then.
+            TypeError: `state` is no dict.
         """
+        if not isinstance(state, dict):
+            raise TypeError(f"`state` must be a dict from `get_state`, got {state!r}.")
         mine = {
             "n_tasks": self.n_tasks,
             "n_actions": self.n_actions,
@@ -260,8 +261,7 @@ class BatchValueEstimator:
         if not within.all():
             i, j = np.argwhere(~within)[0]
             raise ValueError(
-                f"`{name}[{i}]` must be finite and at most 2**53 in size, "
-                f"got {coordinates[i, j]!r}."
+                f"`{name}[{i}]` must be finite and below 2**53 in size, got {coordinates[i, j]!r}."
             )
         if self.storage is not None and coordinates.shape[1] != self.storage.keys.shape[2]:
             raise ValueError(
@@ -294,10 +294,8 @@ class BatchValueEstimator:
         allowed: npt.NDArray[np.bool_],
     ) -> None:
         """`update` with checked arguments of the right types; allowed is (n_tasks, 0) or masks."""
-        # A forked process lacks the parent's threads, and the OpenMP runtime would abort it.
-        threads = self._threads if os.getpid() == self._process else 1
         transition = (states, actions, rewards, next_states, terminated, allowed)
-        while not driver(threads)(*transition, *self._kernel_arguments(states.shape[1])):
+        while not driver(self._threads)(*transition, *self._kernel_arguments(states.shape[1])):
             self._grow()
 
     def learn_and_show(
@@ -357,8 +355,8 @@ class BatchValueEstimator:
         if self.storage is not None:
             storage = self.storage
             _describe(
-                coordinates, storage.tables, storage.keys, storage.ids, storage.visits, storage.masked,
-                storage.hash_table, Q_rows, counts, allowed,
+                coordinates, storage.tables, storage.keys, storage.ids, storage.visits,
+                storage.masked, storage.hash_table, Q_rows, counts, allowed,
             )  # fmt: skip
         return Q_rows, counts, allowed
 

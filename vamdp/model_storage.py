@@ -115,6 +115,8 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int) -> Storage:
         raise ValueError(
             f"`state['arrays']` must be those of a saved estimator: {error!r}."
         ) from error
+    if triple_capacity < 1:
+        raise ValueError("`state['arrays']['triple_values']` must have room for a transition.")
     if capacity < 2 or capacity & (capacity - 1):
         raise ValueError(f"`state['arrays']['keys']` must have 2**n rows a task, got {capacity}.")
     storage = allocate(n_tasks, n_actions, n_coordinates, capacity, triple_capacity)
@@ -132,7 +134,8 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int) -> Storage:
         "row_counts": (storage.row_counts[:, FIRST_TRIPLE], triple_capacity),
         "triples[:, 0]": (storage.triples[:, ROW], n_actions * capacity - 1),
         "triples[:, 1]": (storage.triples[:, SUCCESSOR], capacity - 1),
-        "triples[:, 3]": (storage.triples[:, NEXT], triple_capacity),
+        # A chain leads to ever older triples, so that it cannot run in a circle.
+        "triples[:, 3]": (np.arange(triple_capacity) - storage.triples[:, NEXT], triple_capacity),
         "ids": (storage.ids + 1, capacity),
     }
     for name, (values, most) in limits.items():

@@ -165,6 +165,7 @@ class ValueEstimator:
 
         Raises:
             ValueError: `state` is of another estimator, or damaged. Nothing is changed then.
+            TypeError: `state` is no dict.
         """
         self.batch.set_state(state)
 
@@ -181,9 +182,7 @@ class ValueEstimator:
                     "Map other states to such keys first."
                 )
             if not abs(x) <= LARGEST_INTEGER:
-                raise ValueError(
-                    f"`{name}` must be finite and at most 2**53 in size, got {state!r}."
-                )
+                raise ValueError(f"`{name}` must be finite and below 2**53 in size, got {state!r}.")
         storage = self.batch.storage
         if not numbers_of_state or (
             storage is not None and len(numbers_of_state) != storage.keys.shape[2]

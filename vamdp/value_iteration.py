@@ -179,7 +179,7 @@ def value_iteration(
     Source: Sutton and Barto (2018), section 4.4; RL3 (arXiv 2306.15909), Algorithm 1.
     """
     P, expected_R, is_terminal = check_dense(P, R, terminal)
-    if int(max_sweeps) != max_sweeps or max_sweeps < 1:
+    if not 1 <= max_sweeps < np.inf or int(max_sweeps) != max_sweeps:
         raise ValueError(f"`max_sweeps` must be an integer of at least 1, got {max_sweeps!r}.")
     check_discount(gamma)
     if not tolerance >= 0:
