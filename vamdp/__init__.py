@@ -1,19 +1,29 @@
 """Value-augmented MDPs for meta-reinforcement learning with discrete tasks."""
 
+from vamdp import vector
 from vamdp._version import __version__
 from vamdp.batch_value_estimator import BatchValueEstimator
 from vamdp.dense_model import AbstractState, LearnedModel
+from vamdp.domains import TaskEnv, TaskVectorEnv
 from vamdp.estimator_options import EstimatorOptions
+from vamdp.tabular_mdp import TabularMDP
 from vamdp.value_estimator import ValueEstimator
 from vamdp.value_iteration import ValueIterationResult, value_iteration
+from vamdp.wrappers import MetaEpisode, ValueAugment
 
 __all__ = [
     "AbstractState",
     "BatchValueEstimator",
     "EstimatorOptions",
     "LearnedModel",
+    "MetaEpisode",
+    "TabularMDP",
+    "TaskEnv",
+    "TaskVectorEnv",
+    "ValueAugment",
     "ValueEstimator",
     "ValueIterationResult",
     "__version__",
     "value_iteration",
+    "vector",
 ]

@@ -123,8 +123,9 @@ class BatchValueEstimator:
             )
         _check_each("actions", action_array, (action_array >= 0) & (action_array < n_actions),
                     f"in [0, {n_actions})")  # fmt: skip
-        reward_array = np.asarray(rewards, dtype=np.float64)
-        end_array = np.asarray(terminated)
+        # Copies: an array that is strided or read-only would be another type to the compiled code.
+        reward_array = np.array(rewards, dtype=np.float64, order="C")
+        end_array = np.array(terminated, order="C")
         for name, array in (("rewards", reward_array), ("terminated", end_array)):
             if array.shape != (n_tasks,):
                 raise ValueError(f"`{name}` must have shape ({n_tasks},), got {array.shape}.")
@@ -256,7 +257,7 @@ class BatchValueEstimator:
             )
         if array.dtype.kind not in "iufb":
             raise ValueError(f"`{name}` must be numbers, got {array.dtype}.")
-        coordinates = array.astype(np.float64).reshape(self.n_tasks, -1)
+        coordinates = array.astype(np.float64, order="C").reshape(self.n_tasks, -1)
         within = np.abs(coordinates) <= LARGEST_INTEGER  # False for NaN
         if not within.all():
             i, j = np.argwhere(~within)[0]
@@ -280,7 +281,7 @@ class BatchValueEstimator:
             raise ValueError(
                 f"`{name}` must have shape ({self.n_tasks}, {self.n_actions}), got {allowed.shape}."
             )
-        allowed = allowed.astype(np.bool_)
+        allowed = allowed.astype(np.bool_, order="C")
         _check_each(name, allowed, allowed.any(axis=1) | ~applies, "a mask that allows an action")
         return allowed
 

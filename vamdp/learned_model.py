@@ -42,7 +42,7 @@ from vamdp.model_storage import (
     SUCCESSOR,
     WEIGHT,
 )
-from vamdp.value_iteration import ROUNDING, _iterate
+from vamdp.value_iteration import ROUNDING, _iterate, _maximise
 
 
 @njit(cache=True, inline="always")
@@ -190,6 +190,9 @@ def _plan(
         for a in range(tables.shape[2]):
             for s in range(n_states):
                 tables[task, Q_TABLE, a, s] = 0.0
+    elif sizes[task, ANY_BLOCKED] != 0:
+        # Masks may have changed since: a stale V could stop the first sweep as if nothing had.
+        _maximise(tables[task, Q_TABLE], blocked[task], True, n_states, V[task])
     sizes[task, N_SWEEPS] = _iterate(
         tables[task, BASE], tables[task, SPREAD],
         triples[task, ROW], triples[task, SUCCESSOR], triple_values[task, WEIGHT],

@@ -1,0 +1,183 @@
+"""Observations made of named parts.
+
+The wrappers add parts to an observation: a state, advantages, a reward, clocks. Flat, the parts lie
+one after the other in one float32 vector, and a layout maps each name to its slice; apart, they are
+a Dict of the same names.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+Float32 = npt.NDArray[np.float32]
+Layout = dict[str, slice]
+
+#: A one-hot state above this many entries makes a network's first layer the largest: warn.
+MOST_STATE_ENTRIES = 4096
+
+
+class StateEncoder:
+    """A plain observation as a float32 vector: one-hot if Discrete, else `spaces.flatten` of it.
+
+    Args:
+        space: the space of a single observation.
+
+    Raises:
+        ValueError: the space has no flat form of a fixed size.
+    """
+
+    def __init__(self, space: gymnasium.Space[Any]) -> None:
+        self.space = space
+        self.discrete = isinstance(space, spaces.Discrete)
+        flat = spaces.flatten_space(space)
+        if not isinstance(flat, spaces.Box):
+            raise ValueError(
+                f"`env.observation_space` must be flattenable to a Box, got {space}. "
+                "Transform it first, or pass show_state=False with a `state_key`."
+            )
+        self.box = spaces.Box(
+            flat.low.astype(np.float32), flat.high.astype(np.float32), dtype=np.float32
+        )
+        (self.size,) = self.box.shape
+        if self.size > MOST_STATE_ENTRIES:
+            warnings.warn(
+                f"The state takes {self.size} entries of the observation, above "
+                f"{MOST_STATE_ENTRIES}. Pass show_state=False, or make the observation smaller.",
+                stacklevel=3,
+            )
+
+    def write(self, observation: Any, out: Float32) -> None:
+        """Write one observation into out (size,), which holds zeros."""
+        if self.discrete:
+            out[observation - self.space.start] = 1  # type: ignore[attr-defined] # Discrete has it
+        else:
+            out[:] = np.asarray(spaces.flatten(self.space, observation))
+
+    def write_batch(self, observations: Any, out: Float32) -> None:
+        """Write a batch of observations into out (n_envs, size), which holds zeros."""
+        if self.discrete:
+            start = self.space.start  # type: ignore[attr-defined] # Discrete has it
+            out[np.arange(len(out)), observations - start] = 1
+        elif isinstance(self.space, spaces.Box):
+            out[:] = observations.reshape(len(out), -1)
+        else:
+            batched = gymnasium.vector.utils.batch_space(self.space, len(out))
+            for row, observation in zip(
+                out, gymnasium.vector.utils.iterate(batched, observations), strict=True
+            ):
+                self.write(observation, row)
+
+
+class Parts:
+    """Named boxes and how they lie in an observation.
+
+    Args:
+        boxes: the parts in their order, each a one-dimensional Box.
+        flat: whether observations are one vector (True) or a Dict.
+
+    Attributes:
+        layout: name -> slice of the flat vector.
+        size: length of the flat vector.
+        space: the space of a single observation.
+    """
+
+    def __init__(self, boxes: Mapping[str, spaces.Box], flat: bool) -> None:
+        self.boxes = dict(boxes)
+        self.flat = flat
+        self.layout: Layout = {}
+        self.size = 0
+        for name, box in self.boxes.items():
+            self.layout[name] = slice(self.size, self.size + box.shape[0])
+            self.size += box.shape[0]
+        self.space: spaces.Box | spaces.Dict
+        if flat:
+            low = np.concatenate([box.low for box in self.boxes.values()])
+            high = np.concatenate([box.high for box in self.boxes.values()])
+            self.space = spaces.Box(low, high, dtype=np.float32)
+        else:
+            self.space = spaces.Dict(dict[str, gymnasium.Space[Any]](self.boxes))
+
+    def present(self, vector: Float32) -> Float32 | dict[str, Float32]:
+        """The observation with these flat values, (..., size); the values are not copied."""
+        if self.flat:
+            return vector
+        return {name: vector[..., part] for name, part in self.layout.items()}
+
+
+class InnerParts:
+    """Reads the flat parts of what a wrapped environment shows, whatever made it.
+
+    An environment with a `layout` (ours) keeps its parts; any other observation is one part,
+    "state".
+
+    Args:
+        space: the space of a single observation.
+        layout: the wrapped environment's layout, or None.
+    """
+
+    def __init__(self, space: gymnasium.Space[Any], layout: Layout | None) -> None:
+        self.encoder: StateEncoder | None = None
+        size = max((part.stop for part in layout.values()), default=0) if layout else 0
+        if layout and isinstance(space, spaces.Box) and space.shape == (size,):
+            self.boxes = {
+                name: spaces.Box(space.low[part], space.high[part], dtype=np.float32)
+                for name, part in layout.items()
+            }
+        elif layout and isinstance(space, spaces.Dict) and set(space) == set(layout):
+            self.boxes = {name: space[name] for name in layout}  # type: ignore[misc] # ours are boxes
+        else:
+            self.encoder = StateEncoder(space)
+            self.boxes = {"state": self.encoder.box}
+
+    def write(self, observation: Any, out: Float32) -> None:
+        """Write one observation into out (size,), which holds zeros."""
+        if self.encoder is not None:
+            self.encoder.write(observation, out)
+        elif isinstance(observation, dict):
+            np.concatenate([observation[name] for name in self.boxes], out=out)
+        else:
+            out[:] = observation
+
+    def write_batch(self, observations: Any, out: Float32) -> None:
+        """Write a batch of observations into out (n_envs, size), which holds zeros."""
+        if self.encoder is not None:
+            self.encoder.write_batch(observations, out)
+        elif isinstance(observations, dict):
+            np.concatenate([observations[name] for name in self.boxes], axis=1, out=out)
+        else:
+            out[:] = observations
+
+
+def unbounded(size: int) -> spaces.Box:
+    """Any real numbers."""
+    return spaces.Box(-np.inf, np.inf, (size,), np.float32)
+
+
+def value_boxes(n_actions: int) -> dict[str, spaces.Box]:
+    """The parts that value augmentation adds."""
+    return {
+        "advantage": spaces.Box(-np.inf, 0, (n_actions,), np.float32),
+        "value": unbounded(1),
+        "count": spaces.Box(0, np.inf, (n_actions,), np.float32),
+    }
+
+
+def meta_boxes(n_actions: int) -> dict[str, spaces.Box]:
+    """The parts that meta-episodes add."""
+    return {
+        "previous_action": spaces.Box(0, 1, (n_actions,), np.float32),
+        "previous_reward": unbounded(1),
+        "episode_time": spaces.Box(0, np.inf, (1,), np.float32),
+        "meta_time": spaces.Box(0, 1, (1,), np.float32),
+    }
+
+
+def check_scale(name: str, value: float) -> None:
+    """Raise ValueError unless the argument called `name` is a finite number above 0."""
+    if not 0 < value < np.inf:
+        raise ValueError(f"`{name}` must be finite and above 0, got {value!r}.")
