@@ -262,7 +262,7 @@ class BatchValueEstimator:
         if not within.all():
             i, j = np.argwhere(~within)[0]
             raise ValueError(
-                f"`{name}[{i}]` must be finite and below 2**53 in size, got {coordinates[i, j]!r}."
+                f"`{name}[{i}]` must be finite and below 2**53 in size, got {coordinates[i, j]}."
             )
         if self.storage is not None and coordinates.shape[1] != self.storage.keys.shape[2]:
             raise ValueError(
