@@ -1,0 +1,201 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch as th
+from torch import nn
+
+from rl3_sb3 import CausalTransformer
+
+SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 4, "d_ff": 32, "input_hidden": 24}
+
+
+@pytest.fixture
+def network():
+    th.manual_seed(0)
+    network = CausalTransformer(5, 3, context_length=9, **SIZES)
+    nn.init.normal_(network.positions)  # large, so that a wrong position shows
+    return network
+
+
+def tokens(B, T=9):
+    return th.randn(B, T, 5, generator=th.Generator().manual_seed(1))
+
+
+def test_cached_steps_equal_the_causal_pass(network):
+    x = tokens(3)
+    cache = network.new_cache(3)
+    for t in range(9):
+        out, cache = network.step(x[:, t], cache)
+        th.testing.assert_close(out, network(x)[:, t], atol=1e-5, rtol=1e-5)
+
+
+def test_cached_steps_equal_the_causal_pass_of_ragged_rows_after_resets(network):
+    rng = np.random.default_rng(0)
+    cache = network.new_cache(4)
+    history = [[] for _ in range(4)]
+    ragged = 0
+    for _ in range(40):
+        starts = (rng.random(4) < 0.2) | (cache.positions == 9)
+        cache = cache.reset_rows(starts)
+        x = th.as_tensor(rng.standard_normal((4, 5)), dtype=th.float32)
+        out, cache = network.step(x, cache)
+        ragged += len(set(cache.positions)) > 1
+        for row in range(4):
+            history[row] = [*([] if starts[row] else history[row]), x[row]]
+            expected = network(th.stack(history[row])[None])[0, -1]
+            th.testing.assert_close(out[row], expected, atol=1e-5, rtol=1e-5)
+    assert ragged > 20
+
+
+def test_equals_torch_own_post_norm_layers(network):
+    x = tokens(2)
+    h = network.embedding(x) + network.positions
+    for ours in network.layers:
+        theirs = nn.TransformerEncoderLayer(
+            16, 4, 32, dropout=0.0, activation=nn.GELU("tanh"), batch_first=True
+        )
+        theirs.load_state_dict(
+            {
+                "self_attn.in_proj_weight": ours.qkv.weight,
+                "self_attn.in_proj_bias": ours.qkv.bias,
+                "self_attn.out_proj.weight": ours.projection.weight,
+                "self_attn.out_proj.bias": ours.projection.bias,
+                "norm1.weight": ours.attention_norm.weight,
+                "norm1.bias": ours.attention_norm.bias,
+                "linear1.weight": ours.feed_forward[0].weight,
+                "linear1.bias": ours.feed_forward[0].bias,
+                "linear2.weight": ours.feed_forward[2].weight,
+                "linear2.bias": ours.feed_forward[2].bias,
+                "norm2.weight": ours.output_norm.weight,
+                "norm2.bias": ours.output_norm.bias,
+            }
+        )
+        h = theirs(h, src_mask=nn.Transformer.generate_square_subsequent_mask(9), is_causal=True)
+    th.testing.assert_close(network(x), network.head(h.relu()), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("t", [0, 4, 8])
+def test_a_token_changes_no_earlier_output_and_all_later_ones(network, t):
+    x = tokens(2)
+    changed = x.clone()
+    changed[:, t] += 1
+    moved = (network(x) - network(changed)).abs().amax(dim=(0, 2)) > 1e-4
+    assert not moved[:t].any()
+    assert moved[t:].all()
+
+
+def test_stepping_twice_from_one_cache_gives_the_same_output_twice(network):
+    x = tokens(2)
+    _, cache = network.step(x[:, 0], network.new_cache(2))
+    first, _ = network.step(x[:, 1], cache)
+    second, _ = network.step(x[:, 1], cache)
+    th.testing.assert_close(first, second, atol=0, rtol=0)
+
+
+def test_a_deep_copied_cache_branches(network):
+    x = tokens(2)
+    _, cache = network.step(x[:, 0], network.new_cache(2))
+    branch = copy.deepcopy(cache)
+    network.step(x[:, 5], branch)
+    _, cache = network.step(x[:, 1], cache)
+    network.step(x[:, 5], branch)
+    out, _ = network.step(x[:, 2], cache)
+    th.testing.assert_close(out, network(x)[:, 2], atol=1e-5, rtol=1e-5)
+
+
+def test_resetting_one_row_leaves_others_unchanged(network):
+    x = tokens(3)
+    cache = network.new_cache(3)
+    for t in range(4):
+        _, cache = network.step(x[:, t], cache)
+    out, _ = network.step(x[:, 4], cache.reset_rows(np.array([False, True, False])))
+    th.testing.assert_close(out[[0, 2]], network(x)[[0, 2], 4], atol=1e-5, rtol=1e-5)
+    th.testing.assert_close(out[1], network(x[1:2, 4:])[0, 0], atol=1e-5, rtol=1e-5)
+
+
+def test_a_bootstrap_token_beyond_the_context_changes_no_earlier_output(network):
+    x = tokens(2, T=10)
+    with_extra = network(x, bootstrap=True)
+    th.testing.assert_close(with_extra[:, :9], network(x[:, :9]), atol=1e-6, rtol=1e-6)
+    assert (with_extra[:, 9] - network(x[:, 1:])[:, 8]).abs().max() > 1e-3  # it sees token 0
+
+
+def test_the_bootstrap_token_shares_the_last_position(network):
+    x = tokens(1, T=10)
+    with th.no_grad():
+        longer = CausalTransformer(5, 3, context_length=10, **SIZES)
+        state = network.state_dict()
+        state["positions"] = th.cat([network.positions, network.positions[-1:]])
+        longer.load_state_dict(state)
+    th.testing.assert_close(network(x, bootstrap=True), longer(x))
+
+
+def test_a_sequence_longer_than_the_context_is_refused(network):
+    with pytest.raises(ValueError, match=r"`x` must have at most 9 tokens per sequence, got 10"):
+        network(tokens(1, T=10))
+
+
+def test_a_full_cache_refuses_another_token_and_keeps_its_content(network):
+    x = tokens(2)
+    cache = network.new_cache(2)
+    for t in range(9):
+        _, cache = network.step(x[:, t], cache)
+    before = cache.storage.clone()
+    with pytest.raises(ValueError, match=r"row 0 with 9 of `context_length` = 9 tokens"):
+        network.step(x[:, 0], cache)
+    assert th.equal(before, cache.storage)
+    assert (cache.positions == 9).all()
+
+
+def test_a_cache_filled_before_loading_weights_is_refused(network):
+    _, cache = network.step(tokens(2)[:, 0], network.new_cache(2))
+    network.load_state_dict(network.state_dict())
+    with pytest.raises(ValueError, match="current weights"):
+        network.step(tokens(2)[:, 1], cache)
+
+
+def test_a_cache_of_another_network_is_refused(network):
+    other = CausalTransformer(5, 3, context_length=9, **SIZES)
+    with pytest.raises(ValueError, match="current weights"):
+        network.step(tokens(2)[:, 0], other.new_cache(2))
+
+
+def test_a_cache_of_another_batch_size_is_refused(network):
+    with pytest.raises(ValueError, match="2 rows for 3 tokens"):
+        network.step(tokens(3)[:, 0], network.new_cache(2))
+
+
+def test_a_cache_made_in_inference_mode_works_outside_of_it(network):
+    with th.inference_mode():
+        cache = network.new_cache(2)
+    out, _ = network.step(tokens(2)[:, 0], cache)
+    th.testing.assert_close(out, network(tokens(2))[:, 0], atol=1e-5, rtol=1e-5)
+
+
+def test_stepping_leaves_no_gradient_graph(network):
+    out, cache = network.step(tokens(2)[:, 0], network.new_cache(2))
+    assert not out.requires_grad
+    assert not cache.storage.requires_grad
+
+
+def test_survives_pickling(network):
+    again = pickle.loads(pickle.dumps(network))
+    assert th.equal(again(tokens(1)), network(tokens(1)))
+    cache = again.new_cache(1)
+    again.load_state_dict(network.state_dict())
+    with pytest.raises(ValueError, match="current weights"):
+        again.step(tokens(1)[:, 0], cache)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"d_model": 10, "n_heads": 4}, r"`d_model` must be a multiple of `n_heads` = 4, got 10"),
+        ({"n_layers": 0}, r"`n_layers` must be at least 1, got 0"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        CausalTransformer(5, 3, 9, **sizes)
