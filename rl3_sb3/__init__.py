@@ -3,14 +3,20 @@
 The modules beside this file are a general extension of SB3: `TransformerPPO` trains on any
 environment whose episodes fit its context, and `GymnasiumVecEnv` lets SB3 use Gymnasium's vector
 environments. They know nothing of `vamdp`; `rl3_sb3.experiments` joins the two.
+
+Names are imported at their first use: the command line must be able to say that torch is missing.
 """
 
-from rl3_sb3.buffer import SequenceRolloutBuffer
-from rl3_sb3.markov import MarkovPolicy
-from rl3_sb3.policy import TransformerPolicy
-from rl3_sb3.ppo import TransformerPPO
-from rl3_sb3.transformer import CausalTransformer
-from rl3_sb3.vec_env import GymnasiumVecEnv
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rl3_sb3.buffer import SequenceRolloutBuffer
+    from rl3_sb3.markov import MarkovPolicy
+    from rl3_sb3.policy import TransformerPolicy
+    from rl3_sb3.ppo import TransformerPPO
+    from rl3_sb3.transformer import CausalTransformer
+    from rl3_sb3.vec_env import GymnasiumVecEnv
 
 __all__ = [
     "CausalTransformer",
@@ -20,3 +26,18 @@ __all__ = [
     "TransformerPPO",
     "TransformerPolicy",
 ]
+
+_MODULES = {
+    "CausalTransformer": "transformer",
+    "GymnasiumVecEnv": "vec_env",
+    "MarkovPolicy": "markov",
+    "SequenceRolloutBuffer": "buffer",
+    "TransformerPPO": "ppo",
+    "TransformerPolicy": "policy",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
