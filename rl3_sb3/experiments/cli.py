@@ -1,0 +1,229 @@
+"""The command line `rl3`: quickstart, train, evaluate, table.
+
+What needs torch is imported inside the commands, so that `rl3 --help` is quick and works without
+it. Errors in what the user gave are one line and exit status 2; without the extra packages every
+command ends with status 1 and says how to install them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rl3_sb3.experiments.config import ALGORITHMS, RunConfig
+from rl3_sb3.experiments.domains import DOMAINS
+from rl3_sb3.experiments.errors import InputError
+
+_EXTRA_PACKAGES = ("torch", "stable_baselines3", "tensorboard", "matplotlib", "rich")
+
+# Options of `rl3 train` that are settings of the run. None: not given.
+_RUN_OPTIONS = ("algo", "horizon", "seed", "n_envs", "batch_size", "iterations")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    Args:
+        arguments: Without the program's name; None takes the process's.
+    """
+    options = _parser().parse_args(arguments)
+    missing = [name for name in _EXTRA_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        print(
+            f"rl3 needs {', '.join(missing)}: install the extra with pip install 'vamdp[sb3]'",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        options.command(options)
+    except InputError as error:
+        print(f"rl3: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("rl3: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports errors as one line; `--help` shows the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="rl3", description="Experiments with RL2 and RL3.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_quickstart(commands)
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_table(commands)
+    return parser
+
+
+def _add_quickstart(commands: Any) -> None:
+    parser = commands.add_parser(
+        "quickstart", help="compare RL2 and RL3 on random MDPs in a few minutes on two cores"
+    )
+    parser.add_argument("--out", type=Path, help="a new folder (rl3-quickstart)")
+    parser.add_argument("--seed", type=int, default=0, help="of both runs (%(default)s)")
+    parser.add_argument("--smoke", action="store_true", help="tiny: only shows that all works")
+    parser.set_defaults(command=_quickstart)
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser("train", help="train a run, or go on with it")
+    parser.add_argument("domain", choices=DOMAINS)
+    parser.add_argument("--algo", choices=ALGORITHMS, help="(rl3)")
+    parser.add_argument("--horizon", type=int, help="steps of a meta-episode (100)")
+    parser.add_argument("--seed", type=int, help="of everything random (0)")
+    parser.add_argument("--out", type=Path, help="folder of the run (runs/DOMAIN-ALGO-HORIZON-SEED)")
+    parser.add_argument("--iterations", type=int, help="PPO iterations in all (the paper's)")
+    parser.add_argument("--n-envs", type=int, help="environments (32768 / horizon)")
+    parser.add_argument("--batch-size", type=int, help="steps per minibatch (4096)")
+    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds after which to stop in time")
+    _add_machine(parser)
+    parser.set_defaults(command=_train)
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser("evaluate", help="evaluate a run on held-out tasks")
+    parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the run")
+    parser.add_argument("--ood", action="store_true", help="tasks from the shifted distribution")
+    parser.add_argument("--tasks", type=int, default=1000, help="how many (%(default)s)")
+    _add_machine(parser)
+    parser.set_defaults(command=_evaluate)
+
+
+def _add_table(commands: Any) -> None:
+    parser = commands.add_parser("table", help="compare evaluated runs")
+    parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folders of runs")
+    parser.set_defaults(command=_table)
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="as torch names it (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="of torch on a CPU (%(default)s)")
+
+
+# -------------------------------------------------------------------- commands
+
+
+def _quickstart(options: argparse.Namespace) -> None:
+    from rl3_sb3.experiments.quickstart import FULL, SMOKE, default_folder, quickstart
+
+    out = options.out or default_folder()
+    print(quickstart(out, SMOKE if options.smoke else FULL, options.seed))
+    print(f"\npicture: {out / 'quickstart.png'}\nruns:    {out / 'rl2'}, {out / 'rl3'}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    given = {
+        name: value
+        for name in ("domain", *_RUN_OPTIONS)
+        if (value := getattr(options, name)) is not None
+    }
+    _check_time_limit(options.time_limit)
+    fresh = RunConfig.of(**given)
+    out = options.out or Path(
+        "runs", f"{fresh.domain}-{fresh.algo}-{fresh.horizon}-{fresh.seed}"
+    )
+    from rl3_sb3.experiments.progress import run_bars
+    from rl3_sb3.experiments.run_directory import RunDirectory
+    from rl3_sb3.experiments.training import train
+
+    device = _use(options)
+    directory = RunDirectory(out)
+    if directory.config_file.exists():
+        config = directory.read_config()
+        _check_agreement(given, config, directory.path)
+    else:
+        config = fresh
+        directory.begin(config)
+    with run_bars([config]) as bars:
+        model = train(
+            directory,
+            config,
+            device=device,
+            time_limit=options.time_limit,
+            report=lambda n_steps, reward: bars.show(0, n_steps, reward),
+        )
+    n_done, n_all = model.num_timesteps, config.total_steps
+    print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")
+    if n_done < n_all:
+        print(f"go on: rl3 train {config.domain} --out {out}")
+    else:
+        print(f"next: rl3 evaluate {out}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from rl3_sb3.experiments.evaluation import evaluate
+    from rl3_sb3.experiments.run_directory import RunDirectory
+    from rl3_sb3.experiments.table import evaluation_table
+    from rl3_sb3.experiments.training import make_training_env
+
+    device = _use(options)
+    directory = RunDirectory(options.dir)
+    config = directory.read_config()
+    model = directory.load_checkpoint(make_training_env(config), device)
+    evaluation = evaluate(
+        config,
+        model.policy,
+        n_training_steps=model.num_timesteps,
+        n_tasks=options.tasks,
+        ood=options.ood,
+    )
+    file = directory.write_evaluation(evaluation)
+    print(evaluation_table([evaluation]))
+    print(f"\nstored: {file}")
+
+
+def _table(options: argparse.Namespace) -> None:
+    from rl3_sb3.experiments.table import runs_table
+
+    print(runs_table(options.dirs))
+
+
+# -------------------------------------------------------------------- checks
+
+
+def _check_time_limit(seconds: float) -> None:
+    if not seconds > 0:
+        raise InputError(f"`--time-limit` must be above 0, got {seconds}. Pass seconds.")
+
+
+def _check_agreement(given: dict[str, Any], config: RunConfig, path: Path) -> None:
+    for name, value in given.items():
+        stored = getattr(config, name)
+        if value != stored:
+            raise InputError(
+                f"`{name}` must be {stored} as in {path / 'config.json'}, got {value}. Leave it "
+                "out to go on with that run, or choose another --out."
+            )
+
+
+def _use(options: argparse.Namespace) -> str:
+    """Set torch up for the machine options and return the device."""
+    import torch as th
+
+    if options.threads < 1:
+        raise InputError(f"`--threads` must be at least 1, got {options.threads}.")
+    th.set_num_threads(options.threads)
+    device: str = options.device
+    if device == "auto":
+        return device
+    try:
+        th.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"`--device` must be one that torch can use here, got {device!r}: {reason} "
+            "Leave it out, or pass cpu."
+        ) from error
+    return device

@@ -1,0 +1,164 @@
+"""What defines a training run: `RunConfig`, as it is stored in the run's `config.json`.
+
+One iteration of PPO takes `n_envs * horizon` steps, about 32768 as in the paper: each environment
+lives through one meta-episode. Defaults are the paper's (RL3, arXiv 2306.15909, Appendix C); those
+that depend on the domain or the horizon are filled in by `RunConfig.of`.
+
+Seeds. Environment i of a run is seeded with s + i, where s is drawn from the run's seed and the
+steps done so far, so that a continued run meets new tasks. All of them are below 2**31; held-out
+tasks have the seeds from 2**31 on, so no run can have seen one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from rl3_sb3.experiments.domains import Domain, domain_of
+from rl3_sb3.experiments.errors import InputError
+
+ALGORITHMS = {"rl2": "RL²", "rl3": "RL³", "rl3-markov": "RL³ (Markov)"}
+PAPER_STEPS_PER_ITERATION = 32768
+FIRST_HELD_OUT_SEED = 2**31
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """All settings of a run; two runs with equal ones differ by nothing but the hardware.
+
+    Args:
+        domain: A name in `DOMAINS`.
+        algo: "rl2": the environment as it is. "rl3": with value estimates. "rl3-markov": value
+            estimates and counts alone, for a policy without memory.
+        horizon: Steps of a meta-episode, at least 1.
+        seed: Of everything random, at least 0.
+        n_envs: Environments, at least 1 (2 at horizon 1).
+        batch_size: Steps per minibatch, at least 4; whole meta-episodes are taken.
+        iterations: PPO iterations in all.
+        ent_coef: Entropy coefficient at the beginning.
+        final_ent_coef: The same at the end; linear in between.
+        learning_rate: Adam's.
+        n_epochs: Passes over each iteration's steps.
+        gamma: Discount of PPO.
+        gae_lambda: See `TransformerPPO`.
+        clip_range: See `TransformerPPO`.
+        target_kl: See `TransformerPPO`.
+        vf_coef: See `TransformerPPO`.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+
+    domain: str
+    algo: str
+    horizon: int
+    seed: int
+    n_envs: int
+    batch_size: int
+    iterations: int
+    ent_coef: float
+    final_ent_coef: float
+    learning_rate: float = 3e-4
+    n_epochs: int = 8
+    gamma: float = 0.99
+    gae_lambda: float = 0.3
+    clip_range: float = 0.2
+    target_kl: float = 0.01
+    vf_coef: float = 0.5
+
+    def __post_init__(self) -> None:
+        domain_of(self.domain)
+        if self.algo not in ALGORITHMS:
+            raise InputError(f"`algo` must be one of {', '.join(ALGORITHMS)}, got {self.algo!r}.")
+        least = {"horizon": 1, "seed": 0, "n_envs": 1, "batch_size": 4, "iterations": 1}
+        for name, minimum in least.items():
+            check_integer(name, getattr(self, name), minimum)
+        if self.n_envs * self.horizon < 2:
+            raise InputError(
+                "`n_envs` must be at least 2 when `horizon` is 1, got 1. "
+                "PPO cannot normalise a single advantage."
+            )
+
+    @classmethod
+    def of(
+        cls, domain: str, *, algo: str = "rl3", horizon: int = 100, seed: int = 0, **options: Any
+    ) -> RunConfig:
+        """Make the paper's configuration, except for the options given (None: the paper's).
+
+        Raises:
+            InputError: A value is out of range.
+
+        Example:
+            >>> RunConfig.of("bandits", horizon=500).n_envs
+            65
+        """
+        check_integer("horizon", horizon, 1)
+        facts = domain_of(domain)
+        defaults = {
+            "n_envs": max(1, PAPER_STEPS_PER_ITERATION // horizon),
+            "batch_size": 4096,
+            "iterations": facts.iterations,
+            "ent_coef": facts.ent_coef,
+            "final_ent_coef": facts.final_ent_coef,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        return cls(domain=domain, algo=algo, horizon=horizon, seed=seed, **(defaults | given))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str) -> RunConfig:
+        """Make a configuration from what `to_dict` returned.
+
+        Args:
+            values: Entries that are no settings are an error.
+            source: Where they come from, for the error.
+
+        Raises:
+            InputError: An entry is missing, unknown or out of range.
+        """
+        known = {field.name for field in fields(cls)}
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        wrong = sorted((values.keys() - known) | (needed - values.keys()))
+        if wrong:
+            raise InputError(
+                f"`{source}` must hold the settings of a run, got missing or unknown ones: "
+                f"{', '.join(wrong)}. Restore the file, or choose another folder."
+            )
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings."""
+        return asdict(self)
+
+    @property
+    def facts(self) -> Domain:
+        """The domain's fixed settings."""
+        return domain_of(self.domain)
+
+    @property
+    def title(self) -> str:
+        """The algorithm's name in tables and figures."""
+        return ALGORITHMS[self.algo]
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Steps of all environments together in one iteration."""
+        return self.n_envs * self.horizon
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.iterations * self.steps_per_iteration
+
+    def environment_seed(self, n_steps_done: int) -> int:
+        """Return the first environment's seed for a run that goes on after these steps."""
+        drawn = np.random.SeedSequence([self.seed, n_steps_done]).generate_state(1)[0]
+        return int(drawn) % (FIRST_HELD_OUT_SEED - self.n_envs)
+
+
+def check_integer(name: str, value: Any, least: int) -> None:
+    """Raise InputError unless the setting called `name` is an integer of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"`{name}` must be an integer of at least {least}, got {value!r}.")

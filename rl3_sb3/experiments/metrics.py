@@ -1,0 +1,76 @@
+"""The metrics of a run as `metrics.csv`, one row per iteration.
+
+SB3's own CSV output starts an empty file with every process. This one goes on where the checkpoint
+was written and drops later rows, which the continued run will write again.
+"""
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.logger import KVWriter
+
+# Names as SB3 logs them. What is under "train" describes the update before this row's rollout.
+STEPS = "time/total_timesteps"
+RETURN = "rollout/ep_rew_mean"
+COLUMNS = (
+    STEPS,
+    "time/time_elapsed",
+    RETURN,
+    "train/policy_gradient_loss",
+    "train/entropy_loss",
+    "train/value_loss",
+    "train/explained_variance",
+    "train/kl",
+    "train/actor_epochs",
+    "train/clip_fraction",
+    "train/ent_coef",
+    "train/learning_rate",
+)
+
+
+class MetricsFile(KVWriter):
+    """Appends rows to a metrics file.
+
+    Args:
+        path: The file; made if there is none.
+        n_steps_done: Rows beyond these steps are dropped first.
+    """
+
+    def __init__(self, path: Path, n_steps_done: int) -> None:
+        rows = [row for row in read_metrics(path) if row[STEPS] <= n_steps_done]
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(temporary, path)
+        self._file = path.open("a", newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
+
+    def write(
+        self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
+    ) -> None:
+        """Append a row; SB3's logger calls this."""
+        self._writer.writerow({**key_values, STEPS: step})
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Return the rows of a metrics file without their empty entries; none if there is no file.
+
+    A last row that was cut short is left out.
+    """
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+            if None not in row.values()
+        ]

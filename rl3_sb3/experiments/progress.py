@@ -1,0 +1,54 @@
+"""Progress bars of training runs, on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from rl3_sb3.experiments.config import RunConfig
+
+
+class RunBars:
+    """One bar per run.
+
+    Args:
+        progress: Where they are drawn.
+        configs: The runs.
+    """
+
+    def __init__(self, progress: Progress, configs: Sequence[RunConfig]) -> None:
+        self._progress = progress
+        self._bars = [
+            progress.add_task(config.title, total=config.total_steps, reward="-")
+            for config in configs
+        ]
+
+    def show(self, run: int, n_steps: int, reward: float) -> None:
+        """Show steps done and the last rollout's mean total reward."""
+        self._progress.update(self._bars[run], completed=n_steps, reward=f"{reward:.1f}")
+
+
+@contextmanager
+def run_bars(configs: Sequence[RunConfig]) -> Iterator[RunBars]:
+    """Draw bars until the block ends."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,} of {task.total:,} steps"),
+        TextColumn("total reward {task.fields[reward]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield RunBars(progress, configs)

@@ -1,0 +1,101 @@
+"""Results as a table that reads well as text and is Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rl3_sb3.experiments.config import RunConfig
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation import Evaluation, FloatArray, mean_and_error
+from rl3_sb3.experiments.run_directory import RunDirectory
+
+ORACLE = "oracle"
+
+
+def evaluation_table(evaluations: Iterable[Evaluation]) -> str:
+    """Compare agents in the same tasks: one row per agent, the oracle last.
+
+    Args:
+        evaluations: Of the same tasks; an agent in several of them is shown once.
+    """
+    rows: dict[str, list[str]] = {}
+    for evaluation in evaluations:
+        for title, got in evaluation.rewards.items():
+            rows.setdefault(title, [title, *_score(got.returns, evaluation.oracle)])
+        # Taken out first, so that it stays the last row.
+        rows.pop(ORACLE, None)
+        rows[ORACLE] = [ORACLE, *_score(evaluation.oracle, evaluation.oracle)]
+    return aligned(["agent", "total reward", "of the oracle"], list(rows.values()))
+
+
+def runs_table(paths: Sequence[Path]) -> str:
+    """Compare runs by their stored evaluations, with random agent and oracle per distribution.
+
+    Raises:
+        InputError: A folder is no run, or was never evaluated.
+    """
+    rows: list[list[str]] = []
+    for path in paths:
+        directory = RunDirectory(path)
+        config = directory.read_config()
+        stored = [directory.read_evaluation(ood) for ood in (False, True)]
+        evaluations = [evaluation for evaluation in stored if evaluation is not None]
+        if not evaluations:
+            raise InputError(
+                f"`DIR` must be an evaluated run, got {path}, which has no evaluation.json. "
+                f"Run `rl3 evaluate {path}` first."
+            )
+        for evaluation in evaluations:
+            rows += _rows(config, evaluation)
+    order = {tuple(row[:3]): None for row in rows}  # groups, in the order of their first row
+    grouped = [row for group in order for row in _without_repeats(rows, group)]
+    return aligned(
+        ["domain", "H", "tasks", "agent", "seed", "steps", "total reward", "of the oracle"], grouped
+    )
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table whose columns are padded to equal widths.
+
+    Example:
+        >>> print(aligned(["agent", "H"], [["random", "100"]]))
+        | agent  | H   |
+        | ------ | --- |
+        | random | 100 |
+    """
+    lines = [list(header), *map(list, rows)]
+    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(header))]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    )
+
+
+def _score(returns: FloatArray, oracle: FloatArray) -> list[str]:
+    mean, error = mean_and_error(returns)
+    best = float(oracle.sum())
+    fraction = f"{returns.sum() / best:.3f}" if best > 0 else "-"
+    return [f"{mean:.1f} ± {error:.1f}", fraction]
+
+
+def _rows(config: RunConfig, evaluation: Evaluation) -> list[list[str]]:
+    tasks = f"{len(evaluation.oracle)}{' OOD' if evaluation.ood else ''}"
+    group = [config.facts.title, str(config.horizon), tasks]
+    rows = []
+    for title, got in evaluation.rewards.items():
+        trained = title == config.title
+        seed = str(config.seed) if trained else ""
+        steps = f"{evaluation.n_training_steps:,}" if trained else ""
+        rows.append([*group, title, seed, steps, *_score(got.returns, evaluation.oracle)])
+    oracle = _score(evaluation.oracle, evaluation.oracle)
+    return [*rows, [*group, ORACLE, "", "", *oracle]]
+
+
+def _without_repeats(rows: list[list[str]], group: tuple[str, ...]) -> list[list[str]]:
+    """Return the group's rows: random first, then the runs, the oracle last, those two once."""
+    members = [row for row in rows if tuple(row[:3]) == group]
+    first = [row for row in members if row[3] == "random"][:1]
+    last = [row for row in members if row[3] == ORACLE][:1]
+    return first + [row for row in members if row[3] not in ("random", ORACLE)] + last

@@ -1,0 +1,5 @@
+"""Agents that need no training, for comparison."""
+
+from vamdp.baselines.random_agent import RandomAgent
+
+__all__ = ["RandomAgent"]
