@@ -184,7 +184,7 @@ class BatchValueEstimator:
         coordinates = self.encode("states", states)
         self._kernel_arguments(coordinates.shape[1])
         while self._set_masks(coordinates, allowed, applies):
-            self._grow()
+            self.grow()
 
     def forget(self, tasks: npt.ArrayLike | None = None) -> None:
         """Begin new tasks: empty their models, counts and values.
@@ -297,7 +297,7 @@ class BatchValueEstimator:
         """`update` with checked arguments of the right types; allowed is (n_tasks, 0) or masks."""
         transition = (states, actions, rewards, next_states, terminated, allowed)
         while not driver(self._threads)(*transition, *self._kernel_arguments(states.shape[1])):
-            self._grow()
+            self.grow()
 
     def learn_and_show(
         self,
@@ -323,7 +323,7 @@ class BatchValueEstimator:
             shown, value_scale, count_scale, start, out,
             *(self._arguments or self._kernel_arguments(states.shape[1])),
         ):  # fmt: skip
-            self._grow()
+            self.grow()
 
     def show(
         self,
@@ -338,9 +338,7 @@ class BatchValueEstimator:
         Advantages are (Q - max Q) / value_scale, that of a masked action the worst allowed one's;
         the value is max Q / value_scale, counts are N / count_scale.
         """
-        self._kernel_arguments(shown.shape[1])
-        assert self.storage is not None, "allocated one line above"
-        s = self.storage
+        s = self.make_storage(shown.shape[1])
         _write_features(
             shown, s.tables, s.keys, s.ids, s.visits, s.masked, s.hash_table,
             value_scale, count_scale, start, out,
@@ -361,25 +359,24 @@ class BatchValueEstimator:
             )  # fmt: skip
         return Q_rows, counts, allowed
 
-    def _kernel_arguments(self, n_coordinates: int) -> tuple[Any, ...]:
-        """Storage and options as the kernels take them; allocated at the first state."""
+    def make_storage(self, n_coordinates: int) -> Storage:
+        """The storage, allocated at the first state."""
         if self.storage is None:
-            self._store(
-                allocate(
-                    self.n_tasks,
-                    self.n_actions,
-                    n_coordinates,
-                    FIRST_CAPACITY,
-                    FIRST_TRIPLE_CAPACITY,
-                )
-            )
+            room = (FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY)
+            self._store(allocate(self.n_tasks, self.n_actions, n_coordinates, *room))
+        assert self.storage is not None, "allocated one line above"
+        return self.storage
+
+    def _kernel_arguments(self, n_coordinates: int) -> tuple[Any, ...]:
+        """Storage and options as the kernels take them."""
+        self.make_storage(n_coordinates)
         return self._arguments
 
     def _store(self, storage: Storage | None) -> None:
         self.storage = storage
         self._arguments = (*storage, *self.options.as_kernel_arguments()) if storage else ()
 
-    def _grow(self) -> None:
+    def grow(self) -> None:
         """Double the room that is short."""
         assert self.storage is not None, "a kernel found the storage too small"
         _, _, capacity = self.storage.blocked.shape

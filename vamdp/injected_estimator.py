@@ -1,8 +1,8 @@
 """A learner of the user's own, behind the interface that `ValueAugment` calls.
 
-`ValueAugment` speaks to a `BatchValueEstimator` of one task, which learns and writes the
-observation in one compiled call. Any other learner (optimistic, posterior sampling, model-free) has
-only update, q_values, counts and forget; this adapter writes the same parts from those.
+`ValueAugment` lets `SingleStep` learn and write the observation in one compiled call. Any other
+learner (optimistic, posterior sampling, model-free) has only update, q_values, counts and forget;
+here the same parts are written from those.
 """
 
 from typing import Any
@@ -12,81 +12,82 @@ import numpy.typing as npt
 
 
 class InjectedEstimator:
-    """The learner of one task, as a batch of one.
+    """What `ValueAugment` does with a learner that is not ours; see `SingleStep`.
 
     Args:
         estimator: an object with the methods update, q_values, counts and forget of
-            `ValueEstimator`; a mask is passed to update only where the environment gives one.
+            `ValueEstimator`; update gets a mask only where the environment gives one.
         n_actions: number of actions A.
+        value_scale: what Q is divided by.
+        count_scale: what counts are divided by.
+        start: where the values begin in an observation vector.
 
     Raises:
         TypeError: a method is missing.
     """
 
-    def __init__(self, estimator: Any, n_actions: int) -> None:
+    def __init__(
+        self, estimator: Any, n_actions: int, value_scale: float, count_scale: float, start: int
+    ) -> None:
         missing = [
-            m for m in ("update", "q_values", "counts", "forget") if not hasattr(estimator, m)
+            name
+            for name in ("update", "q_values", "counts", "forget")
+            if not hasattr(estimator, name)
         ]
         if missing:
             raise TypeError(
                 f"`estimator` must have the methods update, q_values, counts and forget, got "
                 f"{type(estimator).__name__} without {', '.join(missing)}."
             )
-        self.estimator = estimator
         self.n_actions = n_actions
-        self.no_masks = np.zeros((1, 0), np.bool_)
-        self._allowed = np.ones(n_actions, np.bool_)  # in the state shown
+        self._estimator = estimator
+        self._value_scale, self._count_scale, self._start = value_scale, count_scale, start
+        self._key: Any = None  # the present state
 
-    def check_masks(
-        self, name: str, masks: npt.ArrayLike, applies: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.bool_]:
-        """A mask as bools (1, A)."""
-        allowed = np.asarray(masks).astype(np.bool_)
-        if allowed.shape != (1, self.n_actions) or not (allowed.any() or not applies[0]):
+    def begin(self, key: Any, mask: Any, vector: npt.NDArray[np.float32]) -> None:
+        """Start an episode in the state `key`; write its values into the vector (size,)."""
+        allowed = self._allowed(mask, required=True)
+        self._key = key
+        self._show(allowed, vector)
+
+    def step(
+        self,
+        action: int,
+        reward: float,
+        key: Any,
+        terminated: bool,
+        mask: Any,
+        vector: npt.NDArray[np.float32],
+    ) -> None:
+        """Learn the transition to the state `key`; write its values into the vector (size,).
+
+        Raises:
+            ValueError: the reward is not finite, or the mask is none. Nothing is learned then.
+        """
+        if not np.isfinite(reward):
+            raise ValueError(f"The reward of `env` must be finite, got {reward!r}.")
+        allowed = self._allowed(mask, required=not terminated)
+        masked = {} if mask is None else {"next_action_mask": allowed}
+        self._estimator.update(self._key, action, reward, key, terminated, **masked)
+        self._key = key
+        self._show(allowed if allowed.any() else np.ones_like(allowed), vector)
+
+    def _allowed(self, mask: Any, required: bool) -> npt.NDArray[np.bool_]:
+        """A mask as bools (A,), with an action allowed if that is required."""
+        if mask is None:
+            return np.ones(self.n_actions, np.bool_)
+        allowed = np.asarray(mask).astype(np.bool_)
+        if allowed.shape != (self.n_actions,) or (required and not allowed.any()):
             raise ValueError(
-                f"`{name}` must be ({self.n_actions},) with an action allowed, got {masks!r}."
+                f"`action_mask` must be {self.n_actions} bools with an action allowed, got {mask}."
             )
         return allowed
 
-    def set_action_masks(self, state: Any, masks: npt.ArrayLike) -> None:
-        """Note the mask of the state to be shown."""
-        self._allowed = self.check_masks("action_mask", masks, np.ones(1, np.bool_))[0]
-
-    def learn_and_show(
-        self,
-        state: Any,
-        action: npt.NDArray[np.int64],
-        reward: npt.NDArray[np.float64],
-        next_state: Any,
-        terminated: npt.NDArray[np.bool_],
-        allowed: npt.NDArray[np.bool_],
-        shown: Any,
-        value_scale: float,
-        count_scale: float,
-        start: int,
-        out: npt.NDArray[np.float32],
-    ) -> None:
-        """See `BatchValueEstimator.learn_and_show`."""
-        mask = {"next_action_mask": allowed[0]} if allowed.size else {}
-        self.estimator.update(
-            state, int(action[0]), float(reward[0]), next_state, bool(terminated[0]), **mask
-        )
-        self._allowed = allowed[0] if allowed.any() else np.ones(self.n_actions, np.bool_)
-        self.show(shown, value_scale, count_scale, start, out)
-
-    def show(
-        self,
-        shown: Any,
-        value_scale: float,
-        count_scale: float,
-        start: int,
-        out: npt.NDArray[np.float32],
-    ) -> None:
-        """See `BatchValueEstimator.show`."""
+    def _show(self, allowed: npt.NDArray[np.bool_], vector: npt.NDArray[np.float32]) -> None:
         n = self.n_actions
-        Q = np.asarray(self.estimator.q_values(shown), np.float64)
-        best, worst = Q[self._allowed].max(), Q[self._allowed].min()
-        values = out[0, start:]
-        values[:n] = (np.where(self._allowed, Q, worst) - best) / value_scale
-        values[n] = best / value_scale
-        values[n + 1 :] = np.asarray(self.estimator.counts(shown)) / count_scale
+        Q = np.asarray(self._estimator.q_values(self._key), np.float64)
+        best, worst = Q[allowed].max(), Q[allowed].min()
+        values = vector[self._start :]
+        values[:n] = (np.where(allowed, Q, worst) - best) / self._value_scale
+        values[n] = best / self._value_scale
+        values[n + 1 :] = np.asarray(self._estimator.counts(self._key)) / self._count_scale

@@ -15,17 +15,17 @@ A task begins with ``reset(seed=...)``, with ``reset(options={"new_task": True})
 of a `ValueAugment` starts the next episode of the same task.
 """
 
-import math
 import time
+from operator import index
 from typing import Any
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
-from vamdp.batch_value_estimator import BatchValueEstimator
 from vamdp.estimator_options import check_positive_integer
 from vamdp.injected_estimator import InjectedEstimator
 from vamdp.inner_env import (
@@ -46,6 +46,7 @@ from vamdp.observation import (
     meta_boxes,
     value_boxes,
 )
+from vamdp.single_step import SingleStep
 from vamdp.task_access import TaskAccess
 from vamdp.value_estimator import ValueEstimator
 
@@ -115,6 +116,11 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         actions = discrete_actions(env.action_space)
         self._n_actions, self._first_action = int(actions.n), int(actions.start)
         self._state_key = find_state_key(env, env.observation_space, state_key)
+        space: Any = env.observation_space
+        is_discrete = isinstance(space, spaces.Discrete)
+        self._lowest, self._n_observations = (
+            (int(space.start), int(space.n)) if is_discrete else (0, 0)
+        )
         if estimator is not None and options:
             raise ValueError(
                 f"`{next(iter(options))}` must be left out with an `estimator` of your own, got "
@@ -122,25 +128,27 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             )
         self.task_horizon = task_horizon
         self.value_scale, self.count_scale = float(value_scale), float(count_scale)
+        self._encoder = StateEncoder(env.observation_space) if show_state else None
+        boxes = {"state": self._encoder.box} if self._encoder else {}
+        self._parts = Parts({**boxes, **value_boxes(self._n_actions)}, flatten)
+        self.observation_space = self._parts.space
+        self._is_flat = flatten
+        self._zeros = np.zeros(self._parts.size, np.float32)
         if estimator is None:
             estimator = ValueEstimator(self._n_actions, task_horizon=task_horizon, **options)
         self.estimator: Any = estimator
-        self._is_own = type(estimator) is ValueEstimator
-        self._learner: BatchValueEstimator | InjectedEstimator
-        self._learner = (
-            estimator.batch if self._is_own else InjectedEstimator(estimator, self._n_actions)
-        )
+        where = (self.value_scale, self.count_scale, self._parts.layout["advantage"].start)
+        self._learner: SingleStep | InjectedEstimator
+        if type(estimator) is ValueEstimator:
+            self._learner = SingleStep(estimator, *where)
+        else:
+            self._learner = InjectedEstimator(estimator, self._n_actions, *where)
         if self._learner.n_actions != self._n_actions:
             raise ValueError(
                 f"`estimator` must have the {self._n_actions} actions of `env`, got "
                 f"{self._learner.n_actions}."
             )
-        self._encoder = StateEncoder(env.observation_space) if show_state else None
-        boxes = {"state": self._encoder.box} if self._encoder else {}
-        self._parts = Parts({**boxes, **value_boxes(self._n_actions)}, flatten)
-        self._values_start = self._parts.layout["advantage"].start
-        self.observation_space = self._parts.space
-        self._key: Any = None  # the present state, as the learner takes it
+        self._is_running = False
 
     @property
     def layout(self) -> Layout:
@@ -161,14 +169,10 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         observation, info = self.env.reset(seed=seed, options=options)
         if seed is not None or asks_for_new_task(options):
             self.forget()
-        self._key = self._key_of(observation)
-        if "action_mask" in info:
-            self._learner.set_action_masks(self._key, np.asarray(info["action_mask"])[None])
-        vector = self._blank(observation)
-        self._learner.show(
-            self._key, self.value_scale, self.count_scale, self._values_start, vector
-        )
-        return self._parts.present(vector[0]), info
+        key, vector = self._read(observation)
+        self._learner.begin(key, info.get("action_mask"), vector)
+        self._is_running = True
+        return (vector if self._is_flat else self._parts.present(vector)), info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Step the environment, learn from the transition, and show the renewed values.
@@ -178,50 +182,36 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             ValueError: the action is out of range (nothing is stepped then), or the environment
                 gives a reward that is not finite or an impossible state (nothing is learned then).
         """
-        if self._key is None:
+        if not self._is_running:
             raise ResetNeeded("No episode is running: call reset() before step().")
-        index = action - self._first_action
-        if not 0 <= index < self._n_actions:
+        i = index(action) - self._first_action
+        if not 0 <= i < self._n_actions:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
         observation, reward, terminated, truncated, info = self.env.step(action)
         reward = float(reward)
-        if not math.isfinite(reward):
-            raise ValueError(f"The reward of `env` must be finite, got {reward!r}.")
-        key = self._key_of(observation)
-        allowed = self._learner.no_masks
-        if "action_mask" in info:
-            allowed = self._learner.check_masks(
-                "action_mask", np.asarray(info["action_mask"])[None], np.array([not terminated])
-            )
-        vector = self._blank(observation)
-        self._learner.learn_and_show(
-            self._key, np.array([index], np.int64), np.array([reward]), key,
-            np.array([terminated], np.bool_), allowed,
-            key, self.value_scale, self.count_scale, self._values_start, vector,
-        )  # fmt: skip
-        self._key = key
-        return self._parts.present(vector[0]), reward, terminated, truncated, info
+        key, vector = self._read(observation)
+        self._learner.step(i, reward, key, bool(terminated), info.get("action_mask"), vector)
+        shown = vector if self._is_flat else self._parts.present(vector)
+        return shown, reward, terminated, truncated, info
 
-    def _key_of(self, observation: Any) -> Any:
-        """The state as the learner takes it: coordinates (1, d) for our own, else the key."""
-        if self._state_key is not None:
-            key = self._state_key(observation)
-            return self.estimator.encode("state_key(observation)", key) if self._is_own else key
-        space: Any = self.env.observation_space
-        if not 0 <= observation - space.start < space.n:
-            raise ValueError(f"The observation of `env` must be in {space}, got {observation!r}.")
-        if not self._is_own:
-            return int(observation)
-        coordinates = np.empty((1, 1))
-        coordinates[0, 0] = observation
-        return coordinates
-
-    def _blank(self, observation: Any) -> npt.NDArray[np.float32]:
-        """A new observation vector, (1, size), of which only the state is written."""
-        vector = np.zeros((1, self._parts.size), np.float32)
+    def _read(self, observation: Any) -> tuple[Any, npt.NDArray[np.float32]]:
+        """The state of an observation, and a new vector (size,) of which only it is written."""
+        vector = self._zeros.copy()
+        if self._n_observations:  # Discrete
+            place = index(observation) - self._lowest
+            if not 0 <= place < self._n_observations:
+                raise ValueError(
+                    f"The observation of `env` must be in {self.env.observation_space}, got "
+                    f"{observation!r}."
+                )
+            if self._encoder is not None:
+                vector[place] = 1
+            key = place + self._lowest
+            return (key if self._state_key is None else self._state_key(observation)), vector
         if self._encoder is not None:
-            self._encoder.write(observation, vector[0, : self._encoder.size])
-        return vector
+            self._encoder.write(observation, vector[: self._encoder.size])
+        assert self._state_key is not None, "looked for on construction"
+        return self._state_key(observation), vector
 
 
 class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -335,8 +325,8 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
             raise ResetNeeded(
                 f"The meta-episode of {self.horizon} steps is over or has not begun: call reset()."
             )
-        index = action - self._first_action
-        if not 0 <= index < self._n_actions:
+        i = index(action) - self._first_action
+        if not 0 <= i < self._n_actions:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
         observation, reward, terminated, truncated, info = self.env.step(action)
         reward = float(reward)
@@ -358,7 +348,7 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
         vector = np.zeros(self._parts.size, np.float32)
         start = self._own_start
         self._inner.write(observation, vector[:start])
-        vector[start + index] = 1
+        vector[start + i] = 1
         start += self._n_actions
         vector[start] = reward / self.reward_scale
         vector[start + 1] = self._tau / self.task_horizon
