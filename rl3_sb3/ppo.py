@@ -36,6 +36,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch.distributions import kl_divergence
 
 from rl3_sb3.buffer import SequenceRolloutBuffer
+from rl3_sb3.checkpoint import require_complete_checkpoint
 from rl3_sb3.distribution import check_action_space
 from rl3_sb3.losses import actor_terms, value_loss
 from rl3_sb3.markov import MarkovPolicy
@@ -117,9 +118,13 @@ class TransformerPPO(PPO):
         _check_at_least("batch_size", batch_size, 2 if normalize_advantage else 1)
         _check_at_least("n_epochs", n_epochs, 1)
         _check_at_least("vf_coef", vf_coef, 0)
+        _check_at_least("ent_coef", ent_coef, 0)
+        _check_at_least("learning_rate", learning_rate, 0)
         for name, fraction in (("gamma", gamma), ("gae_lambda", gae_lambda)):
             if not 0 <= fraction <= 1:
                 raise ValueError(f"`{name}` must be in [0, 1], got {fraction}.")
+        if not callable(clip_range) and not clip_range > 0:
+            raise ValueError(f"`clip_range` must be above 0, got {clip_range}.")
         for name, optional in (("target_kl", target_kl), ("max_grad_norm", max_grad_norm)):
             if optional is not None and not optional > 0:
                 raise ValueError(f"`{name}` must be above 0, got {optional}. Pass None for none.")
@@ -405,6 +410,8 @@ class TransformerPPO(PPO):
         Raises:
             ValueError: They do not fit this policy. It keeps its own.
         """
+        if not isinstance(load_path_or_dict, dict):
+            require_complete_checkpoint(load_path_or_dict)
         before = copy.deepcopy(self.get_parameters())
         try:
             super().set_parameters(load_path_or_dict, exact_match, device)
@@ -431,14 +438,10 @@ class TransformerPPO(PPO):
             ValueError: The file is truncated or no checkpoint, or `env` has other spaces or a
                 horizon that does not fit.
         """
+        require_complete_checkpoint(path)
         try:
             return super().load(path, env, device, **kwargs)
         except ValueError as error:
-            if "wasn't a zip-file" in str(error):
-                raise ValueError(
-                    f"`path` must be a complete checkpoint, got {path}, which is truncated or no "
-                    "zip file. Load an earlier checkpoint, or save again."
-                ) from error
             if "spaces do not match" in str(error):
                 raise ValueError(
                     f"`env` must have the spaces of the checkpoint, got others: {error}. Build the "
@@ -447,8 +450,9 @@ class TransformerPPO(PPO):
             raise
 
 
-def _check_at_least(name: str, value: float | None, least: int) -> None:
-    if value is not None and value < least:
+def _check_at_least(name: str, value: float | Schedule | None, least: int) -> None:
+    # not `value < least`, which lets NaN pass
+    if value is not None and not callable(value) and not value >= least:
         raise ValueError(f"`{name}` must be at least {least}, got {value}.")
 
 

@@ -1,0 +1,206 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+from torch import nn
+
+from rl3_sb3 import MarkovPolicy, TransformerPolicy
+
+SMALL = {"context_length": 8, "d_model": 16, "n_heads": 2, "d_ff": 32, "input_hidden": 24}
+BOX = spaces.Box(-np.inf, np.inf, (4,), np.float32)
+DISCRETE = spaces.Discrete(3)
+CONTINUOUS = spaces.Box(-0.5, 0.5, (2, 1), np.float32)
+
+
+def make(observation_space=BOX, action_space=DISCRETE, **kwargs):
+    th.manual_seed(0)
+    policy = TransformerPolicy(
+        observation_space, action_space, lambda _: 1e-2, **{**SMALL, **kwargs}
+    )
+    nn.init.normal_(policy.actor.head.weight)  # far from uniform, so that differences show
+    return policy
+
+
+def observations(B, T=8):
+    return np.random.default_rng(0).standard_normal((T, B, 4)).astype(np.float32)
+
+
+def test_predict_follows_the_causal_pass_with_rows_that_restart():
+    policy, obs = make(), observations(3)
+    starts = np.zeros((8, 3), dtype=bool)
+    starts[[3, 5, 6], [1, 2, 1]] = True
+    state, began = None, np.zeros(3, dtype=int)
+    for t in range(8):
+        actions, state = policy.predict(obs[t], state, starts[t], deterministic=True)
+        began[starts[t]] = t
+        for i in range(3):
+            context = th.as_tensor(obs[began[i] : t + 1, i])[None]
+            assert actions[i] == policy.sequence_params(context)[0, -1].argmax()
+
+
+def test_predict_twice_on_one_state_gives_the_same_answer():
+    policy, obs = make(), observations(2)
+    _, state = policy.predict(obs[0], deterministic=True)
+    first, after = policy.predict(obs[1], state, deterministic=True)
+    second, _ = policy.predict(obs[1], state, deterministic=True)
+    assert (first == second).all()
+    assert (state.positions == 1).all()
+    assert (after.positions == 2).all()
+
+
+def test_predict_without_a_batch_axis_returns_one_action():
+    policy = make()
+    action, state = policy.predict(observations(1)[0, 0])
+    assert action.shape == ()
+    assert len(state.positions) == 1
+
+
+def test_predicting_beyond_the_context_is_refused():
+    policy, state = make(), None
+    for obs in observations(1):
+        _, state = policy.predict(obs, state)
+    with pytest.raises(ValueError, match="`context_length` = 8"):
+        policy.predict(observations(1)[0], state)
+
+
+@pytest.mark.parametrize("change", ["step", "load_state_dict", "load_from_vector"])
+def test_a_state_from_before_a_weight_update_is_refused(change):
+    policy, obs = make(), observations(2)
+    _, state = policy.predict(obs[0])
+    if change == "step":
+        policy.sequence_values(th.as_tensor(obs)).sum().backward()
+        policy.optimizer.step()
+    elif change == "load_state_dict":
+        policy.load_state_dict(policy.state_dict())
+    else:
+        policy.load_from_vector(policy.parameters_to_vector())
+    with pytest.raises(ValueError, match="current weights"):
+        policy.predict(obs[1], state)
+
+
+def test_dict_observations_are_flattened_in_sorted_order_of_keys():
+    space = spaces.Dict([("z", BOX), ("a", spaces.Discrete(3)), ("m", spaces.Box(0, 1, (2, 1)))])
+    policy = make(space)
+    tokens = policy.to_tokens(
+        {
+            "z": np.array([[5, 6, 7, 8]], dtype=np.float32),
+            "m": np.array([[[3], [4]]], dtype=np.float32),
+            "a": np.array([1]),
+        }
+    )
+    assert tokens.tolist() == [[0, 1, 0, 3, 4, 5, 6, 7, 8]]
+
+
+def test_continuous_actions_have_the_space_shape_and_stay_in_its_bounds():
+    policy = make(action_space=CONTINUOUS, log_std_init=2.0)
+    actions, _ = policy.predict(observations(50)[0])
+    assert actions.shape == (50, 2, 1)
+    assert np.abs(actions).max() == 0.5
+    assert CONTINUOUS.contains(actions[0])
+
+
+def test_sampled_actions_follow_the_distribution():
+    policy, obs = make(), np.repeat(observations(1)[0], 20_000, axis=0)
+    th.manual_seed(1)
+    actions, _ = policy.predict(obs)
+    probabilities = policy.sequence_params(th.as_tensor(obs[:1, None])).softmax(-1).flatten()
+    counts = np.bincount(actions, minlength=3) / 20_000
+    np.testing.assert_allclose(counts, probabilities.detach(), atol=0.015)
+
+
+def test_log_standard_deviations_are_the_actors():
+    policy = make(action_space=CONTINUOUS, log_std_init=-1.0)
+    params = policy.sequence_params(th.as_tensor(observations(2)))
+    assert params.shape == (8, 2, 4)
+    assert (params[..., 2:] == -1).all()
+    assert any(p is policy.log_std for p in policy.optimizer.param_groups[0]["params"])
+
+
+def test_weight_decay_moves_the_critic_only():
+    policy = make(action_space=CONTINUOUS, critic_weight_decay=0.1)
+    before = copy.deepcopy(policy.state_dict())
+    for parameter in policy.parameters():
+        parameter.grad = th.zeros_like(parameter)
+    policy.optimizer.step()
+    moved = {name for name, p in policy.state_dict().items() if not th.equal(p, before[name])}
+    # parameters that start at 0 have nothing to decay
+    expected = {n for n, p in before.items() if n.startswith("critic") and p.abs().sum() > 0}
+    assert moved == expected
+
+
+def test_weight_decay_enters_the_gradient():
+    # L2 in the gradient: Adam's first step is lr * sign, whatever the size of the weight
+    policy = make(critic_weight_decay=0.1)
+    weight = policy.critic.head.weight
+    before = weight.detach().clone()
+    weight.grad = th.zeros_like(weight)
+    policy.optimizer.step()
+    th.testing.assert_close(weight, before - 1e-2 * before.sign(), atol=1e-5, rtol=0)
+
+
+def test_the_first_policy_is_nearly_uniform():
+    policy = TransformerPolicy(BOX, DISCRETE, lambda _: 1e-3, **SMALL)
+    params = policy.sequence_params(th.as_tensor(observations(5)))
+    assert (params.softmax(-1) - 1 / 3).abs().max() < 0.05
+
+
+def test_actor_and_critic_share_nothing():
+    policy = make()
+    policy.sequence_values(th.as_tensor(observations(2))).sum().backward()
+    assert all(p.grad is None for p in policy.actor.parameters())
+
+
+def test_forward_is_the_first_step_of_an_episode():
+    policy, obs = make(), th.as_tensor(observations(3)[0])
+    actions, values, log_probs = policy(obs, deterministic=True)
+    expected_values, expected, _ = policy.evaluate_actions(obs[:, None], actions[:, None])
+    th.testing.assert_close(values, expected_values)
+    th.testing.assert_close(log_probs, expected.squeeze(1))
+    th.testing.assert_close(policy.predict_values(obs), values)
+
+
+@pytest.mark.parametrize("make_policy", [TransformerPolicy, MarkovPolicy])
+def test_a_policy_alone_saves_and_loads(make_policy, tmp_path):
+    kwargs = SMALL if make_policy is TransformerPolicy else {"context_length": 8, "hidden": 7}
+    policy = make_policy(BOX, DISCRETE, lambda _: 1e-3, **kwargs)
+    policy.save(tmp_path / "policy.pt")
+    again = make_policy.load(tmp_path / "policy.pt", device="cpu")
+    x = th.as_tensor(observations(2))
+    assert th.equal(policy.sequence_params(x), again.sequence_params(x))
+
+
+def test_survives_pickling_without_its_optimizer_hook():
+    policy = make()
+    again = pickle.loads(pickle.dumps(policy))
+    x = th.as_tensor(observations(2))
+    assert th.equal(policy.sequence_params(x), again.sequence_params(x))
+
+
+def test_a_markov_policy_ignores_the_past():
+    policy = MarkovPolicy(BOX, DISCRETE, lambda _: 1e-3, context_length=2)
+    nn.init.normal_(policy.actor.head.weight)
+    obs = observations(3)
+    state = None
+    for t in range(8):  # beyond its context: nothing is stored, so nothing overflows
+        actions, state = policy.predict(obs[t], state, deterministic=True)
+        fresh, _ = policy.predict(obs[t], deterministic=True)
+        assert (actions == fresh).all()
+    dense = policy.actor.body
+    assert [layer.out_features for layer in dense if isinstance(layer, nn.Linear)] == [64, 64]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"action_space": spaces.MultiBinary(2)}, "must be Discrete or Box"),
+        ({"critic_weight_decay": -1.0}, "`critic_weight_decay` must be at least 0, got -1"),
+        ({"use_sde": True}, "`use_sde` must be False"),
+        ({"context_length": 0}, "`context_length` must be at least 1, got 0"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(**arguments)
