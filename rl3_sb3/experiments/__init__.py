@@ -1,1 +1,1 @@
-"""Experiments that join `vamdp` and `rl3_sb3`: training runs, evaluation, tables, figures, `rl3`."""
+"""Experiments that join `vamdp` and `rl3_sb3`: runs, evaluation, tables, figures, and `rl3`."""

@@ -83,11 +83,15 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--algo", choices=ALGORITHMS, help="(rl3)")
     parser.add_argument("--horizon", type=int, help="steps of a meta-episode (100)")
     parser.add_argument("--seed", type=int, help="of everything random (0)")
-    parser.add_argument("--out", type=Path, help="folder of the run (runs/DOMAIN-ALGO-HORIZON-SEED)")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the run (runs/DOMAIN-ALGO-HORIZON-SEED)"
+    )
     parser.add_argument("--iterations", type=int, help="PPO iterations in all (the paper's)")
     parser.add_argument("--n-envs", type=int, help="environments (32768 / horizon)")
     parser.add_argument("--batch-size", type=int, help="steps per minibatch (4096)")
-    parser.add_argument("--time-limit", type=float, default=math.inf, help="seconds after which to stop in time")
+    parser.add_argument(
+        "--time-limit", type=float, default=math.inf, help="seconds after which to stop in time"
+    )
     _add_machine(parser)
     parser.set_defaults(command=_train)
 
@@ -131,9 +135,7 @@ def _train(options: argparse.Namespace) -> None:
     }
     _check_time_limit(options.time_limit)
     fresh = RunConfig.of(**given)
-    out = options.out or Path(
-        "runs", f"{fresh.domain}-{fresh.algo}-{fresh.horizon}-{fresh.seed}"
-    )
+    out = options.out or Path("runs", f"{fresh.domain}-{fresh.algo}-{fresh.horizon}-{fresh.seed}")
     from rl3_sb3.experiments.progress import run_bars
     from rl3_sb3.experiments.run_directory import RunDirectory
     from rl3_sb3.experiments.training import train

@@ -59,7 +59,7 @@ def quickstart(out: Path, size: Size = FULL, seed: int = 0) -> str:
     """
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise InputError(
-            f"`--out` must be a new or empty folder, got {out}. Choose another one, or leave it out."
+            f"`--out` must be a new or empty folder, got {out}. Choose another, or leave it out."
         )
     configs = [
         RunConfig.of(
