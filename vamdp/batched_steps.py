@@ -36,6 +36,11 @@ def as_seeds(seed: Seeds, n: int) -> Sequence[int | None]:
     return seed
 
 
+def plain_seed(seed: Seeds) -> Seeds:
+    """The seed as vector environments take it: SyncVectorEnv knows no NumPy integer."""
+    return int(seed) if isinstance(seed, np.integer) else seed
+
+
 def action_indices(actions: Any, first: int, n_actions: int, n: int) -> npt.NDArray[np.int64]:
     """Actions (n,) counted from 0.
 
@@ -90,19 +95,58 @@ def final_observations(
     return merged_array
 
 
-def stack_masks(masks: Any, present: Any, n_actions: int) -> npt.NDArray[np.bool_]:
-    """Action masks from infos, (num_envs, A); all True where an environment gave none."""
-    rows = [np.ones(n_actions) if m is None else m for m in masks]
-    stacked: npt.NDArray[np.bool_] = np.asarray(rows).astype(np.bool_)
-    if present is not None:
-        stacked[~np.asarray(present, bool)] = True
-    return stacked
+def masks_from(
+    infos: dict[str, Any], n_actions: int, n: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Action masks from infos, (n, A), and in which environments they are told, (n,).
+
+    Raises:
+        ValueError: a mask has another length.
+    """
+    masks, told = np.ones((n, n_actions), np.bool_), np.zeros(n, np.bool_)
+    if "action_mask" in infos:
+        told = np.array(infos.get("_action_mask", ~told), np.bool_)
+        for i in np.flatnonzero(told):
+            row = np.asarray(infos["action_mask"][i])
+            if row.shape != (n_actions,):
+                raise ValueError(
+                    f"`action_mask[{i}]` must have shape ({n_actions},), got {row.shape}."
+                )
+            masks[i] = row
+    return masks, told
 
 
 def merge_infos(
     infos: dict[str, Any], final: dict[str, Any], ended: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """The last step's infos: from `final` where an episode ended, from `infos` elsewhere."""
-    merged = {name: value for name, value in final.items() if name not in ("episode", "_episode")}
-    merged["episode_end"], merged["_episode_end"] = infos["episode_end"], infos["_episode_end"]
-    return merged if ended.all() else {**infos, **merged}
+    """The last step's infos, row by row: from `final` where an episode ended, else from `infos`.
+
+    A name is left out where no row has it, as SyncVectorEnv does.
+    """
+    merged: dict[str, Any] = {}
+    everywhere = np.ones(ended.shape, np.bool_)
+    both = {**infos, **final}
+    for name in both:
+        if name[:1] == "_" and name[1:] in both:
+            continue  # a mask, handled with what it masks
+        told = np.where(
+            ended,
+            final.get(f"_{name}", everywhere) if name in final else False,
+            infos.get(f"_{name}", everywhere) if name in infos else False,
+        )
+        if told.any():
+            merged[name] = _merge_rows(infos.get(name), final.get(name), ended)
+            merged[f"_{name}"] = told
+    return merged
+
+
+def _merge_rows(shown: Any, last: Any, ended: npt.NDArray[np.bool_]) -> Any:
+    """Rows of `last` where an episode ended, else of `shown`; either may be None."""
+    if isinstance(shown, dict) or isinstance(last, dict):
+        return merge_infos(shown or {}, last or {}, ended)
+    if shown is None or last is None:
+        return shown if last is None else last
+    if np.shape(shown) != np.shape(last) or np.shape(last)[:1] != ended.shape:
+        return last  # not one row an environment: nothing to tell apart
+    rows = ended.reshape(-1, *[1] * (np.ndim(shown) - 1))
+    return np.where(rows, last, shown)

@@ -16,7 +16,8 @@ class InjectedEstimator:
 
     Args:
         estimator: an object with the methods update, q_values, counts and forget of
-            `ValueEstimator`; update gets a mask only where the environment gives one.
+            `ValueEstimator`; update gets a mask only where the environment gives one. Has it
+            set_action_mask too, this is told the masks of the states in which episodes start.
         n_actions: number of actions A.
         value_scale: what Q is divided by.
         count_scale: what counts are divided by.
@@ -47,6 +48,8 @@ class InjectedEstimator:
     def begin(self, key: Any, mask: Any, vector: npt.NDArray[np.float32]) -> None:
         """Start an episode in the state `key`; write its values into the vector (size,)."""
         allowed = self._allowed(mask, required=True)
+        if mask is not None and hasattr(self._estimator, "set_action_mask"):
+            self._estimator.set_action_mask(key, allowed)
         self._key = key
         self._show(allowed, vector)
 

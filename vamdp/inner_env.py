@@ -1,24 +1,43 @@
 """What a wrapper finds out about the environments below it, single or vectorised."""
 
-from collections.abc import Callable, Hashable
+import operator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import gymnasium
 from gymnasium import spaces
+from gymnasium.vector import SyncVectorEnv, VectorWrapper
 
 from vamdp.estimator_options import check_positive_integer
 
 StateKey = Callable[[Any], Hashable]
 
 
-def find_attribute(env: Any, name: str) -> Any:
-    """An attribute of the environment or of one below it, the outermost; None if there is none."""
-    while True:
-        if hasattr(env, name):
-            return getattr(env, name)
-        if not hasattr(env, "env"):
-            return None
-        env = env.env
+def layers(env: Any) -> Iterator[Any]:
+    """The environment and those that it wraps, the outermost first; of a SyncVectorEnv's, one."""
+    while env is not None:
+        yield env
+        if isinstance(env, (gymnasium.Wrapper, VectorWrapper)):
+            env = env.env
+        else:  # not every attribute `env` is a wrapped environment: simulators are called so too
+            env = env.envs[0] if isinstance(env, SyncVectorEnv) else None
+
+
+def find_owner(env: Any, name: str) -> Any:
+    """The outermost environment with this attribute; None if there is none."""
+    return next((layer for layer in layers(env) if hasattr(layer, name)), None)
+
+
+def find_layout(env: Any) -> tuple[Any, Any]:
+    """The outermost `layout` and the space that it is of; None where there is none."""
+    owner = find_owner(env, "layout")
+    return (None, None) if owner is None else (owner.layout, single_space(owner))
+
+
+def single_space(env: Any) -> gymnasium.Space[Any]:
+    """The space of a single observation."""
+    space: gymnasium.Space[Any] = getattr(env, "single_observation_space", env.observation_space)
+    return space
 
 
 def asks_for_new_task(options: dict[str, Any] | None) -> bool:
@@ -42,13 +61,20 @@ def find_state_key(
         return state_key
     if isinstance(space, spaces.Discrete):
         return None
-    found: StateKey | None = find_attribute(env, "state_key")
-    if found is None:
+    owner = find_owner(env, "state_key")
+    if owner is None:
         raise ValueError(
             f"`state_key` must map observations to states, got None, but the observation space is "
             f"{space}. Pass for example state_key=lambda observation: tuple(observation), or put "
             "gymnasium.wrappers.DiscretizeObservation inside."
         )
+    if single_space(owner) != space:
+        # Its own function would read coordinates from numbers that are none.
+        raise ValueError(
+            f"`state_key` must be given, since the one of {owner} is for observations in "
+            f"{single_space(owner)}, got {space} from the wrappers around it."
+        )
+    found: StateKey = owner.state_key
     return found
 
 
@@ -57,19 +83,19 @@ def episode_time_scale(env: Any, task_horizon: int | None, horizon: int) -> int:
     if task_horizon is not None:
         check_positive_integer("task_horizon", task_horizon)
         return int(task_horizon)
-    found = find_attribute(env, "task_horizon")
-    if found is None and getattr(env, "spec", None) is not None:
-        found = env.spec.max_episode_steps
-    return horizon if found is None else int(found)
+    owner = find_owner(env, "task_horizon")
+    if owner is not None:
+        check_positive_integer("env.task_horizon", owner.task_horizon)
+        return int(owner.task_horizon)
+    specs = [layer.spec for layer in layers(env) if layer.spec is not None]
+    limit = specs[0].max_episode_steps if specs else None
+    return horizon if limit is None else int(limit)
 
 
 def records_statistics(env: Any) -> bool:
     """Whether a wrapper below records episodes (SB3's Monitor, RecordEpisodeStatistics)."""
-    while env is not None:
-        if any(c.__name__ in ("Monitor", "RecordEpisodeStatistics") for c in type(env).__mro__):
-            return True
-        env = env.__dict__.get("env")
-    return False
+    recorders = ("Monitor", "RecordEpisodeStatistics")
+    return any(c.__name__ in recorders for layer in layers(env) for c in type(layer).__mro__)
 
 
 def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
@@ -84,3 +110,25 @@ def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
             "gymnasium.wrappers.DiscretizeAction(env, bins) first."
         )
     return space
+
+
+def refuse_meta_episodes(env: Any) -> None:
+    """Raise ValueError if there is a MetaEpisode below: nothing of ours goes around one.
+
+    It begins a new task in every reset, of which a learner around it would hear nothing, and which
+    would tear the task of a longer meta-episode.
+    """
+    if any(c.__name__ == "MetaEpisode" for layer in layers(env) for c in type(layer).__mro__):
+        raise ValueError(
+            f"`env` must have no MetaEpisode inside, got {env}: it goes outermost, as in "
+            "MetaEpisode(ValueAugment(env, task_horizon=...), horizon)."
+        )
+
+
+def place_of(number: Any, lowest: int, n: int) -> int:
+    """Where a member of Discrete(n, start=lowest) stands, counted from 0; -1 if it is none."""
+    try:
+        place = operator.index(number) - lowest
+    except TypeError:  # 1.5 and [1] are no members, though they compare like some
+        return -1
+    return place if 0 <= place < n else -1

@@ -117,12 +117,21 @@ class InnerParts:
 
     Args:
         space: the space of a single observation.
-        layout: the wrapped environment's layout, or None.
+        layout: the `layout` found below, if any; foreign ones are passed over.
+        layout_space: the space that it is of. A wrapper in between may have scaled the parts, but
+            not reordered them as FlattenObservation does with a Dict.
     """
 
-    def __init__(self, space: gymnasium.Space[Any], layout: Layout | None) -> None:
+    def __init__(
+        self,
+        space: gymnasium.Space[Any],
+        layout: Any = None,
+        layout_space: gymnasium.Space[Any] | None = None,
+    ) -> None:
         self.encoder: StateEncoder | None = None
-        size = max((part.stop for part in layout.values()), default=0) if layout else 0
+        if not _is_layout(layout) or type(layout_space) is not type(space):
+            layout = {}
+        size = max((part.stop for part in layout.values()), default=0)
         if layout and isinstance(space, spaces.Box) and space.shape == (size,):
             self.boxes = {
                 name: spaces.Box(space.low[part], space.high[part], dtype=np.float32)
@@ -151,6 +160,11 @@ class InnerParts:
             np.concatenate([observations[name] for name in self.boxes], axis=1, out=out)
         else:
             out[:] = observations
+
+
+def _is_layout(layout: Any) -> bool:
+    """Whether it is one of ours, and not an attribute of the same name, like a map's."""
+    return isinstance(layout, dict) and all(isinstance(part, slice) for part in layout.values())
 
 
 def unbounded(size: int) -> spaces.Box:

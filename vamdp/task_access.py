@@ -1,8 +1,12 @@
 """Reaching the task from every level of wrapping: get, set, draw and sample it."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from vamdp.inner_env import find_attribute
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+
+from vamdp.inner_env import layers
 
 
 class TaskAccess:
@@ -26,7 +30,7 @@ class TaskAccess:
         Raises:
             ValueError: a task is given to an environment without a `reset_task` of its own.
         """
-        below = find_attribute(self.env, "reset_task")
+        below = self._find("reset_task")
         if below is not None:
             below(task)
         elif task is not None:
@@ -50,11 +54,60 @@ class TaskAccess:
         """Draw n tasks; the present one stays."""
         return self._below("sample_tasks")(n)
 
-    def _below(self, name: str) -> Any:
-        method = find_attribute(self.env, name)
+    def _below(self, name: str) -> Callable[..., Any]:
+        method = self._find(name)
         if method is None:
             raise AttributeError(f"{self.env} has no method {name}: its task is fixed.")
         return method
 
+    def _find(self, name: str) -> Callable[..., Any] | None:
+        """The outermost method of this name below, or what does the same in each of a loop's."""
+        for env in layers(self.env):
+            if hasattr(env, name):
+                method: Callable[..., Any] = getattr(env, name)
+                return method
+            if isinstance(env, (SyncVectorEnv, AsyncVectorEnv)):
+                known = all(env.call("has_wrapper_attr", name))
+                return partial(_IN_EACH[name], env) if known else None
+        return None
+
     def _task_changed(self) -> None:
         raise AssertionError("the wrapper says what it forgets")
+
+
+# A loop over single environments has no task methods of its own: these are `TaskVectorEnv`'s.
+
+
+def _reset_each(env: SyncVectorEnv | AsyncVectorEnv, tasks: Sequence[Any] | None) -> None:
+    if tasks is None:
+        env.call("reset_task")
+        return
+    if len(tasks) != env.num_envs:
+        raise ValueError(f"`task` must hold {env.num_envs} tasks, got {len(tasks)}.")
+    for one, task in zip(_envs(env), tasks, strict=True):
+        one.get_wrapper_attr("reset_task")(task)
+
+
+def _get_each(env: SyncVectorEnv | AsyncVectorEnv) -> list[Any]:
+    return list(env.call("get_task"))
+
+
+def _sample_each(env: SyncVectorEnv | AsyncVectorEnv, n: int) -> list[Any]:
+    envs = _envs(env)
+    return [envs[j % len(envs)].get_wrapper_attr("sample_tasks")(1)[0] for j in range(n)]
+
+
+def _envs(env: SyncVectorEnv | AsyncVectorEnv) -> list[Any]:
+    if isinstance(env, AsyncVectorEnv):
+        raise ValueError(
+            "`env` must not be an AsyncVectorEnv, whose environments in other processes can only "
+            "be told all the same: use SyncVectorEnv."
+        )
+    return env.envs
+
+
+_IN_EACH: dict[str, Callable[..., Any]] = {
+    "reset_task": _reset_each,
+    "get_task": _get_each,
+    "sample_tasks": _sample_each,
+}

@@ -23,9 +23,10 @@ from vamdp.batched_steps import (
     action_indices,
     as_seeds,
     final_observations,
+    masks_from,
     merge_infos,
+    plain_seed,
     require_same_step,
-    stack_masks,
 )
 from vamdp.estimator_options import check_positive_integer
 from vamdp.inner_env import (
@@ -33,9 +34,10 @@ from vamdp.inner_env import (
     asks_for_new_task,
     discrete_actions,
     episode_time_scale,
-    find_attribute,
+    find_layout,
     find_state_key,
     records_statistics,
+    refuse_meta_episodes,
 )
 from vamdp.observation import (
     InnerParts,
@@ -93,6 +95,7 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
     ) -> None:
         super().__init__(env)
         require_same_step(env)
+        refuse_meta_episodes(env)
         check_scale("value_scale", value_scale)
         check_scale("count_scale", count_scale)
         actions = discrete_actions(env.single_action_space)
@@ -124,6 +127,7 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
 
     def _task_changed(self) -> None:
         self.forget()
+        self._states = None
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -134,13 +138,12 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         if options and options.get("reset_mask") is not None:
             fresh &= np.asarray(options["reset_mask"], bool)
         # SyncVectorEnv takes entries out of the dict that it is given.
+        seed = plain_seed(seed)
         observations, infos = self.env.reset(seed=seed, options=options and dict(options))
         if fresh.any():
             self.forget(fresh)
         self._states = self._states_of(observations)
-        if "action_mask" in infos:
-            masks = stack_masks(infos["action_mask"], infos.get("_action_mask"), self._n_actions)
-            self.estimator.set_action_masks(self._states, masks)
+        self._note_masks(infos, np.ones(self.num_envs, np.bool_))
         vectors = self._blank(observations)
         self._show(self._states, vectors)
         return self._parts.present(vectors), infos
@@ -157,6 +160,7 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
             raise ResetNeeded("No episodes are running: call reset() before step().")
         indices = action_indices(actions, self._first_action, self._n_actions, self.num_envs)
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        infos = dict(infos)
         rewards = np.asarray(rewards, np.float64)
         finite = np.isfinite(rewards)
         if not finite.all():
@@ -168,9 +172,7 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         if ended.any():
             final = final_observations(infos, ended, observations)
             next_states = self._states_of(final)
-        allowed = self.estimator.no_masks
-        if "action_mask" in infos:
-            allowed = self._next_masks(infos, ended, terminated)
+        allowed = self._masks_reached(infos, next_states, ended, terminated)
         vectors = self._blank(observations)
         self.estimator.learn_and_show(
             self._states, indices, rewards, next_states, terminated, allowed,
@@ -181,28 +183,41 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
             final_vectors = self._blank(final)
             self._show(next_states, final_vectors)
             infos["final_obs"] = self._parts.present(final_vectors)
+            if self._note_masks(infos, ended):
+                self._show(states, vectors)
         return self._parts.present(vectors), rewards, terminated, truncated, infos
 
-    def _next_masks(
+    def _note_masks(self, infos: dict[str, Any], started: npt.NDArray[np.bool_]) -> bool:
+        """Note the masks told of the states in which episodes start; returns whether any was."""
+        masks, told = masks_from(infos, self._n_actions, self.num_envs)
+        told &= started
+        if told.any():
+            assert self._states is not None, "the caller set them"
+            self.estimator.set_action_masks(self._states, masks, told)
+        return bool(told.any())
+
+    def _masks_reached(
         self,
         infos: dict[str, Any],
+        reached: npt.NDArray[np.float64],
         ended: npt.NDArray[np.bool_],
         terminated: npt.NDArray[np.bool_],
     ) -> npt.NDArray[np.bool_]:
-        """The masks of the states reached: at an episode's end those of its last step.
+        """The masks of the states that the step led to, as before where none is told.
 
-        The masks at the top belong to the observations shown, the next episodes' first.
+        The masks at the top of infos belong to the observations shown: where an episode ended, to
+        the next one's start.
         """
-        assert self._states is not None, "step checked it"
-        n_actions = self._n_actions
-        shown = stack_masks(infos["action_mask"], infos.get("_action_mask"), n_actions)
-        reached = shown.copy()
-        final = infos.get("final_info", {})
-        reached[ended] = True
-        if "action_mask" in final:
-            last = stack_masks(final["action_mask"], final.get("_action_mask"), n_actions)
-            reached[ended] = last[ended]
-        return self.estimator.check_masks("action_mask", reached, ~terminated)
+        n = self.num_envs
+        masks, told = masks_from(infos, self._n_actions, n)
+        last_masks, last_told = masks_from(infos.get("final_info", {}), self._n_actions, n)
+        told = np.where(ended, last_told, told)
+        if not told.any():
+            return self.estimator.no_masks
+        masks = np.where(ended[:, None], last_masks, masks)
+        if not told.all():
+            masks = np.where(told[:, None], masks, self.estimator._look_up(reached)[2])
+        return self.estimator.check_masks("action_mask", masks, ~terminated)
 
     def _states_of(self, observations: Any) -> npt.NDArray[np.float64]:
         """Coordinates of the states, (num_envs, d)."""
@@ -214,7 +229,13 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
             return coordinates
         batched = batch_space(self._inner_space, self.num_envs)
         keys = [self._state_key(one) for one in iterate(batched, observations)]
-        return self.estimator.encode("state_key(observation)", np.asarray(keys))
+        try:
+            return self.estimator.encode("state_key(observation)", np.asarray(keys))
+        except ValueError as error:
+            # NumPy and the estimator see the batch; what its author wrote is one key.
+            raise ValueError(
+                f"`state_key` must return an int or a tuple of numbers, of one length, got {keys}."
+            ) from error
 
     def _blank(self, observations: Any) -> npt.NDArray[np.float32]:
         """New observation vectors, (num_envs, size), of which only the state is written."""
@@ -261,6 +282,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
     ) -> None:
         super().__init__(env)
         require_same_step(env)
+        refuse_meta_episodes(env)
         check_positive_integer("horizon", horizon)
         check_scale("reward_scale", reward_scale)
         self.horizon = int(horizon)
@@ -268,7 +290,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         self.reward_scale = float(reward_scale)
         actions = discrete_actions(env.single_action_space)
         self._n_actions, self._first_action = int(actions.n), int(actions.start)
-        self._inner = InnerParts(env.single_observation_space, find_attribute(env, "layout"))
+        self._inner = InnerParts(env.single_observation_space, *find_layout(env))
         self._parts = Parts({**self._inner.boxes, **meta_boxes(self._n_actions)}, flatten)
         self._own_start = self._parts.layout["previous_action"].start
         self.single_observation_space = self._parts.space
@@ -304,7 +326,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         some_unseeded = any(s is None for s in as_seeds(seed, self.num_envs))
         if some_unseeded and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
-        observations, infos = self.env.reset(seed=seed, options=options)
+        observations, infos = self.env.reset(seed=plain_seed(seed), options=options)
         self._task_is_chosen = False
         self._t = 0
         self._tau[:] = 0
@@ -312,7 +334,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         self._start_time = time.perf_counter()
         vectors = np.zeros((self.num_envs, self._parts.size), np.float32)
         self._inner.write_batch(observations, vectors[:, : self._own_start])
-        return self._parts.present(vectors), infos
+        return self._parts.present(vectors), _without_statistics(infos)
 
     def step(self, actions: Any) -> Step:
         """Take one step everywhere; at step `horizon`, begin the next meta-episodes.
@@ -326,6 +348,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         n = self.num_envs
         indices = action_indices(actions, self._first_action, self._n_actions, n)
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        infos = dict(infos)
         self._t += 1
         self._tau += 1
         self._returns += rewards
@@ -333,15 +356,16 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         over = self._t == self.horizon
         last = final_observations(infos, ended, observations) if ended.any() else observations
         inner_final = infos.pop("final_info", {})
-        for name in ("final_obs", "_final_obs", "_final_info", "episode", "_episode"):
+        infos = _without_statistics(infos)
+        for name in ("final_obs", "_final_obs", "_final_info"):
             infos.pop(name, None)
-        infos["episode_end"], infos["_episode_end"] = ended, np.ones(n, np.bool_)
         if over:
             observations = last
         else:
+            infos["episode_end"], infos["_episode_end"] = ended, np.ones(n, np.bool_)
             self._tau[ended] = 0
             if ended.any():
-                infos["last_observation"], infos["_last_observation"] = last, ended
+                infos["last_observation"], infos["_last_observation"] = last, ended.copy()
         vectors = np.zeros((n, self._parts.size), np.float32)
         start = self._own_start
         self._inner.write_batch(observations, vectors[:, :start])
@@ -366,7 +390,9 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         """Reset after the last step; its observation and infos become the final ones."""
         everywhere = np.ones(self.num_envs, np.bool_)
         # Where an inner episode ended in the last step, the infos at the top are its restart's.
+        inner_final = _without_statistics(inner_final)
         final_info = merge_infos(infos, inner_final, ended)
+        final_info["episode_end"], final_info["_episode_end"] = ended, everywhere.copy()
         if self._has_recorder:
             seconds = round(time.perf_counter() - self._start_time, 6)
             final_info["episode"] = {
@@ -384,3 +410,8 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
             "_final_info": everywhere.copy(),
         }
         return observations, infos
+
+
+def _without_statistics(infos: dict[str, Any]) -> dict[str, Any]:
+    """A copy without "episode", which outer recorders would take for the meta-episodes'."""
+    return {name: value for name, value in infos.items() if name not in ("episode", "_episode")}

@@ -16,7 +16,6 @@ of a `ValueAugment` starts the next episode of the same task.
 """
 
 import time
-from operator import index
 from typing import Any
 
 import gymnasium
@@ -33,9 +32,11 @@ from vamdp.inner_env import (
     asks_for_new_task,
     discrete_actions,
     episode_time_scale,
-    find_attribute,
+    find_layout,
     find_state_key,
+    place_of,
     records_statistics,
+    refuse_meta_episodes,
 )
 from vamdp.observation import (
     InnerParts,
@@ -110,6 +111,7 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             **options,
         )  # fmt: skip
         gymnasium.Wrapper.__init__(self, env)
+        refuse_meta_episodes(env)
         check_scale("value_scale", value_scale)
         check_scale("count_scale", count_scale)
         check_positive_integer("task_horizon", task_horizon)
@@ -161,6 +163,7 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     def _task_changed(self) -> None:
         self.forget()
+        self._is_running = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -184,8 +187,8 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         """
         if not self._is_running:
             raise ResetNeeded("No episode is running: call reset() before step().")
-        i = index(action) - self._first_action
-        if not 0 <= i < self._n_actions:
+        i = place_of(action, self._first_action, self._n_actions)
+        if i < 0:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
         observation, reward, terminated, truncated, info = self.env.step(action)
         reward = float(reward)
@@ -198,8 +201,8 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         """The state of an observation, and a new vector (size,) of which only it is written."""
         vector = self._zeros.copy()
         if self._n_observations:  # Discrete
-            place = index(observation) - self._lowest
-            if not 0 <= place < self._n_observations:
+            place = place_of(observation, self._lowest, self._n_observations)
+            if place < 0:
                 raise ValueError(
                     f"The observation of `env` must be in {self.env.observation_space}, got "
                     f"{observation!r}."
@@ -272,6 +275,7 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
             flatten=flatten,
         )  # fmt: skip
         gymnasium.Wrapper.__init__(self, env)
+        refuse_meta_episodes(env)
         check_positive_integer("horizon", horizon)
         check_scale("reward_scale", reward_scale)
         self.horizon = int(horizon)
@@ -279,7 +283,7 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
         self.reward_scale = float(reward_scale)
         actions = discrete_actions(env.action_space)
         self._n_actions, self._first_action = int(actions.n), int(actions.start)
-        self._inner = InnerParts(env.observation_space, find_attribute(env, "layout"))
+        self._inner = InnerParts(env.observation_space, *find_layout(env))
         self._parts = Parts({**self._inner.boxes, **meta_boxes(self._n_actions)}, flatten)
         self._own_start = self._parts.layout["previous_action"].start
         self.observation_space = self._parts.space
@@ -312,7 +316,7 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
         self._start_time = time.perf_counter()
         vector = np.zeros(self._parts.size, np.float32)
         self._inner.write(observation, vector[: self._own_start])
-        return self._parts.present(vector), info
+        return self._parts.present(vector), _without_statistics(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one step, and restart the inner episode if it ends before the last.
@@ -325,8 +329,8 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
             raise ResetNeeded(
                 f"The meta-episode of {self.horizon} steps is over or has not begun: call reset()."
             )
-        i = index(action) - self._first_action
-        if not 0 <= i < self._n_actions:
+        i = place_of(action, self._first_action, self._n_actions)
+        if i < 0:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
         observation, reward, terminated, truncated, info = self.env.step(action)
         reward = float(reward)
@@ -335,11 +339,11 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
         self._return += reward
         episode_end = bool(terminated or truncated)
         over = self._t == self.horizon
-        info = {key: value for key, value in info.items() if key != "episode"}
+        info = _without_statistics(info)
         if episode_end and not over:
             last = {"last_observation": observation, "last_info": info}
             observation, restart_info = self.env.reset()
-            info = {**restart_info, **last}
+            info = {**_without_statistics(restart_info), **last}
             self._tau = 0
         info["episode_end"] = episode_end
         if over and self._has_recorder:
@@ -354,3 +358,8 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
         vector[start + 1] = self._tau / self.task_horizon
         vector[start + 2] = self._t / self.horizon
         return self._parts.present(vector), reward, over, False, info
+
+
+def _without_statistics(info: dict[str, Any]) -> dict[str, Any]:
+    """A copy without "episode", which outer recorders would take for the meta-episode's."""
+    return {key: value for key, value in info.items() if key != "episode"}
