@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     try:
         options.command(options)
-    except InputError as error:
+    except (InputError, OSError) as error:  # OSError: no such folder, no room, no right
         print(f"rl3: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

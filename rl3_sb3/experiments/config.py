@@ -76,6 +76,10 @@ class RunConfig:
         least = {"horizon": 1, "seed": 0, "n_envs": 1, "batch_size": 4, "iterations": 1}
         for name, minimum in least.items():
             check_integer(name, getattr(self, name), minimum)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "float" and not (isinstance(value, int | float) and value >= 0):
+                raise InputError(f"`{field.name}` must be a number of at least 0, got {value!r}.")
         if self.n_envs * self.horizon < 2:
             raise InputError(
                 "`n_envs` must be at least 2 when `horizon` is 1, got 1. "

@@ -11,6 +11,8 @@ from typing import Any
 
 from stable_baselines3.common.logger import KVWriter
 
+from rl3_sb3.experiments.errors import InputError
+
 # Names as SB3 logs them. What is under "train" describes the update before this row's rollout.
 STEPS = "time/total_timesteps"
 RETURN = "rollout/ep_rew_mean"
@@ -65,12 +67,22 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     """Return the rows of a metrics file without their empty entries; none if there is no file.
 
     A last row that was cut short is left out.
+
+    Raises:
+        InputError: It is no metrics file.
     """
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-            if None not in row.values()
-        ]
+        reader = csv.DictReader(file)
+        rows = [row for row in reader if None not in row.values()]
+    try:
+        numbers = [{name: float(value) for name, value in row.items() if value} for row in rows]
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise ValueError(f"columns {reader.fieldnames}")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"`{path}` must be the metrics of a run, got another file: {error}. "
+            "Restore it from a copy, or move it away to begin a new one."
+        ) from error
+    return numbers

@@ -1,0 +1,198 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from rl3_sb3.experiments.cli import main
+
+
+def run(capsys, *arguments):
+    """Return exit status, standard output and standard error."""
+    try:
+        status = main([str(argument) for argument in arguments])
+    except SystemExit as exit_:
+        status = exit_.code
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def contents(path):
+    return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+    path = tmp_path / "copy"
+    shutil.copytree(trained.path, path)
+    return path
+
+
+def test_train_continue_evaluate_table(capsys, tmp_path, small_options):
+    out = tmp_path / "bandit"
+    train = ["train", "bandits", "--algo", "rl2", *small_options, "--out", out]
+    status, text, _ = run(capsys, *train, "--time-limit", "0.000001")
+    assert status == 0
+    assert "48 of 144 steps done" in text
+    status, text, _ = run(capsys, "train", "bandits", "--out", out)
+    assert status == 0
+    assert "144 of 144 steps done" in text
+    for options, file in (([], "evaluation.json"), (["--ood"], "evaluation-ood.json")):
+        status, text, _ = run(capsys, "evaluate", out, "--tasks", 6, *options)
+        assert status == 0
+        assert [
+            line.split("|")[1].strip() for line in text.splitlines()[:5] if "--" not in line
+        ] == [
+            "agent",
+            "random",
+            "RL²",
+            "oracle",
+        ]
+        assert len(json.loads((out / file).read_text())["oracle"]) == 6
+    status, text, _ = run(capsys, "table", out)
+    assert status == 0
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert len(rows) == 2 + 2 * 3
+    assert rows[3][:6] == ["Bandits", "12", "6", "RL²", "0", "144"]
+    assert rows[7][:4] == ["Bandits", "12", "6 OOD", "oracle"]
+
+
+def test_evaluating_twice_gives_the_same_file(capsys, copied):
+    files = []
+    for _ in range(2):
+        assert run(capsys, "evaluate", copied, "--tasks", 3)[0] == 0
+        files.append((copied / "evaluation.json").read_bytes())
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "bandits", "--horizon", 0], "`horizon` must be an integer of at least 1, got 0"),
+        (["train", "bandits", "--horizon", "x"], "--horizon: invalid int value: 'x'"),
+        (["train", "bandits", "--seed", -1], "`seed` must be an integer of at least 0, got -1"),
+        (["train", "bandits", "--n-envs", 0], "`n_envs` must be an integer of at least 1, got 0"),
+        (["train", "bandits", "--time-limit", 0], "`--time-limit` must be above 0, got 0.0"),
+        (["train", "bandits", "--threads", 0], "`--threads` must be at least 1, got 0"),
+        (["train", "bandits", "--device", "tpu9"], "`--device` must be one that torch can use"),
+        (["train", "go"], "invalid choice: 'go'"),
+        (["train", "bandits", "--algo", "rl4"], "invalid choice: 'rl4'"),
+        (["evaluate", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
+        (["table", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
+        (["dance"], "invalid choice: 'dance'"),
+        ([], "required"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    status, _, error = run(capsys, *arguments)
+    assert status == 2
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("domain", "options", "message"),
+    [
+        ("random-mdps", ["--horizon", 13], "`horizon` must be 12 as in"),
+        ("random-mdps", ["--algo", "rl2"], "`algo` must be rl3 as in"),
+        ("random-mdps", ["--iterations", 4], "`iterations` must be 3 as in"),
+        ("bandits", [], "`domain` must be random-mdps as in"),
+    ],
+)
+def test_options_that_contradict_the_stored_run_are_refused(
+    capsys, copied, domain, options, message
+):
+    before = contents(copied)
+    status, _, error = run(capsys, "train", domain, "--out", copied, *options)
+    assert status == 2
+    assert message in error
+    assert contents(copied) == before
+
+
+def test_a_truncated_checkpoint_is_one_line_for_evaluate_too(capsys, copied):
+    file = copied / "checkpoint.zip"
+    file.write_bytes(file.read_bytes()[:1000])
+    before = contents(copied)
+    status, _, error = run(capsys, "evaluate", copied)
+    assert status == 2
+    assert "checkpoint.zip` must be a complete checkpoint" in error
+    assert len(error.splitlines()) == 1
+    assert contents(copied) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("config.json", "{", "config.json` must be complete JSON"),
+        ("config.json", "[]", "config.json` must hold a JSON object"),
+        ("config.json", "{}", "config.json` must hold the settings of a run"),
+        ("evaluation.json", '{"domain": "ban', "evaluation.json` must be complete JSON"),
+        ("evaluation.json", "{}", "evaluation.json` must be an evaluation"),
+    ],
+)
+def test_a_damaged_file_is_named(capsys, copied, name, text, message):
+    (copied / name).write_text(text)
+    status, _, error = run(capsys, "table", copied)
+    assert status == 2
+    assert message in error
+    assert (copied / name).read_text() == text
+
+
+def test_a_run_that_was_never_evaluated_has_no_table(capsys, copied):
+    status, _, error = run(capsys, "table", copied)
+    assert status == 2
+    assert "`DIR` must be an evaluated run" in error
+
+
+def test_a_folder_with_other_contents_is_left_alone(capsys, tmp_path):
+    (tmp_path / "thesis.tex").write_text("dear")
+    for command in (["train", "bandits"], ["quickstart", "--smoke"]):
+        status, _, error = run(capsys, *command, "--out", tmp_path)
+        assert status == 2
+        assert "`--out` must be a new" in error
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def run_process(code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = sys.modules["stable_baselines3"] = None
+from rl3_sb3.experiments.cli import main
+sys.exit(main())
+"""
+
+
+def test_without_torch_the_extra_is_named():
+    result = run_process(WITHOUT_TORCH, "quickstart")
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        "rl3 needs torch, stable_baselines3: install the extra with pip install 'vamdp[sb3]'"
+    ]
+
+
+def test_help_works_without_torch():
+    result = run_process(WITHOUT_TORCH, "train", "--help")
+    assert result.returncode == 0
+    assert "--time-limit" in result.stdout
+
+
+def test_the_package_runs_as_a_module():
+    code = (
+        "import runpy, sys; sys.argv[0] = 'rl3'; runpy.run_module('rl3_sb3', run_name='__main__')"
+    )
+    result = run_process(code, "--help")
+    assert result.returncode == 0
+    assert "quickstart" in result.stdout

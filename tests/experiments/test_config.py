@@ -1,0 +1,83 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl3_sb3.experiments.config import FIRST_HELD_OUT_SEED, RunConfig
+from rl3_sb3.experiments.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("domain", "horizon", "expected"),
+    [
+        ("bandits", 500, (65, 4096, 5000, 0.01, 0.01)),
+        ("random-mdps", 100, (327, 4096, 10_000, 0.1, 0.0)),
+        ("bandits", 100_000, (1, 4096, 5000, 0.01, 0.01)),
+    ],
+)
+def test_defaults_are_the_papers(domain, horizon, expected):
+    config = RunConfig.of(domain, horizon=horizon)
+    assert expected == (
+        config.n_envs,
+        config.batch_size,
+        config.iterations,
+        config.ent_coef,
+        config.final_ent_coef,
+    )
+    assert (config.learning_rate, config.n_epochs, config.gamma) == (3e-4, 8, 0.99)
+    assert (config.gae_lambda, config.clip_range, config.target_kl) == (0.3, 0.2, 0.01)
+
+
+@given(seed=st.integers(0, 2**63), n_steps=st.integers(0, 2**40), n_envs=st.integers(1, 2**20))
+def test_training_never_meets_a_held_out_seed(seed, n_steps, n_envs):
+    config = RunConfig.of("bandits", seed=seed, n_envs=n_envs)
+    first = config.environment_seed(n_steps)
+    assert 0 <= first
+    assert first + n_envs - 1 < FIRST_HELD_OUT_SEED
+
+
+def test_a_continued_run_draws_other_seeds():
+    config = RunConfig.of("bandits")
+    assert config.environment_seed(0) != config.environment_seed(config.steps_per_iteration)
+
+
+def test_a_configuration_survives_its_dictionary():
+    config = RunConfig.of("random-mdps", algo="rl2", horizon=30, seed=7, iterations=5)
+    assert RunConfig.from_dict(config.to_dict(), "config.json") == config
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 0}, "`horizon` must be an integer of at least 1, got 0."),
+        ({"horizon": 2.5}, "`horizon` must be an integer of at least 1, got 2.5."),
+        ({"seed": -1}, "`seed` must be an integer of at least 0, got -1."),
+        ({"n_envs": 0}, "`n_envs` must be an integer of at least 1, got 0."),
+        ({"batch_size": 3}, "`batch_size` must be an integer of at least 4, got 3."),
+        ({"iterations": True}, "`iterations` must be an integer of at least 1, got True."),
+        ({"learning_rate": "fast"}, "`learning_rate` must be a number of at least 0, got 'fast'."),
+        ({"algo": "rl4"}, "`algo` must be one of rl2, rl3, rl3-markov, got 'rl4'."),
+        ({"horizon": 1, "n_envs": 1}, "`n_envs` must be at least 2 when `horizon` is 1"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(options, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        RunConfig.of("bandits", **options)
+
+
+def test_an_unknown_domain_is_named():
+    with pytest.raises(InputError, match="`domain` must be one of bandits, random-mdps, got 'go'"):
+        RunConfig.of("go")
+
+
+@pytest.mark.parametrize("change", [{"surprise": 1}, {"horizon": None}])
+def test_a_dictionary_with_missing_or_unknown_settings_is_refused(change):
+    values = RunConfig.of("bandits").to_dict()
+    (name, value), *_ = change.items()
+    if value is None:
+        del values[name]
+    else:
+        values[name] = value
+    with pytest.raises(InputError, match=f"`c.json` must hold the settings .*: {name}"):
+        RunConfig.from_dict(values, "c.json")

@@ -1,0 +1,132 @@
+import gymnasium
+import numpy as np
+import pytest
+import torch as th
+
+import vamdp
+from rl3_sb3.experiments import evaluation
+from rl3_sb3.experiments.config import RunConfig
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation import evaluate, held_out_tasks, mean_and_error, play
+from rl3_sb3.experiments.training import make_model, make_training_env
+
+MDPS = RunConfig.of("random-mdps", horizon=12, n_envs=2)
+BANDITS = RunConfig.of("bandits", horizon=7, n_envs=2)
+
+
+class Cycle:
+    """Takes action (i + t) mod 5 in task i of a batch at step t."""
+
+    def start(self, n_tasks):
+        self.next = np.arange(n_tasks)
+
+    def act(self, observations):
+        actions, self.next = self.next % 5, self.next + 1
+        return actions
+
+
+class BestArm:
+    """Knows the bandits."""
+
+    def __init__(self, tasks):
+        self.best = np.array([np.argmax(task.reward[:5]) for task in tasks])
+
+    def start(self, n_tasks):
+        assert n_tasks == len(self.best)
+
+    def act(self, observations):
+        return self.best
+
+
+@pytest.fixture(scope="module")
+def policy():
+    return make_model(MDPS, make_training_env(MDPS), "cpu").policy
+
+
+def rewards_in_single_environments(env_id, n_tasks, horizon, **options):
+    rewards = np.zeros((n_tasks, horizon))
+    for i in range(n_tasks):
+        env = vamdp.MetaEpisode(gymnasium.make(env_id, **options), horizon)
+        env.reset(seed=2**31 + i)
+        for t in range(horizon):
+            rewards[i, t] = env.step((i + t) % 5)[1]
+    return rewards
+
+
+@pytest.mark.parametrize("ood", [False, True])
+@pytest.mark.parametrize(
+    ("config", "env_id"), [(MDPS, "vamdp/RandomMDP-v0"), (BANDITS, "vamdp/Bandit-v0")]
+)
+def test_task_i_is_the_first_of_seed_two_to_the_31_plus_i(config, env_id, ood):
+    got = play("rl2", config, Cycle(), n_tasks=5, ood=ood)
+    expected = rewards_in_single_environments(env_id, 5, config.horizon, ood=ood)
+    np.testing.assert_allclose(got.returns, expected.sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(got.by_step, expected.mean(axis=0), rtol=1e-12)
+
+
+def test_every_algorithms_environment_gives_an_agent_the_same_rewards():
+    got = [play(algo, MDPS, Cycle(), n_tasks=6, ood=False) for algo in ("rl2", "rl3", "rl3-markov")]
+    for other in got[1:]:
+        np.testing.assert_array_equal(other.returns, got[0].returns)
+
+
+def test_batches_of_tasks_change_nothing(monkeypatch):
+    def tables():
+        return [task.reward for task in held_out_tasks(MDPS, n_tasks=5, ood=False)]
+
+    class Constant(Cycle):
+        def act(self, observations):
+            return np.full(len(observations), 2)
+
+    whole, rewards = tables(), play("rl3", MDPS, Constant(), n_tasks=5, ood=False)
+    monkeypatch.setattr(evaluation, "_BATCH_OF_TASKS", 2)
+    np.testing.assert_array_equal(tables(), whole)
+    cut = play("rl3", MDPS, Constant(), n_tasks=5, ood=False)
+    np.testing.assert_array_equal(cut.returns, rewards.returns)
+    np.testing.assert_allclose(cut.by_step, rewards.by_step, rtol=1e-12)
+
+
+def test_knowing_a_bandit_without_chance_gives_the_oracles_total():
+    tasks = held_out_tasks(BANDITS, n_tasks=40, ood=True)
+    best = np.array([task.reward[:5].max() for task in tasks])
+    certain = (best >= 1) | (best <= 0)
+    assert certain.sum() > 10
+    oracle = np.array([task.optimal_return(7, 1) for task in tasks])
+    got = play("rl2", BANDITS, BestArm(tasks), n_tasks=40, ood=True)
+    np.testing.assert_allclose(got.returns[certain], oracle[certain])
+
+
+def test_evaluation_is_the_same_at_every_call_and_leaves_torchs_generator_alone(policy):
+    th.manual_seed(1)
+    before = th.get_rng_state()
+    first = evaluate(MDPS, policy, n_training_steps=0, n_tasks=4)
+    assert th.equal(th.get_rng_state(), before)
+    th.manual_seed(2)
+    second = evaluate(MDPS, policy, n_training_steps=0, n_tasks=4)
+    assert first.to_dict() == second.to_dict()
+    assert set(first.rewards) == {"random", "RL³"}
+    assert not np.array_equal(first.rewards["random"].returns, first.rewards["RL³"].returns)
+
+
+def test_more_tasks_begin_with_the_same_ones(policy):
+    few, many = (evaluate(MDPS, policy, n_training_steps=0, n_tasks=n).oracle for n in (3, 6))
+    np.testing.assert_array_equal(many[:3], few)
+
+
+def test_an_evaluation_survives_its_dictionary(policy):
+    made = evaluate(MDPS, policy, n_training_steps=9, n_tasks=3, ood=True)
+    again = evaluation.Evaluation.from_dict(made.to_dict())
+    assert again.to_dict() == made.to_dict()
+    assert again.ood is True
+
+
+def test_mean_and_standard_error_by_hand():
+    mean, error = mean_and_error(np.array([1.0, 2.0, 6.0]))
+    assert mean == 3
+    assert error == pytest.approx(np.sqrt(7 / 3))  # variance (4 + 1 + 9) / 2 = 7
+    assert np.isnan(mean_and_error(np.array([1.0]))[1])
+
+
+def test_no_tasks_are_refused(policy):
+    with pytest.raises(InputError, match="`tasks` must be an integer of at least 1, got 0"):
+        evaluate(MDPS, policy, n_training_steps=0, n_tasks=0)

@@ -1,0 +1,47 @@
+import re
+
+import pytest
+
+from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.evaluation import mean_and_error
+from rl3_sb3.experiments.metrics import read_metrics
+from rl3_sb3.experiments.quickstart import default_folder
+from rl3_sb3.experiments.run_directory import RunDirectory
+
+
+def test_the_smoke_size_goes_all_the_way(capsys, tmp_path):
+    out = tmp_path / "new" / "folder"
+    assert main(["quickstart", "--smoke", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    rows = re.findall(r"^\| (\S+) +\| +(-?[\d.]+) ± ([\d.]+) +\| ([\d.]+) ", text, re.MULTILINE)
+    assert [row[0] for row in rows] == ["random", "RL²", "RL³", "oracle"]
+    assert float(rows[3][1]) > float(rows[0][1])
+    assert str(out / "quickstart.png") in text
+    assert (out / "quickstart.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "table.md").read_text().strip() in text
+    rl2, rl3 = (RunDirectory(out / name).read_config().to_dict() for name in ("rl2", "rl3"))
+    assert {**rl2, "algo": "rl3"} == rl3, "both sides have the same settings"
+    steps = [read_metrics(out / name / "metrics.csv")[-1] for name in ("rl2", "rl3")]
+    assert steps[0]["time/total_timesteps"] == steps[1]["time/total_timesteps"]
+
+
+def test_without_a_name_each_quickstart_gets_a_new_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for _ in range(3):
+        folder = default_folder()
+        folder.mkdir()
+        names.append(folder.name)
+    assert names == ["rl3-quickstart", "rl3-quickstart-2", "rl3-quickstart-3"]
+
+
+@pytest.mark.slow
+def test_value_estimates_help_by_more_than_the_errors(tmp_path):
+    out = tmp_path / "full"
+    assert main(["quickstart", "--out", str(out)]) == 0
+    scores = {}
+    for name, title in (("rl2", "RL²"), ("rl3", "RL³")):
+        evaluation = RunDirectory(out / name).read_evaluation(ood=False)
+        scores[title] = mean_and_error(evaluation.rewards[title].returns)
+    (rl2, rl2_error), (rl3, rl3_error) = scores["RL²"], scores["RL³"]
+    assert rl3 - rl2 > 4 * (rl2_error**2 + rl3_error**2) ** 0.5

@@ -1,0 +1,43 @@
+import numpy as np
+
+from rl3_sb3.experiments.evaluation import Evaluation, Rewards
+from rl3_sb3.experiments.table import aligned, evaluation_table
+
+
+def evaluation(title, returns, oracle=(2.0, 6.0)):
+    by_step = np.zeros(1)
+    return Evaluation(
+        domain="bandits",
+        horizon=1,
+        ood=False,
+        n_training_steps=0,
+        oracle=np.array(oracle),
+        rewards={
+            "random": Rewards(np.array([0.0, 2.0]), by_step),
+            title: Rewards(np.array(returns), by_step),
+        },
+    )
+
+
+def test_agents_of_several_evaluations_stand_in_one_table_with_the_oracle_last():
+    table = evaluation_table([evaluation("RL²", [1.0, 3.0]), evaluation("RL³", [3.0, 5.0])])
+    assert table == "\n".join(
+        [
+            "| agent  | total reward | of the oracle |",
+            "| ------ | ------------ | ------------- |",
+            "| random | 1.0 ± 1.0    | 0.250         |",
+            "| RL²    | 2.0 ± 1.0    | 0.500         |",
+            "| RL³    | 4.0 ± 1.0    | 1.000         |",
+            "| oracle | 4.0 ± 2.0    | 1.000         |",
+        ]
+    )
+
+
+def test_there_is_no_fraction_of_an_oracle_that_gets_nothing():
+    table = evaluation_table([evaluation("RL²", [1.0, 3.0], oracle=(0.0, 0.0))])
+    assert table.splitlines()[-1].split("|")[3].strip() == "-"
+
+
+def test_all_lines_of_a_table_are_equally_long():
+    lines = aligned(["a", "bb"], [["long entry", ""], ["", "x"]]).splitlines()
+    assert len({len(line) for line in lines}) == 1
