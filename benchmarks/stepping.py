@@ -67,7 +67,7 @@ class CopyObservation(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 def single_step_seconds(env: gymnasium.Env[Any, Any], steps: int) -> Callable[[], float]:
     """A measurement of the mean seconds of env.step, resets not counted."""
-    actions = np.random.default_rng(0).integers(0, 5, steps).tolist()
+    actions = np.random.default_rng(0).integers(0, env.action_space.n, steps).tolist()
     env.reset(seed=0)
 
     def measure() -> float:

@@ -21,12 +21,12 @@ from vamdp.value_estimator import ValueEstimator
 
 DONE, NO_ROOM, REWARD_NOT_FINITE = range(3)
 
-
-def _addresses(storage: Storage) -> npt.NDArray[np.int64]:
-    """Addresses of the arrays in their order, then A, d, capacity, triple capacity."""
-    _, n_actions, capacity = storage.blocked.shape
-    sizes = [n_actions, storage.keys.shape[2], capacity, storage.triples.shape[2]]
-    return np.array([array.ctypes.data for array in storage] + sizes, np.int64)
+# Entries of the array of addresses: the storage's arrays in their order, then these.
+STATES, ALLOWED, OPTIONS, N_ACTIONS, N_COORDINATES, CAPACITY, TRIPLE_CAPACITY, START = range(
+    len(Storage._fields), len(Storage._fields) + 8
+)
+# The estimator's options in the order of its kernels, value_scale and count_scale.
+N_OPTIONS = 11
 
 
 @intrinsic  # the caller does not pass the typing context
@@ -38,14 +38,15 @@ def _pointer(typing_context, address=None):
 
 
 @njit(cache=True)
-def _step(where, options, states, action, reward, terminated, allowed, start, out):
+def _step(where, action, reward, terminated, is_masked, out):
     """Learn one transition of one task, and write its values into the observation.
 
-    Takes `where` from `_addresses`; the estimator's options in their order, then value_scale and
-    count_scale, as floats (11,); the present and the next state (2, d), of which the next becomes
-    the present one; and out (size,), where the values begin at `start`.
+    `where` holds the addresses of the storage, of the present and the next state (2, d), of the
+    actions that the next one allows (A,), read if is_masked, and of the options. The next state
+    becomes the present one. The values are written into `out` (size,) from entry START on.
     """
-    n_actions, d, capacity, triple_capacity = where[14], where[15], where[16], where[17]
+    n_actions, d = where[N_ACTIONS], where[N_COORDINATES]
+    capacity, triple_capacity = where[CAPACITY], where[TRIPLE_CAPACITY]
     sizes = carray(_pointer(where[0]), (1, 5), np.int64)
     V = carray(_pointer(where[3]), (1, capacity), np.float64)
     triples = carray(_pointer(where[7]), (1, 4, triple_capacity), np.uint32)
@@ -67,18 +68,22 @@ def _step(where, options, states, action, reward, terminated, allowed, start, ou
     visits = carray(_pointer(where[11]), (1, capacity, n_actions), np.int32)
     masked = carray(_pointer(where[12]), (1, capacity, n_actions), np.bool_)
     hash_table = carray(_pointer(where[13]), (1, 2 * capacity), np.uint32)
-    state_keys = states.view(np.uint64)
+    states = carray(_pointer(where[STATES]), (2, d), np.float64)
+    state_keys = carray(_pointer(where[STATES]), (2, d), np.uint64)
+    allowed = carray(_pointer(where[ALLOWED]), n_actions if is_masked else 0, np.bool_)
+    options = carray(_pointer(where[OPTIONS]), N_OPTIONS, np.float64)
     _learn(
-        0, state_keys[0], action, reward, state_keys[1], terminated, allowed[0],
+        0, state_keys[0], action, reward, state_keys[1], terminated, allowed,
         sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
         keys, ids, visits, masked, hash_table,
         options[0], options[1], options[2], np.int64(options[3]), options[4] != 0, options[5] != 0,
         np.int64(options[6]), options[7], options[8] != 0,
     )  # fmt: skip
-    states[0, :] = states[1, :]
+    for i in range(d):
+        states[0, i] = states[1, i]
     _write_features(
         states[:1], tables, keys, ids, visits, masked, hash_table, options[9], options[10],
-        start, out.reshape(1, -1),
+        where[START], out.reshape(1, -1),
     )  # fmt: skip
     return DONE
 
@@ -102,7 +107,8 @@ class SingleStep:
         self._start = start
         options = self._batch.options.as_kernel_arguments()
         self._options = np.array([float(x) for x in (*options, *self._scales)])
-        self._states = np.zeros((2, 1))
+        self._allowed = np.ones(self.n_actions, np.bool_)  # in the next state
+        self._states = np.zeros((2, 1))  # the present and the next
         self._storage: Storage | None = None  # that the addresses belong to
         self._where = np.zeros(0, np.int64)
 
@@ -115,7 +121,10 @@ class SingleStep:
         state = self._estimator.encode("state_key(observation)", key)
         if mask is not None:
             self._batch.set_action_masks(state, np.asarray(mask)[None])
-        self._states = np.concatenate([state, state])
+        if self._states.shape[1] != state.shape[1]:
+            self._states = np.zeros((2, state.shape[1]))
+            self._storage = None
+        self._states[0] = state
         self._batch.show(state, *self._scales, self._start, vector[None])
 
     def step(
@@ -133,29 +142,30 @@ class SingleStep:
             ValueError: the reward is not finite, or the key or the mask is none. Nothing is learned
                 then.
         """
-        states = self._states
-        if type(key) is int and states.shape[1] == 1 and abs(key) <= LARGEST_INTEGER:
-            states[1, 0] = key
+        if type(key) is int and -LARGEST_INTEGER <= key <= LARGEST_INTEGER:
+            self._states[1, 0] = key
+            if self._states.shape[1] > 1:
+                self._estimator.encode("state_key(observation)", key)  # raises
         else:
-            states[1] = self._estimator.encode("state_key(observation)", key)
-        allowed = self._batch.no_masks
+            self._states[1] = self._estimator.encode("state_key(observation)", key)
         if mask is not None:
             applies = np.array([not terminated])
-            allowed = self._batch.check_masks("action_mask", np.asarray(mask)[None], applies)
+            masks = self._batch.check_masks("action_mask", np.asarray(mask)[None], applies)
+            self._allowed[:] = masks[0]
         if self._storage is None or self._storage is not self._batch.storage:
             self._attach()
-        status = NO_ROOM
-        while status != DONE:
-            status = _step(
-                self._where, self._options, states, action, reward, terminated, allowed,
-                self._start, vector,
-            )  # fmt: skip
-            if status == REWARD_NOT_FINITE:
-                raise ValueError(f"The reward of `env` must be finite, got {reward!r}.")
-            if status == NO_ROOM:
-                self._batch.grow()
-                self._attach()
+        status = _step(self._where, action, reward, terminated, mask is not None, vector)
+        if status == REWARD_NOT_FINITE:
+            raise ValueError(f"The reward of `env` must be finite, got {reward!r}.")
+        if status == NO_ROOM:
+            self._batch.grow()
+            self.step(action, reward, key, terminated, mask, vector)
 
     def _attach(self) -> None:
-        self._storage = self._batch.make_storage(self._states.shape[1])
-        self._where = _addresses(self._storage)
+        """Look up where the arrays lie."""
+        storage = self._batch.make_storage(self._states.shape[1])
+        arrays = (*storage, self._states, self._allowed, self._options)
+        _, n_actions, capacity = storage.blocked.shape
+        sizes = (n_actions, storage.keys.shape[2], capacity, storage.triples.shape[2], self._start)
+        self._where = np.array([*(array.ctypes.data for array in arrays), *sizes], np.int64)
+        self._storage = storage

@@ -172,8 +172,8 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         observation, info = self.env.reset(seed=seed, options=options)
         if seed is not None or asks_for_new_task(options):
             self.forget()
-        key, vector = self._read(observation)
-        self._learner.begin(key, info.get("action_mask"), vector)
+        vector = self._zeros.copy()
+        self._learner.begin(self._read(observation, vector), info.get("action_mask"), vector)
         self._is_running = True
         return (vector if self._is_flat else self._parts.present(vector)), info
 
@@ -191,15 +191,16 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         if i < 0:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
         observation, reward, terminated, truncated, info = self.env.step(action)
-        reward = float(reward)
-        key, vector = self._read(observation)
-        self._learner.step(i, reward, key, bool(terminated), info.get("action_mask"), vector)
-        shown = vector if self._is_flat else self._parts.present(vector)
-        return shown, reward, terminated, truncated, info
-
-    def _read(self, observation: Any) -> tuple[Any, npt.NDArray[np.float32]]:
-        """The state of an observation, and a new vector (size,) of which only it is written."""
         vector = self._zeros.copy()
+        self._learner.step(
+            i, float(reward), self._read(observation, vector), bool(terminated),
+            info.get("action_mask"), vector,
+        )  # fmt: skip
+        shown = vector if self._is_flat else self._parts.present(vector)
+        return shown, float(reward), terminated, truncated, info
+
+    def _read(self, observation: Any, vector: npt.NDArray[np.float32]) -> Any:
+        """Write an observation into a vector (size,) of zeros; returns the key of its state."""
         if self._n_observations:  # Discrete
             place = place_of(observation, self._lowest, self._n_observations)
             if place < 0:
@@ -209,12 +210,12 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
                 )
             if self._encoder is not None:
                 vector[place] = 1
-            key = place + self._lowest
-            return (key if self._state_key is None else self._state_key(observation)), vector
-        if self._encoder is not None:
+            if self._state_key is None:
+                return place + self._lowest
+        elif self._encoder is not None:
             self._encoder.write(observation, vector[: self._encoder.size])
         assert self._state_key is not None, "looked for on construction"
-        return self._state_key(observation), vector
+        return self._state_key(observation)
 
 
 class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
