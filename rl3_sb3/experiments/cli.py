@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.command(options)
     except (InputError, OSError) as error:  # OSError: no such folder, no room, no right
-        print(f"rl3: error: {error}", file=sys.stderr)
+        print("rl3: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("rl3: interrupted", file=sys.stderr)

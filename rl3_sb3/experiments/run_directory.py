@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import zipfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -99,21 +98,12 @@ class RunDirectory:
                 "Train first: `rl3 train` writes it."
             )
         try:
-            with zipfile.ZipFile(file) as archive:
-                damaged = archive.testzip()
-        except (zipfile.BadZipFile, EOFError):
-            damaged = "its directory"
-        if damaged is not None:
-            raise InputError(
-                f"`{file}` must be a complete checkpoint, got a damaged one ({damaged}). "
-                "Restore the file from a copy, or train into another folder."
-            )
-        try:
             return TransformerPPO.load(file, env, device=device)
         except (ValueError, KeyError) as error:
             raise InputError(
-                f"`{file}` must be a checkpoint of the run in {self.config_file.name}, got another "
-                f"one: {error} Restore the file, or train into another folder."
+                f"`{file}` must be a complete checkpoint of the run in {self.config_file.name}, "
+                f"got one that cannot be used: {error} Restore both files from a copy, or train "
+                "into another folder."
             ) from error
 
     # ---------------------------------------------------------------- evaluations

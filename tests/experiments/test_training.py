@@ -128,7 +128,7 @@ def test_a_truncated_checkpoint_is_named_and_left_alone(trained, tmp_path, keep)
     whole = directory.checkpoint_file.read_bytes()
     directory.checkpoint_file.write_bytes(whole[:keep])
     before = contents(path)
-    with pytest.raises(InputError, match=r"checkpoint.zip` must be a complete checkpoint, got"):
+    with pytest.raises(InputError, match=r"checkpoint.zip` must be a complete .* truncated"):
         train(directory, directory.read_config(), device="cpu")
     assert contents(path) == before
 
@@ -140,7 +140,7 @@ def test_a_changed_byte_in_a_checkpoint_is_noticed(trained, tmp_path):
     damaged = bytearray(directory.checkpoint_file.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     directory.checkpoint_file.write_bytes(damaged)
-    with pytest.raises(InputError, match="must be a complete checkpoint, got a damaged one"):
+    with pytest.raises(InputError, match=r"must be a complete checkpoint .* damaged"):
         train(directory, directory.read_config(), device="cpu")
 
 
@@ -156,7 +156,9 @@ def test_a_checkpoint_of_another_shape_is_named_and_left_alone(trained, tmp_path
     directory = begun(tmp_path / "run", other)
     shutil.copy(trained.checkpoint_file, directory.checkpoint_file)
     before = contents(directory.path)
-    with pytest.raises(InputError, match=r"checkpoint.zip` must be a checkpoint of the run in"):
+    with pytest.raises(
+        InputError, match=r"checkpoint.zip` must be .* of the run in config.json, got"
+    ):
         train(directory, other, device="cpu")
     assert contents(directory.path) == before
 
