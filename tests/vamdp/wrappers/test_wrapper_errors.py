@@ -1,0 +1,263 @@
+import math
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import vamdp
+from vamdp.domains import Bandits
+
+
+def lake():
+    return gymnasium.make("FrozenLake-v1")
+
+
+def lakes(mode=AutoresetMode.SAME_STEP):
+    return SyncVectorEnv([lake] * 2, autoreset_mode=mode)
+
+
+KINDS = [(vamdp, lake), (vamdp.vector, lakes)]
+
+
+@pytest.mark.parametrize(("package", "make"), KINDS, ids=["single", "batch"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"task_horizon": 0}, "`task_horizon` must be an integer of at least 1, got 0"),
+        ({"task_horizon": 2.5}, "`task_horizon` must be an integer of at least 1, got 2.5"),
+        ({"value_scale": 0.0}, "`value_scale` must be finite and above 0, got 0.0"),
+        ({"value_scale": math.inf}, "`value_scale` must be finite and above 0, got inf"),
+        ({"count_scale": -1}, "`count_scale` must be finite and above 0, got -1"),
+        ({"count_scale": math.nan}, "`count_scale` must be finite and above 0, got nan"),
+        ({"warm_start": True}, "`warm_start` must be False where `gamma` is 1"),
+        ({"gamma": 1.2}, "`gamma` must be in"),
+        ({"state_key": 3}, "`state_key` must be callable, got 3"),
+        ({"reward_model": "mean"}, "`reward_model` must be"),
+    ],
+)
+def test_options_of_value_augment_out_of_range_are_refused(package, make, options, message):
+    with pytest.raises(ValueError, match=message):
+        package.ValueAugment(make(), **{"task_horizon": 5, **options})
+
+
+@pytest.mark.parametrize(("package", "make"), KINDS, ids=["single", "batch"])
+def test_unknown_options_are_refused(package, make):
+    with pytest.raises(TypeError, match="discount"):
+        package.ValueAugment(make(), task_horizon=5, discount=0.9)
+
+
+@pytest.mark.parametrize(("package", "make"), KINDS, ids=["single", "batch"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 0}, "`horizon` must be an integer of at least 1, got 0"),
+        ({"horizon": 2.0}, "`horizon` must be an integer of at least 1, got 2.0"),
+        ({"reward_scale": 0}, "`reward_scale` must be finite and above 0, got 0"),
+        ({"task_horizon": 0}, "`task_horizon` must be an integer of at least 1, got 0"),
+    ],
+)
+def test_options_of_meta_episode_out_of_range_are_refused(package, make, options, message):
+    with pytest.raises(ValueError, match=message):
+        package.MetaEpisode(make(), **{"horizon": 5, **options})
+
+
+@pytest.mark.parametrize("wrap", ["ValueAugment", "MetaEpisode"])
+@pytest.mark.parametrize("package", [vamdp, vamdp.vector])
+def test_continuous_actions_are_refused_with_a_remedy(tools, wrap, package):
+    env = tools.Script([], action_space=spaces.Box(-1, 1))
+    env = env if package is vamdp else tools.same_step(lambda: env, 2)
+    argument = {"task_horizon": 5} if wrap == "ValueAugment" else {"horizon": 5}
+    with pytest.raises(ValueError, match=r"`env.action_space` must be Discrete.*DiscretizeAction"):
+        getattr(package, wrap)(env, **argument)
+
+
+@pytest.mark.parametrize("package", [vamdp, vamdp.vector])
+def test_observations_that_are_no_states_need_a_state_key(package):
+    env = gymnasium.make("CartPole-v1")
+    if package is vamdp.vector:
+        env = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")], autoreset_mode="SameStep")
+    with pytest.raises(ValueError, match=r"`state_key` must map .*DiscretizeObservation"):
+        package.ValueAugment(env, task_horizon=5)
+
+
+def test_a_state_without_a_flat_form_is_refused_with_a_remedy(tools):
+    env = tools.Script([], observation_space=spaces.Sequence(spaces.Discrete(3)))
+    with pytest.raises(ValueError, match=r"flattenable.*show_state=False"):
+        vamdp.ValueAugment(env, task_horizon=5, state_key=tuple)
+    vamdp.ValueAugment(env, task_horizon=5, state_key=tuple, show_state=False)
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+@pytest.mark.parametrize("wrap", ["ValueAugment", "MetaEpisode"])
+def test_restarts_one_step_later_are_refused_with_the_argument_to_pass(mode, wrap):
+    argument = {"task_horizon": 5} if wrap == "ValueAugment" else {"horizon": 5}
+    with pytest.raises(
+        ValueError, match=r"autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP"
+    ):
+        getattr(vamdp.vector, wrap)(lakes(mode), **argument)
+
+
+def test_stepping_needs_a_reset():
+    for env in (
+        vamdp.ValueAugment(lake(), task_horizon=5),
+        vamdp.MetaEpisode(lake(), 5),
+        vamdp.vector.ValueAugment(lakes(), task_horizon=5),
+        vamdp.vector.MetaEpisode(lakes(), 5),
+    ):
+        with pytest.raises(ResetNeeded, match="reset"):
+            env.step(np.zeros(2, int) if hasattr(env, "num_envs") else 0)
+
+
+BAD_ACTIONS = [-1, 3, 1.0, 1.5, np.float64(1), [1], np.array([1]), None, "1"]
+
+
+@pytest.mark.parametrize("action", BAD_ACTIONS, ids=repr)
+@pytest.mark.parametrize("wrap", ["values", "meta"])
+def test_a_refused_action_is_told_and_steps_nothing(tools, action, wrap):
+    script = tools.Script([(1, 1.0, False, False, {})])
+    env = (
+        vamdp.ValueAugment(script, task_horizon=2)
+        if wrap == "values"
+        else vamdp.MetaEpisode(script, 9)
+    )
+    env.reset()
+    with pytest.raises(ValueError, match=r"`action` must be in Discrete\(3\), got"):
+        env.step(action)
+    assert script.actions == []
+    shown, *_ = env.step(1)
+    if wrap == "values":
+        assert env.estimator.counts(0).tolist() == [0, 1, 0]
+    else:
+        assert shown[env.layout["meta_time"]] == np.float32(1 / 9)
+
+
+GOOD_ACTIONS = [1, np.int64(1), np.uint8(1), np.array(1), True]
+
+
+@pytest.mark.parametrize("action", GOOD_ACTIONS, ids=repr)
+def test_every_integer_is_an_action(tools, action):
+    script = tools.Script([(1, 1.0, False, False, {})])
+    env = vamdp.MetaEpisode(vamdp.ValueAugment(script, task_horizon=2, count_scale=1.0), 9)
+    env.reset()
+    shown = env.step(action)[0]
+    assert shown[env.layout["previous_action"]].tolist() == [0, 1, 0]
+    assert env.env.estimator.counts(0).tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("actions", [[0, 4], [-1, 0], [0.0, 1.0], [0], [[0, 1]], 0, [True, False]])
+@pytest.mark.parametrize("wrap", ["values", "meta"])
+def test_refused_actions_of_a_batch_step_nothing(tools, actions, wrap):
+    scripts = [tools.Script([(1, 1.0, False, False, {})]) for _ in range(2)]
+    makes = iter(scripts)
+    inner = SyncVectorEnv([lambda: next(makes)] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+    env = (
+        vamdp.vector.ValueAugment(inner, task_horizon=2)
+        if wrap == "values"
+        else vamdp.vector.MetaEpisode(inner, 9)
+    )
+    env.reset()
+    with pytest.raises(ValueError, match="`actions"):
+        env.step(actions)
+    assert [script.actions for script in scripts] == [[], []]
+
+
+@pytest.mark.parametrize("reward", [math.nan, math.inf, -math.inf, np.float32("nan")])
+@pytest.mark.parametrize("injected", [False, True])
+def test_after_a_reward_that_is_not_finite_the_learner_is_as_before(tools, reward, injected):
+    class Stranger(vamdp.ValueEstimator):
+        """Not the very class, so taken as injected."""
+
+    steps = [(1, 1.0, False, False, {}), (2, reward, False, False, {}), (3, 2.0, True, False, {})]
+    estimator = Stranger(3, task_horizon=5) if injected else None
+    env = vamdp.ValueAugment(tools.Script(steps), task_horizon=5, estimator=estimator)
+    env.reset()
+    env.step(0)
+    before = env.estimator.get_state()
+    with pytest.raises(ValueError, match=r"reward of `env` must be finite, got"):
+        env.step(1)
+    np.testing.assert_equal(env.estimator.get_state(), before)
+
+
+def test_after_a_reward_of_a_batch_that_is_not_finite_the_learners_are_as_before(tools):
+    def make(rewards):
+        return lambda: tools.Script([(1, r, False, False, {}) for r in rewards])
+
+    inner = SyncVectorEnv([make([1.0, 2.0]), make([1.0, math.nan])], autoreset_mode="SameStep")
+    env = vamdp.vector.ValueAugment(inner, task_horizon=5)
+    env.reset()
+    env.step(np.zeros(2, int))
+    before = env.estimator.get_state()
+    with pytest.raises(ValueError, match=r"must be finite, got nan in number 1"):
+        env.step(np.zeros(2, int))
+    np.testing.assert_equal(env.estimator.get_state(), before)
+
+
+@pytest.mark.parametrize("observation", [-1, 5, 1.0, None, np.array([1])], ids=repr)
+def test_an_observation_outside_its_space_is_refused_and_not_learned(tools, observation):
+    env = vamdp.ValueAugment(tools.Script([(observation, 1.0, False, False, {})]), task_horizon=5)
+    env.reset()
+    with pytest.raises(ValueError, match=r"observation of `env` must be in Discrete\(5\), got"):
+        env.step(0)
+    assert env.estimator.n_states == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (lambda x: "left", "must be an int or a tuple of numbers, got 'left'"),
+        (lambda x: None, "got None"),
+        (lambda x: (1, math.nan), "must be finite"),
+        (lambda x: 2**60, r"below 2\*\*53"),
+        (lambda x: (0,) * (1 + x), "must have 1 numbers"),
+    ],
+)
+def test_a_state_key_of_another_kind_is_refused(tools, key, message):
+    env = vamdp.ValueAugment(
+        tools.Script([(1, 1.0, False, False, {})]), task_horizon=5, state_key=key
+    )
+    with pytest.raises((ValueError, TypeError), match=r"`state_key\(observation\)`.*" + message):
+        env.reset()
+        env.step(0)
+    assert env.estimator.n_states == 0
+
+
+@pytest.mark.parametrize("key", [lambda x: "left", lambda x: None, lambda x: (0,) * (1 + int(x))])
+def test_a_state_key_of_another_kind_is_refused_in_a_batch(tools, key):
+    starts = iter([0, 1])
+    inner = tools.same_step(
+        lambda: tools.Script([(1, 1.0, False, False, {})], start=next(starts)), 2
+    )
+    env = vamdp.vector.ValueAugment(inner, task_horizon=5, state_key=key)
+    with pytest.raises(ValueError, match="`state_key` must return an int or a tuple of numbers"):
+        env.reset()
+
+
+def test_seeds_of_a_batch_are_one_each():
+    env = vamdp.vector.MetaEpisode(
+        vamdp.vector.ValueAugment(vamdp.TaskVectorEnv(Bandits(), 3), task_horizon=1), 5
+    )
+    with pytest.raises(ValueError, match="`seed` must give 3 seeds, got 2"):
+        env.reset(seed=[1, 2])
+
+
+def test_a_wrong_task_is_refused_and_the_present_one_goes_on():
+    env = vamdp.MetaEpisode(vamdp.ValueAugment(vamdp.TaskEnv(Bandits()), task_horizon=1), 5)
+    env.reset(seed=0)
+    env.step(0)
+    task = env.get_task()
+    for attempt in (env.set_task, env.reset_task, lambda t: env.reset(options={"task": t})):
+        with pytest.raises(TypeError, match="must be a TabularMDP, got str"):
+            attempt("easy")
+    assert env.get_task() is task
+    assert env.get_wrapper_attr("estimator").counts(0).sum() == 1
+    env.step(0)
+
+
+def test_single_and_batched_wrappers_are_not_confused():
+    with pytest.raises(TypeError, match="VectorEnv"):
+        vamdp.vector.ValueAugment(lake(), task_horizon=5)
+    with pytest.raises((TypeError, AssertionError), match=r"gymnasium.Env"):
+        vamdp.ValueAugment(lakes(), task_horizon=5)
