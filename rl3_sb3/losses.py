@@ -63,7 +63,8 @@ def masked_mean(x: th.Tensor, mask: th.Tensor | None) -> th.Tensor:
 
 def normalized(advantages: th.Tensor, mask: th.Tensor | None) -> th.Tensor:
     """Return advantages with mean 0 and (unbiased) standard deviation 1 over the mask."""
-    n = advantages.numel() if mask is None else mask.sum()
+    n = th.as_tensor(advantages.numel()) if mask is None else mask.sum()
     centred = advantages - masked_mean(advantages, mask)
-    variance = masked_mean(centred**2, mask) * n / (n - 1)
+    # A single step has no spread: its advantage becomes 0, not NaN.
+    variance = masked_mean(centred**2, mask) * n / (n - 1).clamp(min=1)
     return centred / (variance.sqrt() + _STD_EPSILON)

@@ -38,6 +38,7 @@ from torch.distributions import kl_divergence
 from rl3_sb3.buffer import SequenceRolloutBuffer
 from rl3_sb3.checkpoint import require_complete_checkpoint
 from rl3_sb3.distribution import check_action_space
+from rl3_sb3.lengths import rollout_and_context_length
 from rl3_sb3.losses import actor_terms, value_loss
 from rl3_sb3.markov import MarkovPolicy
 from rl3_sb3.policy import TransformerPolicy
@@ -161,37 +162,14 @@ class TransformerPPO(PPO):
     def _setup_model(self) -> None:
         check_action_space(self.action_space)
         if self.env is not None:
-            self.n_steps, context_length = self._fit_to(self.env)
+            self.n_steps, context_length = self._lengths_for(self.env)
             self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
         super()._setup_model()
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
 
-    def _fit_to(self, env: VecEnv) -> tuple[int, int]:
-        """Return rollout length and context length for an environment, or say what does not fit."""
-        horizon = _common_value(env, "horizon")
-        limit = horizon
-        if limit is None:
-            limit = getattr(_common_value(env, "spec"), "max_episode_steps", None)
-        n_steps = self.n_steps or limit
-        if n_steps is None:
-            raise ValueError(
-                "`n_steps` must be given, got None, and the environment has neither an attribute "
-                "`horizon` nor a time limit in its spec. Pass `n_steps`, at least an episode long."
-            )
-        if horizon is not None and n_steps % horizon != 0:
-            raise ValueError(
-                f"`n_steps` must be a multiple of the environment's horizon {horizon}, "
-                f"got {n_steps}. Pass n_steps={max(1, round(n_steps / horizon)) * horizon}, or "
-                "leave it out."
-            )
-        needed = n_steps if limit is None else min(n_steps, limit)
-        context_length = self.policy_kwargs.get("context_length") or needed
-        if context_length < needed:
-            raise ValueError(
-                f"`context_length` must cover min(n_steps, episode limit) = {needed} steps, "
-                f"got {context_length}. Leave it out of `policy_kwargs`, or shorten the rollout."
-            )
-        return n_steps, context_length
+    def _lengths_for(self, env: VecEnv) -> tuple[int, int]:
+        given = self.policy_kwargs.get("context_length")
+        return rollout_and_context_length(env, self.n_steps or None, given)
 
     def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
         # The last rollout can overshoot total_timesteps, and a schedule must not turn negative.
@@ -396,7 +374,7 @@ class TransformerPPO(PPO):
             ValueError: Spaces or horizon do not fit; the model keeps its environment.
         """
         wrapped = self._wrap_env(env, self.verbose)
-        self._fit_to(wrapped)
+        self._lengths_for(wrapped)  # raises before anything changes
         super().set_env(wrapped, force_reset)
 
     def set_parameters(
@@ -454,16 +432,3 @@ def _check_at_least(name: str, value: float | Schedule | None, least: int) -> No
     # not `value < least`, which lets NaN pass
     if value is not None and not callable(value) and not value >= least:
         raise ValueError(f"`{name}` must be at least {least}, got {value}.")
-
-
-def _common_value(env: VecEnv, name: str) -> Any:
-    """Return the attribute that all environments share, or None if they lack it."""
-    if not env.unwrapped.has_attr(name):
-        return None
-    values = env.get_attr(name)
-    if name == "horizon" and any(value != values[0] for value in values):
-        raise ValueError(
-            f"`env` must have one horizon for all environments, got {sorted(set(values))}. "
-            "Train on environments of equal meta-episodes."
-        )
-    return values[0]

@@ -41,8 +41,8 @@ class GymnasiumVecEnv(VecEnv):
     Args:
         vector_env: Its `metadata["autoreset_mode"]` must be SAME_STEP or DISABLED.
         info_keys: Which entries of each step's infos to hand on. None hands on all; splitting a
-            batch into dictionaries costs about a tenth of a microsecond per entry and environment,
-            so pass `()` if nobody reads them. `final_info` and "episode" are always handed on.
+            batch into dictionaries costs some tenths of a microsecond per entry and environment, so
+            pass `()` if nobody reads them. `final_info` and "episode" are always handed on.
 
     Raises:
         TypeError: `vector_env` is no vector environment.
@@ -157,9 +157,12 @@ class GymnasiumVecEnv(VecEnv):
             if not self._hands_on(key):
                 continue
             mask = infos.get(f"_{key}")
-            rows = range(self.num_envs) if mask is None else np.flatnonzero(mask)
-            for i in rows:
-                split[i][key] = _info_at(values, i)
+            if isinstance(values, dict) or (mask is not None and not np.all(mask)):
+                for i in range(self.num_envs) if mask is None else np.flatnonzero(mask):
+                    split[i][key] = _info_at(values, i)
+            else:
+                for info, value in zip(split, values, strict=True):
+                    info[key] = value
         return split
 
     def _hands_on(self, key: str) -> bool:

@@ -70,6 +70,11 @@ def test_normalized_advantages_by_hand():
     th.testing.assert_close(normalized(th.tensor([1.0, 2, 3]), None), th.tensor([-1.0, 0, 1]))
 
 
+@pytest.mark.parametrize("mask", [None, th.tensor([True])])
+def test_a_single_advantage_normalises_to_zero(mask):
+    assert normalized(th.tensor([3.0]), mask).tolist() == [0]
+
+
 def test_equal_advantages_normalise_to_zero():
     assert normalized(th.full((4,), 3.0), None).abs().max() == 0
 

@@ -188,8 +188,9 @@ def test_a_markov_policy_ignores_the_past():
         actions, state = policy.predict(obs[t], state, deterministic=True)
         fresh, _ = policy.predict(obs[t], deterministic=True)
         assert (actions == fresh).all()
-    dense = policy.actor.body
-    assert [layer.out_features for layer in dense if isinstance(layer, nn.Linear)] == [64, 64]
+    first, relu, second, relu_2 = policy.actor.body
+    assert (first.out_features, second.out_features) == (64, 64)
+    assert isinstance(relu, nn.ReLU) and isinstance(relu_2, nn.ReLU)
 
 
 @pytest.mark.parametrize(

@@ -429,6 +429,7 @@ def test_the_context_covers_one_meta_episode_of_a_longer_rollout(make_vec, make_
     [
         ({"n_steps": 9}, r"`n_steps` must be a multiple of .* horizon 6, got 9\. Pass n_steps=12"),
         ({"policy_kwargs": {"context_length": 5}}, r"`context_length` must cover .* 6 .* got 5"),
+        ({"policy_kwargs": {"context_length": 0}}, r"`context_length` must cover .* 6 .* got 0"),
         ({"n_steps": 0}, r"`n_steps` must be at least 1, got 0"),
         ({"batch_size": 1}, r"`batch_size` must be at least 2, got 1"),
         ({"n_epochs": 0}, r"`n_epochs` must be at least 1, got 0"),
