@@ -21,7 +21,6 @@ batch of one.
 """
 
 import math
-import numbers
 from typing import Any
 
 import numpy as np
@@ -101,7 +100,7 @@ class ValueEstimator:
             ValueError: an argument is out of its range. Nothing is learned then.
             TypeError: a state is neither an int nor a tuple of numbers.
         """
-        if not isinstance(action, numbers.Integral) or not 0 <= action < self.batch.n_actions:
+        if not isinstance(action, (int, np.integer)) or not 0 <= action < self.batch.n_actions:
             raise ValueError(
                 f"`action` must be an integer in [0, {self.batch.n_actions}), got {action!r}."
             )
@@ -189,6 +188,5 @@ class ValueEstimator:
         ):
             length = "at least 1" if storage is None else storage.keys.shape[2]
             raise ValueError(f"`{name}` must have {length} numbers, got {state!r}.")
-        coordinates = np.array([numbers_of_state], np.float64)
-        coordinates += 0.0  # -0.0 and 0.0 are one state, but two bit patterns
-        return coordinates
+        # Adding 0.0 makes -0.0 and 0.0, two bit patterns, one state.
+        return np.array([[x + 0.0 for x in numbers_of_state]], np.float64)
