@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.evaluation import Evaluation
@@ -46,12 +47,12 @@ def draw_comparison(
 def _draw_learning(
     axes: Axes, config: RunConfig, runs: Mapping[str, RunDirectory], evaluation: Evaluation
 ) -> None:
+    random = float(np.mean(evaluation.rewards["random"].returns))
+    axes.axhline(random, color=_COLOURS["random"], linestyle=":", label="random")
     for title, directory in runs.items():
         rows = read_metrics(directory.metrics_file)
         steps = np.array([row[STEPS] for row in rows]) / 1000
         axes.plot(steps, [row[RETURN] for row in rows], color=_COLOURS[title], label=title)
-    random = float(np.mean(evaluation.rewards["random"].returns))
-    axes.axhline(random, color=_COLOURS["random"], linestyle=":", label="random")
     axes.set_title(f"Meta-training on {config.facts.title}")
     axes.set_xlabel("training steps (thousands)")
     axes.set_ylabel(f"total reward in {config.horizon} steps")
@@ -74,6 +75,7 @@ def _draw_within(axes: Axes, config: RunConfig, evaluations: Sequence[Evaluation
     oracle = float(np.mean(evaluations[0].oracle)) / config.horizon
     axes.axhline(oracle, color="black", linestyle="--", linewidth=1, label="oracle")
     axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(f"Within a meta-episode ({len(evaluations[0].oracle)} held-out tasks)")
     axes.set_xlabel(f"episode ({length} step{'s' if length > 1 else ''} each)")
     axes.set_ylabel("reward per step")
