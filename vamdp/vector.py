@@ -140,12 +140,14 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         # SyncVectorEnv takes entries out of the dict that it is given.
         seed = plain_seed(seed)
         observations, infos = self.env.reset(seed=seed, options=options and dict(options))
+        self._states = None  # until all below succeeded
         if fresh.any():
             self.forget(fresh)
-        self._states = self._states_of(observations)
-        self._note_masks(infos, np.ones(self.num_envs, np.bool_))
+        states = self._states_of(observations)
+        self._note_masks(infos, states, np.ones(self.num_envs, np.bool_))
         vectors = self._blank(observations)
-        self._show(self._states, vectors)
+        self._show(states, vectors)
+        self._states = states
         return self._parts.present(vectors), infos
 
     def step(self, actions: Any) -> Step:
@@ -153,13 +155,15 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
 
         Raises:
             ValueError: an action is out of range (nothing is stepped then), or an environment gives
-                a reward that is not finite or an impossible state (nothing is learned then).
-            ResetNeeded: `reset` was not called yet.
+                a reward that is not finite or an impossible state (nothing is learned then, and
+                the episodes are over).
+            ResetNeeded: no episodes are running.
         """
         if self._states is None:
             raise ResetNeeded("No episodes are running: call reset() before step().")
         indices = action_indices(actions, self._first_action, self._n_actions, self.num_envs)
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        present, self._states = self._states, None  # until all below succeeded
         infos = dict(infos)
         rewards = np.asarray(rewards, np.float64)
         finite = np.isfinite(rewards)
@@ -175,25 +179,29 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         allowed = self._masks_reached(infos, next_states, ended, terminated)
         vectors = self._blank(observations)
         self.estimator.learn_and_show(
-            self._states, indices, rewards, next_states, terminated, allowed,
+            present, indices, rewards, next_states, terminated, allowed,
             states, self.value_scale, self.count_scale, self._values_start, vectors,
         )  # fmt: skip
-        self._states = states
         if next_states is not states:
             final_vectors = self._blank(final)
             self._show(next_states, final_vectors)
             infos["final_obs"] = self._parts.present(final_vectors)
-            if self._note_masks(infos, ended):
+            if self._note_masks(infos, states, ended):
                 self._show(states, vectors)
+        self._states = states
         return self._parts.present(vectors), rewards, terminated, truncated, infos
 
-    def _note_masks(self, infos: dict[str, Any], started: npt.NDArray[np.bool_]) -> bool:
+    def _note_masks(
+        self,
+        infos: dict[str, Any],
+        states: npt.NDArray[np.float64],
+        started: npt.NDArray[np.bool_],
+    ) -> bool:
         """Note the masks told of the states in which episodes start; returns whether any was."""
         masks, told = masks_from(infos, self._n_actions, self.num_envs)
         told &= started
         if told.any():
-            assert self._states is not None, "the caller set them"
-            self.estimator.set_action_masks(self._states, masks, told)
+            self.estimator.set_action_masks(states, masks, told)
         return bool(told.any())
 
     def _masks_reached(

@@ -170,6 +170,7 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     ) -> tuple[Any, dict[str, Any]]:
         """Start an episode; forget if the seed or the options begin a new task."""
         observation, info = self.env.reset(seed=seed, options=options)
+        self._is_running = False  # until all below succeeded
         if seed is not None or asks_for_new_task(options):
             self.forget()
         vector = self._zeros.copy()
@@ -181,9 +182,10 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         """Step the environment, learn from the transition, and show the renewed values.
 
         Raises:
-            ResetNeeded: no episode was begun.
+            ResetNeeded: no episode is running: none was begun, or it terminated or failed.
             ValueError: the action is out of range (nothing is stepped then), or the environment
-                gives a reward that is not finite or an impossible state (nothing is learned then).
+                gives a reward that is not finite or an impossible state (nothing is learned then,
+                and the episode is over).
         """
         if not self._is_running:
             raise ResetNeeded("No episode is running: call reset() before step().")
@@ -191,11 +193,13 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         if i < 0:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
         observation, reward, terminated, truncated, info = self.env.step(action)
+        self._is_running = False  # an error below loses a transition: no next one may follow it
         vector = self._zeros.copy()
         self._learner.step(
             i, float(reward), self._read(observation, vector), bool(terminated),
             info.get("action_mask"), vector,
         )  # fmt: skip
+        self._is_running = not terminated
         shown = vector if self._is_flat else self._parts.present(vector)
         return shown, float(reward), terminated, truncated, info
 

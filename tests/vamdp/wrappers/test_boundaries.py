@@ -73,7 +73,10 @@ def test_after_reset_task_the_next_step_needs_a_reset(tools):
     batch = vamdp.vector.ValueAugment(
         tools.same_step(lambda: tools.Script([(1, 0.0, False, False, {})]), 2), task_horizon=1
     )
-    for each, action in ((env, 0), (batch, np.zeros(2, int))):
+    meta = vamdp.MetaEpisode(tools.Script([(1, 0.0, False, False, {})]), 5)
+    metas = vamdp.vector.MetaEpisode(batch.env, 5)
+    both = np.zeros(2, int)
+    for each, action in ((env, 0), (batch, both), (meta, 0), (metas, both)):
         each.reset()
         each.reset_task()
         with pytest.raises(ResetNeeded):
@@ -161,13 +164,6 @@ def test_a_seed_wins_over_a_task_that_was_set():
     env.reset(seed=4)
     twin.reset(seed=4)
     np.testing.assert_array_equal(env.get_task().reward, twin.get_task().reward)
-
-
-def test_stepping_a_meta_episode_after_set_task_needs_a_reset():
-    env = after_steps(vamdp.MetaEpisode(values(), 9))
-    env.reset_task()
-    with pytest.raises(ResetNeeded):
-        env.step(0)
 
 
 @pytest.mark.parametrize("level", ["values", "meta-episodes", "through a wrapper"])

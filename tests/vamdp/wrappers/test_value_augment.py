@@ -12,7 +12,12 @@ LAKE = {"id": "FrozenLake-v1", "is_slippery": True}
 
 
 def lake(**options):
-    return vamdp.ValueAugment(gymnasium.make(**LAKE), task_horizon=10, **options)
+    lake = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    return vamdp.ValueAugment(lake, task_horizon=10, **options)
+
+
+#: Down, down, right, left, up: around the holes.
+SAFE = (1, 1, 2, 0, 3)
 
 
 def test_parts_lie_in_the_documented_order():
@@ -79,7 +84,7 @@ def test_without_state_only_the_values_are_shown():
     assert list(env.layout) == ["advantage", "value", "count"]
     assert env.layout["advantage"] == slice(0, 4)
     for ours, theirs in [(env.reset(seed=1), full.reset(seed=1))] + [
-        (env.step(a), full.step(a)) for a in (1, 2, 1, 2)
+        (env.step(a), full.step(a)) for a in SAFE
     ]:
         assert ours[0].shape == env.observation_space.shape == (9,)
         np.testing.assert_array_equal(ours[0], theirs[0][16:])
@@ -89,7 +94,7 @@ def test_a_dict_has_the_parts_of_the_vector():
     apart, flat = lake(flatten=False), lake()
     assert set(apart.observation_space) == set(flat.layout) == set(apart.layout)
     for parts, vector in [(apart.reset(seed=1)[0], flat.reset(seed=1)[0])] + [
-        (apart.step(a)[0], flat.step(a)[0]) for a in (1, 2, 1, 2)
+        (apart.step(a)[0], flat.step(a)[0]) for a in SAFE
     ]:
         assert apart.observation_space.contains(parts)
         for name, part in flat.layout.items():
@@ -251,7 +256,7 @@ def test_the_move_back_to_the_start_is_no_transition(tools):
 def test_scales_divide_only_what_is_shown():
     fine, coarse = lake(), lake(value_scale=0.5, count_scale=100.0)
     for ours, theirs in [(fine.reset(seed=1), coarse.reset(seed=1))] + [
-        (fine.step(a), coarse.step(a)) for a in (1, 2, 1, 1, 2)
+        (fine.step(a), coarse.step(a)) for a in SAFE
     ]:
         for name, factor in (("state", 1), ("advantage", 2), ("value", 2), ("count", 0.1)):
             part = fine.layout[name]

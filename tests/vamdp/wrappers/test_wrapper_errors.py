@@ -111,6 +111,35 @@ def test_stepping_needs_a_reset():
             env.step(np.zeros(2, int) if hasattr(env, "num_envs") else 0)
 
 
+def test_a_terminated_episode_is_over_and_a_truncated_one_may_go_on(tools):
+    """Or the learner would take what follows for transitions out of the living state."""
+    for terminated in (True, False):
+        script = tools.Script([(1, 1.0, terminated, not terminated, {})])
+        env = vamdp.ValueAugment(script, task_horizon=5)
+        env.reset()
+        env.step(0)
+        if terminated:
+            with pytest.raises(ResetNeeded):
+                env.step(0)
+            assert len(script.actions) == 1
+        else:
+            env.step(0)
+
+
+def test_after_an_impossible_start_no_episode_runs(tools):
+    script = tools.Script([(1, 1.0, False, False, {})])
+    batch = vamdp.vector.ValueAugment(tools.same_step(lambda: script, 2), task_horizon=5)
+    env = vamdp.ValueAugment(script, task_horizon=5)
+    for each, action in ((env, 0), (batch, np.zeros(2, int))):
+        script.start = 0
+        each.reset()
+        script.start = 7
+        with pytest.raises(ValueError, match="must be in Discrete"):
+            each.reset()
+        with pytest.raises(ResetNeeded):
+            each.step(action)
+
+
 BAD_ACTIONS = [-1, 3, 1.0, 1.5, np.float64(1), [1], np.array([1]), None, "1"]
 
 
@@ -179,6 +208,10 @@ def test_after_a_reward_that_is_not_finite_the_learner_is_as_before(tools, rewar
     with pytest.raises(ValueError, match=r"reward of `env` must be finite, got"):
         env.step(1)
     np.testing.assert_equal(env.estimator.get_state(), before)
+    with pytest.raises(ResetNeeded):  # a transition from the state before would be a false one
+        env.step(1)
+    env.reset()
+    env.step(1)
 
 
 def test_after_a_reward_of_a_batch_that_is_not_finite_the_learners_are_as_before(tools):
@@ -193,6 +226,10 @@ def test_after_a_reward_of_a_batch_that_is_not_finite_the_learners_are_as_before
     with pytest.raises(ValueError, match=r"must be finite, got nan in number 1"):
         env.step(np.zeros(2, int))
     np.testing.assert_equal(env.estimator.get_state(), before)
+    with pytest.raises(ResetNeeded):
+        env.step(np.zeros(2, int))
+    env.reset()
+    env.step(np.zeros(2, int))
 
 
 @pytest.mark.parametrize("observation", [-1, 5, 1.0, None, np.array([1])], ids=repr)
