@@ -2,6 +2,22 @@
 
 SB3's own CSV output starts an empty file with every process. This one goes on where the checkpoint
 was written and drops later rows, which the continued run will write again.
+
+    time/total_timesteps         steps of all environments together so far
+    time/time_elapsed            seconds since this process began to train
+    rollout/ep_rew_mean          mean total reward of this iteration's meta-episodes
+    train/policy_gradient_loss   PPO's clipped loss, mean over the actor's minibatches
+    train/entropy_loss           minus the policy's mean entropy, in nats
+    train/value_loss             mean squared error of the critic
+    train/explained_variance     1 - var(R - V) / var(R), before the update
+    train/kl                     mean KL(behaviour || current) after the actor's last epoch
+    train/actor_epochs           epochs until that KL stopped the actor
+    train/clip_fraction          share of steps whose probability ratio was clipped
+    train/ent_coef               entropy coefficient
+    train/learning_rate          Adam's
+
+What is under "train" describes the update before the row's rollout; the first row of a process has
+none.
 """
 
 import csv
@@ -13,7 +29,7 @@ from stable_baselines3.common.logger import KVWriter
 
 from rl3_sb3.experiments.errors import InputError
 
-# Names as SB3 logs them. What is under "train" describes the update before this row's rollout.
+# Names as SB3 logs them.
 STEPS = "time/total_timesteps"
 RETURN = "rollout/ep_rew_mean"
 COLUMNS = (
