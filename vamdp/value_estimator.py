@@ -50,6 +50,9 @@ class ValueEstimator:
 
     def __init__(self, n_actions: int, *, task_horizon: int, **options: Any) -> None:
         self.batch = BatchValueEstimator(1, n_actions, task_horizon=task_horizon, **options)
+        # Rows to pass on: cheaper than new arrays, and always of the type that is compiled for.
+        self._action_rows = np.arange(self.batch.n_actions, dtype=np.int64)[:, None]
+        self._end_rows = np.array([[False], [True]])
 
     @property
     def n_actions(self) -> int:
@@ -116,13 +119,13 @@ class ValueEstimator:
                 f"after {state!r}."
             )
         allowed = self.batch.no_masks
-        ends = np.array([bool(terminated)])
+        ends = self._end_rows[1 if terminated else 0]
         if next_action_mask is not None:
             masks = np.asarray(next_action_mask)[None]
             allowed = self.batch.check_masks("next_action_mask", masks, ~ends)
         self.batch.learn(
             coordinates,
-            np.array([action]),
+            self._action_rows[action],
             np.array([float(reward)]),
             next_coordinates,
             ends,

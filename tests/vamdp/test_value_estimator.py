@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vamdp
+from vamdp.batch_kernels import _learn_serially
 
 SEEDS = st.integers(0, 2**32 - 1)
 LAW = settings(max_examples=30, deadline=None)
@@ -288,6 +289,17 @@ def test_a_state_never_met_reads_zeros():
 def test_an_empty_model_has_no_states():
     states, P, R = vamdp.ValueEstimator(2, task_horizon=5).model()
     assert (states, P.shape, R.shape) == ([], (0, 2, 0), (0, 2))
+
+
+def test_no_type_of_number_compiles_the_kernel_anew():
+    estimator = vamdp.ValueEstimator(3, task_horizon=5)
+    estimator.update(0, 0, 1.0, 1, False)
+    compiled = len(_learn_serially.signatures)
+    for number in (np.int8, np.uint64, np.int32):
+        estimator.update(number(0), number(2), np.float32(1.0), number(1), np.bool_(True))
+    estimator.update(0.0, 2, 1, True, 0)
+    assert len(_learn_serially.signatures) == compiled
+    assert estimator.counts(0).tolist() == [1, 0, 4]
 
 
 # Terminal copies
