@@ -121,7 +121,7 @@ def assert_batch_equals_singles(batch, single, n, seeds, steps_each, options=(No
     loop = SyncVectorEnv([single] * n, autoreset_mode=AutoresetMode.SAME_STEP)
     assert batch.single_observation_space == loop.single_observation_space
     rng = np.random.default_rng(5)
-    n_actions = int(batch.single_action_space.n)
+    space = batch.single_action_space
     for seed in seeds:
         for option in options:
             results = [
@@ -130,7 +130,7 @@ def assert_batch_equals_singles(batch, single, n, seeds, steps_each, options=(No
             np.testing.assert_array_equal(results[0][0], results[1][0])
             assert_same_infos(results[0][1], results[1][1])
             for _ in range(steps_each):
-                actions = rng.integers(0, n_actions, n)
+                actions = rng.integers(space.start, space.start + space.n, n)
                 ours, theirs = batch.step(actions), loop.step(actions)
                 for mine, other in zip(ours[:4], theirs[:4], strict=True):
                     assert mine.dtype == other.dtype

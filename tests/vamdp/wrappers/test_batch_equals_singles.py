@@ -228,6 +228,22 @@ def test_plain_environments_in_meta_episodes(tools):
         )
 
 
+def test_spaces_that_start_anywhere(tools):
+    steps = [(i % 3 - 2, i * 0.5, i % 4 == 3, i % 6 == 5, {}) for i in range(12)]
+
+    def make():
+        spaces = gymnasium.spaces.Discrete(3, start=-2), gymnasium.spaces.Discrete(2, start=5)
+        return tools.Script(steps, -1, *spaces)
+
+    def wrap(package, env):
+        return package.MetaEpisode(package.ValueAugment(env, task_horizon=4), 7)
+
+    batch = wrap(vamdp.vector, tools.same_step(make, 3))
+    tools.assert_batch_equals_singles(batch, lambda: wrap(vamdp, make()), 3, (0, 1), 24)
+    plain = vamdp.vector.MetaEpisode(tools.same_step(make, 3), 7)
+    tools.assert_batch_equals_singles(plain, lambda: vamdp.MetaEpisode(make(), 7), 3, (0,), 24)
+
+
 def test_dicts_hold_the_parts_of_the_vector(tools):
     def build(flatten):
         env = vamdp.TaskVectorEnv(tools.blackjack_like, N, max_episode_steps=5)
