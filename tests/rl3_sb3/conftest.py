@@ -39,6 +39,7 @@ class ScriptedEnv(gym.Env[Any, Any]):
             spaces.Box(-1, 1, (2,), np.float32) if box_actions else spaces.Discrete(3)
         )
         self.length, self.truncates = length, truncates
+        self.n_resets = 0
         if horizon is not None:
             self.horizon = horizon
 
@@ -55,7 +56,8 @@ class ScriptedEnv(gym.Env[Any, Any]):
         self.t = 0
         self.options = options
         self.obs = self.observe()
-        return self.obs, {"start": 1}
+        self.n_resets += 1
+        return self.obs, {"start": self.n_resets}
 
     def step(self, action: Any) -> Any:
         first = self.obs["b"] if isinstance(self.obs, dict) else self.obs

@@ -32,6 +32,7 @@ def test_steps_as_sb3_own_vec_env_does(make_vec, make_env, mode, kwargs):
     assert_same_obs(ours.reset(), theirs.reset())
     assert ours.reset_infos == theirs.reset_infos
     ours.action_space.seed(0)
+    resets = [0, 0, 0]
     for _ in range(12):
         actions = np.stack([ours.action_space.sample() for _ in lengths])
         obs, rewards, dones, infos = ours.step(actions)
@@ -46,10 +47,11 @@ def test_steps_as_sb3_own_vec_env_does(make_vec, make_env, mode, kwargs):
             assert limit == infos_2[i]["TimeLimit.truncated"]
             assert infos[i]["t"] == infos_2[i]["t"]
             assert {*infos[i], "TimeLimit.truncated"} == set(infos_2[i])
+            resets[i] += dones[i]
             if dones[i]:
                 last, last_2 = (x[i]["terminal_observation"] for x in (infos, infos_2))
                 assert_same_obs(last, last_2)
-                assert ours.reset_infos[i] == {"start": 1}
+                assert ours.reset_infos[i] == theirs.reset_infos[i] == {"start": 1 + resets[i]}
 
 
 def test_next_step_autoreset_is_refused_with_the_argument_to_pass(make_env):
@@ -130,9 +132,9 @@ def test_everything_returned_is_a_copy():
     env = GymnasiumVecEnv(Batch())
     first = env.reset()
     second, reward, dones, _ = env.step(np.zeros(2, int))
+    assert first[0] == 100
     for _ in range(2):
         env.step(np.zeros(2, int))
-    assert first[0] == 100
     assert second[0] == 101
     assert reward.tolist() == [1, 1]
     assert not dones.any()
@@ -155,11 +157,36 @@ def test_info_keys_choose_what_is_split_and_final_infos_come_anyway():
     assert infos[0]["episode"] == {"r": 6.0, "l": 3}
 
 
-def test_missing_final_observations_are_refused():
+def test_a_reset_by_mask_leaves_the_terminal_observation_alone():
+    class Disabled(Batch):
+        metadata = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
+
+        def step(self, actions):
+            self.t += 1
+            self.obs += 1
+            self.ends[:] = self.t == self.horizon
+            return self.obs, self.reward, self.ends, np.zeros(2, bool), {"t": np.full(2, self.t)}
+
+    env = GymnasiumVecEnv(Disabled())
+    env.reset()
+    for _ in range(3):
+        obs, _, dones, infos = env.step(np.zeros(2, int))
+    assert dones.all()
+    assert obs.tolist() == [[100], [100]]
+    assert [i["terminal_observation"].tolist() for i in infos] == [[103], [103]]
+    assert [i["t"] for i in infos] == [3, 3]
+    assert env.reset_infos == [{"fresh": 1}, {"fresh": 2}]
+
+
+@pytest.mark.parametrize("forget", ["all", "one"])
+def test_missing_final_observations_are_refused(forget):
     class Forgetful(Batch):
         def step(self, actions):
             *rest, infos = super().step(actions)
-            infos.pop("final_obs", None)
+            if "final_obs" in infos:
+                infos["_final_obs"][1] = False
+                if forget == "all":
+                    del infos["final_obs"]
             return *rest, infos
 
     env = GymnasiumVecEnv(Forgetful())
