@@ -165,6 +165,10 @@ class BatchValueEstimator:
         """How often each action was taken in one state per task, shape (n_tasks, A)."""
         return self._look_up(states)[1]
 
+    def allowed_actions(self, states: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """The actions that one state per task allows, as far as was told, shape (n_tasks, A)."""
+        return self._look_up(states)[2]
+
     def set_action_masks(
         self,
         states: npt.ArrayLike,

@@ -27,10 +27,11 @@ def test_estimates_match_the_reference(case):
         assert estimator.counts(current).tolist() == shown["counts"]
         assert estimator.n_states == shown["n_model_states"]
         assert estimator.n_sweeps == shown["sweeps"]
-    numbers = {
-        m: i for i, s in enumerate(estimator.model().states) for m in s.members if not s.terminal
-    }
+    states = estimator.model().states
+    in_order = sorted(range(len(states)), key=lambda i: not states[i].terminal)  # living ones last
+    numbers = {member: i for i in in_order for member in states[i].members}
     for row in case["final_q"]:
         state = as_state(row["state"])
         np.testing.assert_allclose(estimator.q_values(state), row["q"], rtol=0, atol=1e-9)
         assert estimator.counts(state).tolist() == row["counts"]
+        assert numbers[state] == row["model_id"]

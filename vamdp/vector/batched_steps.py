@@ -8,6 +8,10 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 Seeds = int | Sequence[int | None] | None
+#: What a step of a vector environment returns.
+Step = tuple[
+    Any, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]
+]
 
 
 def require_same_step(env: VectorEnv[Any, Any, Any]) -> None:
