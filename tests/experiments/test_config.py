@@ -29,8 +29,10 @@ def test_defaults_are_the_papers(domain, horizon, expected):
     assert (config.gae_lambda, config.clip_range, config.target_kl) == (0.3, 0.2, 0.01)
 
 
-@given(seed=st.integers(0, 2**63), n_steps=st.integers(0, 2**40), n_envs=st.integers(1, 2**30))
-def test_training_never_meets_a_held_out_seed(seed, n_steps, n_envs):
+@pytest.mark.parametrize("n_envs", [1, 2**30])
+@given(seed=st.integers(0, 2**63), n_steps=st.integers(0, 2**40))
+def test_training_never_meets_a_held_out_seed(n_envs, seed, n_steps):
+    # With 2**30 environments every second first seed of 31 bits would be too large.
     config = RunConfig.of("bandits", seed=seed, n_envs=n_envs)
     first = config.environment_seed(n_steps)
     assert 0 <= first
