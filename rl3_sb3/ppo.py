@@ -308,8 +308,11 @@ class TransformerPPO(PPO):
                 optimizer.step()
             if actor_trains:
                 actor_epochs += 1
-                kl = self._mean_kl()
-                actor_trains = self.target_kl is None or kl <= self.target_kl
+                if self.target_kl is not None:
+                    kl = self._mean_kl()
+                    actor_trains = kl <= self.target_kl
+        if self.target_kl is None:
+            kl = self._mean_kl()  # to be logged; no epoch depended on it
         self._n_updates += self.n_epochs
         policy_loss, entropy, clip_fraction = th.stack(actor_logs).mean(0).tolist()
         self._record_training(
