@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.batch_value_estimator import LARGEST_INTEGER, BatchValueEstimator
+from vamdp.batch_value_estimator import BatchValueEstimator
 from vamdp.dense_model import LearnedModel, State
 from vamdp.estimator_options import EstimatorOptions
+from vamdp.single_step import SingleStep
 
 
 class ValueEstimator:
@@ -50,9 +51,8 @@ class ValueEstimator:
 
     def __init__(self, n_actions: int, *, task_horizon: int, **options: Any) -> None:
         self.batch = BatchValueEstimator(1, n_actions, task_horizon=task_horizon, **options)
-        # Rows to pass on: cheaper than new arrays, and always of the type that is compiled for.
-        self._action_rows = np.arange(self.batch.n_actions, dtype=np.int64)[:, None]
-        self._end_rows = np.array([[False], [True]])
+        self._single = SingleStep(self.batch, state_name="next_state", mask_name="next_action_mask")
+        self._unread = np.zeros(2 * self.n_actions + 1, np.float32)
 
     @property
     def n_actions(self) -> int:
@@ -109,27 +109,9 @@ class ValueEstimator:
             )
         if not math.isfinite(reward):
             raise ValueError(f"`reward` must be finite, got {reward!r}.")
-        coordinates, next_coordinates = (
-            self.encode("state", state),
-            self.encode("next_state", next_state),
-        )
-        if coordinates.shape != next_coordinates.shape:
-            raise ValueError(
-                f"`next_state` must have as many numbers as `state`, got {next_state!r} "
-                f"after {state!r}."
-            )
-        allowed = self.batch.no_masks
-        ends = self._end_rows[1 if terminated else 0]
-        if next_action_mask is not None:
-            masks = np.asarray(next_action_mask)[None]
-            allowed = self.batch.check_masks("next_action_mask", masks, ~ends)
-        self.batch.learn(
-            coordinates,
-            self._action_rows[action],
-            np.array([float(reward)]),
-            next_coordinates,
-            ends,
-            allowed,
+        self._single.begin(state)
+        self._single.step(
+            int(action), float(reward), next_state, bool(terminated), next_action_mask, self._unread
         )
 
     def q_values(self, state: State) -> npt.NDArray[np.float64]:
@@ -172,24 +154,4 @@ class ValueEstimator:
         self.batch.set_state(state)
 
     def _one(self, state: State) -> npt.NDArray[np.float64]:
-        return self.encode("state", state)
-
-    def encode(self, name: str, state: State) -> npt.NDArray[np.float64]:
-        """A state as the batch takes it, (1, d) coordinates, with `name` for the errors."""
-        numbers_of_state = state if isinstance(state, tuple) else (state,)
-        for x in numbers_of_state:
-            if not isinstance(x, (int, float, np.integer, np.floating)):
-                raise TypeError(
-                    f"`{name}` must be an int or a tuple of numbers, got {state!r}. "
-                    "Map other states to such keys first."
-                )
-            if not abs(x) <= LARGEST_INTEGER:
-                raise ValueError(f"`{name}` must be finite and below 2**53 in size, got {state!r}.")
-        storage = self.batch.storage
-        if not numbers_of_state or (
-            storage is not None and len(numbers_of_state) != storage.keys.shape[2]
-        ):
-            length = "at least 1" if storage is None else storage.keys.shape[2]
-            raise ValueError(f"`{name}` must have {length} numbers, got {state!r}.")
-        # Adding 0.0 makes -0.0 and 0.0, two bit patterns, one state.
-        return np.array([[x + 0.0 for x in numbers_of_state]], np.float64)
+        return self._single.coordinates("state", state)

@@ -42,7 +42,7 @@ GOOD = {"state": (0, 1), "action": 1, "reward": 2.0, "next_state": (0, 2), "term
         (
             {"next_action_mask": [True]},
             ValueError,
-            r"`next_action_mask` must have shape .*2\), got .*1\)",
+            r"`next_action_mask` must have shape \(2,\), got \(1,\)",
         ),
     ],
 )

@@ -150,7 +150,7 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         finite = np.isfinite(rewards)
         if not finite.all():
             i = int(np.argmin(finite))
-            raise ValueError(f"The reward of `env` must be finite, got {rewards[i]} in number {i}.")
+            raise ValueError(f"`reward` must be finite, got {rewards[i]} in number {i}.")
         states = self._states_of(observations)
         ended = np.asarray(terminated | truncated)
         next_states = states

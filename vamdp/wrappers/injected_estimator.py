@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.single_step import check_action_mask
+
 
 class InjectedEstimator:
     """What `ValueAugment` does with a learner that is not ours; see `SingleStep`.
@@ -44,14 +46,13 @@ class InjectedEstimator:
         self._estimator = estimator
         self._value_scale, self._count_scale, self._start = value_scale, count_scale, start
         self._key: Any = None  # the present state
+        self._allowed = np.ones(n_actions, np.bool_)  # in it
 
-    def begin(self, key: Any, mask: Any, vector: npt.NDArray[np.float32]) -> None:
-        """Start an episode in the state `key`; write its values into the vector (size,)."""
-        allowed = self._allowed(mask, required=True)
+    def begin(self, key: Any, mask: Any) -> None:
+        """Start an episode in the state `key`, which allows the actions of the mask (A,)."""
+        self._note(key, mask, required=True)
         if mask is not None and hasattr(self._estimator, "set_action_mask"):
-            self._estimator.set_action_mask(key, allowed)
-        self._key = key
-        self._show(allowed, vector)
+            self._estimator.set_action_mask(key, self._allowed)
 
     def step(
         self,
@@ -68,29 +69,28 @@ class InjectedEstimator:
             ValueError: the reward is not finite, or the mask is none. Nothing is learned then.
         """
         if not np.isfinite(reward):
-            raise ValueError(f"The reward of `env` must be finite, got {reward!r}.")
-        allowed = self._allowed(mask, required=not terminated)
-        masked = {} if mask is None else {"next_action_mask": allowed}
-        self._estimator.update(self._key, action, reward, key, terminated, **masked)
-        self._key = key
-        self._show(allowed if allowed.any() else np.ones_like(allowed), vector)
+            raise ValueError(f"`reward` must be finite, got {reward!r}.")
+        state = self._key
+        self._note(key, mask, required=not terminated)
+        masked = {} if mask is None else {"next_action_mask": self._allowed}
+        self._estimator.update(state, action, reward, key, terminated, **masked)
+        self.show(vector)
 
-    def _allowed(self, mask: Any, required: bool) -> npt.NDArray[np.bool_]:
-        """A mask as bools (A,), with an action allowed if that is required."""
-        if mask is None:
-            return np.ones(self.n_actions, np.bool_)
-        allowed = np.asarray(mask).astype(np.bool_)
-        if allowed.shape != (self.n_actions,) or (required and not allowed.any()):
-            raise ValueError(
-                f"`action_mask` must be {self.n_actions} bools with an action allowed, got {mask}."
-            )
-        return allowed
-
-    def _show(self, allowed: npt.NDArray[np.bool_], vector: npt.NDArray[np.float32]) -> None:
+    def show(self, vector: npt.NDArray[np.float32]) -> None:
+        """Write the present state's values into the vector (size,), from `start` on."""
         n = self.n_actions
         Q = np.asarray(self._estimator.q_values(self._key), np.float64)
+        # The end of an episode may allow nothing.
+        allowed = self._allowed if self._allowed.any() else np.ones(n, np.bool_)
         best, worst = Q[allowed].max(), Q[allowed].min()
         values = vector[self._start :]
         values[:n] = (np.where(allowed, Q, worst) - best) / self._value_scale
         values[n] = best / self._value_scale
         values[n + 1 :] = np.asarray(self._estimator.counts(self._key)) / self._count_scale
+
+    def _note(self, key: Any, mask: Any, required: bool) -> None:
+        """Make `key` the present state."""
+        allowed = np.ones(self.n_actions, np.bool_)
+        if mask is not None:
+            allowed = check_action_mask("action_mask", mask, self.n_actions, required)
+        self._key, self._allowed = key, allowed

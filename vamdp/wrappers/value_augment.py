@@ -10,6 +10,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.estimator_options import check_positive_integer
+from vamdp.single_step import SingleStep
 from vamdp.value_estimator import ValueEstimator
 from vamdp.wrappers.injected_estimator import InjectedEstimator
 from vamdp.wrappers.inner_env import (
@@ -27,7 +28,6 @@ from vamdp.wrappers.observation import (
     check_scale,
     value_boxes,
 )
-from vamdp.wrappers.single_step import SingleStep
 from vamdp.wrappers.task_access import TaskAccess
 
 
@@ -121,7 +121,7 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         where = (self.value_scale, self.count_scale, self._parts.layout["advantage"].start)
         self._learner: SingleStep | InjectedEstimator
         if type(estimator) is ValueEstimator:
-            self._learner = SingleStep(estimator, *where)
+            self._learner = SingleStep(estimator.batch, *where)
         else:
             self._learner = InjectedEstimator(estimator, self._n_actions, *where)
         if self._learner.n_actions != self._n_actions:
@@ -153,7 +153,8 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         if seed is not None or asks_for_new_task(options):
             self.forget()
         vector = self._zeros.copy()
-        self._learner.begin(self._read(observation, vector), info.get("action_mask"), vector)
+        self._learner.begin(self._read(observation, vector), info.get("action_mask"))
+        self._learner.show(vector)
         self._is_running = True
         return (vector if self._is_flat else self._parts.present(vector)), info
 

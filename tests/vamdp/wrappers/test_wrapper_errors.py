@@ -205,7 +205,7 @@ def test_after_a_reward_that_is_not_finite_the_learner_is_as_before(tools, rewar
     env.reset()
     env.step(0)
     before = env.estimator.get_state()
-    with pytest.raises(ValueError, match=r"reward of `env` must be finite, got"):
+    with pytest.raises(ValueError, match=r"`reward` must be finite, got"):
         env.step(1)
     np.testing.assert_equal(env.estimator.get_state(), before)
     with pytest.raises(ResetNeeded):  # a transition from the state before would be a false one
