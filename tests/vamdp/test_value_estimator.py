@@ -431,7 +431,7 @@ def test_the_advantage_of_a_masked_action_reads_as_the_worst_allowed():
         estimator.update(0, action, reward, 0, True)
     estimator.set_action_mask(0, [True, False, True, False])
     out = np.full((1, 11), np.nan, np.float32)
-    states = estimator.encode("state", 0)
+    states = np.array([[0.0]])
     estimator.batch.show(states, value_scale=2.0, count_scale=4.0, start=1, out=out)
     assert out[0, 1:10].tolist() == [-2.0, -2.0, 0.0, -2.0, 3.5, 0.25, 0.25, 0.25, 0.25]
     assert np.isnan(out[0, [0, 10]]).all()
