@@ -34,7 +34,7 @@ from vamdp.model_storage import (
 #: States are kept as float64, which tells integers apart up to here (2**53 + 1 rounds to 2**53).
 LARGEST_INTEGER = 2**53 - 1
 #: Room that a model starts with, in states and in transitions; it doubles when full.
-FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 16, 32
+FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 4, 8
 
 
 class BatchValueEstimator:

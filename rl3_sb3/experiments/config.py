@@ -96,7 +96,7 @@ class RunConfig:
             InputError: A value is out of range.
 
         Example:
-            >>> RunConfig.of("bandits", horizon=500).n_envs
+            >>> RunConfig.of("bandit", horizon=500).n_envs
             65
         """
         check_integer("horizon", horizon, 1)

@@ -46,7 +46,7 @@ class Domain:
 
 
 DOMAINS = {
-    "bandits": Domain(
+    "bandit": Domain(
         title="Bandits",
         env_id="vamdp/Bandit-v0",
         task_horizon=1,
@@ -57,7 +57,7 @@ DOMAINS = {
         final_ent_coef=0.01,
         iterations=5000,
     ),
-    "random-mdps": Domain(
+    "random-mdp": Domain(
         title="Random MDPs",
         env_id="vamdp/RandomMDP-v0",
         task_horizon=10,

@@ -63,7 +63,7 @@ def quickstart(out: Path, size: Size = FULL, seed: int = 0) -> str:
         )
     configs = [
         RunConfig.of(
-            "random-mdps",
+            "random-mdp",
             algo=algo,
             horizon=size.horizon,
             seed=seed,

@@ -18,5 +18,5 @@ def small_options():
 def trained(tmp_path_factory):
     """Return a complete run that tests must not change."""
     path = tmp_path_factory.mktemp("run") / "mdp-rl3"
-    assert main(["train", "random-mdps", *SMALL, "--out", str(path)]) == 0
+    assert main(["train", "random-mdp", *SMALL, "--out", str(path)]) == 0
     return RunDirectory(path)

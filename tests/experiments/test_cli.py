@@ -32,11 +32,11 @@ def copied(trained, tmp_path):
 
 def test_train_continue_evaluate_table(capsys, tmp_path, small_options):
     out = tmp_path / "bandit"
-    train = ["train", "bandits", "--algo", "rl2", *small_options, "--out", out]
+    train = ["train", "bandit", "--algo", "rl2", *small_options, "--out", out]
     status, text, _ = run(capsys, *train, "--time-limit", "0.000001")
     assert status == 0
     assert "48 of 144 steps done" in text
-    status, text, _ = run(capsys, "train", "bandits", "--out", out)
+    status, text, _ = run(capsys, "train", "bandit", "--out", out)
     assert status == 0
     assert "144 of 144 steps done" in text
     for options, file in (([], "evaluation.json"), (["--ood"], "evaluation-ood.json")):
@@ -70,15 +70,15 @@ def test_evaluating_twice_gives_the_same_file(capsys, copied):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "bandits", "--horizon", 0], "`horizon` must be an integer of at least 1, got 0"),
-        (["train", "bandits", "--horizon", "x"], "--horizon: invalid int value: 'x'"),
-        (["train", "bandits", "--seed", -1], "`seed` must be an integer of at least 0, got -1"),
-        (["train", "bandits", "--n-envs", 0], "`n_envs` must be an integer of at least 1, got 0"),
-        (["train", "bandits", "--time-limit", 0], "`--time-limit` must be above 0, got 0.0"),
-        (["train", "bandits", "--threads", 0], "`--threads` must be at least 1, got 0"),
-        (["train", "bandits", "--device", "tpu9"], "`--device` must be one that torch can use"),
+        (["train", "bandit", "--horizon", 0], "`horizon` must be an integer of at least 1, got 0"),
+        (["train", "bandit", "--horizon", "x"], "--horizon: invalid int value: 'x'"),
+        (["train", "bandit", "--seed", -1], "`seed` must be an integer of at least 0, got -1"),
+        (["train", "bandit", "--n-envs", 0], "`n_envs` must be an integer of at least 1, got 0"),
+        (["train", "bandit", "--time-limit", 0], "`--time-limit` must be above 0, got 0.0"),
+        (["train", "bandit", "--threads", 0], "`--threads` must be at least 1, got 0"),
+        (["train", "bandit", "--device", "tpu9"], "`--device` must be one that torch can use"),
         (["train", "go"], "invalid choice: 'go'"),
-        (["train", "bandits", "--algo", "rl4"], "invalid choice: 'rl4'"),
+        (["train", "bandit", "--algo", "rl4"], "invalid choice: 'rl4'"),
         (["evaluate", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
         (["table", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
         (["dance"], "invalid choice: 'dance'"),
@@ -97,10 +97,10 @@ def test_bad_input_is_one_line_and_status_2(capsys, tmp_path, monkeypatch, argum
 @pytest.mark.parametrize(
     ("domain", "options", "message"),
     [
-        ("random-mdps", ["--horizon", 13], "`horizon` must be 12 as in"),
-        ("random-mdps", ["--algo", "rl2"], "`algo` must be rl3 as in"),
-        ("random-mdps", ["--iterations", 4], "`iterations` must be 3 as in"),
-        ("bandits", [], "`domain` must be random-mdps as in"),
+        ("random-mdp", ["--horizon", 13], "`horizon` must be 12 as in"),
+        ("random-mdp", ["--algo", "rl2"], "`algo` must be rl3 as in"),
+        ("random-mdp", ["--iterations", 4], "`iterations` must be 3 as in"),
+        ("bandit", [], "`domain` must be random-mdp as in"),
     ],
 )
 def test_options_that_contradict_the_stored_run_are_refused(
@@ -150,7 +150,7 @@ def test_a_run_that_was_never_evaluated_has_no_table(capsys, copied):
 
 def test_a_folder_with_other_contents_is_left_alone(capsys, tmp_path):
     (tmp_path / "thesis.tex").write_text("dear")
-    for command in (["train", "bandits"], ["quickstart", "--smoke"]):
+    for command in (["train", "bandit"], ["quickstart", "--smoke"]):
         status, _, error = run(capsys, *command, "--out", tmp_path)
         assert status == 2
         assert "`--out` must be a new" in error

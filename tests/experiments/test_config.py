@@ -11,9 +11,9 @@ from rl3_sb3.experiments.errors import InputError
 @pytest.mark.parametrize(
     ("domain", "horizon", "expected"),
     [
-        ("bandits", 500, (65, 4096, 5000, 0.01, 0.01)),
-        ("random-mdps", 100, (327, 4096, 10_000, 0.1, 0.0)),
-        ("bandits", 100_000, (1, 4096, 5000, 0.01, 0.01)),
+        ("bandit", 500, (65, 4096, 5000, 0.01, 0.01)),
+        ("random-mdp", 100, (327, 4096, 10_000, 0.1, 0.0)),
+        ("bandit", 100_000, (1, 4096, 5000, 0.01, 0.01)),
     ],
 )
 def test_defaults_are_the_papers(domain, horizon, expected):
@@ -33,19 +33,19 @@ def test_defaults_are_the_papers(domain, horizon, expected):
 @given(seed=st.integers(0, 2**63), n_steps=st.integers(0, 2**40))
 def test_training_never_meets_a_held_out_seed(n_envs, seed, n_steps):
     # With 2**30 environments every second first seed of 31 bits would be too large.
-    config = RunConfig.of("bandits", seed=seed, n_envs=n_envs)
+    config = RunConfig.of("bandit", seed=seed, n_envs=n_envs)
     first = config.environment_seed(n_steps)
     assert 0 <= first
     assert first + n_envs - 1 < FIRST_HELD_OUT_SEED
 
 
 def test_a_continued_run_draws_other_seeds():
-    config = RunConfig.of("bandits")
+    config = RunConfig.of("bandit")
     assert config.environment_seed(0) != config.environment_seed(config.steps_per_iteration)
 
 
 def test_a_configuration_survives_its_dictionary():
-    config = RunConfig.of("random-mdps", algo="rl2", horizon=30, seed=7, iterations=5)
+    config = RunConfig.of("random-mdp", algo="rl2", horizon=30, seed=7, iterations=5)
     assert RunConfig.from_dict(config.to_dict(), "config.json") == config
 
 
@@ -65,17 +65,17 @@ def test_a_configuration_survives_its_dictionary():
 )
 def test_a_setting_out_of_range_is_named(options, message):
     with pytest.raises(InputError, match=re.escape(message)):
-        RunConfig.of("bandits", **options)
+        RunConfig.of("bandit", **options)
 
 
 def test_an_unknown_domain_is_named():
-    with pytest.raises(InputError, match="`domain` must be one of bandits, random-mdps, got 'go'"):
+    with pytest.raises(InputError, match="`domain` must be one of bandit, random-mdp, got 'go'"):
         RunConfig.of("go")
 
 
 @pytest.mark.parametrize("change", [{"surprise": 1}, {"horizon": None}])
 def test_a_dictionary_with_missing_or_unknown_settings_is_refused(change):
-    values = RunConfig.of("bandits").to_dict()
+    values = RunConfig.of("bandit").to_dict()
     (name, value), *_ = change.items()
     if value is None:
         del values[name]

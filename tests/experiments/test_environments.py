@@ -19,7 +19,7 @@ def test_the_algorithms_differ_by_the_value_estimates(domain, algo, parts):
 
 
 def test_the_markov_version_sees_the_same_estimates_and_nothing_else():
-    facts = DOMAINS["random-mdps"]
+    facts = DOMAINS["random-mdp"]
     whole, alone = (make_envs(facts, algo, 12, n_envs=4) for algo in ("rl3", "rl3-markov"))
     shown = slice(whole.layout["advantage"].start, whole.layout["count"].stop)
     assert alone.single_observation_space.shape == (shown.stop - shown.start,)
@@ -38,7 +38,7 @@ def test_the_markov_version_sees_the_same_estimates_and_nothing_else():
 
 
 def test_previous_reward_and_values_are_divided_by_the_domains_scale():
-    facts = DOMAINS["random-mdps"]
+    facts = DOMAINS["random-mdp"]
     envs = make_envs(facts, "rl3", horizon=12, n_envs=2)
     envs.reset(seed=0)
     seen, rewards, *_ = envs.step(np.array([1, 4]))

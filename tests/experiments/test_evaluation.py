@@ -10,8 +10,8 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation import evaluate, held_out_tasks, mean_and_error, play
 from rl3_sb3.experiments.training import make_model, make_training_env
 
-MDPS = RunConfig.of("random-mdps", horizon=12, n_envs=2)
-BANDITS = RunConfig.of("bandits", horizon=7, n_envs=2)
+MDPS = RunConfig.of("random-mdp", horizon=12, n_envs=2)
+BANDITS = RunConfig.of("bandit", horizon=7, n_envs=2)
 
 
 class Cycle:

@@ -7,7 +7,7 @@ from rl3_sb3.experiments.table import aligned, evaluation_table
 def evaluation(title, returns, oracle=(2.0, 6.0)):
     by_step = np.zeros(1)
     return Evaluation(
-        domain="bandits",
+        domain="bandit",
         horizon=1,
         ood=False,
         n_training_steps=0,

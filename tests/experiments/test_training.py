@@ -14,7 +14,7 @@ from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.training import make_training_env, train
 
 
-def small(algo="rl3", domain="bandits", iterations=3, **options):
+def small(algo="rl3", domain="bandit", iterations=3, **options):
     return RunConfig.of(
         domain, algo=algo, horizon=12, n_envs=4, batch_size=24, iterations=iterations, **options
     )
@@ -30,7 +30,7 @@ def contents(path):
     return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
-@pytest.mark.parametrize("domain", ["bandits", "random-mdps"])
+@pytest.mark.parametrize("domain", ["bandit", "random-mdp"])
 @pytest.mark.parametrize("algo", ["rl2", "rl3", "rl3-markov"])
 def test_a_run_writes_configuration_metrics_and_checkpoint(tmp_path, domain, algo):
     config = small(algo, domain)
@@ -78,7 +78,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path):
 
 
 def test_the_entropy_coefficient_goes_on_along_its_line(tmp_path):
-    config = small(domain="random-mdps", iterations=4)
+    config = small(domain="random-mdp", iterations=4)
     directory = begun(tmp_path / "run", config)
     train(directory, config, device="cpu", time_limit=1e-6)
     train(directory, config, device="cpu")
@@ -89,7 +89,7 @@ def test_the_entropy_coefficient_goes_on_along_its_line(tmp_path):
 
 
 def test_a_time_limit_stops_in_time_with_a_checkpoint(tmp_path):
-    config = small(domain="random-mdps", iterations=10_000)
+    config = small(domain="random-mdp", iterations=10_000)
     directory = begun(tmp_path / "run", config)
     begin = time.monotonic()
     model = train(directory, config, device="cpu", time_limit=3.0)
@@ -166,9 +166,9 @@ def test_a_changed_byte_in_a_checkpoint_is_noticed(trained, tmp_path):
 @pytest.mark.parametrize(
     "other",
     [
-        small("rl2", "random-mdps"),
-        small("rl3", "bandits"),
-        RunConfig.of("random-mdps", horizon=24, n_envs=4, batch_size=24, iterations=3),
+        small("rl2", "random-mdp"),
+        small("rl3", "bandit"),
+        RunConfig.of("random-mdp", horizon=24, n_envs=4, batch_size=24, iterations=3),
     ],
 )
 def test_a_checkpoint_of_another_shape_is_named_and_left_alone(trained, tmp_path, other):

@@ -60,7 +60,7 @@ def test_a_bad_transition_is_named_and_changes_nothing(change, error, message):
 
 def test_a_bad_first_transition_does_not_decide_the_length_of_states():
     estimator = vamdp.ValueEstimator(2, task_horizon=5)
-    with pytest.raises(ValueError, match=r"`next_state` must have 2 numbers as the state before, got 3"):
+    with pytest.raises(ValueError, match="must have 2 numbers as the state before, got 3"):
         estimator.update(**GOOD | {"next_state": 3})
     with pytest.raises(ValueError, match=r"`state` must have at least 1 numbers, got \(\)"):
         estimator.update(**GOOD | {"state": ()})
