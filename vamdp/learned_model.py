@@ -202,7 +202,7 @@ def _plan(
     )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _learn(
     task, key, action, reward, next_key, terminated, next_allowed,
     sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,

@@ -119,6 +119,7 @@ class SingleStep:
         self._options = np.array([float(x) for x in (*options, *self._scales)])
         self._allowed = np.ones(batch.n_actions, np.bool_)  # in the next state
         self._states = np.zeros((2, 1))  # the present and the next
+        self._one_number = True
         self._storage: Storage | None = None  # that the addresses belong to
         self._where = np.zeros(0, np.int64)
 
@@ -137,6 +138,7 @@ class SingleStep:
             coordinates = self.coordinates(self._state_name.removeprefix("next_"), state)
             if coordinates.shape != self._states[:1].shape:
                 self._states = np.zeros((2, coordinates.shape[1]))
+                self._one_number = coordinates.shape[1] == 1
                 self._storage = None
             self._states[0] = coordinates
         if mask is not None:
@@ -161,7 +163,9 @@ class SingleStep:
                 Nothing is learned then.
             TypeError: the state is neither an int nor a tuple of numbers; likewise.
         """
-        if not self._place(1, next_state):
+        if type(next_state) is int and self._one_number and abs(next_state) <= LARGEST_INTEGER:
+            self._states[1, 0] = next_state  # `_place`, without the call
+        elif not self._place(1, next_state):
             coordinates = self.coordinates(self._state_name, next_state)
             if coordinates.shape != self._states[:1].shape:
                 raise ValueError(

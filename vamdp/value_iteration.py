@@ -89,7 +89,7 @@ def _maximise(Q, blocked, any_blocked, n_states, V):
                 V[s] = Q[a, s] if Q[a, s] > V[s] else V[s]  # a vector maximum: no branch
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _iterate(
     base,
     spread,

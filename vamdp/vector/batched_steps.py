@@ -92,6 +92,8 @@ def final_observations(
                 part[i] = value
         return merged_parts
     if final.dtype != object:
+        if ended.all():  # as in every step of bandits
+            return final
         return np.where(ended.reshape(-1, *[1] * (observations.ndim - 1)), final, observations)
     merged_array = observations.copy()
     for i in np.flatnonzero(ended):

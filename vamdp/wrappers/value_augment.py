@@ -173,15 +173,14 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         if i < 0:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
         observation, reward, terminated, truncated, info = self.env.step(action)
+        reward = float(reward)
         self._is_running = False  # an error below loses a transition: no next one may follow it
         vector = self._zeros.copy()
-        self._learner.step(
-            i, float(reward), self._read(observation, vector), bool(terminated),
-            info.get("action_mask"), vector,
-        )  # fmt: skip
+        key = self._read(observation, vector)
+        self._learner.step(i, reward, key, bool(terminated), info.get("action_mask"), vector)
         self._is_running = not terminated
         shown = vector if self._is_flat else self._parts.present(vector)
-        return shown, float(reward), terminated, truncated, info
+        return shown, reward, terminated, truncated, info
 
     def _read(self, observation: Any, vector: npt.NDArray[np.float32]) -> Any:
         """Write an observation into a vector (size,) of zeros; returns the key of its state."""
