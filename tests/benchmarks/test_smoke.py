@@ -1,0 +1,27 @@
+"""The benchmarks run at their smallest size; what they print at full size is no test's business."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.mark.parametrize(
+    ("script", "promised"),
+    [
+        ("planning.py", ["all ways agree on Q", "ValueEstimator", "bytes per task"]),
+        ("stepping.py", ["vamdp.ValueAugment", "batched engine", "vamdp/RandomMDP-v0"]),
+    ],
+)
+def test_a_benchmark_runs_and_prints_its_comparisons(script, promised):
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, "--smoke"],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [words for words in promised if words not in done.stdout] == []
