@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch as th
+from gymnasium.vector import VectorEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -115,6 +116,11 @@ class TransformerPPO(PPO):
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
+        if isinstance(env, VectorEnv):
+            raise ValueError(
+                f"`env` must have Stable-Baselines3's interface, got the vector environment {env}. "
+                "Pass GymnasiumVecEnv(env)."
+            )
         _check_at_least("n_steps", n_steps, 1)
         _check_at_least("batch_size", batch_size, 2 if normalize_advantage else 1)
         _check_at_least("n_epochs", n_epochs, 1)
@@ -423,6 +429,12 @@ class TransformerPPO(PPO):
         try:
             return super().load(path, env, device, **kwargs)
         except ValueError as error:
+            if env is not None and any(w in str(error) for w in ("horizon", "context_length")):
+                raise ValueError(
+                    f"`env` must have episodes that fit the checkpoint, got others: {error} "
+                    "The checkpoint's rollouts and context are fixed: build the environment with "
+                    "the horizon that the model was trained for."
+                ) from error
             if "spaces do not match" in str(error):
                 raise ValueError(
                     f"`env` must have the spaces of the checkpoint, got others: {error}. Build the "

@@ -69,7 +69,7 @@ class BatchValueEstimator:
             )
         self.n_tasks = int(n_tasks)
         self.n_actions = int(n_actions)
-        self.options = EstimatorOptions(task_horizon, **options)
+        self.options = EstimatorOptions.of(task_horizon, options)
         self._threads = int(threads)
         #: Stands for "no mask is told".
         self.no_masks = np.zeros((self.n_tasks, 0), np.bool_)

@@ -2,8 +2,9 @@
 
 import math
 import numbers
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
 
 from vamdp.value_iteration import check_discount
 
@@ -62,6 +63,20 @@ class EstimatorOptions:
                 "`warm_start` must be False where `gamma` is 1, got True: values that became too "
                 "large would never decay. Pass a `gamma` below 1 or leave `warm_start` out."
             )
+
+    @classmethod
+    def of(cls, task_horizon: int, options: Mapping[str, Any]) -> Self:
+        """The options from keyword arguments.
+
+        Raises:
+            TypeError: one is unknown.
+            ValueError: one is out of its range.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise TypeError(f"`{name}` is no option. The options are {', '.join(known)}.")
+        return cls(task_horizon, **options)
 
     def as_kernel_arguments(self) -> tuple[float | int | bool, ...]:
         """The options in the order in which the compiled kernels take them."""

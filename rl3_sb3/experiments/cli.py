@@ -86,7 +86,9 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--out", type=Path, help="folder of the run (runs/DOMAIN-ALGO-HORIZON-SEED)"
     )
-    parser.add_argument("--iterations", type=int, help="PPO iterations in all (the paper's)")
+    parser.add_argument(
+        "--iterations", type=int, help="PPO iterations in all (the paper's 5000 or 10 000)"
+    )
     parser.add_argument("--n-envs", type=int, help="environments (32768 / horizon)")
     parser.add_argument("--batch-size", type=int, help="steps per minibatch (4096)")
     parser.add_argument(
@@ -189,7 +191,12 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _table(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.table import runs_table
 
-    print(runs_table(options.dirs))
+    # A pattern such as runs/* matches other things too; they are errors only where nothing is left.
+    evaluated = [path for path in options.dirs if any(path.glob("evaluation*.json"))]
+    left_out = [str(path) for path in options.dirs if path not in evaluated]
+    print(runs_table(evaluated or options.dirs))
+    if evaluated and left_out:
+        print(f"left out, never evaluated: {', '.join(left_out)}", file=sys.stderr)
 
 
 # -------------------------------------------------------------------- checks
@@ -225,7 +232,7 @@ def _use(options: argparse.Namespace) -> str:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"`--device` must be one that torch can use here, got {device!r}: {reason} "
+            f"`--device` must be one that torch can use here, got {device!r} ({reason}). "
             "Leave it out, or pass cpu."
         ) from error
     return device

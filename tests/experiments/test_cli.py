@@ -196,3 +196,14 @@ def test_the_package_runs_as_a_module():
     result = run_process(code, "--help")
     assert result.returncode == 0
     assert "quickstart" in result.stdout
+
+
+def test_a_pattern_of_folders_may_match_other_things_than_evaluated_runs(capsys, tmp_path, copied):
+    stray = tmp_path / "notes.txt"
+    stray.write_text("not a run")
+    assert run(capsys, "evaluate", copied, "--tasks", 4)[0] == 0
+    status, text, notes = run(capsys, "table", copied, stray)
+    assert status == 0
+    assert "oracle" in text
+    assert str(stray) in notes
+    assert run(capsys, "table", stray)[0] == 2

@@ -105,9 +105,9 @@ def test_an_environment_of_another_shape_is_refused(path, make_vec, kwargs):
 
 
 def test_an_environment_of_another_horizon_is_refused(path, make_vec):
-    with pytest.raises(ValueError, match=r"`n_steps` must be a multiple of .* 7, got 12"):
+    with pytest.raises(ValueError, match=r"`env` must have episodes that fit .* 7, got 12"):
         TransformerPPO.load(path, env=make_vec([7, 7], horizon=7))
-    with pytest.raises(ValueError, match=r"`context_length` must cover .* 12 steps, got 6"):
+    with pytest.raises(ValueError, match=r"`env` must have episodes that fit .* 12 steps, got 6"):
         TransformerPPO.load(path, env=make_vec([12, 12], horizon=12))
 
 

@@ -479,3 +479,9 @@ def test_the_markov_policy_takes_the_same_recipe(make_vec, make_model):
     model = make_model(make_vec([6, 6], horizon=6), policy="MarkovPolicy")
     assert isinstance(model.policy, MarkovPolicy)
     model.learn(24)
+
+
+def test_a_vector_environment_of_gymnasium_is_refused_with_the_name_of_its_adapter():
+    envs = gym.make_vec("CartPole-v1", 2)
+    with pytest.raises(ValueError, match=r"Pass GymnasiumVecEnv\(env\)"):
+        TransformerPPO("TransformerPolicy", envs, n_steps=8)

@@ -106,8 +106,9 @@ def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
     """
     if not isinstance(space, spaces.Discrete):
         raise ValueError(
-            f"`env.action_space` must be Discrete, got {space}. Wrap continuous actions in "
-            "gymnasium.wrappers.DiscretizeAction(env, bins) first."
+            f"`env.action_space` must be Discrete, got {space}. Put gymnasium.wrappers."
+            "DiscretizeAction(env, bins) inside for continuous actions, and TransformAction from "
+            "numbers to actions for others."
         )
     return space
 
