@@ -98,32 +98,36 @@ def _describe(states, tables, keys, ids, visits, masked, hash_table, Q_rows, cou
             allowed[i, a] = c < 0 or not masked[i, c, a]
 
 
+@njit(cache=True, inline="always")
+def _write_row(i, c, tables, ids, visits, masked, value_scale, count_scale, start, out):
+    """Advantages, value and counts of concrete state c of task i (-1: unknown) into out[i]."""
+    n_actions = visits.shape[2]
+    s = ids[i, c, LIVING] if c >= 0 else -1
+    best, worst = -np.inf, np.inf
+    for a in range(n_actions):
+        if s >= 0 and not masked[i, c, a]:
+            best = max(best, tables[i, Q_TABLE, a, s])
+            worst = min(worst, tables[i, Q_TABLE, a, s])
+    if s < 0:
+        best = worst = 0.0
+    out[i, start + n_actions] = best / value_scale
+    for a in range(n_actions):
+        # A masked action reads as the worst allowed one.
+        hidden = s < 0 or masked[i, c, a]
+        out[i, start + a] = ((worst if hidden else tables[i, Q_TABLE, a, s]) - best) / value_scale
+        n = visits[i, c, a] if c >= 0 else 0
+        out[i, start + n_actions + 1 + a] = n / count_scale
+
+
 @njit(cache=True)
 def _write_features(
     states, tables, keys, ids, visits, masked, hash_table, value_scale, count_scale, start, out
 ):
     """Advantages, value and counts of one state per task into out[:, start : start + 2 A + 1]."""
-    n_actions = visits.shape[2]
     state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):
         c = np.int64(hash_table[i, _find(i, state_keys[i], keys, hash_table)]) - 1
-        s = ids[i, c, LIVING] if c >= 0 else -1
-        best, worst = -np.inf, np.inf
-        for a in range(n_actions):
-            if s >= 0 and not masked[i, c, a]:
-                best = max(best, tables[i, Q_TABLE, a, s])
-                worst = min(worst, tables[i, Q_TABLE, a, s])
-        if s < 0:
-            best = worst = 0.0
-        out[i, start + n_actions] = best / value_scale
-        for a in range(n_actions):
-            # A masked action reads as the worst allowed one.
-            hidden = s < 0 or masked[i, c, a]
-            out[i, start + a] = (
-                (worst if hidden else tables[i, Q_TABLE, a, s]) - best
-            ) / value_scale
-            n = visits[i, c, a] if c >= 0 else 0
-            out[i, start + n_actions + 1 + a] = n / count_scale
+        _write_row(i, c, tables, ids, visits, masked, value_scale, count_scale, start, out)
 
 
 @njit(cache=True)

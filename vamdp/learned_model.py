@@ -210,7 +210,7 @@ def _learn(
     gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
     cluster_size, cluster_radius, cluster_terminals,
 ):  # fmt: skip
-    """Take in one transition of one task, and plan.
+    """Take in one transition of one task, and plan; returns the next concrete state's number.
 
     The arrays are those of `Storage`, whole: slices of them would cost more than the work on a
     small model. next_allowed is (A,), or (0,) without a mask.
@@ -249,3 +249,4 @@ def _learn(
         task, entered or not warm_start,
         sizes, tables, V, blocked, triples, triple_values, max_sweeps, tolerance,
     )  # fmt: skip
+    return c_next

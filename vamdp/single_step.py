@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numba import carray, njit, types  # type: ignore[attr-defined] # it has carray
 from numba.extending import intrinsic
 
-from vamdp.batch_kernels import _write_features
+from vamdp.batch_kernels import _write_row
 from vamdp.batch_value_estimator import LARGEST_INTEGER, BatchValueEstimator
 from vamdp.dense_model import State
 from vamdp.learned_model import _learn
@@ -72,7 +72,7 @@ def _step(where, action, reward, terminated, is_masked, out):
     state_keys = carray(_pointer(where[STATES]), (2, d), np.uint64)
     allowed = carray(_pointer(where[ALLOWED]), n_actions if is_masked else 0, np.bool_)
     options = carray(_pointer(where[OPTIONS]), N_OPTIONS, np.float64)
-    _learn(
+    c_next = _learn(
         0, state_keys[0], action, reward, state_keys[1], terminated, allowed,
         sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
         keys, ids, visits, masked, hash_table,
@@ -81,9 +81,9 @@ def _step(where, action, reward, terminated, is_masked, out):
     )  # fmt: skip
     for i in range(d):
         states[0, i] = states[1, i]
-    _write_features(
-        states[:1], tables, keys, ids, visits, masked, hash_table, options[9], options[10],
-        where[START], out.reshape(1, -1),
+    _write_row(
+        0, c_next, tables, ids, visits, masked, options[9], options[10], where[START],
+        out.reshape(1, -1),
     )  # fmt: skip
     return DONE
 
@@ -180,11 +180,11 @@ class SingleStep:
         if self._storage is None or self._storage is not self._batch.storage:
             self._attach(next_state)
         status = _step(self._where, action, reward, terminated, mask is not None, vector)
-        if status == REWARD_NOT_FINITE:
-            raise ValueError(f"`reward` must be finite, got {reward!r}.")
         if status == NO_ROOM:
             self._batch.grow()
             self.step(action, reward, next_state, terminated, mask, vector)
+        elif status == REWARD_NOT_FINITE:
+            raise ValueError(f"`reward` must be finite, got {reward!r}.")
 
     def show(self, vector: npt.NDArray[np.float32]) -> None:
         """Write the present state's values into the vector (size,), from `start` on."""
