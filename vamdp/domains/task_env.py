@@ -189,6 +189,10 @@ def check_task(name: str, task: object, n_states: int, n_actions: int) -> None:
 
 
 def check_render_mode(render_mode: str | None) -> None:
-    """Raise ValueError unless it is None."""
+    """Raise TypeError unless it is None.
+
+    As for an argument that does not exist: SB3's make_vec_env asks for "rgb_array" first, and goes
+    without it only after a TypeError.
+    """
     if render_mode is not None:
-        raise ValueError(f"`render_mode` must be None for tabular tasks, got {render_mode!r}.")
+        raise TypeError(f"`render_mode` must be None for tabular tasks, got {render_mode!r}.")

@@ -189,7 +189,7 @@ def test_a_distribution_must_return_tasks():
 
 
 def test_there_is_no_picture_yet():
-    with pytest.raises(ValueError, match="`render_mode` must be None"):
+    with pytest.raises(TypeError, match="`render_mode` must be None"):
         TaskEnv(Bandits(), render_mode="human")
 
 
