@@ -18,6 +18,7 @@ transition at a time, does tell the two apart: `vamdp.ValueEstimator` keeps a te
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, SupportsIndex
 
@@ -26,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
-from vamdp import oracle
+from vamdp import grid_tasks, oracle
 from vamdp.value_iteration import PROBABILITY_TOLERANCE, check_dense
 
 RewardNoise = float | Literal["bernoulli"] | None
@@ -36,7 +37,7 @@ RewardNoise = float | Literal["bernoulli"] | None
 class TabularMDP:
     """A task whose states, actions, probabilities and rewards are all known.
 
-    Build it with `from_dense` or `from_gymnasium`, which check; samplers use `trusted`.
+    Build it with `from_dense`, `from_grid` or `from_gymnasium`, which check; samplers use `trusted`.
 
     Attributes:
         n_states: Number of states S.
@@ -51,6 +52,8 @@ class TabularMDP:
             Gaussian noise of that standard deviation.
         features: Coordinates of the states, shape (S, d), for whoever shows or groups states; or
             None.
+        grid: The tiles that the states are, a string of letters per row, for whoever draws them;
+            or None.
 
     Example:
         Action 1 pays more, and ends the episode in state 1.
@@ -71,9 +74,10 @@ class TabularMDP:
     ends: npt.NDArray[np.bool_]
     reward_noise: RewardNoise
     features: npt.NDArray[np.float64] | None
+    grid: tuple[str, ...] | None
 
     def __init__(self, *_: object, **__: object) -> None:
-        raise TypeError("Build a TabularMDP with from_dense, from_gymnasium or trusted.")
+        raise TypeError("Build a TabularMDP with from_dense, from_grid, from_gymnasium or trusted.")
 
     def __repr__(self) -> str:
         return f"TabularMDP(n_states={self.n_states}, n_actions={self.n_actions})"
@@ -90,6 +94,7 @@ class TabularMDP:
         ends: npt.NDArray[np.bool_],
         reward_noise: RewardNoise = None,
         features: npt.NDArray[np.float64] | None = None,
+        grid: tuple[str, ...] | None = None,
     ) -> TabularMDP:
         """Build from the attributes without a check.
 
@@ -108,6 +113,7 @@ class TabularMDP:
             ends=ends,
             reward_noise=reward_noise,
             features=features,
+            grid=grid,
         )
         return task
 
@@ -168,6 +174,39 @@ class TabularMDP:
             reward_noise=reward_noise,
             features=_as_features(features, S),
         )
+
+    @classmethod
+    def from_grid(cls, rows: Sequence[str], slip: float = 0.2) -> TabularMDP:
+        """Read a gridworld that is given as a picture.
+
+        State `row * n_columns + column` is a cell. Actions: stay, north, east, south, west. A move
+        goes where it heads with probability 1 - slip, else left or right of there, half each; into
+        an obstacle or over the border it stays. Rewards are those of the tile reached (RL3, arXiv
+        2306.15909, section 5.3).
+
+        Args:
+            rows: One string per row, of equal lengths, with the letters " " normal (-1), "S" start
+                (-1; several: one of them at random), "W" wet (-2, every move from it slips), "!"
+                warning (-10), "X" danger (-100, ends the episode), "G" goal (+100, ends it), "O"
+                obstacle.
+            slip: In [0, 1].
+
+        Returns:
+            A task whose `features` are (row, column) counted from 1.
+
+        Raises:
+            TypeError: `rows` is no sequence of strings.
+            ValueError: They are no such picture, or `slip` is no probability.
+
+        Example:
+            >>> task = TabularMDP.from_grid(["S G"], slip=0.0)
+            >>> task.optimal_values(horizon=2)
+            array([ 99., 100.,   0.])
+        """
+        if isinstance(slip, bool) or not 0.0 <= slip <= 1.0:
+            raise ValueError(f"`slip` must be in [0, 1], got {slip!r}.")
+        tiles = grid_tasks.read_tiles(rows, grid_tasks.GRID_WORLD)
+        return cls.trusted(**grid_tasks.task_arrays(tiles, grid_tasks.GRID_WORLD, float(slip)))
 
     @classmethod
     def from_gymnasium(cls, env: gymnasium.Env[Any, Any]) -> TabularMDP:

@@ -1,12 +1,13 @@
 """Distributions of tasks, and the environments that step them.
 
-Importing this package registers `vamdp/Bandit-v0` and `vamdp/RandomMDP-v0` with Gymnasium, each
-with a vector entry point.
+Importing this package registers `vamdp/Bandit-v0`, `vamdp/RandomMDP-v0` and `vamdp/GridWorld-v0`
+with Gymnasium, each with a vector entry point.
 """
 
 import gymnasium
 
 from vamdp.domains.bandits import Bandits
+from vamdp.domains.gridworlds import GridWorlds
 from vamdp.domains.random_mdps import RandomMDPs
 from vamdp.domains.sampled_env import EnvDistribution, SampledEnv
 from vamdp.domains.task_env import TaskDistribution, TaskEnv
@@ -15,6 +16,7 @@ from vamdp.domains.task_vector_env import TaskVectorEnv
 __all__ = [
     "Bandits",
     "EnvDistribution",
+    "GridWorlds",
     "RandomMDPs",
     "SampledEnv",
     "TaskDistribution",
@@ -32,4 +34,9 @@ gymnasium.register(
     entry_point="vamdp.domains.random_mdps:random_mdp_env",
     vector_entry_point="vamdp.domains.random_mdps:random_mdp_vector_env",
     max_episode_steps=10,
+)
+gymnasium.register(
+    id="vamdp/GridWorld-v0",
+    entry_point="vamdp.domains.gridworlds:grid_world_env",
+    vector_entry_point="vamdp.domains.gridworlds:grid_world_vector_env",
 )

@@ -9,6 +9,8 @@ import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
+from vamdp.wrappers.inner_env import StateKey, episode_time_scale, find_owner, single_space
+
 EnvDistribution = Callable[[np.random.Generator], gymnasium.Env[Any, Any]]
 
 # Gymnasium's environments seed NumPy generators; 31 bits suit those too that seed older ones.
@@ -24,9 +26,18 @@ class SampledEnv(gymnasium.Env[Any, Any]):
     done in the tasks before. Environments that are replaced are not closed, since a caller may set
     them again.
 
+    What the wrappers around it look for is the drawn environments': spaces, infos with their action
+    masks, pictures, and where they have them `state_key`, asked in the present environment, and
+    `task_horizon`.
+
     Args:
         env_distribution: Draws an environment from a generator. All must have equal spaces. It is
             called once on construction, with a generator of its own, to learn them.
+
+    Attributes:
+        state_key: Observation -> state; only where the environments have one for their
+            observations.
+        task_horizon: The first one's, else its time limit; only where it has either.
 
     Raises:
         TypeError: The distribution returns no environment.
@@ -42,6 +53,9 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         0
     """
 
+    state_key: StateKey
+    task_horizon: int
+
     def __init__(self, env_distribution: EnvDistribution) -> None:
         self.env_distribution = env_distribution
         probe = self._draw(np.random.default_rng(0))
@@ -49,6 +63,13 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         self.action_space = probe.action_space
         self.metadata = dict(probe.metadata)
         self.render_mode = probe.render_mode
+        keyed = find_owner(probe, "state_key")
+        # One below a wrapper that changes observations would read them wrongly.
+        if keyed is not None and single_space(keyed) == probe.observation_space:
+            self.state_key = self._present_state_key
+        limit = episode_time_scale(probe, None, 0)
+        if limit:
+            self.task_horizon = limit
         probe.close()
         self._task: gymnasium.Env[Any, Any] | None = None
         self._task_seed: int | None = None  # of the task's first reset, until that was done
@@ -146,6 +167,10 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         """Close the present environment."""
         if self._task is not None:
             self._task.close()
+
+    def _present_state_key(self, observation: Any) -> Any:
+        """Ask the present environment, whose key may depend on its layout."""
+        return find_owner(self.task, "state_key").state_key(observation)
 
     def _draw(self, rng: np.random.Generator) -> gymnasium.Env[Any, Any]:
         env = self.env_distribution(rng)

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
 
+from vamdp.domains.coordinates import Coordinates
 from vamdp.domains.dynamics import TaskTable, _start, _transition
 from vamdp.tabular_mdp import TabularMDP
 
@@ -20,8 +21,9 @@ TaskDistribution = Callable[[np.random.Generator], TabularMDP]
 class TaskEnv(gymnasium.Env[Any, Any]):
     """Steps a task drawn from a distribution, until told to draw the next.
 
-    Observations and actions are the indices of the task's states and actions. An episode ends with
-    `terminated` where the task says so; a time limit is `gymnasium.wrappers.TimeLimit`'s, which
+    Observations and actions are the indices of the task's states and actions; with `feature_scale`,
+    observations are the states' coordinates. An episode ends with `terminated` where the task says
+    so; a time limit is `gymnasium.wrappers.TimeLimit`'s, which
     `gymnasium.make` adds.
 
     Which task. `reset(seed=s)` starts both streams of random numbers anew (see
@@ -35,10 +37,14 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         task_distribution: Draws a task from a generator. All its tasks must have the same numbers
             of states and actions. It is called once on construction, with a generator of its own,
             to learn them.
+        feature_scale: None shows indices. A number shows `task.features` divided by it, float32 of
+            shape (d,); they must be whole numbers and the same in all tasks. The environment then
+            has a `state_key`, which `vamdp.ValueAugment` finds.
         render_mode: Only None: tables have no picture.
 
     Raises:
         TypeError: The distribution is not callable or returns no TabularMDP.
+        ValueError: The tasks' features cannot be shown.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -53,13 +59,22 @@ class TaskEnv(gymnasium.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  gymnasium declares it so
 
     def __init__(
-        self, task_distribution: TaskDistribution, *, render_mode: str | None = None
+        self,
+        task_distribution: TaskDistribution,
+        *,
+        feature_scale: float | None = None,
+        render_mode: str | None = None,
     ) -> None:
         check_render_mode(render_mode)
         self.task_distribution = task_distribution
         self.render_mode = render_mode
         probe = draw_task(task_distribution, np.random.default_rng(0))
-        self.observation_space = Discrete(probe.n_states)
+        self.observation_space: gymnasium.Space[Any] = Discrete(probe.n_states)
+        self._coordinates: Coordinates | None = None
+        if feature_scale is not None:
+            self._coordinates = Coordinates(probe, feature_scale)
+            self.observation_space = self._coordinates.space
+            self.state_key = self._coordinates.key
         self.action_space = Discrete(probe.n_actions)
         self._n_states, self._n_actions = probe.n_states, probe.n_actions
         self._table = TaskTable.empty(1, probe.n_states * probe.n_actions + 1)
@@ -93,6 +108,8 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             ValueError: It has other numbers of states or actions than the spaces.
         """
         check_task("task", task, self._n_states, self._n_actions)
+        if self._coordinates is not None:
+            self._coordinates.check("task", task)
         self._table = self._table.with_task(0, task, draw_key(self.np_random))
         self._task = task
         self._state = -1
@@ -108,7 +125,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[int, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Start an episode, in a new task if the seed or the options ask for one.
 
         Args:
@@ -116,7 +133,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             options: "task": the task to set; "new_task": True draws one. Others are not looked at.
 
         Returns:
-            The start state and an empty info.
+            The start state's observation and an empty info.
 
         Raises:
             TypeError: The given task is no TabularMDP.
@@ -136,13 +153,13 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             self._n_states * self._n_actions,
             table.keys,
         )
-        return self._state, {}
+        return self._shown(self._state), {}
 
-    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one step.
 
         Returns:
-            State, reward, terminated, False, and an empty info.
+            Observation, reward, terminated, False, and an empty info.
 
         Raises:
             ValueError: `action` is no action.
@@ -157,7 +174,11 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             *self._table, 0, self._state * self._n_actions + action
         )
         self._state = -1 if terminated else state
-        return state, reward, terminated, False, {}
+        return self._shown(state), reward, terminated, False, {}
+
+    def _shown(self, state: int) -> Any:
+        """What is seen of a state."""
+        return state if self._coordinates is None else self._coordinates.observations[state].copy()
 
 
 def draw_task(distribution: TaskDistribution, rng: np.random.Generator) -> TabularMDP:

@@ -14,6 +14,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from vamdp.domains.coordinates import Coordinates
 from vamdp.domains.dynamics import TaskTable, _start_all, _step_all
 from vamdp.domains.task_env import (
     TaskDistribution,
@@ -27,16 +28,14 @@ from vamdp.tabular_mdp import TabularMDP
 NO_LIMIT = np.iinfo(np.int64).max
 
 
-class TaskVectorEnv(
-    VectorEnv[npt.NDArray[np.int64], npt.NDArray[np.integer[Any]], npt.NDArray[Any]]
-):
+class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], npt.NDArray[Any]]):
     """Steps num_envs tasks at once; environment i equals `TaskEnv` with its seed, bit for bit.
 
     Environment i with seed s has the seed s + i. An episode that ends is restarted in the same step
     (`AutoresetMode.SAME_STEP`): the observation is then the next episode's first, and infos hold
 
-    - "final_obs": the last observations, an integer array of shape (num_envs,) to be read where the
-      mask "_final_obs" is True (SyncVectorEnv has an array of objects; indexing is alike);
+    - "final_obs": the last observations, an array like the observations' to be read where the mask
+      "_final_obs" is True (SyncVectorEnv has an array of objects; indexing is alike);
     - "final_info": {} with its mask "_final_info".
 
     Which tasks: as in `TaskEnv`, for each environment by itself; options["task"] is a sequence of
@@ -45,12 +44,13 @@ class TaskVectorEnv(
     Args:
         task_distribution: Draws a task from a generator, as in `TaskEnv`.
         num_envs: How many.
+        feature_scale: None shows indices, a number coordinates, as in `TaskEnv`.
         max_episode_steps: Steps after which an episode is truncated. None: never.
         render_mode: Only None.
 
     Raises:
         TypeError: The distribution is not callable or returns no TabularMDP.
-        ValueError: A number is below 1.
+        ValueError: A number is below 1, or the tasks' features cannot be shown.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -71,6 +71,7 @@ class TaskVectorEnv(
         task_distribution: TaskDistribution,
         num_envs: int = 1,
         *,
+        feature_scale: float | None = None,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -87,6 +88,12 @@ class TaskVectorEnv(
         self.render_mode = render_mode
         probe = draw_task(task_distribution, np.random.default_rng(0))
         self.single_observation_space: gymnasium.Space[Any] = Discrete(probe.n_states)
+        self._coordinates: Coordinates | None = None
+        if feature_scale is not None:
+            self._coordinates = Coordinates(probe, feature_scale)
+            self.single_observation_space = self._coordinates.space
+            self.state_key = self._coordinates.key
+            self.state_keys = self._coordinates.keys
         self.single_action_space: gymnasium.Space[Any] = Discrete(probe.n_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -172,7 +179,7 @@ class TaskVectorEnv(
                 shape (num_envs,), the others stay as they are. Others are not looked at.
 
         Returns:
-            States, shape (num_envs,), and an empty info.
+            Observations, shape (num_envs,) or (num_envs, d), and an empty info.
 
         Raises:
             TypeError: A task is no TabularMDP, or the mask no bool array.
@@ -219,7 +226,7 @@ class TaskVectorEnv(
             self._states,
             self._elapsed,
         )
-        return self._states.copy(), {}
+        return self._shown(self._states), {}
 
     def step(
         self, actions: npt.NDArray[np.integer[Any]]
@@ -236,8 +243,8 @@ class TaskVectorEnv(
             actions: Integers of shape (num_envs,).
 
         Returns:
-            States, rewards, terminated, truncated, each of shape (num_envs,), and the infos that
-            the class describes.
+            Observations, shape (num_envs,) or (num_envs, d), rewards, terminated, truncated, each of
+            shape (num_envs,), and the infos that the class describes.
 
         Raises:
             TypeError: The actions are no integers.
@@ -253,7 +260,7 @@ class TaskVectorEnv(
         if actions.shape != (n,):
             raise ValueError(f"`actions` must have shape {(n,)}, got {actions.shape}.")
         rewards = np.empty(n)
-        observations, final = np.empty((2, n), np.int64)
+        states, final = np.empty((2, n), np.int64)
         terminated, truncated, ended = np.empty((3, n), np.bool_)
         n_ended = _step_all(
             *self._table,
@@ -263,7 +270,7 @@ class TaskVectorEnv(
             actions,
             self._states,
             self._elapsed,
-            observations,
+            states,
             rewards,
             terminated,
             truncated,
@@ -274,9 +281,15 @@ class TaskVectorEnv(
             self._explain(actions)
         infos: dict[str, Any] = {}
         if n_ended:
-            infos["final_obs"], infos["_final_obs"] = final, ended
+            infos["final_obs"], infos["_final_obs"] = self._shown(final), ended
             infos["final_info"], infos["_final_info"] = {}, ended.copy()
-        return observations, rewards, terminated, truncated, infos
+        return self._shown(states), rewards, terminated, truncated, infos
+
+    def _shown(self, states: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """What is seen of states (num_envs,), in a new array."""
+        return (
+            states.copy() if self._coordinates is None else self._coordinates.observations[states]
+        )
 
     def _explain(self, actions: npt.NDArray[np.integer[Any]]) -> None:
         """Raise what the compiled step refused."""
@@ -312,7 +325,12 @@ class TaskVectorEnv(
         if len(tasks) != self.num_envs:
             raise ValueError(f"`task` must hold {self.num_envs} tasks, got {len(tasks)}.")
         for i, each in enumerate(tasks):
-            check_task(f"task[{i}]", each, self._n_states, self._n_actions)
+            self._check_task(i, each)
+
+    def _check_task(self, i: int, task: TabularMDP) -> None:
+        check_task(f"task[{i}]", task, self._n_states, self._n_actions)
+        if self._coordinates is not None:
+            self._coordinates.check(f"task[{i}]", task)
 
     def _tasks_stream(self, i: int) -> np.random.Generator:
         generator = self._generators[i]
@@ -323,7 +341,7 @@ class TaskVectorEnv(
 
     def _draw(self, i: int) -> None:
         task = draw_task(self.task_distribution, self._tasks_stream(i))
-        check_task(f"task[{i}]", task, self._n_states, self._n_actions)
+        self._check_task(i, task)
         self._install(i, task)
 
     def _install(self, i: int, task: TabularMDP) -> None:

@@ -24,6 +24,7 @@ from vamdp.wrappers.inner_env import (
     asks_for_new_task,
     discrete_actions,
     find_state_key,
+    find_state_keys,
     refuse_meta_episodes,
 )
 from vamdp.wrappers.observation import (
@@ -84,6 +85,7 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         inner = env.single_observation_space
         self._inner_space = inner
         self._state_key = find_state_key(env, inner, state_key)
+        self._state_keys = find_state_keys(env, state_key) if self._state_key else None
         self.task_horizon = task_horizon
         self.value_scale, self.count_scale = float(value_scale), float(count_scale)
         self.estimator = BatchValueEstimator(
@@ -216,6 +218,8 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
                 raise ValueError(f"Observations of `env` must be in {space}, got {observations}.")
             coordinates: npt.NDArray[np.float64] = observations.astype(np.float64)[:, None]
             return coordinates
+        if self._state_keys is not None:
+            return self.estimator.encode("state_keys(observations)", self._state_keys(observations))
         batched = batch_space(self._inner_space, self.num_envs)
         keys = [self._state_key(one) for one in iterate(batched, observations)]
         try:

@@ -78,6 +78,15 @@ def find_state_key(
     return found
 
 
+def find_state_keys(env: Any, state_key: StateKey | None) -> Callable[[Any], Any] | None:
+    """The function from a batch of observations to its states (n, d), where there is one.
+
+    It belongs to the `state_key` that `find_state_key` found; one that a user passed has none.
+    """
+    owner = None if state_key is not None else find_owner(env, "state_key")
+    return getattr(owner, "state_keys", None)
+
+
 def episode_time_scale(env: Any, task_horizon: int | None, horizon: int) -> int:
     """What episode_time is divided by."""
     if task_horizon is not None:

@@ -1,0 +1,105 @@
+"""Gridworlds with a far goal, slippery ground, water, obstacles, and dangers amid warnings.
+
+The third domain of RL3 (arXiv 2306.15909, section 5.3): what tells the tasks apart takes long to
+find out and long to exploit. What tiles and actions do: `vamdp.grid_tasks`; how grids are drawn:
+`vamdp.domains.grid_generator`. The paper plays 250 steps in 11x11 and 350 in 13x13, with no time
+limit but these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vamdp.domains.grid_generator import _draw_accepted
+from vamdp.domains.task_env import TaskEnv, draw_key
+from vamdp.domains.task_vector_env import TaskVectorEnv
+from vamdp.grid_tasks import GRID_WORLD, task_arrays
+from vamdp.tabular_mdp import TabularMDP
+
+SIZES = (11, 13)
+N_OBSTACLES, OBSTACLE_LENGTH, DENSE_OBSTACLE_LENGTH = 11, 3, 4
+N_WET, WATERY_N_WET, WET_LENGTH = 5, 8, 2
+N_DANGERS, DANGEROUS_N_DANGERS = 2, 4
+GOAL_DISTANCE = 8
+SLIP = 0.2
+
+VARIATIONS = ("deterministic", "dense", "watery", "dangerous", "corner")
+
+
+@dataclass(frozen=True)
+class GridWorlds:
+    """The distribution of gridworlds that are worth from 50 to 100 within 100 steps.
+
+    Args:
+        size: Rows and columns, 11 or 13.
+        variation: None, or what is different: "deterministic" (no slipping but on wet tiles),
+            "dense" (obstacles of length 4), "watery" (8 wet strips), "dangerous" (4 dangers) or
+            "corner" (the goal in a corner).
+
+    Raises:
+        ValueError: An argument is none of these.
+
+    Example:
+        >>> task = GridWorlds(size=11)(np.random.default_rng(0))
+        >>> task.n_states, task.n_actions, len(task.grid)
+        (121, 5, 11)
+    """
+
+    size: int = 11
+    variation: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.size not in SIZES:
+            raise ValueError(f"`size` must be 11 or 13, got {self.size!r}.")
+        if self.variation is not None and self.variation not in VARIATIONS:
+            raise ValueError(
+                f"`variation` must be None or one of {', '.join(VARIATIONS)}, "
+                f"got {self.variation!r}."
+            )
+
+    def __call__(self, rng: np.random.Generator) -> TabularMDP:
+        """Draw a task; takes one number from the generator, however many grids are rejected."""
+        tiles = np.empty((self.size, self.size), np.int8)
+        _draw_accepted(
+            np.array([draw_key(rng)], np.uint64),
+            N_OBSTACLES,
+            DENSE_OBSTACLE_LENGTH if self.variation == "dense" else OBSTACLE_LENGTH,
+            WATERY_N_WET if self.variation == "watery" else N_WET,
+            WET_LENGTH,
+            DANGEROUS_N_DANGERS if self.variation == "dangerous" else N_DANGERS,
+            self.size - 1 if self.variation == "corner" else GOAL_DISTANCE,
+            self.slip,
+            tiles,
+        )
+        return TabularMDP.trusted(**task_arrays(tiles, GRID_WORLD, self.slip))
+
+    @property
+    def slip(self) -> float:
+        """Probability that a move off wet tiles slips."""
+        return 0.0 if self.variation == "deterministic" else SLIP
+
+
+def grid_world_env(
+    size: int = 11, variation: str | None = None, render_mode: str | None = None
+) -> TaskEnv:
+    """Make `vamdp/GridWorld-v0`; arguments as in `GridWorlds`."""
+    return TaskEnv(GridWorlds(size, variation), feature_scale=size, render_mode=render_mode)
+
+
+def grid_world_vector_env(
+    num_envs: int = 1,
+    size: int = 11,
+    variation: str | None = None,
+    max_episode_steps: int | None = None,
+    render_mode: str | None = None,
+) -> TaskVectorEnv:
+    """Make the batched `vamdp/GridWorld-v0`; arguments as in `GridWorlds` and `TaskVectorEnv`."""
+    return TaskVectorEnv(
+        GridWorlds(size, variation),
+        num_envs,
+        feature_scale=size,
+        max_episode_steps=max_episode_steps,
+        render_mode=render_mode,
+    )

@@ -1,0 +1,234 @@
+"""Grids of tiles as tasks: from a picture in letters to outcomes.
+
+A grid has one state per cell, number ``row * n_columns + column``; which tile lies there decides
+what happens. An action heads in a direction; with probability 1 - slip the agent goes there, else
+to the left or to the right of it, half each. Whoever would leave the grid or enter an obstacle
+stays. The reward is that of the tile one is on after the step; some tiles end the episode. No
+outcomes lead out of those, nor of obstacles, where nobody ever is.
+
+The rules of a family of grids are its letters and what they mean:
+
+    gridworlds (RL3, arXiv 2306.15909, section 5.3)   actions: stay, north, east, south, west
+        " " normal -1   "S" start -1   "W" wet -2, where every move slips   "!" warning -10
+        "X" danger -100, ends   "G" goal +100, ends   "O" obstacle
+    frozen lakes (Gymnasium)                          actions: west, south, east, north
+        "F" frozen 0    "S" start 0    "H" hole 0, ends   "G" goal +1, ends
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+NORTH, EAST, SOUTH, WEST = range(4)  # clockwise: left of d is d - 1, right of d is d + 1
+STAY = -1
+ROW_STEP = np.array([-1, 0, 1, 0])
+COLUMN_STEP = np.array([0, 1, 0, -1])
+
+Tiles = npt.NDArray[np.int8]
+
+
+class GridRules(NamedTuple):
+    """What the tiles of a family of grids do; arrays are indexed by tile.
+
+    Attributes:
+        letters: The tile's letter in a picture; start is the one called "S".
+        rewards: Reward for being there after a step.
+        ends: Whether being there after a step ends the episode.
+        blocks: Whether nobody can go there.
+        always_slips: Whether every move from there slips, whatever the grid's slip.
+        headings: Direction of each action, or STAY.
+    """
+
+    letters: str
+    rewards: npt.NDArray[np.float64]
+    ends: npt.NDArray[np.bool_]
+    blocks: npt.NDArray[np.bool_]
+    always_slips: npt.NDArray[np.bool_]
+    headings: npt.NDArray[np.int64]
+
+    @property
+    def start(self) -> int:
+        """The start tile's number."""
+        return self.letters.index("S")
+
+
+def _rules(tiles: dict[str, float], headings: list[int], **letters: str) -> GridRules:
+    marked = {
+        name: np.array([letter in letters.get(name, "") for letter in tiles])
+        for name in ("ends", "blocks", "always_slips")
+    }
+    return GridRules(
+        "".join(tiles), np.array(list(tiles.values())), headings=np.array(headings), **marked
+    )
+
+
+# An obstacle's reward is never paid. The tiles' numbers are their places here.
+GRID_WORLD = _rules(
+    {" ": -1.0, "S": -1.0, "G": 100.0, "O": 0.0, "W": -2.0, "!": -10.0, "X": -100.0},
+    [STAY, NORTH, EAST, SOUTH, WEST],
+    ends="GX",
+    blocks="O",
+    always_slips="W",
+)
+FROZEN_LAKE = _rules(
+    {"F": 0.0, "S": 0.0, "H": 0.0, "G": 1.0}, [WEST, SOUTH, EAST, NORTH], ends="HG"
+)
+
+
+def read_tiles(rows: Sequence[str], rules: GridRules) -> Tiles:
+    """Return the tiles of a picture, shape (n_rows, n_columns).
+
+    Raises:
+        TypeError: `rows` is no sequence of strings.
+        ValueError: It is empty, rows differ in length, a letter is unknown, or there is no start.
+    """
+    if isinstance(rows, str) or not all(isinstance(row, str) for row in rows):
+        raise TypeError(f"`rows` must be a sequence of strings, one per row, got {rows!r}.")
+    if not rows or not rows[0]:
+        raise ValueError(f"`rows` must have at least one tile, got {rows!r}.")
+    tiles = np.zeros((len(rows), len(rows[0])), np.int8)
+    for r, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise ValueError(
+                f"`rows[{r}]` must have {len(rows[0])} tiles as the first one, got {len(row)} in "
+                f"{row!r}."
+            )
+        for c, letter in enumerate(row):
+            if letter not in rules.letters:
+                raise ValueError(
+                    f"`rows[{r}][{c}]` must be one of {', '.join(map(repr, rules.letters))}, "
+                    f"got {letter!r}."
+                )
+            tiles[r, c] = rules.letters.index(letter)
+    if not (tiles == rules.start).any():
+        raise ValueError('`rows` must have a start tile "S", got none.')
+    return tiles
+
+
+def task_arrays(tiles: Tiles, rules: GridRules, slip: float) -> dict[str, Any]:
+    """Return the arguments of `TabularMDP.trusted` for a grid.
+
+    Args:
+        tiles: Shape (n_rows, n_columns), with at least one start.
+        rules: What they do.
+        slip: Probability that a move goes left or right of where it heads, in [0, 1].
+    """
+    S, A = tiles.size, len(rules.headings)
+    rows = np.zeros(S * A + 2, np.int64)
+    most = 3 * S * A + S
+    probability, reward = np.empty(most), np.empty(most)
+    successor, ends = np.empty(most, np.int64), np.empty(most, np.bool_)
+    K = _fill_outcomes(
+        tiles,
+        rules.rewards,
+        rules.ends,
+        rules.blocks,
+        np.where(rules.always_slips, 1.0, slip),
+        rules.headings,
+        rules.start,
+        rows,
+        probability,
+        successor,
+        reward,
+        ends,
+    )
+    letters = np.frombuffer(rules.letters.encode(), np.uint8)[tiles]
+    return {
+        "n_states": S,
+        "n_actions": A,
+        "rows": rows,
+        "probability": probability[:K].copy(),
+        "successor": successor[:K].copy(),
+        "reward": reward[:K].copy(),
+        "ends": ends[:K].copy(),
+        "features": coordinates(*tiles.shape),
+        "grid": tuple(row.tobytes().decode() for row in letters),
+    }
+
+
+@lru_cache(maxsize=16)
+def coordinates(n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
+    """Return (row, column) of each cell, counted from 1, shape (n_rows * n_columns, 2)."""
+    cells = 1.0 + np.indices((n_rows, n_columns)).reshape(2, -1).T
+    cells.flags.writeable = False  # shared by all grids of this size
+    return cells
+
+
+@njit(cache=True)
+def _landing(tiles, blocks, r, c, heading):
+    """The cell that a move from (r, c) in a direction reaches."""
+    r_next, c_next = r + ROW_STEP[heading], c + COLUMN_STEP[heading]
+    inside = 0 <= r_next < tiles.shape[0] and 0 <= c_next < tiles.shape[1]
+    if not inside or blocks[tiles[r_next, c_next]]:
+        r_next, c_next = r, c
+    return r_next * tiles.shape[1] + c_next
+
+
+@njit(cache=True)
+def _fill_outcomes(
+    tiles,
+    tile_reward,
+    tile_ends,
+    tile_blocks,
+    tile_slip,
+    headings,
+    start,
+    rows,
+    probability,
+    successor,
+    reward,
+    ends,
+):
+    """Write the outcomes of all rows, the start row's last; returns their number."""
+    n_columns = tiles.shape[1]
+    landing = np.empty(3, np.int64)
+    share = np.empty(3)
+    k = 0
+    row = 0
+    for r in range(tiles.shape[0]):
+        for c in range(n_columns):
+            here = tiles[r, c]
+            leads_on = not (tile_ends[here] or tile_blocks[here])
+            for heading in headings:
+                rows[row] = k
+                row += 1
+                if not leads_on:
+                    continue
+                slip = tile_slip[here]
+                if heading == STAY:
+                    landing[:] = r * n_columns + c
+                else:
+                    landing[0] = _landing(tiles, tile_blocks, r, c, heading)
+                    landing[1] = _landing(tiles, tile_blocks, r, c, (heading + 3) % 4)
+                    landing[2] = _landing(tiles, tile_blocks, r, c, (heading + 1) % 4)
+                share[0], share[1], share[2] = 1.0 - slip, 0.5 * slip, 0.5 * slip
+                if landing[0] == landing[1] == landing[2]:
+                    share[0], share[1], share[2] = 1.0, 0.0, 0.0  # adding up would round
+                first = k
+                for j in range(3):
+                    if share[j] == 0.0:
+                        continue
+                    same = first
+                    while same < k and successor[same] != landing[j]:
+                        same += 1
+                    if same < k:
+                        probability[same] += share[j]
+                        continue
+                    reached = tiles[landing[j] // n_columns, landing[j] % n_columns]
+                    probability[k], successor[k] = share[j], landing[j]
+                    reward[k], ends[k] = tile_reward[reached], tile_ends[reached]
+                    k += 1
+    rows[row] = k
+    for s in range(tiles.size):
+        if tiles[s // n_columns, s % n_columns] == start:
+            successor[k], reward[k], ends[k] = s, 0.0, False
+            k += 1
+    probability[rows[row] : k] = 1.0 / (k - rows[row])
+    rows[row + 1] = k
+    return k
