@@ -9,12 +9,13 @@ from vamdp.estimator_options import EstimatorOptions
 from vamdp.tabular_mdp import TabularMDP
 from vamdp.value_estimator import ValueEstimator
 from vamdp.value_iteration import ValueIterationResult, value_iteration
-from vamdp.wrappers import MetaEpisode, ValueAugment
+from vamdp.wrappers import HoldSeed, MetaEpisode, ValueAugment
 
 __all__ = [
     "AbstractState",
     "BatchValueEstimator",
     "EstimatorOptions",
+    "HoldSeed",
     "LearnedModel",
     "MetaEpisode",
     "TabularMDP",

@@ -1,9 +1,10 @@
-"""The two wrappers that make an MDP a value-augmented one and chain its episodes.
+"""The wrappers that make an MDP a value-augmented one and chain its episodes.
 
 `ValueAugment` learns the task while the agent acts in it, and shows what it learned: advantages,
 value and visit counts of the present state (RL3, arXiv 2306.15909, Algorithm 1). `MetaEpisode`
 chains the episodes of one task to a budget of H steps and shows what RL2 agents see: the previous
-action and reward, and the clocks (Duan et al., arXiv 1611.02779).
+action and reward, and the clocks (Duan et al., arXiv 1611.02779). `HoldSeed` goes inside both,
+around an environment that draws a new layout at every reset, and makes the layout the task.
 
 What each boundary clears:
 
@@ -15,7 +16,8 @@ A task begins with ``reset(seed=...)``, with ``reset(options={"new_task": True})
 of a `ValueAugment` starts the next episode of the same task.
 """
 
+from vamdp.wrappers.hold_seed import HoldSeed
 from vamdp.wrappers.meta_episode import MetaEpisode
 from vamdp.wrappers.value_augment import ValueAugment
 
-__all__ = ["MetaEpisode", "ValueAugment"]
+__all__ = ["HoldSeed", "MetaEpisode", "ValueAugment"]
