@@ -1,19 +1,22 @@
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import RescaleObservation, TimeLimit
 
+import vamdp
 from vamdp.domains import SampledEnv
 
 
-def frozen_lakes(rng):
+def frozen_lakes(rng, **options):
     """4x4 lakes with one hole."""
     hole = rng.integers(1, 15)
     tiles = list("SFFFFFFFFFFFFFFG")
     tiles[hole] = "H"
     rows = ["".join(tiles[i : i + 4]) for i in range(0, 16, 4)]
-    return gymnasium.make("FrozenLake-v1", desc=rows)
+    return gymnasium.make("FrozenLake-v1", desc=rows, **options)
 
 
 def lake(env):
@@ -88,3 +91,90 @@ def test_gymnasium_finds_nothing_wrong():
         return frozen_lakes(rng).unwrapped
 
     check_env(SampledEnv(seeded), skip_render_check=True)
+
+
+class Torus(gymnasium.Env):
+    """Walks in a ring of `size` places; shown is an angle, of which the state is the place."""
+
+    observation_space = spaces.Box(0, 1, (1,))
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, size):
+        self.size = size
+
+    def state_key(self, observation):
+        return round(float(observation[0]) * self.size)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.place = (self.place + 1) % self.size
+        return np.array([self.place / self.size], np.float32), 1.0, False, False, {}
+
+
+def rings(rng):
+    return TimeLimit(Torus(int(rng.integers(3, 9))), 50)
+
+
+def test_the_present_environments_state_key_is_asked():
+    env = SampledEnv(rings)
+    augmented = vamdp.ValueAugment(env, task_horizon=50)
+    sizes = set()
+    for seed in range(6):
+        augmented.reset(seed=seed)
+        for _ in range(20):
+            augmented.step(0)
+        size = env.task.unwrapped.size
+        assert augmented.estimator.n_states == size
+        assert env.state_key(np.array([0.5])) == round(size / 2)
+        sizes.add(size)
+    assert len(sizes) > 2
+
+
+def test_a_state_key_that_is_not_of_the_observations_shown_is_not_forwarded():
+    env = SampledEnv(lambda rng: RescaleObservation(rings(rng), np.float32(-1), np.float32(1)))
+    assert not hasattr(env, "state_key")
+    with pytest.raises(ValueError, match="`state_key` must map observations to states"):
+        vamdp.ValueAugment(env, task_horizon=5)
+
+
+def test_environments_without_a_state_key_give_none(env):
+    assert not hasattr(env, "state_key")
+    assert vamdp.ValueAugment(env, task_horizon=5).layout["state"] == slice(0, 16)
+
+
+def test_the_time_limit_scales_the_episode_clock():
+    assert vamdp.MetaEpisode(SampledEnv(frozen_lakes), 500).task_horizon == 100
+    assert not hasattr(SampledEnv(lambda rng: Torus(5)), "task_horizon")
+    assert vamdp.MetaEpisode(SampledEnv(lambda rng: Torus(5)), 500).task_horizon == 500
+
+
+def test_pictures_are_the_present_environments():
+    env = SampledEnv(lambda rng: frozen_lakes(rng, render_mode="ansi"))
+    assert env.render_mode == "ansi"
+    pictures = set()
+    for seed in range(5):
+        env.reset(seed=seed)
+        assert env.render() == env.task.render()
+        pictures.add(env.render())
+    assert len(pictures) > 2
+
+
+def test_action_masks_pass():
+    taxi = "Taxi-v4" if "Taxi-v4" in gymnasium.registry else "Taxi-v3"
+    env = SampledEnv(lambda rng: gymnasium.make(taxi))
+    _, info = env.reset(seed=1)
+    for action in (0, 1, 2, 3, 4, 5):
+        mask = env.task.unwrapped.action_mask(env.task.unwrapped.s)
+        np.testing.assert_array_equal(info["action_mask"], mask)
+        info = env.step(action)[4]
+    augmented = vamdp.ValueAugment(env, task_horizon=200)
+    shown, info = augmented.reset(seed=1)
+    for _ in range(40):  # a forbidden action reads as the worst allowed one
+        mask = np.asarray(info["action_mask"], bool)
+        advantage = shown[augmented.layout["advantage"]]
+        np.testing.assert_array_equal(advantage[~mask], advantage[mask].min())
+        shown, _, _, _, info = augmented.step(int(np.flatnonzero(mask)[-1]))
