@@ -1,8 +1,10 @@
 """Statistics of episodes: recorders inside and outside of meta-episodes."""
 
+import os
 import signal
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 
@@ -67,6 +69,113 @@ def test_a_recorder_outside_records_meta_episodes(recorder):
     episode = results[-1][4]["episode"]
     assert episode["l"] == H
     assert episode["r"] == pytest.approx(sum(result[1] for result in results), rel=1e-5)
+
+
+def identity(env):
+    return env
+
+
+KINDS = [pytest.param(identity, id="none"), *recorders()]
+
+
+@pytest.mark.parametrize("augmented", [True, False])
+@pytest.mark.parametrize("inside", KINDS)
+@pytest.mark.parametrize("between", KINDS)
+@pytest.mark.parametrize("outside", KINDS)
+def test_statistics_are_those_of_meta_episodes_in_every_order(inside, between, outside, augmented):
+    middle = inside(inner())
+    middle = between(vamdp.ValueAugment(middle, task_horizon=10) if augmented else middle)
+    env = outside(vamdp.MetaEpisode(middle, H))
+    env.reset(seed=0)
+    stock = [kind for kind in (inside, between, outside) if kind is not identity]
+    if RecordEpisodeStatistics in stock[1:]:
+        # Gymnasium's refuses to stand around another recorder, with ours and without.
+        for refusing in (env, outside(between(inside(inner())))):
+            refusing.reset(seed=0)
+            with pytest.raises(AssertionError):
+                for t in range(H):
+                    refusing.step(t % 5)
+        return
+    for _ in range(2):
+        results = [env.step(t % 5) for t in range(H)]
+        assert [result[2] for result in results] == [False] * (H - 1) + [True]
+        assert not any("episode" in info for *_, info in results[:-1])
+        assert not any("episode" in info.get("last_info", {}) for *_, info in results)
+        assert ("episode" in results[-1][4]) == bool(stock)
+        if stock:
+            episode = results[-1][4]["episode"]
+            assert episode["l"] == H
+            assert episode["r"] == pytest.approx(sum(result[1] for result in results), rel=1e-5)
+        env.reset()
+    if outside is RecordEpisodeStatistics:
+        assert list(env.length_queue) == [H, H]
+    elif outside is not identity:
+        assert env.get_episode_lengths() == [H, H]
+
+
+def test_a_recorder_inside_keeps_its_own_count_of_episodes():
+    recorder = RecordEpisodeStatistics(inner())
+    env = meta(recorder)
+    env.reset(seed=0)
+    for t in range(H):
+        env.step(t % 5)
+    assert list(recorder.length_queue) == [5, 5, 5]
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("outside", [True, False])
+def test_statistics_of_a_batch_are_those_of_meta_episodes(inside, outside):
+    batched = gymnasium.wrappers.vector.RecordEpisodeStatistics
+    env = vamdp.TaskVectorEnv(RandomMDPs(), 3, max_episode_steps=5)
+    env = vamdp.vector.ValueAugment(batched(env) if inside else env, task_horizon=10)
+    env = vamdp.vector.MetaEpisode(env, H)
+    env = batched(env) if outside else env
+    env.reset(seed=0)
+    total = np.zeros(3)
+    for t in range(2 * H):
+        _, rewards, _, _, infos = env.step([0, 1, 2])
+        total += rewards
+        over = (t + 1) % H == 0
+        assert ("episode" in infos) == (over and outside)
+        assert ("episode" in infos.get("final_info", {})) == (over and inside)
+        if over:
+            where = ([infos] if outside else []) + ([infos["final_info"]] if inside else [])
+            for found in where:
+                assert found["episode"]["l"].tolist() == [H] * 3
+                assert found["episode"]["r"] == pytest.approx(total)
+            total[:] = 0
+
+
+@pytest.mark.parametrize("place", ["outside", "inside"])
+def test_a_video_outside_shows_the_whole_meta_episode(place, tmp_path):
+    """Inside, it would be one file for each inner episode."""
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    pytest.importorskip("moviepy")
+    pytest.importorskip("pygame")
+    folder = tmp_path / "videos"
+
+    def record(env):
+        return gymnasium.wrappers.RecordVideo(env, str(folder), episode_trigger=lambda _: True)
+
+    env = gymnasium.make("FrozenLake-v1", render_mode="rgb_array", max_episode_steps=4)
+    env = record(env) if place == "inside" else env
+    env = vamdp.MetaEpisode(vamdp.ValueAugment(env, task_horizon=4), H)
+    env = record(env) if place == "outside" else env
+    env.reset(seed=0)
+    ends = 0
+    for t in range(2 * H):
+        *_, terminated, _, info = env.step(t % 4)
+        ends += info["episode_end"]
+        if terminated:
+            env.reset()
+    env.close()
+    files = sorted(folder.glob("*.mp4"), key=os.path.getmtime)
+    frames = [ffmpeg.count_frames_and_secs(str(file))[0] for file in files]
+    if place == "outside":
+        # With each reset's frame; the last file is of the meta-episode that has only begun.
+        assert frames == [H + 1, H + 1, 1]
+    else:
+        assert len(files) > ends >= 2 * (H // 4)
 
 
 def test_without_a_recorder_there_are_no_statistics():
