@@ -59,18 +59,6 @@ def test_infos_of_a_batch_have_the_present_masks(tools, flatten):
         infos = env.step(np.array(actions))[4]
 
 
-def test_a_masked_action_never_looks_best_in_a_meta_episode():
-    env = meta(taxi())
-    shown, info = env.reset(seed=0)
-    values = env.env
-    for _ in range(H):
-        allowed = allowed_now(env)
-        Q = values.estimator.q_values(env.unwrapped.s)
-        expected = np.where(allowed, Q, Q[allowed].min()) - Q[allowed].max()
-        np.testing.assert_array_equal(shown[env.layout["advantage"]], expected.astype(np.float32))
-        shown, *_, info = env.step(int(np.flatnonzero(info["action_mask"])[0]))
-
-
 class HasMasks(gymnasium.Wrapper):
     """An environment with the method that sb3-contrib looks for."""
 
