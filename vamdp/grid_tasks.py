@@ -155,7 +155,7 @@ def task_arrays(tiles: Tiles, rules: GridRules, slip: float) -> dict[str, Any]:
 @lru_cache(maxsize=16)
 def coordinates(n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
     """Return (row, column) of each cell, counted from 1, shape (n_rows * n_columns, 2)."""
-    cells = 1.0 + np.indices((n_rows, n_columns)).reshape(2, -1).T
+    cells = (1 + np.indices((n_rows, n_columns)).reshape(2, -1).T).astype(np.float64)
     cells.flags.writeable = False  # shared by all grids of this size
     return cells
 
@@ -168,6 +168,31 @@ def _landing(tiles, blocks, r, c, heading):
     if not inside or blocks[tiles[r_next, c_next]]:
         r_next, c_next = r, c
     return r_next * tiles.shape[1] + c_next
+
+
+@njit(cache=True)
+def _land(tiles, blocks, r, c, heading, landing):
+    """Write where a move from (r, c) ends: ahead, left of there, right of there."""
+    if heading == STAY:
+        landing[:] = r * tiles.shape[1] + c
+    else:
+        landing[0] = _landing(tiles, blocks, r, c, heading)
+        landing[1] = _landing(tiles, blocks, r, c, (heading + 3) % 4)
+        landing[2] = _landing(tiles, blocks, r, c, (heading + 1) % 4)
+
+
+@njit(cache=True)
+def _share(landing, slip, share):
+    """Write the probabilities of the three landings, equal ones put together in the first."""
+    share[0], share[1], share[2] = 1.0 - slip, 0.5 * slip, 0.5 * slip
+    if landing[0] == landing[1] == landing[2]:
+        share[0], share[1], share[2] = 1.0, 0.0, 0.0  # adding up would round
+    elif landing[1] == landing[2]:
+        share[1], share[2] = slip, 0.0
+    else:
+        for side in (1, 2):
+            if landing[side] == landing[0]:
+                share[0], share[side] = share[0] + share[side], 0.0
 
 
 @njit(cache=True)
@@ -187,39 +212,20 @@ def _fill_outcomes(
 ):
     """Write the outcomes of all rows, the start row's last; returns their number."""
     n_columns = tiles.shape[1]
-    landing = np.empty(3, np.int64)
-    share = np.empty(3)
-    k = 0
-    row = 0
-    for r in range(tiles.shape[0]):
-        for c in range(n_columns):
-            here = tiles[r, c]
-            leads_on = not (tile_ends[here] or tile_blocks[here])
-            for heading in headings:
-                rows[row] = k
-                row += 1
-                if not leads_on:
-                    continue
-                slip = tile_slip[here]
-                if heading == STAY:
-                    landing[:] = r * n_columns + c
-                else:
-                    landing[0] = _landing(tiles, tile_blocks, r, c, heading)
-                    landing[1] = _landing(tiles, tile_blocks, r, c, (heading + 3) % 4)
-                    landing[2] = _landing(tiles, tile_blocks, r, c, (heading + 1) % 4)
-                share[0], share[1], share[2] = 1.0 - slip, 0.5 * slip, 0.5 * slip
-                if landing[0] == landing[1] == landing[2]:
-                    share[0], share[1], share[2] = 1.0, 0.0, 0.0  # adding up would round
-                first = k
-                for j in range(3):
-                    if share[j] == 0.0:
-                        continue
-                    same = first
-                    while same < k and successor[same] != landing[j]:
-                        same += 1
-                    if same < k:
-                        probability[same] += share[j]
-                        continue
+    landing, share = np.empty(3, np.int64), np.empty(3)
+    k = row = 0
+    for s in range(tiles.size):
+        r, c = s // n_columns, s % n_columns
+        here = tiles[r, c]
+        for heading in headings:
+            rows[row] = k
+            row += 1
+            if tile_ends[here] or tile_blocks[here]:
+                continue
+            _land(tiles, tile_blocks, r, c, heading, landing)
+            _share(landing, tile_slip[here], share)
+            for j in range(3):
+                if share[j] > 0.0:
                     reached = tiles[landing[j] // n_columns, landing[j] % n_columns]
                     probability[k], successor[k] = share[j], landing[j]
                     reward[k], ends[k] = tile_reward[reached], tile_ends[reached]

@@ -37,7 +37,8 @@ RewardNoise = float | Literal["bernoulli"] | None
 class TabularMDP:
     """A task whose states, actions, probabilities and rewards are all known.
 
-    Build it with `from_dense`, `from_grid` or `from_gymnasium`, which check; samplers use `trusted`.
+    Build it with `from_dense`, `from_grid` or `from_gymnasium`, which check; samplers use
+    `trusted`.
 
     Attributes:
         n_states: Number of states S.

@@ -16,13 +16,24 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rl3_sb3.experiments.config import ALGORITHMS, RunConfig
-from rl3_sb3.experiments.domains import DOMAINS
+from rl3_sb3.experiments.domains import CANONICAL, DOMAINS
 from rl3_sb3.experiments.errors import InputError
 
 _EXTRA_PACKAGES = ("torch", "stable_baselines3", "tensorboard", "matplotlib", "rich")
 
 # Options of `rl3 train` that are settings of the run. None: not given.
-_RUN_OPTIONS = ("algo", "horizon", "seed", "n_envs", "batch_size", "iterations")
+_RUN_OPTIONS = (
+    "algo",
+    "size",
+    "variation",
+    "horizon",
+    "seed",
+    "n_envs",
+    "batch_size",
+    "iterations",
+    "cluster_terminals",
+    "warm_start",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,16 +92,32 @@ def _add_train(commands: Any) -> None:
     parser = commands.add_parser("train", help="train a run, or go on with it")
     parser.add_argument("domain", choices=DOMAINS)
     parser.add_argument("--algo", choices=ALGORITHMS, help="(rl3)")
-    parser.add_argument("--horizon", type=int, help="steps of a meta-episode (100)")
+    parser.add_argument("--size", type=int, help="of grids: 11 or 13, of lakes: 8 or 4 (the first)")
+    parser.add_argument("--variation", help=f"which tasks ({CANONICAL}); {_variations()}")
+    parser.add_argument(
+        "--horizon", type=int, help="steps of a meta-episode (100; grids 250 or 350, lakes 200)"
+    )
     parser.add_argument("--seed", type=int, help="of everything random (0)")
     parser.add_argument(
-        "--out", type=Path, help="folder of the run (runs/DOMAIN-ALGO-HORIZON-SEED)"
+        "--out", type=Path, help="folder of the run (runs/DOMAIN[SIZE]-ALGO-HORIZON-SEED)"
     )
     parser.add_argument(
-        "--iterations", type=int, help="PPO iterations in all (the paper's 5000 or 10 000)"
+        "--iterations", type=int, help="PPO iterations in all (the paper's 5000, 10 000 or 20 000)"
     )
     parser.add_argument("--n-envs", type=int, help="environments (32768 / horizon)")
     parser.add_argument("--batch-size", type=int, help="steps per minibatch (4096)")
+    parser.add_argument(
+        "--cluster-terminals",
+        action="store_true",
+        default=None,
+        help="rl3-coarse as the paper's authors released it: goals may join clusters",
+    )
+    parser.add_argument(
+        "--warm-start",
+        action="store_true",
+        default=None,
+        help="plan from the last values on: cheaper, depends on the order of the data",
+    )
     parser.add_argument(
         "--time-limit", type=float, default=math.inf, help="seconds after which to stop in time"
     )
@@ -101,7 +128,7 @@ def _add_train(commands: Any) -> None:
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser("evaluate", help="evaluate a run on held-out tasks")
     parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the run")
-    parser.add_argument("--ood", action="store_true", help="tasks from the shifted distribution")
+    _add_variation(parser)
     parser.add_argument("--tasks", type=int, default=1000, help="how many (%(default)s)")
     _add_machine(parser)
     parser.set_defaults(command=_evaluate)
@@ -111,6 +138,17 @@ def _add_table(commands: Any) -> None:
     parser = commands.add_parser("table", help="compare evaluated runs")
     parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folders of runs")
     parser.set_defaults(command=_table)
+
+
+def _add_variation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--variation", help=f"which tasks (the run's); {_variations()}")
+    parser.add_argument(
+        "--ood", action="store_const", const="ood", dest="variation", help="--variation ood"
+    )
+
+
+def _variations() -> str:
+    return "; ".join(f"{name}: {', '.join(facts.variations)}" for name, facts in DOMAINS.items())
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
@@ -137,7 +175,10 @@ def _train(options: argparse.Namespace) -> None:
     }
     _check_time_limit(options.time_limit)
     fresh = RunConfig.of(**given)
-    out = options.out or Path("runs", f"{fresh.domain}-{fresh.algo}-{fresh.horizon}-{fresh.seed}")
+    kind = f"{fresh.domain}{fresh.size or ''}"
+    if fresh.variation != CANONICAL:
+        kind += f"-{fresh.variation}"
+    out = options.out or Path("runs", f"{kind}-{fresh.algo}-{fresh.horizon}-{fresh.seed}")
     from rl3_sb3.experiments.progress import run_bars
     from rl3_sb3.experiments.run_directory import RunDirectory
     from rl3_sb3.experiments.training import train
@@ -181,7 +222,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         model.policy,
         n_training_steps=model.num_timesteps,
         n_tasks=options.tasks,
-        ood=options.ood,
+        variation=options.variation,
     )
     file = directory.write_evaluation(evaluation)
     print(evaluation_table([evaluation]))

@@ -17,10 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from rl3_sb3.experiments.domains import Domain, domain_of
+from rl3_sb3.experiments.domains import CANONICAL, Domain, domain_of
 from rl3_sb3.experiments.errors import InputError
 
-ALGORITHMS = {"rl2": "RL²", "rl3": "RL³", "rl3-markov": "RL³ (Markov)"}
+ALGORITHMS = {
+    "rl2": "RL²",
+    "rl3": "RL³",
+    "rl3-coarse": "RL³-coarse",
+    "rl3-markov": "RL³ (Markov)",
+}
+# Cells that RL3-coarse plans for as one.
+COARSE_CLUSTER_SIZE = 2
 PAPER_STEPS_PER_ITERATION = 32768
 FIRST_HELD_OUT_SEED = 2**31
 
@@ -31,8 +38,9 @@ class RunConfig:
 
     Args:
         domain: A name in `DOMAINS`.
-        algo: "rl2": the environment as it is. "rl3": with value estimates. "rl3-markov": value
-            estimates and counts alone, for a policy without memory.
+        algo: "rl2": the environment as it is. "rl3": with value estimates. "rl3-coarse": with value
+            estimates of pairs of neighbouring states. "rl3-markov": value estimates and counts
+            alone, for a policy without memory.
         horizon: Steps of a meta-episode, at least 1.
         seed: Of everything random, at least 0.
         n_envs: Environments, at least 1 (2 at horizon 1).
@@ -47,6 +55,11 @@ class RunConfig:
         clip_range: See `TransformerPPO`.
         target_kl: See `TransformerPPO`.
         vf_coef: See `TransformerPPO`.
+        size: Rows and columns of the tasks, where they are grids; else None.
+        variation: Which distribution of tasks: "canonical", or a name in the domain's `variations`.
+        cluster_terminals: Let RL3-coarse put terminal states together with others, as the authors'
+            released code does; see `vamdp.EstimatorOptions`.
+        warm_start: Let value iteration go on from the tables before, see `vamdp.EstimatorOptions`.
 
     Raises:
         InputError: A value is out of range.
@@ -68,6 +81,10 @@ class RunConfig:
     clip_range: float = 0.2
     target_kl: float = 0.01
     vf_coef: float = 0.5
+    size: int | None = None
+    variation: str = CANONICAL
+    cluster_terminals: bool = False
+    warm_start: bool = False
 
     def __post_init__(self) -> None:
         domain_of(self.domain)
@@ -85,10 +102,41 @@ class RunConfig:
                 "`n_envs` must be at least 2 when `horizon` is 1, got 1. "
                 "PPO cannot normalise a single advantage."
             )
+        self._check_tasks_and_estimates()
+
+    def _check_tasks_and_estimates(self) -> None:
+        facts = self.facts
+        check_size(facts, self.size)
+        facts.check_variation(self.variation)
+        for name in ("cluster_terminals", "warm_start"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"`{name}` must be true or false, got {getattr(self, name)!r}.")
+        if self.algo == "rl3-coarse" and not facts.has_places:
+            raise InputError(
+                f"`algo` must not be rl3-coarse in the domain {self.domain}, whose states have no "
+                "neighbours to be put together with. Take rl3."
+            )
+        if self.cluster_terminals and self.algo != "rl3-coarse":
+            raise InputError(
+                f"`cluster_terminals` must be left out with {self.algo}, got True: only rl3-coarse "
+                "has clusters."
+            )
+        if self.warm_start and (self.algo == "rl2" or facts.gamma == 1.0):
+            raise InputError(
+                f"`warm_start` must be left out with {self.algo} in the domain {self.domain}, got "
+                "True: it needs value estimates, and a discount below 1."
+            )
 
     @classmethod
     def of(
-        cls, domain: str, *, algo: str = "rl3", horizon: int = 100, seed: int = 0, **options: Any
+        cls,
+        domain: str,
+        *,
+        algo: str = "rl3",
+        horizon: int | None = None,
+        seed: int = 0,
+        size: int | None = None,
+        **options: Any,
     ) -> RunConfig:
         """Make the paper's configuration, except for the options given (None: the paper's).
 
@@ -99,9 +147,15 @@ class RunConfig:
             >>> RunConfig.of("bandit", horizon=500).n_envs
             65
         """
-        check_integer("horizon", horizon, 1)
         facts = domain_of(domain)
+        if size is None:
+            size = next(iter(facts.horizons))
+        check_size(facts, size)
+        if horizon is None:
+            horizon = facts.horizons[size]
+        check_integer("horizon", horizon, 1)
         defaults = {
+            "learning_rate": facts.learning_rate,
             "n_envs": max(1, PAPER_STEPS_PER_ITERATION // horizon),
             "batch_size": 4096,
             "iterations": facts.iterations,
@@ -109,7 +163,9 @@ class RunConfig:
             "final_ent_coef": facts.final_ent_coef,
         }
         given = {name: value for name, value in options.items() if value is not None}
-        return cls(domain=domain, algo=algo, horizon=horizon, seed=seed, **(defaults | given))
+        return cls(
+            domain=domain, algo=algo, horizon=horizon, seed=seed, size=size, **(defaults | given)
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str) -> RunConfig:
@@ -142,6 +198,11 @@ class RunConfig:
         return domain_of(self.domain)
 
     @property
+    def task_horizon(self) -> int:
+        """Steps of the longest episode."""
+        return self.facts.task_horizon or self.horizon
+
+    @property
     def title(self) -> str:
         """The algorithm's name in tables and figures."""
         return ALGORITHMS[self.algo]
@@ -160,6 +221,13 @@ class RunConfig:
         """Return the first environment's seed for a run that goes on after these steps."""
         drawn = np.random.SeedSequence([self.seed, n_steps_done]).generate_state(1)[0]
         return int(drawn) % (FIRST_HELD_OUT_SEED - self.n_envs)
+
+
+def check_size(facts: Domain, size: int | None) -> None:
+    """Raise InputError unless the domain has tasks of this size."""
+    if size not in facts.horizons:
+        known = " or ".join(map(str, facts.horizons))
+        raise InputError(f"`size` must be {known} in {facts.title.lower()}, got {size!r}.")
 
 
 def check_integer(name: str, value: Any, least: int) -> None:

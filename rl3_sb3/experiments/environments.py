@@ -1,7 +1,8 @@
 """The environments of a run: batched tasks, value estimates if wanted, meta-episodes.
 
-RL2, RL3 and RL3 (Markov) differ here and nowhere else, except that the Markov version's network has
-no memory: RL2 leaves `ValueAugment` out, RL3 (Markov) shows nothing but what `ValueAugment` adds.
+The algorithms differ here and nowhere else, except that the Markov version's network has no memory:
+RL2 leaves `ValueAugment` out, RL3-coarse estimates the values of clusters, RL3 (Markov) shows
+nothing but what `ValueAugment` adds.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 import vamdp.vector
-from rl3_sb3.experiments.domains import Domain
+from rl3_sb3.experiments.config import COARSE_CLUSTER_SIZE, RunConfig
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -51,38 +52,56 @@ class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
 
 
 def make_envs(
-    facts: Domain, algo: str, horizon: int, n_envs: int, *, ood: bool = False
+    config: RunConfig, n_envs: int, *, algo: str | None = None, variation: str | None = None
 ) -> VectorEnv[Any, Any, Any]:
     """Make the environments that an algorithm sees.
 
     Args:
-        facts: The domain.
-        algo: A name in `ALGORITHMS`.
-        horizon: Steps of a meta-episode.
+        config: A run.
         n_envs: How many environments.
-        ood: Tasks from the shifted distribution.
+        algo: Whose observations, a name in `ALGORITHMS`; None: the run's.
+        variation: Which tasks, "canonical" or a name in the domain's `variations`; None: the run's.
 
     Returns:
         A batch of meta-episodes in step with each other.
     """
+    facts, algo = config.facts, algo or config.algo
     envs: VectorEnv[Any, Any, Any] = gymnasium.make_vec(
-        facts.env_id, num_envs=n_envs, vectorization_mode="vector_entry_point", ood=ood
+        facts.env_id,
+        num_envs=n_envs,
+        vectorization_mode="vector_entry_point",
+        **facts.env_arguments(config.size, variation or config.variation),
     )
     n_values = 0
     if algo != "rl2":
-        envs = augmented = vamdp.vector.ValueAugment(
-            envs,
-            task_horizon=facts.task_horizon,
-            value_scale=facts.value_scale,
-            count_scale=facts.count_scale,
-            show_state=algo == "rl3",
-            gamma=facts.gamma,
-            smoothing=facts.smoothing,
-            tolerance=facts.tolerance,
-            reward_model=facts.reward_model,
-        )
+        envs = augmented = vamdp.vector.ValueAugment(envs, **value_options(config, algo))
         n_values = augmented.layout["count"].stop
     envs = vamdp.vector.MetaEpisode(
-        envs, horizon, task_horizon=facts.task_horizon, reward_scale=facts.reward_scale
+        envs,
+        config.horizon,
+        task_horizon=config.task_horizon,
+        reward_scale=facts.reward_scale,
     )
     return FirstEntries(envs, n_values) if algo == "rl3-markov" else envs
+
+
+def value_options(config: RunConfig, algo: str) -> dict[str, Any]:
+    """Return the arguments of `ValueAugment` for an algorithm that sees values."""
+    facts = config.facts
+    options: dict[str, Any] = {
+        "task_horizon": config.task_horizon,
+        "value_scale": facts.value_scale,
+        "count_scale": facts.count_scale,
+        "show_state": algo != "rl3-markov",
+        "gamma": facts.gamma,
+        "smoothing": facts.smoothing,
+        "tolerance": facts.tolerance,
+        "reward_model": facts.reward_model,
+        "warm_start": config.warm_start,
+    }
+    if algo == "rl3-coarse":
+        options |= {
+            "cluster_size": COARSE_CLUSTER_SIZE,
+            "cluster_terminals": config.cluster_terminals,
+        }
+    return options

@@ -85,7 +85,7 @@ class Evaluation:
     Attributes:
         domain: A name in `DOMAINS`.
         horizon: Steps of a meta-episode.
-        ood: Whether the tasks come from the shifted distribution.
+        variation: Which distribution the tasks come from.
         n_training_steps: Steps the policy was trained for.
         oracle: The oracle's expected total in each task, shape (n_tasks,).
         rewards: Each agent's, by its title.
@@ -93,7 +93,7 @@ class Evaluation:
 
     domain: str
     horizon: int
-    ood: bool
+    variation: str
     n_training_steps: int
     oracle: FloatArray
     rewards: Mapping[str, Rewards]
@@ -103,7 +103,7 @@ class Evaluation:
         return {
             "domain": self.domain,
             "horizon": self.horizon,
-            "ood": self.ood,
+            "variation": self.variation,
             "n_training_steps": self.n_training_steps,
             "first_seed": FIRST_HELD_OUT_SEED,
             "oracle": self.oracle.tolist(),
@@ -123,7 +123,7 @@ class Evaluation:
         return cls(
             domain=values["domain"],
             horizon=values["horizon"],
-            ood=values["ood"],
+            variation=values["variation"],
             n_training_steps=values["n_training_steps"],
             oracle=np.array(values["oracle"]),
             rewards={
@@ -151,7 +151,7 @@ def evaluate(
     *,
     n_training_steps: int,
     n_tasks: int = N_HELD_OUT_TASKS,
-    ood: bool = False,
+    variation: str | None = None,
 ) -> Evaluation:
     """Play the held-out tasks with a policy and at random, and solve them for the oracle.
 
@@ -160,41 +160,42 @@ def evaluate(
         policy: Must see the observations of that run's environments.
         n_training_steps: Steps it was trained for, to be stored.
         n_tasks: The first so many held-out tasks, at least 1.
-        ood: Take the shifted distribution.
+        variation: Which distribution the tasks come from; None: the one trained on.
 
     Returns:
         The same at every call: the actions' random numbers start from a fixed seed, and torch's
         generators are left as they were.
 
     Raises:
-        InputError: There is no task.
+        InputError: There is no task, or no such variation.
     """
     check_integer("tasks", n_tasks, 1)
-    facts, horizon = config.facts, config.horizon
+    variation = variation or config.variation
+    config.facts.check_variation(variation)
     with th.random.fork_rng():
         th.manual_seed(FIRST_HELD_OUT_SEED)
         agent = PolicyAgent(policy)
-        ours = play(config.algo, config, agent, n_tasks=n_tasks, ood=ood)
+        ours = play(config.algo, config, agent, n_tasks=n_tasks, variation=variation)
     n_actions = int(policy.action_space.n)  # type: ignore[attr-defined] # our tasks are discrete
     random = RandomAgent(n_actions, seed=FIRST_HELD_OUT_SEED)
     oracle = [
-        task.optimal_return(horizon, facts.task_horizon)
-        for task in held_out_tasks(config, n_tasks=n_tasks, ood=ood)
+        task.optimal_return(config.horizon, config.task_horizon)
+        for task in held_out_tasks(config, n_tasks=n_tasks, variation=variation)
     ]
     return Evaluation(
         domain=config.domain,
-        horizon=horizon,
-        ood=ood,
+        horizon=config.horizon,
+        variation=variation,
         n_training_steps=n_training_steps,
         oracle=np.array(oracle),
         rewards={
-            "random": play("rl2", config, random, n_tasks=n_tasks, ood=ood),
+            "random": play("rl2", config, random, n_tasks=n_tasks, variation=variation),
             config.title: ours,
         },
     )
 
 
-def play(algo: str, config: RunConfig, agent: Agent, *, n_tasks: int, ood: bool) -> Rewards:
+def play(algo: str, config: RunConfig, agent: Agent, *, n_tasks: int, variation: str) -> Rewards:
     """Let an agent live through the first held-out tasks.
 
     Args:
@@ -202,10 +203,10 @@ def play(algo: str, config: RunConfig, agent: Agent, *, n_tasks: int, ood: bool)
         config: Domain and horizon of the tasks.
         agent: See there.
         n_tasks: How many.
-        ood: Take the shifted distribution.
+        variation: Which distribution they come from.
     """
     returns, by_step = [], np.zeros(config.horizon)
-    for envs, seeds in _batches(algo, config, n_tasks, ood):
+    for envs, seeds in _batches(algo, config, n_tasks, variation):
         observations, _ = envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
         agent.start(len(seeds))
         rewards = np.zeros((config.horizon, len(seeds)))
@@ -216,20 +217,20 @@ def play(algo: str, config: RunConfig, agent: Agent, *, n_tasks: int, ood: bool)
     return Rewards(np.concatenate(returns), by_step)
 
 
-def held_out_tasks(config: RunConfig, *, n_tasks: int, ood: bool) -> list[TabularMDP]:
+def held_out_tasks(config: RunConfig, *, n_tasks: int, variation: str) -> list[TabularMDP]:
     """Return the first held-out tasks of a run's domain."""
     tasks: list[TabularMDP] = []
-    for envs, seeds in _batches("rl2", config, n_tasks, ood):
+    for envs, seeds in _batches("rl2", config, n_tasks, variation):
         envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
         tasks += envs.unwrapped.tasks  # type: ignore[attr-defined] # ours have them
     return tasks
 
 
 def _batches(
-    algo: str, config: RunConfig, n_tasks: int, ood: bool
+    algo: str, config: RunConfig, n_tasks: int, variation: str
 ) -> Iterator[tuple[VectorEnv[Any, Any, Any], list[int]]]:
     for start in range(0, n_tasks, _BATCH_OF_TASKS):
         n = min(_BATCH_OF_TASKS, n_tasks - start)
-        envs = make_envs(config.facts, algo, config.horizon, n, ood=ood)
+        envs = make_envs(config, n, algo=algo, variation=variation)
         yield envs, [FIRST_HELD_OUT_SEED + i for i in range(start, start + n)]
         envs.close()

@@ -16,7 +16,13 @@ from rl3_sb3.experiments.metrics import RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.run_directory import RunDirectory
 
 # Okabe and Ito's colours, told apart by every kind of colour vision.
-_COLOURS = {"RL²": "#d55e00", "RL³": "#0072b2", "RL³ (Markov)": "#009e73", "random": "#777777"}
+_COLOURS = {
+    "RL²": "#d55e00",
+    "RL³": "#0072b2",
+    "RL³-coarse": "#56b4e9",
+    "RL³ (Markov)": "#009e73",
+    "random": "#777777",
+}
 
 
 def draw_comparison(
@@ -60,7 +66,7 @@ def _draw_learning(
 
 def _draw_within(axes: Axes, config: RunConfig, evaluations: Sequence[Evaluation]) -> None:
     # An episode's steps differ by their clock, so that only whole episodes compare.
-    length = min(config.facts.task_horizon, config.horizon)
+    length = min(config.task_horizon, config.horizon)
     n_episodes = config.horizon // length
     episodes = np.arange(1, n_episodes + 1)
     drawn = set()

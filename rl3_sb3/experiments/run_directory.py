@@ -5,7 +5,7 @@
     tensorboard/           the same for TensorBoard
     checkpoint.zip         the model after the last saved iteration, with its optimizer
     evaluation.json        what the agents got in the held-out tasks
-    evaluation-ood.json    the same for the shifted distribution
+    evaluation-ood.json    the same for the variation "ood"; others alike
 
 Files are written beside their place and then moved there, so that an interruption leaves the old
 file or the new one, never half of one. What cannot be read is reported and left alone.
@@ -24,6 +24,7 @@ from typing import Any
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.experiments.config import RunConfig
+from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation import Evaluation
 from rl3_sb3.ppo import TransformerPPO
@@ -45,9 +46,10 @@ class RunDirectory:
         self.tensorboard = self.path / "tensorboard"
         self.checkpoint_file = self.path / "checkpoint.zip"
 
-    def evaluation_file(self, ood: bool) -> Path:
+    def evaluation_file(self, variation: str) -> Path:
         """Return where the evaluation of this distribution lies."""
-        return self.path / ("evaluation-ood.json" if ood else "evaluation.json")
+        suffix = "" if variation == CANONICAL else f"-{variation}"
+        return self.path / f"evaluation{suffix}.json"
 
     # ---------------------------------------------------------------- configuration
 
@@ -110,17 +112,17 @@ class RunDirectory:
 
     def write_evaluation(self, evaluation: Evaluation) -> Path:
         """Replace the evaluation of this distribution and return its file."""
-        file = self.evaluation_file(evaluation.ood)
+        file = self.evaluation_file(evaluation.variation)
         self._write_json(file, evaluation.to_dict())
         return file
 
-    def read_evaluation(self, ood: bool) -> Evaluation | None:
+    def read_evaluation(self, variation: str) -> Evaluation | None:
         """Return the stored evaluation of this distribution; None if there is none.
 
         Raises:
             InputError: It cannot be read.
         """
-        file = self.evaluation_file(ood)
+        file = self.evaluation_file(variation)
         if not file.is_file():
             return None
         values = self._read_json(file)

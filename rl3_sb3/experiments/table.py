@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rl3_sb3.experiments.config import RunConfig
+from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation import Evaluation, FloatArray, mean_and_error
 from rl3_sb3.experiments.run_directory import RunDirectory
@@ -39,7 +40,8 @@ def runs_table(paths: Sequence[Path]) -> str:
     for path in paths:
         directory = RunDirectory(path)
         config = directory.read_config()
-        stored = [directory.read_evaluation(ood) for ood in (False, True)]
+        variations = [CANONICAL, *config.facts.variations]
+        stored = [directory.read_evaluation(variation) for variation in variations]
         evaluations = [evaluation for evaluation in stored if evaluation is not None]
         if not evaluations:
             raise InputError(
@@ -83,8 +85,11 @@ def _score(returns: FloatArray, oracle: FloatArray) -> list[str]:
 
 
 def _rows(config: RunConfig, evaluation: Evaluation) -> list[list[str]]:
-    tasks = f"{len(evaluation.oracle)}{' OOD' if evaluation.ood else ''}"
-    group = [config.facts.title, str(config.horizon), tasks]
+    tasks = str(len(evaluation.oracle))
+    if evaluation.variation != CANONICAL:
+        tasks += f" {evaluation.variation}"
+    size = "" if config.size is None else f" {config.size}x{config.size}"
+    group = [f"{config.facts.title}{size}", str(config.horizon), tasks]
     rows = []
     for title, got in evaluation.rewards.items():
         trained = title == config.title

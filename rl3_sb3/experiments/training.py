@@ -93,7 +93,7 @@ def train(
 
 def make_training_env(config: RunConfig) -> VecEnv:
     """Return the run's training environments as SB3 takes them, with statistics."""
-    envs = make_envs(config.facts, config.algo, config.horizon, config.n_envs)
+    envs = make_envs(config, config.n_envs)
     return VecMonitor(GymnasiumVecEnv(envs, info_keys=()))
 
 

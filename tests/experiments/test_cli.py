@@ -56,7 +56,7 @@ def test_train_continue_evaluate_table(capsys, tmp_path, small_options):
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert len(rows) == 2 + 2 * 3
     assert rows[3][:6] == ["Bandits", "12", "6", "RL²", "0", "144"]
-    assert rows[7][:4] == ["Bandits", "12", "6 OOD", "oracle"]
+    assert rows[7][:4] == ["Bandits", "12", "6 ood", "oracle"]
 
 
 def test_evaluating_twice_gives_the_same_file(capsys, copied):

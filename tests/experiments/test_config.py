@@ -14,6 +14,7 @@ from rl3_sb3.experiments.errors import InputError
         ("bandit", 500, (65, 4096, 5000, 0.01, 0.01)),
         ("random-mdp", 100, (327, 4096, 10_000, 0.1, 0.0)),
         ("bandit", 100_000, (1, 4096, 5000, 0.01, 0.01)),
+        ("gridworld", None, (131, 4096, 20_000, 0.04, 0.04)),
     ],
 )
 def test_defaults_are_the_papers(domain, horizon, expected):
@@ -25,7 +26,8 @@ def test_defaults_are_the_papers(domain, horizon, expected):
         config.ent_coef,
         config.final_ent_coef,
     )
-    assert (config.learning_rate, config.n_epochs, config.gamma) == (3e-4, 8, 0.99)
+    learning_rate = 2e-4 if domain == "gridworld" else 3e-4
+    assert (config.learning_rate, config.n_epochs, config.gamma) == (learning_rate, 8, 0.99)
     assert (config.gae_lambda, config.clip_range, config.target_kl) == (0.3, 0.2, 0.01)
 
 
@@ -59,7 +61,13 @@ def test_a_configuration_survives_its_dictionary():
         ({"batch_size": 3}, "`batch_size` must be an integer of at least 4, got 3."),
         ({"iterations": True}, "`iterations` must be an integer of at least 1, got True."),
         ({"learning_rate": "fast"}, "`learning_rate` must be a number of at least 0, got 'fast'."),
-        ({"algo": "rl4"}, "`algo` must be one of rl2, rl3, rl3-markov, got 'rl4'."),
+        ({"algo": "rl4"}, "`algo` must be one of rl2, rl3, rl3-coarse, rl3-markov, got 'rl4'."),
+        ({"size": 11}, "`size` must be None in bandits, got 11."),
+        ({"variation": "wet"}, "`variation` must be one of canonical, ood, got 'wet'."),
+        ({"algo": "rl3-coarse"}, "`algo` must not be rl3-coarse in the domain bandit"),
+        ({"cluster_terminals": True}, "`cluster_terminals` must be left out with rl3, got True"),
+        ({"cluster_terminals": 1}, "`cluster_terminals` must be true or false, got 1."),
+        ({"warm_start": True}, "`warm_start` must be left out with rl3 in the domain bandit"),
         ({"horizon": 1, "n_envs": 1}, "`n_envs` must be at least 2 when `horizon` is 1"),
     ],
 )
@@ -69,7 +77,7 @@ def test_a_setting_out_of_range_is_named(options, message):
 
 
 def test_an_unknown_domain_is_named():
-    with pytest.raises(InputError, match="`domain` must be one of bandit, random-mdp, got 'go'"):
+    with pytest.raises(InputError, match=r"`domain` must be one of bandit, .*, got 'go'"):
         RunConfig.of("go")
 
 

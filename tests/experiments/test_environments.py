@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.environments import make_envs
 
@@ -13,14 +14,14 @@ META = ["previous_action", "previous_reward", "episode_time", "meta_time"]
     ("algo", "parts"), [("rl2", ["state", *META]), ("rl3", ["state", *VALUES, *META])]
 )
 def test_the_algorithms_differ_by_the_value_estimates(domain, algo, parts):
-    envs = make_envs(DOMAINS[domain], algo, horizon=12, n_envs=3)
+    envs = make_envs(RunConfig.of(domain, horizon=12), 3, algo=algo)
     assert list(envs.layout) == parts
     assert envs.single_observation_space.shape == (envs.layout["meta_time"].stop,)
 
 
 def test_the_markov_version_sees_the_same_estimates_and_nothing_else():
-    facts = DOMAINS["random-mdp"]
-    whole, alone = (make_envs(facts, algo, 12, n_envs=4) for algo in ("rl3", "rl3-markov"))
+    config = RunConfig.of("random-mdp", horizon=12)
+    whole, alone = (make_envs(config, 4, algo=algo) for algo in ("rl3", "rl3-markov"))
     shown = slice(whole.layout["advantage"].start, whole.layout["count"].stop)
     assert alone.single_observation_space.shape == (shown.stop - shown.start,)
     seen, _ = whole.reset(seed=3)
@@ -38,9 +39,54 @@ def test_the_markov_version_sees_the_same_estimates_and_nothing_else():
 
 
 def test_previous_reward_and_values_are_divided_by_the_domains_scale():
-    facts = DOMAINS["random-mdp"]
-    envs = make_envs(facts, "rl3", horizon=12, n_envs=2)
+    envs = make_envs(RunConfig.of("random-mdp", horizon=12), 2)
     envs.reset(seed=0)
     seen, rewards, *_ = envs.step(np.array([1, 4]))
     np.testing.assert_allclose(seen[:, envs.layout["previous_reward"]][:, 0] * 10, rewards, 1e-6)
     np.testing.assert_array_equal(seen[:, envs.layout["episode_time"]][:, 0], np.float32(0.1))
+
+
+def walk_straight(envs, n_steps):
+    """Move all environments on by the same random actions; return what is seen at each step."""
+    rng = np.random.default_rng(0)
+    seen = [envs.reset(seed=1)[0]]
+    for _ in range(n_steps):
+        seen.append(envs.step(rng.integers(5, size=len(seen[0])))[0])
+    return np.array(seen)
+
+
+def test_coarse_estimates_are_those_of_pairs_of_tiles():
+    config = RunConfig.of("gridworld", size=11, horizon=60)
+    fine, coarse = (make_envs(config, 3, algo=algo) for algo in ("rl3", "rl3-coarse"))
+    one, two = (walk_straight(envs, 59) for envs in (fine, coarse))
+    changed = (one != two).any(axis=(0, 1))
+    values = [*range(fine.layout["advantage"].start, fine.layout["value"].stop)]
+    assert set(np.flatnonzero(changed)) == set(values)  # not what happens, nor the counts
+    options = coarse.env.estimator.options
+    assert (options.cluster_size, options.cluster_terminals) == (2, False)
+
+
+def test_the_released_codes_terminal_rule_is_an_option():
+    config = RunConfig.of("gridworld", algo="rl3-coarse", horizon=60, cluster_terminals=True)
+    assert make_envs(config, 2).env.estimator.options.cluster_terminals
+
+
+def test_gridworlds_plan_as_far_as_the_meta_episode_goes():
+    for size, horizon in ((11, 250), (13, 350)):
+        config = RunConfig.of("gridworld", size=size)
+        envs = make_envs(config, 2)
+        assert (config.horizon, envs.horizon) == (horizon, horizon)
+        assert envs.task_horizon == envs.env.task_horizon == horizon
+        assert len(envs.unwrapped.reset(seed=0)[0]) == 2
+        assert {len(task.grid) for task in envs.unwrapped.tasks} == {size}
+
+
+def test_a_variation_changes_the_tasks():
+    config = RunConfig.of("gridworld", horizon=12)
+    trained_on = RunConfig.of("gridworld", horizon=12, variation="deterministic")
+    for envs in (make_envs(config, 2, variation="deterministic"), make_envs(trained_on, 2)):
+        envs.reset(seed=0)
+        task = envs.unwrapped.tasks[0]
+        centre = task.n_states // 2
+        row = slice(task.rows[5 * centre + 1], task.rows[5 * centre + 2])
+        assert task.probability[row].tolist() == [1.0]  # north from the start never slips

@@ -41,7 +41,7 @@ def test_value_estimates_help_by_more_than_the_errors(tmp_path):
     assert main(["quickstart", "--out", str(out)]) == 0
     scores = {}
     for name, title in (("rl2", "RL²"), ("rl3", "RL³")):
-        evaluation = RunDirectory(out / name).read_evaluation(ood=False)
+        evaluation = RunDirectory(out / name).read_evaluation("canonical")
         scores[title] = mean_and_error(evaluation.rewards[title].returns)
     (rl2, rl2_error), (rl3, rl3_error) = scores["RL²"], scores["RL³"]
     assert rl3 - rl2 > 4 * (rl2_error**2 + rl3_error**2) ** 0.5

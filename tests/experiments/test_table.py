@@ -9,7 +9,7 @@ def evaluation(title, returns, oracle=(2.0, 6.0)):
     return Evaluation(
         domain="bandit",
         horizon=1,
-        ood=False,
+        variation="canonical",
         n_training_steps=0,
         oracle=np.array(oracle),
         rewards={

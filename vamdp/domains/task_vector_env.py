@@ -243,8 +243,8 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             actions: Integers of shape (num_envs,).
 
         Returns:
-            Observations, shape (num_envs,) or (num_envs, d), rewards, terminated, truncated, each of
-            shape (num_envs,), and the infos that the class describes.
+            Observations, shape (num_envs,) or (num_envs, d); rewards, terminated, truncated, each
+            of shape (num_envs,); and the infos that the class describes.
 
         Raises:
             TypeError: The actions are no integers.

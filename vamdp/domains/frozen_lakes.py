@@ -1,0 +1,85 @@
+"""Gymnasium's FrozenLake with a new random map for each task.
+
+The maps are those of `gymnasium.envs.toy_text.frozen_lake.generate_random_map`: each tile is frozen
+with probability p, else a hole, and the goal can be reached. Rules, actions and numbering are
+FrozenLake-v1's, and the registered environment truncates episodes after 200 steps, as Gymnasium's
+8x8 lake does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium.envs.toy_text.frozen_lake import generate_random_map
+
+from vamdp.domains.task_env import TaskEnv
+from vamdp.domains.task_vector_env import TaskVectorEnv
+from vamdp.grid_tasks import FROZEN_LAKE, read_tiles, task_arrays
+from vamdp.tabular_mdp import TabularMDP
+
+# A third of the moves go where they head, a third to each side.
+SLIPPERY = 2.0 / 3.0
+
+# Gymnasium draws maps with generators of its own, which take seeds.
+N_SEEDS = 2**31
+
+
+@dataclass(frozen=True)
+class FrozenLakes:
+    """The distribution of random FrozenLake maps.
+
+    Args:
+        size: Rows and columns, at least 2.
+        p: Probability that a tile is frozen, in (0, 1].
+        slippery: As FrozenLake's `is_slippery`, whose default is True. A slippery 8x8 map is hardly
+            ever crossed: its oracle reaches the goal once in some 200 steps.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> FrozenLakes(size=4)(np.random.default_rng(0)).grid
+        ('SFFF', 'FFFF', 'FFFF', 'HFFG')
+    """
+
+    size: int = 8
+    p: float = 0.8
+    slippery: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size < 2:
+            raise ValueError(f"`size` must be at least 2, got {self.size!r}.")
+        if not 0.0 < self.p <= 1.0:
+            raise ValueError(f"`p` must be in (0, 1], got {self.p!r}.")
+
+    def __call__(self, rng: np.random.Generator) -> TabularMDP:
+        """Draw a task."""
+        seed = int(rng.integers(N_SEEDS))
+        tiles = read_tiles(generate_random_map(self.size, self.p, seed), FROZEN_LAKE)
+        slip = SLIPPERY if self.slippery else 0.0
+        return TabularMDP.trusted(**task_arrays(tiles, FROZEN_LAKE, slip))
+
+
+def frozen_lake_env(
+    size: int = 8, p: float = 0.8, slippery: bool = False, render_mode: str | None = None
+) -> TaskEnv:
+    """Make `vamdp/FrozenLake-v0` without its time limit; arguments as in `FrozenLakes`."""
+    return TaskEnv(FrozenLakes(size, p, slippery), render_mode=render_mode)
+
+
+def frozen_lake_vector_env(
+    num_envs: int = 1,
+    size: int = 8,
+    p: float = 0.8,
+    slippery: bool = False,
+    max_episode_steps: int | None = None,
+    render_mode: str | None = None,
+) -> TaskVectorEnv:
+    """Make the batched `vamdp/FrozenLake-v0`; arguments as in `FrozenLakes` and `TaskVectorEnv`."""
+    return TaskVectorEnv(
+        FrozenLakes(size, p, slippery),
+        num_envs,
+        max_episode_steps=max_episode_steps,
+        render_mode=render_mode,
+    )
