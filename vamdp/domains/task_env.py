@@ -13,6 +13,7 @@ from gymnasium.spaces import Discrete
 
 from vamdp.domains.coordinates import Coordinates
 from vamdp.domains.dynamics import TaskTable, _start, _transition
+from vamdp.domains.grid_view import RENDER_FPS, RENDER_MODES, GridView, check_mode
 from vamdp.tabular_mdp import TabularMDP
 
 TaskDistribution = Callable[[np.random.Generator], TabularMDP]
@@ -40,11 +41,17 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         feature_scale: None shows indices. A number shows `task.features` divided by it, float32 of
             shape (d,); they must be whole numbers and the same in all tasks. The environment then
             has a `state_key`, which `vamdp.ValueAugment` finds.
-        render_mode: Only None: tables have no picture.
+        render_mode: None, or for tasks with a `grid` "ansi", "rgb_array" or "human"; see
+            `vamdp.domains.grid_view`. Inside a `vamdp.ValueAugment`, whose `render` is called, the
+            picture has its values too.
+
+    Attributes:
+        grid_view: How the grid is shown; its `show_counts` may be set.
 
     Raises:
-        TypeError: The distribution is not callable or returns no TabularMDP.
-        ValueError: The tasks' features cannot be shown.
+        TypeError: The distribution is not callable or returns no TabularMDP, or there is a render
+            mode for tasks without a grid.
+        ValueError: The tasks' features cannot be shown, or there is no such render mode.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -65,10 +72,15 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         feature_scale: float | None = None,
         render_mode: str | None = None,
     ) -> None:
-        check_render_mode(render_mode)
         self.task_distribution = task_distribution
-        self.render_mode = render_mode
         probe = draw_task(task_distribution, np.random.default_rng(0))
+        if probe.grid is None:
+            check_render_mode(render_mode)
+        else:
+            check_mode(render_mode)
+            self.metadata = {"render_modes": list(RENDER_MODES), "render_fps": RENDER_FPS}
+        self.render_mode = render_mode
+        self.grid_view = GridView(render_mode)
         self.observation_space: gymnasium.Space[Any] = Discrete(probe.n_states)
         self._coordinates: Coordinates | None = None
         if feature_scale is not None:
@@ -80,6 +92,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._table = TaskTable.empty(1, probe.n_states * probe.n_actions + 1)
         self._task: TabularMDP | None = None
         self._state = -1  # no episode is running
+        self._seen: int | None = None  # the last state shown, which remains when an episode ends
 
     @property
     def task(self) -> TabularMDP:
@@ -113,6 +126,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._table = self._table.with_task(0, task, draw_key(self.np_random))
         self._task = task
         self._state = -1
+        self._seen = None
 
     def reset_task(self, task: TabularMDP | None = None) -> None:
         """Set the task, or draw the next one if None; call `reset` before the next step.
@@ -153,6 +167,9 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             self._n_states * self._n_actions,
             table.keys,
         )
+        self._seen = self._state
+        if self.grid_view.follows:
+            self.render()
         return self._shown(self._state), {}
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -174,7 +191,32 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             *self._table, 0, self._state * self._n_actions + action
         )
         self._state = -1 if terminated else state
+        self._seen = state
+        if self.grid_view.follows:
+            self.render()
         return self._shown(state), reward, terminated, False, {}
+
+    def render(self) -> Any:
+        """Show the grid and the agent, where the episode ended if it did.
+
+        Returns:
+            A string in mode "ansi", an array (height, width, 3) in "rgb_array", None in "human".
+
+        Raises:
+            ResetNeeded: There is no task yet.
+            ValueError: The present task has no grid.
+            DependencyNotInstalled: Pillow or pygame is missing.
+        """
+        if self.task.grid is None and self.render_mode is not None:
+            raise ValueError(
+                f"`task` must have a grid to be rendered, got {self.task} without one."
+            )
+        scale = float(np.abs(self.task.reward).max())
+        return self.grid_view.render(self.task.grid or (), self._seen, scale, self._shown)
+
+    def close(self) -> None:
+        """Close the window of mode "human"."""
+        self.grid_view.close()
 
     def _shown(self, state: int) -> Any:
         """What is seen of a state."""
@@ -210,10 +252,13 @@ def check_task(name: str, task: object, n_states: int, n_actions: int) -> None:
 
 
 def check_render_mode(render_mode: str | None) -> None:
-    """Raise TypeError unless it is None.
+    """Raise TypeError unless it is None, where there is no picture.
 
     As for an argument that does not exist: SB3's make_vec_env asks for "rgb_array" first, and goes
     without it only after a TypeError.
     """
     if render_mode is not None:
-        raise TypeError(f"`render_mode` must be None for tabular tasks, got {render_mode!r}.")
+        raise TypeError(
+            f"`render_mode` must be None for batches and for tasks without a grid, got "
+            f"{render_mode!r}."
+        )

@@ -18,6 +18,7 @@ from vamdp.wrappers.inner_env import (
     StateKey,
     asks_for_new_task,
     discrete_actions,
+    find_owner,
     find_state_key,
     refuse_meta_episodes,
 )
@@ -130,6 +131,15 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
                 f"{self._learner.n_actions}."
             )
         self._is_running = False
+        # Where there is a picture of tiles, see vamdp.domains.grid_view. It asks about observations
+        # of its own environment: where a wrapper changed these, they would be read wrongly.
+        canvas = find_owner(env, "grid_view")
+        is_readable = canvas is not None and canvas.observation_space == env.observation_space
+        self._view: Any = canvas.grid_view if is_readable else None
+        self._follows = False
+        if self._view is not None and self._view.follows:
+            self._follows = True
+            self._view.follows = False  # the window shall show what was learned in the same step
 
     @property
     def layout(self) -> Layout:
@@ -156,6 +166,8 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self._learner.begin(self._read(observation, vector), info.get("action_mask"))
         self._learner.show(vector)
         self._is_running = True
+        if self._follows:
+            self.render()
         return (vector if self._is_flat else self._parts.present(vector)), info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -183,7 +195,24 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self._learner.step(i, reward, key, bool(terminated), info.get("action_mask"), vector)
         self._is_running = not terminated
         shown = vector if self._is_flat else self._parts.present(vector)
+        if self._follows:
+            self.render()
         return shown, reward, terminated, truncated, info
+
+    def render(self) -> Any:
+        """Render the environment; a picture of tiles has the learner's values of them, too."""
+        if self._view is None:
+            return self.env.render()
+        self._view.overlay = self._think
+        try:
+            return self.env.render()
+        finally:
+            self._view.overlay = None
+
+    def _think(self, observation: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Q and counts, shape (A,) each, of an observation's state."""
+        key = index(observation) if self._state_key is None else self._state_key(observation)
+        return self.estimator.q_values(key), self.estimator.counts(key)
 
     def _read(self, observation: Any, vector: npt.NDArray[np.float32]) -> Any:
         """Write an observation into a vector (size,) of zeros; returns the key of its state."""
