@@ -1,6 +1,3 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -147,45 +144,3 @@ def test_counts_below_1_are_refused(bad):
 def test_gamma_beyond_1_is_refused():
     with pytest.raises(ValueError, match=r"`gamma` must be in \[0, 1\], got 1.2"):
         chain(2).optimal_values(3, gamma=1.2)
-
-
-# Actions and turns: no-op, north, east, south, west; a slip goes to the left or right of the move.
-MOVES = [(-1, 0), (0, 1), (1, 0), (0, -1)]
-TILE_REWARD = {"W": -2.0, "!": -10.0, "X": -100.0, "G": 100.0}
-
-
-def grid_task(rows, slip):
-    height, width = len(rows), len(rows[0])
-    S = height * width
-    P, R, terminal = np.zeros((S, 5, S)), np.zeros((S, 5, S)), np.zeros(S, bool)
-    start = 0
-
-    def land(r, c, direction):
-        to_r, to_c = r + MOVES[direction][0], c + MOVES[direction][1]
-        if 0 <= to_r < height and 0 <= to_c < width and rows[to_r][to_c] != "O":
-            return to_r * width + to_c
-        return r * width + c
-
-    for r, c in np.ndindex(height, width):
-        s = r * width + c
-        R[:, :, s] = TILE_REWARD.get(rows[r][c], -1.0)
-        terminal[s] = rows[r][c] in "GX"
-        start = s if rows[r][c] == "S" else start
-        P[s, 0, s] = 1.0
-        slips = 1.0 if rows[r][c] == "W" else slip
-        for direction in range(4):
-            P[s, 1 + direction, land(r, c, direction)] += 1.0 - slips
-            P[s, 1 + direction, land(r, c, (direction - 1) % 4)] += slips / 2
-            P[s, 1 + direction, land(r, c, (direction + 1) % 4)] += slips / 2
-    return TabularMDP.from_dense(P, R, terminal=terminal, start=start), start
-
-
-LAYOUTS = Path(__file__).parent / "golden" / "gridworlds.json"
-
-
-@pytest.mark.parametrize("grid", json.loads(LAYOUTS.read_text())["grids"], ids=lambda g: g["note"])
-def test_gridworlds_equal_their_reference_values(grid):
-    task, start = grid_task(grid["rows"], grid["slip"])
-    assert task.optimal_values(100)[start] == pytest.approx(grid["optimal_100_exact"], abs=1e-6)
-    total = task.optimal_return(grid["budget"], grid["budget"])
-    assert total == pytest.approx(grid["oracle_total_return"], abs=1e-6)
