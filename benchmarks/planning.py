@@ -1,6 +1,6 @@
 """What re-planning costs per environment step: vamdp's learner beside dense ways to the same Q.
 
-An exploring agent walks slippery 13x13 grids for H steps; after every step the values of all states
+An exploring agent walks gridworlds of 13x13 for H steps; after every step the values of all states
 met so far are estimated anew from the counts. Recorded once, each walk is then replayed through
 
     dense numba       T and R rebuilt from the counts after each step, dense sweeps, compiled
@@ -38,6 +38,7 @@ import numpy as np
 import numpy.typing as npt
 
 import vamdp
+from vamdp.domains import GridWorlds
 
 try:
     import quantecon
@@ -59,7 +60,7 @@ class Arguments:
     """What to measure."""
 
     size: int = 13
-    """Rows and columns of the grids."""
+    """Rows and columns of the grids, 11 or 13."""
     horizon: int = 350
     """Environment steps a walk, and the most sweeps of one planning."""
     tasks: int = 32
@@ -100,61 +101,20 @@ class Walk(NamedTuple):
     n_states: npt.NDArray[np.int64]
 
 
-# The data: slippery grids as the paper's, drawn plainly.
-
-NORMAL, OBSTACLE, WET, WARNING, DANGER, GOAL = range(6)
-REWARD = np.array([-1.0, 0.0, -2.0, -10.0, -100.0, 100.0])
-MOVES = np.array([(0, 0), (-1, 0), (0, 1), (1, 0), (0, -1)])  # stay, north, east, south, west
-SLIP = 0.2
-
-
-def draw_grid(rng: np.random.Generator, size: int) -> npt.NDArray[np.int64]:
-    """Tiles (size, size): obstacle strips, wet strips, a far goal, dangers amid warnings."""
-    grid = np.full((size, size), NORMAL)
-    for tile, n_strips, length in ((OBSTACLE, 11, 3), (WET, 5, 2)):
-        for _ in range(n_strips):
-            row, column = rng.integers(size, size=2)
-            for i in range(length):  # toward the middle
-                step = i if (column if rng.random() < 0.5 else row) < size // 2 else -i
-                grid[row, (column + step) % size] = tile
-    centre = size // 2
-    rows, columns = np.indices(grid.shape)
-    far = np.argwhere(np.abs(rows - centre) + np.abs(columns - centre) >= 8 * size // 13)
-    grid[centre, centre] = NORMAL
-    grid[tuple(rng.choice(far))] = GOAL
-    inner = np.argwhere(grid[1:-1, 1:-1] == NORMAL) + 1
-    for row, column in rng.permutation(inner)[:2]:
-        if abs(row - centre) + abs(column - centre) > 1:
-            grid[row, column] = DANGER
-            for move in MOVES[1:]:
-                near = tuple(np.add((row, column), move))
-                if grid[near] == NORMAL:
-                    grid[near] = WARNING
-    return grid
-
-
 def walk(rng: np.random.Generator, arguments: Arguments) -> Walk:
     """One agent's H steps in one grid, restarting where an episode ends."""
-    grid = draw_grid(rng, arguments.size)
-    start = (arguments.size // 2, arguments.size // 2)
+    env = vamdp.TaskEnv(GridWorlds(arguments.size), feature_scale=arguments.size)
+    cell = start = env.state_key(env.reset(seed=int(rng.integers(2**31)))[0])
     estimator = vamdp.ValueEstimator(5, task_horizon=arguments.horizon, **options(arguments))
-    numbers: dict[tuple[tuple[int, int], bool], int] = {}
+    numbers: dict[tuple[tuple[int, ...], bool], int] = {}
     steps, rewards, cells, ends, n_states = [], [], [], [], []
-    cell = start
     for _ in range(arguments.horizon):
         counts = estimator.counts(cell)[1:]  # to stay explores nothing
         action = 1 + int(rng.choice(np.flatnonzero(counts == counts.min())))
         if rng.random() < arguments.greediness:
             action = int(estimator.q_values(cell).argmax())
-        heading = action
-        slip = 1.0 if grid[cell] == WET else SLIP
-        if action and rng.random() < slip:  # a quarter turn left or right
-            heading = (action - 1 + int(rng.choice([1, 3]))) % 4 + 1
-        reached = (cell[0] + int(MOVES[heading][0]), cell[1] + int(MOVES[heading][1]))
-        inside = 0 <= min(reached) and max(reached) < arguments.size
-        if not inside or grid[reached] == OBSTACLE:
-            reached = cell
-        reward, end = float(REWARD[grid[reached]]), bool(grid[reached] in (DANGER, GOAL))
+        observation, reward, end, _, _ = env.step(action)
+        reached = env.state_key(observation)
         estimator.update(cell, action, reward, reached, end)
         s = numbers.setdefault((cell, False), len(numbers))
         s_next = numbers.setdefault((reached, end), len(numbers))
@@ -163,7 +123,10 @@ def walk(rng: np.random.Generator, arguments: Arguments) -> Walk:
         cells.append((cell, reached))
         ends.append(end)
         n_states.append(len(numbers))
-        cell = start if end else reached
+        cell = reached
+        if end:
+            env.reset()
+            cell = start
     return Walk(*map(np.array, (steps, rewards, cells, ends, n_states)))
 
 
@@ -433,7 +396,7 @@ def main(arguments: Arguments) -> None:
     """Walk, check, time, report."""
     if arguments.smoke:
         arguments = dataclasses.replace(
-            arguments, size=7, horizon=40, tasks=2, slow_tasks=1, rounds=1
+            arguments, size=11, horizon=40, tasks=2, slow_tasks=1, rounds=1
         )
     rng = np.random.default_rng(arguments.seed)
     walks = [walk(rng, arguments) for _ in range(arguments.tasks)]

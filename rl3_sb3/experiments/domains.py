@@ -119,7 +119,7 @@ DOMAINS = {
         reward_model="transition",
         value_scale=1.0,
         reward_scale=1.0,
-        # Chance reaches the goal in one of some 500 episodes: until it has, entropy is all there is.
+        # Chance hardly ever reaches the goal; until it has, the entropy bonus is all there is.
         ent_coef=0.1,
         final_ent_coef=0.01,
         iterations=2000,

@@ -15,7 +15,7 @@ It is kept if the best undiscounted return of 100 steps from the start is from 5
 anew otherwise, also where a danger finds no place.
 
 That return is computed by backward induction like any other optimal value, but laid out for grids,
-which takes a third of the time (`benchmarks/grids.py`): a blocked move is
+which takes a third of the time (`benchmarks/gridworlds.py`): a blocked move is
 not looked up but mixed in, so that a whole row of cells is one vector operation. With
 ``y[cell] = reward + V[cell]``, the worth of landing there,
 

@@ -129,7 +129,7 @@ def test_a_task_with_other_features_is_refused_and_changes_nothing():
     mirrored = TabularMDP.from_dense(
         np.broadcast_to(np.eye(8)[:, None], (8, 5, 8)), np.zeros((8, 5)), features=np.ones((8, 2))
     )
-    before, _ = env.reset(seed=0)
+    env.reset(seed=0)
     with pytest.raises(ValueError, match="`task` must have the features of the other tasks"):
         env.set_task(mirrored)
     assert env.task.grid == tuple(SMALL)
