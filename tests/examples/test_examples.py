@@ -7,6 +7,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 #: What an example shows that the tests can do without.
 OPTIONAL = {
+    "minigrid_layouts": "minigrid",
     "stock_sb3_contrib": "sb3_contrib",
     "tianshou_collector": "tianshou",
     "torchrl_env": "torchrl",
