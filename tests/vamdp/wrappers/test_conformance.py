@@ -47,11 +47,12 @@ def test_gymnasiums_checker_passes(id, build, flatten):
 
 @pytest.mark.parametrize("build", [values, meta])
 @pytest.mark.parametrize("id", ENVS)
-def test_stable_baselines_checker_passes_without_a_warning(id, build):
+@pytest.mark.parametrize("flatten", [True, False])
+def test_stable_baselines_checker_passes_without_a_warning(id, build, flatten):
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        checker.check_env(build(id))
+        checker.check_env(build(id, flatten=flatten))
 
 
 @pytest.mark.parametrize("build", [values, meta])

@@ -226,3 +226,33 @@ def test_a_stock_algorithm_logs_meta_episodes(order):
         [part.sum() for part in returns], rel=1e-4
     )
     assert model.rollout_buffer.episode_starts[:, 0].tolist() == [t % H == 0 for t in range(2 * H)]
+
+
+@pytest.mark.parametrize("kind", ["Dummy", "Subproc", "batch"])
+def test_tasks_are_reached_through_a_vec_env(kind):
+    """As meta-RL code bases do: sample tasks, set one in each environment, reset."""
+    if kind == "batch":
+        envs = vamdp.TaskVectorEnv(RandomMDPs(), N, max_episode_steps=5)
+        envs = vamdp.vector.MetaEpisode(vamdp.vector.ValueAugment(envs, task_horizon=10), H)
+        venv = GymnasiumVecEnv(envs)
+    else:
+        venv = DummyVecEnv([full] * N) if kind == "Dummy" else SubprocVecEnv([full] * N, "fork")
+    venv.seed(SEED)
+    venv.reset()
+    task = venv.env_method("sample_tasks", N)[0][1]
+    before = venv.env_method("get_task")
+    venv.env_method("set_task", [task] * N if kind == "batch" else task)
+    shown = venv.reset()
+    for present in venv.env_method("get_task"):
+        for one in present if kind == "batch" else [present]:
+            np.testing.assert_array_equal(one.reward, task.reward)
+    assert not shown[:, full().layout["count"]].any()
+    for _ in range(H):
+        venv.step(np.ones(N, int))  # the end of a meta-episode draws the next tasks
+    drawn = venv.env_method("get_task")
+    for old, new in zip(before, drawn, strict=True):
+        old, new = (old[0], new[0]) if kind == "batch" else (old, new)
+        assert not np.array_equal(new.reward, old.reward)
+        assert not np.array_equal(new.reward, task.reward)
+    venv.env_method("reset_task")
+    venv.close()
