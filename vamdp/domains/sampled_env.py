@@ -36,7 +36,8 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
     Attributes:
         state_key: Observation -> state; only where the environments have one for their
-            observations.
+            observations. In a batch the first environment's answers for all: it must not depend on
+            the task there.
         task_horizon: The first one's, else its time limit; only where it has either.
 
     Raises:

@@ -34,7 +34,10 @@ class StateEncoder:
     def __init__(self, space: gymnasium.Space[Any]) -> None:
         self.space = space
         self.discrete = isinstance(space, spaces.Discrete)
-        flat = spaces.flatten_space(space)
+        try:
+            flat: Any = spaces.flatten_space(space)
+        except NotImplementedError:  # a space of the environment's own, like MiniGrid's missions
+            flat = None
         if not isinstance(flat, spaces.Box):
             raise ValueError(
                 f"`env.observation_space` must be flattenable to a Box, got {space}. "

@@ -284,3 +284,46 @@ def test_values_do_not_depend_on_the_form_of_the_observations(as_dict, flatten):
         assert mine[:3] == others[:3]
     assert mine[1]  # both meta-episodes are over
     assert len(places) > 8
+
+
+class Missions(spaces.Space):
+    """A space that Gymnasium cannot flatten, like the texts of MiniGrid."""
+
+    def __init__(self):
+        super().__init__((), str)
+
+    def contains(self, x):
+        return isinstance(x, str)
+
+    def sample(self, mask=None, probability=None):
+        return "get there"
+
+
+class WithMission(gymnasium.ObservationWrapper):
+    def __init__(self, env):
+        super().__init__(env)
+        place = env.observation_space
+        self.observation_space = spaces.Dict({"mission": Missions(), "place": place})
+
+    def observation(self, observation):
+        return {"mission": "get there", "place": observation}
+
+
+def test_an_observation_with_a_space_of_its_own_is_refused_with_a_remedy_that_works():
+    env = WithMission(gymnasium.make("FrozenLake-v1", is_slippery=False))
+    key = {"state_key": lambda observation: int(observation["place"])}
+    remedy = r"must be flattenable to a Box, got Dict.*show_state=False with a `state_key`"
+    for wrap in (
+        lambda: vamdp.ValueAugment(env, task_horizon=9, **key),
+        lambda: vamdp.MetaEpisode(env, 20),
+    ):
+        with pytest.raises(ValueError, match=remedy):
+            wrap()
+    env = vamdp.ValueAugment(env, task_horizon=9, show_state=False, **key)
+    env.reset(seed=0)
+    for action in (2, 2, 1, 1, 1):
+        env.step(action)
+    _, _, terminated, _, _ = env.step(2)
+    assert terminated
+    assert env.estimator.q_values(14)[2] > 0.5
+    assert env.estimator.n_states == 7
