@@ -1,4 +1,4 @@
-"""The command line `rl3`: quickstart, train, evaluate, table.
+"""The command line `rl3`: quickstart, train, evaluate, table, play.
 
 What needs torch is imported inside the commands, so that `rl3 --help` is quick and works without
 it. Errors in what the user gave are one line and exit status 2; without the extra packages every
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_table(commands)
+    _add_play(commands)
     return parser
 
 
@@ -149,6 +150,25 @@ def _add_variation(parser: argparse.ArgumentParser) -> None:
 
 def _variations() -> str:
     return "; ".join(f"{name}: {', '.join(facts.variations)}" for name, facts in DOMAINS.items())
+
+
+def _add_play(commands: Any) -> None:
+    parser = commands.add_parser(
+        "play", help="film a run in a held-out task, or several side by side"
+    )
+    parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folders of runs")
+    parser.add_argument(
+        "--out", type=Path, default=Path("meta_episode.gif"), help="the GIF (%(default)s)"
+    )
+    parser.add_argument("--task", type=int, default=0, help="the held-out task (%(default)s)")
+    _add_variation(parser)
+    parser.add_argument("--fps", type=float, default=10.0, help="frames a second (%(default)s)")
+    parser.add_argument(
+        "--snapshots", type=int, default=0, help="also a PNG of so many moments, beside the GIF"
+    )
+    parser.add_argument("--counts", action="store_true", help="show visit counts")
+    _add_machine(parser)
+    parser.set_defaults(command=_play)
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
@@ -238,6 +258,24 @@ def _table(options: argparse.Namespace) -> None:
     print(runs_table(evaluated or options.dirs))
     if evaluated and left_out:
         print(f"left out, never evaluated: {', '.join(left_out)}", file=sys.stderr)
+
+
+def _play(options: argparse.Namespace) -> None:
+    from rl3_sb3.experiments.play import PlayOptions, play_runs
+
+    chosen = PlayOptions(
+        out=options.out,
+        task=options.task,
+        variation=options.variation,
+        fps=options.fps,
+        snapshots=options.snapshots,
+        show_counts=options.counts,
+    )
+    for film in play_runs(options.dirs, chosen, _use(options)):
+        print(f"{film.title}: total reward {film.total:g} in {film.horizon} steps")
+    print(f"film: {chosen.out}")
+    if chosen.snapshots:
+        print(f"snapshots: {chosen.snapshots_file}")
 
 
 # -------------------------------------------------------------------- checks

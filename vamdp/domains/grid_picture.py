@@ -147,9 +147,14 @@ def value_text(v: float, scale: float) -> str:
 
 
 def default_tile_size(grid: Sequence[str]) -> int:
-    """Return an even tile size, from 24 to 64 pixels; even, since films are cut in pairs."""
+    """Return a tile size from 24 to 96 pixels; even, as sides of pictures must be in many films."""
     fitting = 520 // max(len(grid), len(grid[0])) // 2 * 2
-    return min(max(fitting, 24), 64)
+    return min(max(fitting, 24), 96)
+
+
+def shades() -> list[Colour]:
+    """Return all colours that values shade tiles with, from the lowest to the highest."""
+    return [_blend(shade) for shade in range(-N_SHADES, N_SHADES + 1)]
 
 
 def pillow() -> Any:
@@ -226,12 +231,12 @@ def _tile(
     pen = PIL.ImageDraw.Draw(tile)
     sign = value or ("" if has_agent else _SIGNS.get(letter, ""))
     if sign:
-        size = n * (0.34 if value else 0.5)
+        size = min(n * 0.34, 24.0) if value else min(n * 0.5, 32.0)
         middle = (n / 2 + 0.5, n / 2 - (n * 0.06 if count and not has_agent else 0))
         pen.text(middle, sign, _ink_on(ground), PIL.ImageFont.load_default(size), anchor="mm")
     if count and not has_agent:
-        font = PIL.ImageFont.load_default(max(8, n * 0.24))
-        edge = n - 2 - (frame / 2 if letter in _PLAIN else frame)
+        font = PIL.ImageFont.load_default(min(max(8.0, n * 0.24), 16.0))
+        edge = n - 2 - (frame / 2 if letter in " F" else frame)
         pen.text((edge, edge), count, _ink_on(ground), font, anchor="rs")
     pixels = np.array(tile)
     pixels[0] = pixels[:, 0] = LINE_COLOUR

@@ -91,7 +91,7 @@ def test_counts_are_shown_where_they_are_above_0():
     assert changed.min() > N // 2  # in the lower right
 
 
-@pytest.mark.parametrize(("size", "pixels"), [(4, 64), (11, 46), (13, 40), (40, 24)])
+@pytest.mark.parametrize(("size", "pixels"), [(4, 96), (11, 46), (13, 40), (40, 24)])
 def test_pictures_have_even_sides(size, pixels):
     grid = (" " * size,) * size
     assert default_tile_size(grid) == pixels
