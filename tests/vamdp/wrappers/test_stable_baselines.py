@@ -239,6 +239,8 @@ def test_tasks_are_reached_through_a_vec_env(kind):
         venv = DummyVecEnv([full] * N) if kind == "Dummy" else SubprocVecEnv([full] * N, "fork")
     venv.seed(SEED)
     venv.reset()
+    for _ in range(3):
+        venv.step(np.ones(N, int))
     task = venv.env_method("sample_tasks", N)[0][1]
     before = venv.env_method("get_task")
     venv.env_method("set_task", [task] * N if kind == "batch" else task)
