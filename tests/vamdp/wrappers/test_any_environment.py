@@ -206,7 +206,7 @@ def test_a_pole_is_held_up_the_longer_the_more_was_learned():
     env = vamdp.ValueAugment(env, task_horizon=100, gamma=0.97, smoothing=0.01, show_state=False)
     lengths = lengths_of_episodes(env, 6000, seed=0)
     random_agents = 22  # steps on average, a known figure
-    assert np.mean(lengths[-15:]) > 5 * random_agents > 2 * np.mean(lengths[:10])
+    assert np.mean(lengths[-15:]) > 4 * random_agents > 2 * np.mean(lengths[:10])
 
 
 def test_a_car_learns_to_swing_itself_up_the_mountain():
@@ -215,7 +215,7 @@ def test_a_car_learns_to_swing_itself_up_the_mountain():
     env = vamdp.ValueAugment(env, task_horizon=63, gamma=0.99, smoothing=0.01, show_state=False)
     lengths = lengths_of_episodes(env, 1500, seed=0)
     assert np.mean(lengths[:5]) > 20
-    assert np.mean(lengths[-20:]) < 13
+    assert np.mean(lengths[-20:]) < 15
 
 
 def test_continuous_observations_are_refused_until_they_are_discretised():
