@@ -156,6 +156,7 @@ class RunConfig:
         check_integer("horizon", horizon, 1)
         defaults = {
             "learning_rate": facts.learning_rate,
+            "gae_lambda": facts.gae_lambda,
             "n_envs": max(1, PAPER_STEPS_PER_ITERATION // horizon),
             "batch_size": 4096,
             "iterations": facts.iterations,

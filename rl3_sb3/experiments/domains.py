@@ -33,6 +33,7 @@ class Domain:
         horizons: H by size of the tasks; where they have but one size, it is None.
         has_places: Whether states are places with neighbours, which RL3-coarse puts together.
         learning_rate: Adam's.
+        gae_lambda: Lambda of PPO's advantage estimates.
         smoothing: Laplace smoothing of the learned transition model.
         tolerance: Stopping threshold of value iteration.
         gamma: Discount of value iteration.
@@ -52,6 +53,7 @@ class Domain:
     horizons: Mapping[int | None, int] = field(default_factory=lambda: {None: 100})
     has_places: bool = False
     learning_rate: float = 3e-4
+    gae_lambda: float = 0.3
     smoothing: float = 0.1
     tolerance: float = 0.01
     gamma: float = 1.0
@@ -119,9 +121,11 @@ DOMAINS = {
         reward_model="transition",
         value_scale=1.0,
         reward_scale=1.0,
-        # Chance hardly ever reaches the goal; until it has, the entropy bonus is all there is.
+        # Chance hardly ever reaches the goal: entropy keeps it trying, and one success has to speak
+        # for all the steps that led to it.
         ent_coef=0.1,
         final_ent_coef=0.01,
+        gae_lambda=0.95,
         iterations=2000,
         horizons={8: 200, 4: 100},
         smoothing=0.01,
