@@ -178,6 +178,26 @@ def test_a_video_outside_shows_the_whole_meta_episode(place, tmp_path):
         assert len(files) > ends >= 2 * (H // 4)
 
 
+def test_a_video_of_a_batch_shows_whole_meta_episodes(tmp_path):
+    """But for the last picture: the next meta-episodes begin in the same step."""
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    pytest.importorskip("moviepy")
+    pytest.importorskip("pygame")
+    env = gymnasium.make_vec(
+        "FrozenLake-v1", 2, vectorization_mode="sync", render_mode="rgb_array",
+        vector_kwargs={"autoreset_mode": "SameStep"}, max_episode_steps=4,
+    )  # fmt: skip
+    env = vamdp.vector.MetaEpisode(vamdp.vector.ValueAugment(env, task_horizon=4), H)
+    folder = tmp_path / "videos"
+    env = gymnasium.wrappers.vector.RecordVideo(env, str(folder), episode_trigger=lambda _: True)
+    env.reset(seed=0)
+    for t in range(2 * H):
+        env.step(np.full(2, t % 4))
+    env.close()
+    files = sorted(folder.glob("*.mp4"), key=os.path.getmtime)
+    assert [ffmpeg.count_frames_and_secs(str(file))[0] for file in files] == [H, H, 1]
+
+
 def test_without_a_recorder_there_are_no_statistics():
     env = meta(inner())
     env.reset(seed=0)
