@@ -177,6 +177,28 @@ def test_a_task_without_a_grid_is_not_rendered():
         env.render()
 
 
+def test_a_task_that_was_set_shows_no_agent_before_the_reset():
+    env = corridor()
+    env.reset(seed=0)
+    env.set_task(CORRIDOR)
+    assert env.render() == "S G\n"
+
+
+def test_nothing_is_loaded_for_pictures_that_nobody_asks_for():
+    code = """
+import sys, gymnasium, vamdp
+env = gymnasium.make("vamdp/GridWorld-v0", render_mode="rgb_array")
+env = vamdp.ValueAugment(env, task_horizon=9)
+env.reset(seed=0)
+env.step(0)
+print([m for m in ("PIL", "pygame") if m in sys.modules])
+env.render()
+print([m for m in ("PIL", "pygame") if m in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.splitlines() == ["[]", "['PIL']"], result.stderr
+
+
 def test_an_unknown_mode_is_refused():
     with pytest.raises(
         ValueError, match=r"must be None or one of ansi, rgb_array, human, got 'svg'"
