@@ -25,9 +25,7 @@ IMPORTING_PROCESS = os.getpid()
 def _learn_each(
     states, actions, rewards, next_states, terminated, allowed,
     sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
-    keys, ids, visits, masked, hash_table,
-    gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
-    cluster_size, cluster_radius, cluster_terminals,
+    keys, ids, visits, masked, hash_table, history, options,
 ):  # fmt: skip
     """One transition of each task: the body of the serial and of the parallel driver.
 
@@ -43,9 +41,7 @@ def _learn_each(
         _learn(
             i, state_keys[i], actions[i], rewards[i], next_keys[i], terminated[i], allowed[i],
             sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
-            keys, ids, visits, masked, hash_table,
-            gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
-            cluster_size, cluster_radius, cluster_terminals,
+            keys, ids, visits, masked, hash_table, history, options,
         )  # fmt: skip
     return True
 
@@ -135,17 +131,13 @@ def _learn_and_show(
     states, actions, rewards, next_states, terminated, allowed,
     shown, value_scale, count_scale, start, out,
     sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
-    keys, ids, visits, masked, hash_table,
-    gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
-    cluster_size, cluster_radius, cluster_terminals,
+    keys, ids, visits, masked, hash_table, history, options,
 ):  # fmt: skip
     """A wrapper's step in one call: learn, then write the features of the states `shown`."""
     if not _learn_serially(
         states, actions, rewards, next_states, terminated, allowed,
         sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
-        keys, ids, visits, masked, hash_table,
-        gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
-        cluster_size, cluster_radius, cluster_terminals,
+        keys, ids, visits, masked, hash_table, history, options,
     ):  # fmt: skip
         return False
     _write_features(

@@ -29,6 +29,7 @@ from vamdp.model_storage import (
     allocate,
     check_storage,
     grow,
+    saved_arrays,
 )
 
 #: States are kept as float64, which tells integers apart up to here (2**53 + 1 rounds to 2**53).
@@ -71,6 +72,8 @@ class BatchValueEstimator:
         self.n_actions = int(n_actions)
         self.options = EstimatorOptions.of(task_horizon, options)
         self._threads = int(threads)
+        # Starting from the last tables, no planning repeats the sweeps of the one before.
+        self._n_recorded = 0 if self.options.warm_start else int(task_horizon)
         #: Stands for "no mask is told".
         self.no_masks = np.zeros((self.n_tasks, 0), np.bool_)
         self.storage: Storage | None  # allocated when the first state shows its length
@@ -213,12 +216,12 @@ class BatchValueEstimator:
 
     def get_state(self) -> dict[str, Any]:
         """All that was learned, as a dict of arrays and plain values; copies, safe to keep."""
-        arrays = self.storage._asdict() if self.storage else {}
+        arrays = saved_arrays(self.storage) if self.storage else {}
         return {
             "n_tasks": self.n_tasks,
             "n_actions": self.n_actions,
             "options": asdict(self.options),
-            "arrays": {name: array.copy() for name, array in arrays.items()},
+            "arrays": arrays,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -243,7 +246,8 @@ class BatchValueEstimator:
                 )
         arrays = state.get("arrays")
         empty = arrays == {}
-        self._store(None if empty else check_storage(arrays, self.n_tasks, self.n_actions))
+        sizes = (self.n_tasks, self.n_actions, self._n_recorded)
+        self._store(None if empty else check_storage(arrays, *sizes))
 
     # What the wrappers call: arguments are checked already.
 
@@ -366,7 +370,7 @@ class BatchValueEstimator:
     def make_storage(self, n_coordinates: int) -> Storage:
         """The storage, allocated at the first state."""
         if self.storage is None:
-            room = (FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY)
+            room = (FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY, self._n_recorded)
             self._store(allocate(self.n_tasks, self.n_actions, n_coordinates, *room))
         assert self.storage is not None, "allocated one line above"
         return self.storage
@@ -378,7 +382,7 @@ class BatchValueEstimator:
 
     def _store(self, storage: Storage | None) -> None:
         self.storage = storage
-        self._arguments = (*storage, *self.options.as_kernel_arguments()) if storage else ()
+        self._arguments = (*storage, self.options.as_array()) if storage else ()
 
     def grow(self) -> None:
         """Double the room that is short."""
@@ -390,7 +394,7 @@ class BatchValueEstimator:
             capacity *= 2
         if most[N_TRIPLES] == triple_capacity:
             triple_capacity *= 2
-        self._store(grow(self.storage, capacity, triple_capacity))
+        self._store(grow(self.storage, capacity, triple_capacity, self._n_recorded))
 
     def _set_masks(
         self,

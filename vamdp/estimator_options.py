@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from vamdp.value_iteration import check_discount
+
+# Entries of `EstimatorOptions.as_array`.
+(
+    GAMMA, TOLERANCE, SMOOTHING, TASK_HORIZON, WARM_START, BY_PAIR,
+    CLUSTER_SIZE, CLUSTER_RADIUS, CLUSTER_TERMINALS,
+) = range(9)  # fmt: skip
 
 RewardModel = Literal["transition", "state_action"]
 
@@ -78,18 +87,21 @@ class EstimatorOptions:
                 raise TypeError(f"`{name}` is no option. The options are {', '.join(known)}.")
         return cls(task_horizon, **options)
 
-    def as_kernel_arguments(self) -> tuple[float | int | bool, ...]:
-        """The options in the order in which the compiled kernels take them."""
-        return (
-            float(self.gamma),
-            float(self.tolerance),
-            float(self.smoothing),
-            int(self.task_horizon),
-            bool(self.warm_start),
-            self.reward_model == "state_action",
-            int(self.cluster_size),
-            float(self.cluster_radius),
-            bool(self.cluster_terminals),
+    def as_array(self) -> npt.NDArray[np.float64]:
+        """The options as the compiled kernels take them, in the order of GAMMA and so on."""
+        return np.array(
+            [
+                self.gamma,
+                self.tolerance,
+                self.smoothing,
+                self.task_horizon,
+                self.warm_start,
+                self.reward_model == "state_action",
+                self.cluster_size,
+                self.cluster_radius,
+                self.cluster_terminals,
+            ],
+            np.float64,
         )
 
 

@@ -23,12 +23,24 @@ import numpy as np
 from numba import njit
 
 from vamdp.abstraction import LIVING, NOWHERE, TERMINAL_COPY, _find, _nearest_cluster
+from vamdp.estimator_options import (
+    BY_PAIR,
+    CLUSTER_RADIUS,
+    CLUSTER_SIZE,
+    CLUSTER_TERMINALS,
+    GAMMA,
+    SMOOTHING,
+    TASK_HORIZON,
+    TOLERANCE,
+    WARM_START,
+)
 from vamdp.model_storage import (
     ANY_BLOCKED,
     BASE,
     COUNT,
     FIRST_TRIPLE,
     N_CONCRETE,
+    N_RECORDED,
     N_STATES,
     N_SWEEPS,
     N_TRIPLES,
@@ -42,7 +54,8 @@ from vamdp.model_storage import (
     SUCCESSOR,
     WEIGHT,
 )
-from vamdp.value_iteration import ROUNDING, _iterate, _maximise
+from vamdp.replay import CHANGED_Q, MOVER, N_LINES, NOTHING, _count_unchanged
+from vamdp.value_iteration import ROUNDING, _backup, _iterate, _maximise
 
 
 @njit(cache=True, inline="always")
@@ -80,6 +93,7 @@ def _found(task, sizes, row_counts, members, absorbing, blocked, terminal):
 @njit(cache=True)
 def _renew_blocked(task, s, sizes, blocked, ids, masked):
     """An action is blocked in an abstract state if every member masks it."""
+    sizes[task, N_RECORDED] = 0
     for a in range(blocked.shape[1]):
         blocked[task, a, s] = True
     for c in range(sizes[task, N_CONCRETE]):
@@ -161,8 +175,9 @@ def _rescale_row(
 def _count(task, a, s, s_next, reward, sizes, row_counts, triples, triple_values):
     """Count the transition (s, a, s_next) and its reward."""
     row_counts[task, COUNT, a, s] += 1
-    k = row_counts[task, FIRST_TRIPLE, a, s]
+    k = last = row_counts[task, FIRST_TRIPLE, a, s]
     while k != 0:
+        last = k
         if triples[task, SUCCESSOR, k - 1] == s_next:
             triples[task, SEEN, k - 1] += 1
             triple_values[task, REWARD_SUM, k - 1] += reward
@@ -174,22 +189,74 @@ def _count(task, a, s, s_next, reward, sizes, row_counts, triples, triple_values
     triples[task, SUCCESSOR, k] = s_next
     triples[task, SEEN, k] = 1
     triple_values[task, REWARD_SUM, k] = reward
-    triples[task, NEXT, k] = row_counts[task, FIRST_TRIPLE, a, s]
-    row_counts[task, FIRST_TRIPLE, a, s] = k + 1
+    triples[task, NEXT, k] = 0
+    if last == 0:
+        row_counts[task, FIRST_TRIPLE, a, s] = k + 1
+    else:  # at the end: sums along the chain then run in the order in which a sweep adds them
+        triples[task, NEXT, last - 1] = k + 1
+
+
+@njit(cache=True)
+def _skip_sweeps(
+    task, s, a, max_sweeps, threshold,
+    sizes, tables, row_counts, V, blocked, triples, triple_values, history,
+):  # fmt: skip
+    """Bring Q and V to where planning has to go on, row (s, a) alone having changed.
+
+    Returns the sweeps that are done then, and whether these are all.
+    """
+    n_states, n_recorded = sizes[task, N_STATES], sizes[task, N_RECORDED]
+    base, spread = tables[task, BASE], tables[task, SPREAD]
+    n_same = _count_unchanged(
+        s, a, n_recorded, threshold, base, spread, row_counts[task, FIRST_TRIPLE],
+        triples[task, SUCCESSOR], triples[task, NEXT], triple_values[task, WEIGHT],
+        blocked[task], sizes[task, ANY_BLOCKED] != 0, history[task],
+    )  # fmt: skip
+    lines = history.shape[1] - N_LINES
+    if n_same == sizes[task, N_SWEEPS] and (
+        n_same == max_sweeps or history[task, lines + MOVER, n_same - 1] == NOTHING
+    ):
+        tables[task, Q_TABLE, a, s] = history[task, lines + CHANGED_Q, n_same - 1]
+        return n_same, True
+    # The last sweep to be skipped is done all the same: the next one is compared with its Q.
+    for i in range(n_states):
+        V[task, i] = history[task, i, n_same - 2] if n_same > 1 else 0.0
+    if n_same == 0:
+        for b in range(base.shape[0]):
+            for i in range(n_states):
+                tables[task, Q_TABLE, b, i] = 0.0
+    else:
+        _backup(
+            base, spread, triples[task, ROW], triples[task, SUCCESSOR],
+            triple_values[task, WEIGHT], n_states, sizes[task, N_TRIPLES], V[task],
+            tables[task, Q_TABLE],
+        )  # fmt: skip
+        for i in range(n_states):
+            V[task, i] = history[task, i, n_same - 1]
+    return n_same, False
 
 
 @njit(cache=True, inline="always")
 def _plan(
-    task, from_zero, sizes, tables, V, blocked, triples, triple_values, max_sweeps, tolerance
-):
-    """Renew Q and V of one task."""
+    task, s, a, from_zero, sizes, tables, row_counts, V, blocked, triples, triple_values, history,
+    max_sweeps, tolerance,
+):  # fmt: skip
+    """Renew Q and V of one task, in which row (s, a) has changed, or everything."""
     n_states = sizes[task, N_STATES]
-    if from_zero:
-        for s in range(n_states):
-            V[task, s] = 0.0
-        for a in range(tables.shape[2]):
-            for s in range(n_states):
-                tables[task, Q_TABLE, a, s] = 0.0
+    n_done = 0
+    if sizes[task, N_RECORDED] > 0:
+        n_done, complete = _skip_sweeps(
+            task, s, a, max_sweeps, tolerance - ROUNDING,
+            sizes, tables, row_counts, V, blocked, triples, triple_values, history,
+        )  # fmt: skip
+        if complete:
+            return
+    elif from_zero:
+        for i in range(n_states):
+            V[task, i] = 0.0
+        for b in range(tables.shape[2]):
+            for i in range(n_states):
+                tables[task, Q_TABLE, b, i] = 0.0
     elif sizes[task, ANY_BLOCKED] != 0:
         # Masks may have changed since: a stale V could stop the first sweep as if nothing had.
         _maximise(tables[task, Q_TABLE], blocked[task], True, n_states, V[task])
@@ -197,24 +264,29 @@ def _plan(
         tables[task, BASE], tables[task, SPREAD],
         triples[task, ROW], triples[task, SUCCESSOR], triple_values[task, WEIGHT],
         blocked[task], sizes[task, ANY_BLOCKED] != 0, n_states, sizes[task, N_TRIPLES],
-        max_sweeps, tolerance - ROUNDING,
-        V[task], tables[task, Q_TABLE], tables[task, PREVIOUS_Q_TABLE],
+        n_done, max_sweeps, tolerance - ROUNDING,
+        V[task], tables[task, Q_TABLE], tables[task, PREVIOUS_Q_TABLE], history[task],
     )  # fmt: skip
+    sizes[task, N_RECORDED] = min(sizes[task, N_SWEEPS], history.shape[2])
 
 
 @njit(cache=True, inline="always")
 def _learn(
     task, key, action, reward, next_key, terminated, next_allowed,
     sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
-    keys, ids, visits, masked, hash_table,
-    gamma, tolerance, alpha, max_sweeps, warm_start, by_pair,
-    cluster_size, cluster_radius, cluster_terminals,
+    keys, ids, visits, masked, hash_table, history, options,
 ):  # fmt: skip
     """Take in one transition of one task, and plan; returns the next concrete state's number.
 
     The arrays are those of `Storage`, whole: slices of them would cost more than the work on a
-    small model. next_allowed is (A,), or (0,) without a mask.
+    small model. next_allowed is (A,), or (0,) without a mask; options are
+    `EstimatorOptions.as_array`.
     """
+    gamma, tolerance, alpha = options[GAMMA], options[TOLERANCE], options[SMOOTHING]
+    max_sweeps, warm_start = np.int64(options[TASK_HORIZON]), options[WARM_START] != 0.0
+    by_pair, cluster_size = options[BY_PAIR] != 0.0, np.int64(options[CLUSTER_SIZE])
+    cluster_radius = options[CLUSTER_RADIUS]
+    cluster_terminals = options[CLUSTER_TERMINALS] != 0.0
     n_states_before = sizes[task, N_STATES]
     c = _intern(task, key, sizes, keys, ids, visits, masked, hash_table)
     c_next = _intern(task, next_key, sizes, keys, ids, visits, masked, hash_table)
@@ -245,8 +317,11 @@ def _learn(
                 task, a, row_state, n_states, tables, row_counts, absorbing, triples, triple_values,
                 alpha, gamma, by_pair,
             )  # fmt: skip
+    if every:
+        sizes[task, N_RECORDED] = 0
     _plan(
-        task, entered or not warm_start,
-        sizes, tables, V, blocked, triples, triple_values, max_sweeps, tolerance,
+        task, s, action, entered or not warm_start,
+        sizes, tables, row_counts, V, blocked, triples, triple_values, history,
+        max_sweeps, tolerance,
     )  # fmt: skip
     return c_next

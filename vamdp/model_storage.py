@@ -13,14 +13,16 @@ import numpy.typing as npt
 from numba import njit
 
 from vamdp.abstraction import NOWHERE, _find
+from vamdp.replay import N_LINES, history_depth
 
-# Columns of `sizes`.
-N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED = range(5)
+# Columns of `sizes`. N_RECORDED are the sweeps of the last planning that `history` holds and that
+# still are those of the model: 0 once more than one row has changed since.
+N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED, N_RECORDED = range(6)
 # Planes of `tables` (float64) and of `row_counts` (unsigned), each (A, capacity).
 Q_TABLE, PREVIOUS_Q_TABLE, BASE, SPREAD = range(4)
 COUNT, FIRST_TRIPLE = range(2)
 # Rows of `triples`: flat row, successor, N(s, a, s'), and the next triple of the row. Chains hold
-# a triple's number plus one; 0 ends them.
+# a triple's number plus one, the oldest first; 0 ends them.
 ROW, SUCCESSOR, SEEN, NEXT = range(4)
 # Planes of `triple_values`.
 WEIGHT, REWARD_SUM = range(2)
@@ -30,7 +32,7 @@ class Storage(NamedTuple):
     """The learned models of n_tasks tasks.
 
     Attributes:
-        sizes: (n_tasks, 5) how much of each row is in use, sweeps of the last planning, and whether
+        sizes: (n_tasks, 6) how much of each row is in use, sweeps of the last planning, and whether
             any action is blocked.
         tables: (n_tasks, 4, A, capacity) Q and what planning reads.
         row_counts: (n_tasks, 2, A, capacity) N(s, a) and the head of the row's chain of triples.
@@ -46,6 +48,8 @@ class Storage(NamedTuple):
         visits: (n_tasks, capacity, A) how often each action was taken in the concrete state.
         masked: (n_tasks, capacity, A) actions not allowed in the concrete state.
         hash_table: (n_tasks, 2 capacity) concrete states by key, see `abstraction`.
+        history: (n_tasks, capacity + 5, depth) the sweeps of the last planning, see `replay`. Speed
+            depends on it, no value does: it is neither saved nor carried into larger room.
     """
 
     sizes: npt.NDArray[np.int64]
@@ -62,14 +66,23 @@ class Storage(NamedTuple):
     visits: npt.NDArray[np.int32]
     masked: npt.NDArray[np.bool_]
     hash_table: npt.NDArray[np.uint32]
+    history: npt.NDArray[np.float64]
 
 
 def allocate(
-    n_tasks: int, n_actions: int, n_coordinates: int, capacity: int, triple_capacity: int
+    n_tasks: int,
+    n_actions: int,
+    n_coordinates: int,
+    capacity: int,
+    triple_capacity: int,
+    n_recorded: int,
 ) -> Storage:
-    """Room for n_tasks empty models; `capacity` is a power of two."""
+    """Room for n_tasks empty models; `capacity` is a power of two.
+
+    At most n_recorded sweeps are kept.
+    """
     return Storage(
-        sizes=np.zeros((n_tasks, 5), np.int64),
+        sizes=np.zeros((n_tasks, 6), np.int64),
         tables=np.zeros((n_tasks, 4, n_actions, capacity)),
         row_counts=np.zeros((n_tasks, 2, n_actions, capacity), np.uint32),
         V=np.zeros((n_tasks, capacity)),
@@ -83,18 +96,20 @@ def allocate(
         visits=np.zeros((n_tasks, capacity, n_actions), np.int32),
         masked=np.zeros((n_tasks, capacity, n_actions), np.bool_),
         hash_table=np.zeros((n_tasks, 2 * capacity), np.uint32),
+        history=np.zeros((n_tasks, capacity + N_LINES, history_depth(capacity, n_recorded))),
     )
 
 
-def grow(old: Storage, capacity: int, triple_capacity: int) -> Storage:
+def grow(old: Storage, capacity: int, triple_capacity: int, n_recorded: int) -> Storage:
     """The same models in larger room."""
     n_tasks, n_actions, old_capacity = old.blocked.shape
-    new = allocate(n_tasks, n_actions, old.keys.shape[2], capacity, triple_capacity)
+    new = allocate(n_tasks, n_actions, old.keys.shape[2], capacity, triple_capacity, n_recorded)
     for name in Storage._fields:
-        if name not in ("hash_table", "sizes"):
+        if name not in ("hash_table", "sizes", "history"):
             source = getattr(old, name)
             getattr(new, name)[tuple(slice(0, n) for n in source.shape)] = source
     new.sizes[:] = old.sizes
+    new.sizes[:, N_RECORDED] = 0
     # A flat row is a * capacity + s, and capacity has changed.
     a, s = np.divmod(new.triples[:, ROW], np.uint32(old_capacity))
     new.triples[:, ROW] = a * np.uint32(capacity) + s
@@ -102,7 +117,14 @@ def grow(old: Storage, capacity: int, triple_capacity: int) -> Storage:
     return new
 
 
-def check_storage(arrays: Any, n_tasks: int, n_actions: int) -> Storage:
+def saved_arrays(storage: Storage) -> dict[str, npt.NDArray[Any]]:
+    """Copies of what makes up the models, for `check_storage` to read back."""
+    arrays = {name: array.copy() for name, array in storage._asdict().items() if name != "history"}
+    arrays["sizes"][:, N_RECORDED] = 0
+    return arrays
+
+
+def check_storage(arrays: Any, n_tasks: int, n_actions: int, n_recorded: int) -> Storage:
     """The arrays of a saved `Storage`, copied, if they can be one.
 
     Raises:
@@ -119,8 +141,10 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int) -> Storage:
         raise ValueError("`state['arrays']['triple_values']` must have room for a transition.")
     if capacity < 2 or capacity & (capacity - 1):
         raise ValueError(f"`state['arrays']['keys']` must have 2**n rows a task, got {capacity}.")
-    storage = allocate(n_tasks, n_actions, n_coordinates, capacity, triple_capacity)
+    storage = allocate(n_tasks, n_actions, n_coordinates, capacity, triple_capacity, n_recorded)
     for name, room in storage._asdict().items():
+        if name == "history":
+            continue
         array = np.asarray(arrays.get(name))
         if array.shape != room.shape or array.dtype != room.dtype:
             raise ValueError(
@@ -134,8 +158,9 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int) -> Storage:
         "row_counts": (storage.row_counts[:, FIRST_TRIPLE], triple_capacity),
         "triples[:, 0]": (storage.triples[:, ROW], n_actions * capacity - 1),
         "triples[:, 1]": (storage.triples[:, SUCCESSOR], capacity - 1),
-        # A chain leads to ever older triples, so that it cannot run in a circle.
-        "triples[:, 3]": (np.arange(triple_capacity) - storage.triples[:, NEXT], triple_capacity),
+        # A chain leads to ever newer triples, so that it cannot run in a circle.
+        "triples[:, 3]": (_links(storage.triples[:, NEXT]), triple_capacity),
+        "sizes[:, 5]": (storage.sizes[:, N_RECORDED], 0),
         "ids": (storage.ids + 1, capacity),
     }
     for name, (values, most) in limits.items():
@@ -143,6 +168,16 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int) -> Storage:
             raise ValueError(f"`state['arrays']`: `{name}` points outside its arrays.")
     _rehash(storage.sizes, storage.keys, storage.hash_table)
     return storage
+
+
+def _links(following: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """How far each triple's chain leads on, 0 at its end; negative where it leads back."""
+    n = following.shape[1]
+    far = following.astype(np.int64) - 1 - np.arange(n)
+    far[far == 0] = -1  # to itself
+    far[(following == 0)] = 0
+    far[following > n] = n + 1
+    return far
 
 
 @njit(cache=True)

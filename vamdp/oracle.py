@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from vamdp.value_iteration import _backup, _iterate, _maximise, check_discount
+from vamdp.value_iteration import NO_HISTORY, _backup, _iterate, _maximise, check_discount
 
 if TYPE_CHECKING:
     from vamdp.tabular_mdp import TabularMDP
@@ -81,11 +81,13 @@ def optimal_values(task: TabularMDP, horizon: int, gamma: float) -> npt.NDArray[
         False,
         task.n_states,
         int(goes_on.sum()),
+        0,
         int(horizon),
         SMALLEST,
         V,
         Q,
         np.zeros_like(Q),
+        NO_HISTORY,
     )
     return V
 

@@ -1,7 +1,7 @@
 """The step of one environment, in one compiled call with few arguments.
 
 On a small model the work of a step takes half a microsecond, and handing a compiled function its
-arguments takes longer: numba looks at each of the storage's fourteen arrays. So here they travel as
+arguments takes longer: numba looks at each of the storage's fifteen arrays. So here they travel as
 one array, of their addresses and sizes, and the kernel makes arrays of them again. That is safe
 while the storage it was made from lives; `SingleStep` looks before every call whether it does.
 """
@@ -18,12 +18,13 @@ from vamdp.batch_value_estimator import LARGEST_INTEGER, BatchValueEstimator
 from vamdp.dense_model import State
 from vamdp.learned_model import _learn
 from vamdp.model_storage import N_CONCRETE, N_STATES, N_TRIPLES, Storage
+from vamdp.replay import N_LINES
 
 DONE, NO_ROOM, REWARD_NOT_FINITE = range(3)
 
 # Entries of the array of addresses: the storage's arrays in their order, then these.
-STATES, ALLOWED, OPTIONS, N_ACTIONS, N_COORDINATES, CAPACITY, TRIPLE_CAPACITY, START = range(
-    len(Storage._fields), len(Storage._fields) + 8
+STATES, ALLOWED, OPTIONS, N_ACTIONS, N_COORDINATES, CAPACITY, TRIPLE_CAPACITY, DEPTH, START = range(
+    len(Storage._fields), len(Storage._fields) + 9
 )
 # The estimator's options in the order of its kernels, value_scale and count_scale.
 N_OPTIONS = 11
@@ -47,7 +48,7 @@ def _step(where, action, reward, terminated, is_masked, out):
     """
     n_actions, d = where[N_ACTIONS], where[N_COORDINATES]
     capacity, triple_capacity = where[CAPACITY], where[TRIPLE_CAPACITY]
-    sizes = carray(_pointer(where[0]), (1, 5), np.int64)
+    sizes = carray(_pointer(where[0]), (1, 6), np.int64)
     V = carray(_pointer(where[3]), (1, capacity), np.float64)
     triples = carray(_pointer(where[7]), (1, 4, triple_capacity), np.uint32)
     if not np.isfinite(reward):
@@ -68,6 +69,7 @@ def _step(where, action, reward, terminated, is_masked, out):
     visits = carray(_pointer(where[11]), (1, capacity, n_actions), np.int32)
     masked = carray(_pointer(where[12]), (1, capacity, n_actions), np.bool_)
     hash_table = carray(_pointer(where[13]), (1, 2 * capacity), np.uint32)
+    history = carray(_pointer(where[14]), (1, capacity + N_LINES, where[DEPTH]), np.float64)
     states = carray(_pointer(where[STATES]), (2, d), np.float64)
     state_keys = carray(_pointer(where[STATES]), (2, d), np.uint64)
     allowed = carray(_pointer(where[ALLOWED]), n_actions if is_masked else 0, np.bool_)
@@ -75,9 +77,7 @@ def _step(where, action, reward, terminated, is_masked, out):
     c_next = _learn(
         0, state_keys[0], action, reward, state_keys[1], terminated, allowed,
         sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
-        keys, ids, visits, masked, hash_table,
-        options[0], options[1], options[2], np.int64(options[3]), options[4] != 0, options[5] != 0,
-        np.int64(options[6]), options[7], options[8] != 0,
+        keys, ids, visits, masked, hash_table, history, options,
     )  # fmt: skip
     for i in range(d):
         states[0, i] = states[1, i]
@@ -115,8 +115,7 @@ class SingleStep:
         self._state_name, self._mask_name = state_name, mask_name
         self._scales = (value_scale, count_scale)
         self._start = start
-        options = batch.options.as_kernel_arguments()
-        self._options = np.array([float(x) for x in (*options, *self._scales)])
+        self._options = np.array([*batch.options.as_array(), *self._scales])
         self._allowed = np.ones(batch.n_actions, np.bool_)  # in the next state
         self._states = np.zeros((2, 1))  # the present and the next
         self._one_number = True
@@ -238,7 +237,8 @@ class SingleStep:
                 f"`{self._state_name}` must have {n_coordinates} numbers, got {state!r}."
             )
         arrays = (*storage, self._states, self._allowed, self._options)
-        sizes = (n_actions, n_coordinates, capacity, triple_capacity, self._start)
+        depth = storage.history.shape[2]
+        sizes = (n_actions, n_coordinates, capacity, triple_capacity, depth, self._start)
         self._where = np.array([*(array.ctypes.data for array in arrays), *sizes], np.int64)
         self._storage = storage
 

@@ -29,6 +29,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from vamdp.replay import N_LINES, NOTHING, _record
+
+#: Where no sweeps are to be kept.
+NO_HISTORY = np.zeros((N_LINES, 0))
+
 #: Rounding differs between two correct ways to add up a row, by about 1e-13. The tolerance gives
 #: way by this much, so that a change that equals it exactly stops no sweep on either side.
 ROUNDING = 1e-10
@@ -53,7 +58,10 @@ class ValueIterationResult(NamedTuple):
 
 @njit(cache=True)
 def _backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):
-    """One Bellman backup of all rows: reads V (capacity,), writes Q (A, capacity)."""
+    """One Bellman backup of all rows: reads V (capacity,), writes Q (A, capacity).
+
+    Returns the sum of V.
+    """
     # Four partial sums: one would make each addition wait for the one before.
     sum_0 = sum_1 = sum_2 = sum_3 = 0.0
     in_fours = n_states - n_states % 4
@@ -72,6 +80,7 @@ def _backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):
     flat = Q.reshape(-1)
     for k in range(n_triples):
         flat[row[k]] += weight[k] * V[successor[k]]
+    return total
 
 
 @njit(cache=True)
@@ -100,24 +109,27 @@ def _iterate(
     any_blocked,
     n_states,
     n_triples,
+    n_done,
     max_sweeps,
     threshold,
     V,
     Q,
     previous_Q,
+    history,
 ):
     """Sweep from the given V and Q until nothing moves by `threshold`; returns the sweeps done.
 
-    Leaves the last tables in V and Q; `previous_Q` is room to work in.
+    The given tables are those after `n_done` sweeps, which count. Leaves the last tables in V and
+    Q; `previous_Q` is room to work in. Each sweep is kept in `history` as far as there is room.
     """
     n_actions = Q.shape[0]
     old, new = Q, previous_Q
     # Where Q moved last. It most often moves there again, and one such place is all that the
     # stopping rule asks for; only where it rests are all the others looked at.
     a_moving = s_moving = 0
-    n_sweeps = 0
+    n_sweeps = n_done
     while n_sweeps < max_sweeps:
-        _backup(base, spread, row, successor, weight, n_states, n_triples, V, new)
+        total = _backup(base, spread, row, successor, weight, n_states, n_triples, V, new)
         _maximise(new, blocked, any_blocked, n_states, V)
         n_sweeps += 1
         moved = abs(new[a_moving, s_moving] - old[a_moving, s_moving]) >= threshold
@@ -129,10 +141,12 @@ def _iterate(
                         break
                 if moved:
                     break
+        mover = a_moving * Q.shape[1] + s_moving if moved else NOTHING
+        _record(history, n_sweeps, n_states, V, total, mover)
         old, new = new, old
         if not moved:
             break
-    if n_sweeps % 2 == 1:  # the last table then lies in the other buffer
+    if (n_sweeps - n_done) % 2 == 1:  # the last table then lies in the other buffer
         for a in range(n_actions):
             for s in range(n_states):
                 Q[a, s] = previous_Q[a, s]
@@ -200,11 +214,13 @@ def value_iteration(
         False,
         n_states,
         states.size,
+        0,
         max_sweeps,
         tolerance - ROUNDING,
         V,
         Q,
         np.zeros_like(Q),
+        NO_HISTORY,
     )
     return ValueIterationResult(np.ascontiguousarray(Q.T), V, n_sweeps)
 
