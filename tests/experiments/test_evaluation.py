@@ -69,8 +69,8 @@ def rewards_in_single_environments(env_id, n_tasks, horizon, **options):
         (BANDITS, "ood", "vamdp/Bandit-v0", {"ood": True}),
         (GRIDS, "canonical", "vamdp/GridWorld-v0", {"size": 13}),
         (GRIDS, "watery", "vamdp/GridWorld-v0", {"size": 13, "variation": "watery"}),
-        (LAKES, "canonical", "vamdp/FrozenLake-v0", {}),
-        (LAKES, "slippery", "vamdp/FrozenLake-v0", {"slippery": True}),
+        (LAKES, "canonical", "vamdp/FrozenLake-v0", {"p": 0.9}),
+        (LAKES, "slippery", "vamdp/FrozenLake-v0", {"p": 0.9, "slippery": True}),
     ],
 )
 def test_task_i_is_the_first_of_seed_two_to_the_31_plus_i(config, variation, env_id, options):
