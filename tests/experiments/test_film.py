@@ -59,8 +59,9 @@ def test_it_shows_and_pays_what_the_evaluations_batch_does(config, task):
     np.testing.assert_array_equal(seen, expected)
 
 
-def test_a_film_has_the_actions_rewards_of_the_evaluation(lake_policy):
-    film = record(LAKES, lake_policy, task=2)
+def test_a_film_has_the_evaluations_rewards_of_its_task_and_actions():
+    config = GRIDS["rl3"]
+    film = record(config, make_model(config, make_training_env(config), "cpu").policy, task=2)
 
     class Replay:
         def start(self, n_tasks):
@@ -70,8 +71,9 @@ def test_a_film_has_the_actions_rewards_of_the_evaluation(lake_policy):
             self.t += 1
             return np.full(len(observations), film.actions[self.t])
 
-    returns = play("rl3", LAKES, Replay(), n_tasks=3, variation="canonical").returns
-    assert len(film.actions) == LAKES.horizon
+    returns = play("rl3", config, Replay(), n_tasks=3, variation="canonical").returns
+    assert len(film.actions) == config.horizon
+    assert len(set(returns)) == 3
     assert film.total == returns[2]
 
 
@@ -152,6 +154,15 @@ def test_advantages_are_the_learners_of_the_present_tile():
     assert film.shots[2].advantages is None
 
 
+def test_nothing_is_weighed_where_a_time_limit_has_ended_the_episode():
+    env, film = filmed_corridor(horizon=9, limit=2)
+    env.reset(seed=0)
+    for _ in range(2):
+        env.step(0)
+    assert [shot.ended for shot in film.shots] == ["", "", "truncated", ""]
+    assert [shot.advantages is None for shot in film.shots] == [True, False, True, False]
+
+
 def test_without_value_estimates_there_are_no_advantages():
     assert all(shot.advantages is None for shot in first_shots(GRIDS["rl2"], 8))
 
@@ -196,7 +207,9 @@ def test_captions_tell_episode_step_return_and_advantages():
 
 def test_captions_of_small_advantages_have_two_decimals_and_none_are_left_out():
     shot = Shot(PICTURE, 1, 0, 3.0, starts=True, advantages=np.array([-0.25, 0.0], np.float32))
-    assert caption("", shot, 9, ("west", "south")).actions == [("west", "-.25"), ("south", ".00")]
+    words = caption("", shot, 9, ("west", "south"))
+    assert words.actions == [("west", "-.25"), ("south", ".00")]
+    assert words.event == ""
     unknown = Shot(PICTURE, 1, 0, 2.5)
     words = caption("", unknown, 9, ("west", "south"))
     assert words.actions == [("west", ""), ("south", "")]
@@ -212,6 +225,9 @@ def test_the_palette_keeps_the_colours_of_pictures():
         off = np.abs(kept - picture).max(axis=2)
         assert (off > 4).mean() < 0.1  # edges of letters and discs
         assert off.max() < 100
+        pairs = np.concatenate([picture, kept], axis=2).reshape(-1, 6)
+        colours = picture.reshape(-1, 3)
+        assert len(np.unique(pairs, axis=0)) == len(np.unique(colours, axis=0))  # no dithering
 
 
 def test_the_chosen_action_is_the_one_marked():

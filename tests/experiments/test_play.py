@@ -112,6 +112,14 @@ def test_counts_change_the_film_only_if_asked_for(capsys, runs, tmp_path):
     assert (frames_of(plain)[10][0] != frames_of(counted)[10][0]).any()
 
 
+def test_the_task_is_of_the_variation_that_is_named(capsys, runs, tmp_path):
+    files = [tmp_path / "canonical.gif", tmp_path / "dense.gif"]
+    for file in files:
+        assert run(capsys, runs / "grid", "--out", file, "--variation", file.stem)[0] == 0
+    (canonical, _), (dense, _) = (frames_of(file)[0] for file in files)
+    assert (canonical != dense).any()
+
+
 def test_two_runs_are_shown_side_by_side(capsys, runs, tmp_path):
     single, double = tmp_path / "single.gif", tmp_path / "double.gif"
     assert run(capsys, runs / "lake-rl2", "--out", single)[0] == 0
