@@ -4,7 +4,7 @@ from vamdp import vector
 from vamdp._version import __version__
 from vamdp.batch_value_estimator import BatchValueEstimator
 from vamdp.dense_model import AbstractState, LearnedModel
-from vamdp.domains import TaskEnv, TaskVectorEnv
+from vamdp.domains import SampledEnv, TaskEnv, TaskVectorEnv
 from vamdp.estimator_options import EstimatorOptions
 from vamdp.tabular_mdp import TabularMDP
 from vamdp.value_estimator import ValueEstimator
@@ -18,6 +18,7 @@ __all__ = [
     "HoldSeed",
     "LearnedModel",
     "MetaEpisode",
+    "SampledEnv",
     "TabularMDP",
     "TaskEnv",
     "TaskVectorEnv",

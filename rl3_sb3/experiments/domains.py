@@ -125,8 +125,8 @@ DOMAINS = {
         reward_model="transition",
         value_scale=1.0,
         reward_scale=1.0,
-        # On Gymnasium's default maps, p = 0.8, chance reaches the goal in one of 2300 episodes, and who
-        # learns anything is a lottery; at 0.9 it is one of 160.
+        # On Gymnasium's default maps, p = 0.8, chance reaches the goal in one of 2300 episodes: who
+        # learns anything is a lottery. At 0.9 it is one of 160.
         arguments={"p": 0.9},
         # Entropy keeps it trying, and one success has to speak for all the steps that led to it.
         ent_coef=0.1,
