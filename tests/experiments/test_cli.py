@@ -59,6 +59,46 @@ def test_train_continue_evaluate_table(capsys, tmp_path, small_options):
     assert rows[7][:4] == ["Bandits", "12", "6 ood", "oracle"]
 
 
+def test_gridworlds_train_coarsely_and_are_evaluated_on_variations(capsys, tmp_path):
+    out = tmp_path / "grid"
+    tiny = ["--horizon", 30, "--n-envs", 3, "--batch-size", 90, "--iterations", 1]
+    kind = ["--algo", "rl3-coarse", "--size", 13, "--cluster-terminals", "--warm-start"]
+    status, text, _ = run(capsys, "train", "gridworld", *kind, *tiny, "--out", out)
+    assert status == 0
+    assert "90 of 90 steps done" in text
+    stored = json.loads((out / "config.json").read_text())["run"]
+    assert (stored["algo"], stored["size"]) == ("rl3-coarse", 13)
+    assert stored["cluster_terminals"] and stored["warm_start"]
+    for options, file in (
+        ([], "evaluation.json"),
+        (["--variation", "watery"], "evaluation-watery.json"),
+    ):
+        status, text, _ = run(capsys, "evaluate", out, "--tasks", 3, *options)
+        assert status == 0
+        assert "RL³-coarse" in text
+        assert (out / file).is_file()
+    watery, canonical = (
+        json.loads((out / name).read_text())["oracle"]
+        for name in ("evaluation-watery.json", "evaluation.json")
+    )
+    assert watery != canonical
+    status, text, _ = run(capsys, "table", out)
+    assert status == 0
+    assert "| Gridworlds 13x13 | 30  | 3 watery | RL³-coarse |" in text
+
+
+def test_runs_of_other_kinds_get_other_folders(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny = ["--horizon", 5, "--n-envs", 2, "--batch-size", 10, "--iterations", 1]
+    for options, folder in (
+        (["--size", 11], "gridworld11-rl3-5-0"),
+        (["--size", 13], "gridworld13-rl3-5-0"),
+        (["--variation", "dense", "--algo", "rl2"], "gridworld11-dense-rl2-5-0"),
+    ):
+        assert run(capsys, "train", "gridworld", *options, *tiny)[0] == 0
+        assert (tmp_path / "runs" / folder / "config.json").is_file()
+
+
 def test_evaluating_twice_gives_the_same_file(capsys, copied):
     files = []
     for _ in range(2):
@@ -78,6 +118,9 @@ def test_evaluating_twice_gives_the_same_file(capsys, copied):
         (["train", "bandit", "--threads", 0], "`--threads` must be at least 1, got 0"),
         (["train", "bandit", "--device", "tpu9"], "`--device` must be one that torch can use"),
         (["train", "go"], "invalid choice: 'go'"),
+        (["train", "gridworld", "--size", 12], "`size` must be 11 or 13 in gridworlds, got 12"),
+        (["train", "bandit", "--variation", "x"], "`variation` must be one of canonical, ood"),
+        (["train", "random-mdp", "--algo", "rl3-coarse"], "`algo` must not be rl3-coarse"),
         (["train", "bandit", "--algo", "rl4"], "invalid choice: 'rl4'"),
         (["evaluate", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
         (["table", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
@@ -99,6 +142,7 @@ def test_bad_input_is_one_line_and_status_2(capsys, tmp_path, monkeypatch, argum
     [
         ("random-mdp", ["--horizon", 13], "`horizon` must be 12 as in"),
         ("random-mdp", ["--algo", "rl2"], "`algo` must be rl3 as in"),
+        ("random-mdp", ["--variation", "ood"], "`variation` must be canonical as in"),
         ("random-mdp", ["--iterations", 4], "`iterations` must be 3 as in"),
         ("bandit", [], "`domain` must be random-mdp as in"),
     ],
