@@ -80,6 +80,8 @@ class GymnasiumVecEnv(VecEnv):
             vector_env.single_observation_space,
             vector_env.single_action_space,
         )
+        if "render_fps" in vector_env.metadata:  # VecVideoRecorder asks for it
+            self.metadata["render_fps"] = vector_env.metadata["render_fps"]
 
     # ---------------------------------------------------------------- reset and step
 

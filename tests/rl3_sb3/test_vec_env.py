@@ -300,3 +300,21 @@ def test_a_time_limit_is_told_from_a_termination(make_env):
         _, _, dones, infos = env.step(np.zeros(2, int))
     assert dones.all()
     assert [i["TimeLimit.truncated"] for i in infos] == [True, False]
+
+
+def test_videos_run_at_the_environments_speed():
+    envs = gym.make_vec(
+        "FrozenLake-v1",
+        num_envs=2,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": SAME_STEP},
+        render_mode="rgb_array",
+    )
+    assert GymnasiumVecEnv(envs).metadata["render_fps"] == envs.metadata["render_fps"] == 4
+    silent = gym.make_vec(
+        "CartPole-v1",
+        num_envs=1,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": SAME_STEP},
+    )
+    assert GymnasiumVecEnv(silent).metadata["render_fps"] == 50
