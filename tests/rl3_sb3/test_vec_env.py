@@ -1,3 +1,4 @@
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -303,18 +304,18 @@ def test_a_time_limit_is_told_from_a_termination(make_env):
 
 
 def test_videos_run_at_the_environments_speed():
-    envs = gym.make_vec(
+    envs = gymnasium.make_vec(
         "FrozenLake-v1",
         num_envs=2,
         vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": SAME_STEP},
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
         render_mode="rgb_array",
     )
     assert GymnasiumVecEnv(envs).metadata["render_fps"] == envs.metadata["render_fps"] == 4
-    silent = gym.make_vec(
+    silent = gymnasium.make_vec(
         "CartPole-v1",
         num_envs=1,
         vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": SAME_STEP},
+        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
     )
     assert GymnasiumVecEnv(silent).metadata["render_fps"] == 50
