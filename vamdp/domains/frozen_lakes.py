@@ -40,7 +40,7 @@ class FrozenLakes:
 
     Example:
         >>> FrozenLakes(size=4)(np.random.default_rng(0)).grid
-        ('SFFF', 'FFFF', 'FFFF', 'HFFG')
+        ('SFHF', 'FFFF', 'FFFH', 'FFFG')
     """
 
     size: int = 8
