@@ -13,6 +13,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
     ("script", "promised"),
     [
         ("planning.py", ["all ways agree on Q", "ValueEstimator", "bytes per task"]),
+        ("gridworlds.py", ["accepted 11x11 grids a second", "microseconds a step", "rl3-coarse"]),
         ("stepping.py", ["vamdp.ValueAugment", "batched engine", "vamdp/RandomMDP-v0"]),
     ],
 )
