@@ -1,6 +1,6 @@
 """Draw learning curves of runs side by side: `metrics.csv` of `rl3 train`, or any two-column CSV.
 
-    python examples/learning_curves.py curves.png "Frozen lakes" RL2=runs/lake-rl2/metrics.csv \\
+    python examples/learning_curves.py curves.png "Frozen lakes" RL2=runs/lake-rl2/metrics.csv
         RL3=runs/lake-rl3/metrics.csv --oracle 28
 
 Drawn is the mean total reward of a rollout's meta-episodes (thin), and its mean over nine rollouts.

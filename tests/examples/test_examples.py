@@ -15,8 +15,9 @@ OPTIONAL = {
 
 
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
-def test_the_example_runs_at_smoke_size(file, capsys, monkeypatch):
+def test_the_example_runs_at_smoke_size(file, capsys, monkeypatch, tmp_path):
     pytest.importorskip(OPTIONAL.get(file.stem, "sys"))
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", [str(file), "--smoke"])
     runpy.run_path(str(file), run_name="__main__")
     assert len(capsys.readouterr().out.splitlines()) >= 2
