@@ -72,8 +72,10 @@ class BatchValueEstimator:
         self.n_actions = int(n_actions)
         self.options = EstimatorOptions.of(task_horizon, options)
         self._threads = int(threads)
-        # Starting from the last tables, no planning repeats the sweeps of the one before.
-        self._n_recorded = 0 if self.options.warm_start else int(task_horizon)
+        # Starting from the last tables, no planning repeats the sweeps of the one before. And a
+        # single sweep costs less than to find out that it can be skipped.
+        skips = not self.options.warm_start and task_horizon > 1
+        self._n_recorded = int(task_horizon) if skips else 0
         #: Stands for "no mask is told".
         self.no_masks = np.zeros((self.n_tasks, 0), np.bool_)
         self.storage: Storage | None  # allocated when the first state shows its length

@@ -113,8 +113,11 @@ def test_what_changes_more_than_one_row_ends_what_was_kept(boundary):
     assert (batch.storage.sizes[:, N_RECORDED] == 0).all()
 
 
-def test_with_warm_start_nothing_is_kept():
-    batch = estimator(None, {"task_horizon": 10, "gamma": 0.9, "warm_start": True})
+@pytest.mark.parametrize(
+    "options", [{"task_horizon": 10, "gamma": 0.9, "warm_start": True}, {"task_horizon": 1}]
+)
+def test_where_there_is_nothing_to_gain_nothing_is_kept(options):
+    batch = estimator(None, options)
     walk_in_circles(batch, 6)
     assert batch.storage.history.shape[2] == 0
 
