@@ -274,6 +274,12 @@ class BatchValueEstimator:
             raise ValueError(
                 f"`{name}[{i}]` must be finite and below 2**53 in size, got {coordinates[i, j]}."
             )
+        if array.ndim == 1 and (coordinates != np.rint(coordinates)).any():
+            i = int(np.argmax(coordinates[:, 0] != np.rint(coordinates[:, 0])))
+            raise ValueError(
+                f"`{name}[{i}]` must be an int or a row of numbers, got {array[i]}. A real number "
+                "hardly ever comes back: cut it into bins, or pass rows if this one does."
+            )
         if self.storage is not None and coordinates.shape[1] != self.storage.keys.shape[2]:
             raise ValueError(
                 f"`{name}` must have {self.storage.keys.shape[2]} numbers a state as before, got "

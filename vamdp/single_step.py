@@ -205,6 +205,11 @@ class SingleStep:
                 )
             if not abs(x) <= LARGEST_INTEGER:
                 raise ValueError(f"`{name}` must be finite and below 2**53 in size, got {state!r}.")
+            if parts[0] is state and x != int(x):
+                raise ValueError(
+                    f"`{name}` must be an int or a tuple of numbers, got {state!r}. A real number "
+                    "hardly ever comes back: cut it into bins, or pass a tuple if this one does."
+                )
         storage = self._batch.storage
         if not parts or (storage is not None and len(parts) != storage.keys.shape[2]):
             length = "at least 1" if storage is None else storage.keys.shape[2]

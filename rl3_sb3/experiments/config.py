@@ -113,8 +113,8 @@ class RunConfig:
                 raise InputError(f"`{name}` must be true or false, got {getattr(self, name)!r}.")
         if self.algo == "rl3-coarse" and not facts.has_places:
             raise InputError(
-                f"`algo` must not be rl3-coarse in the domain {self.domain}, whose states have no "
-                "neighbours to be put together with. Take rl3."
+                f"`algo` must not be rl3-coarse in the domain {self.domain}: it puts together "
+                "neighbours by their row and column, which only gridworld shows. Take rl3."
             )
         if self.cluster_terminals and self.algo != "rl3-coarse":
             raise InputError(
@@ -227,7 +227,7 @@ class RunConfig:
 def check_size(facts: Domain, size: int | None) -> None:
     """Raise InputError unless the domain has tasks of this size."""
     if size not in facts.horizons:
-        known = " or ".join(map(str, facts.horizons))
+        known = " or ".join("left out" if n is None else str(n) for n in facts.horizons)
         raise InputError(f"`size` must be {known} in {facts.title.lower()}, got {size!r}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -81,7 +82,8 @@ def _score(returns: FloatArray, oracle: FloatArray) -> list[str]:
     mean, error = mean_and_error(returns)
     best = float(oracle.sum())
     fraction = f"{returns.sum() / best:.3f}" if best > 0 else "-"
-    return [f"{mean:.1f} ± {error:.1f}", fraction]
+    # A single task has no spread.
+    return [f"{mean:.1f}" if math.isnan(error) else f"{mean:.1f} ± {error:.1f}", fraction]
 
 
 def _rows(config: RunConfig, evaluation: Evaluation) -> list[list[str]]:

@@ -62,7 +62,7 @@ def test_a_configuration_survives_its_dictionary():
         ({"iterations": True}, "`iterations` must be an integer of at least 1, got True."),
         ({"learning_rate": "fast"}, "`learning_rate` must be a number of at least 0, got 'fast'."),
         ({"algo": "rl4"}, "`algo` must be one of rl2, rl3, rl3-coarse, rl3-markov, got 'rl4'."),
-        ({"size": 11}, "`size` must be None in bandits, got 11."),
+        ({"size": 11}, "`size` must be left out in bandits, got 11."),
         ({"variation": "wet"}, "`variation` must be one of canonical, ood, got 'wet'."),
         ({"algo": "rl3-coarse"}, "`algo` must not be rl3-coarse in the domain bandit"),
         ({"cluster_terminals": True}, "`cluster_terminals` must be left out with rl3, got True"),

@@ -41,3 +41,9 @@ def test_there_is_no_fraction_of_an_oracle_that_gets_nothing():
 def test_all_lines_of_a_table_are_equally_long():
     lines = aligned(["a", "bb"], [["long entry", ""], ["", "x"]]).splitlines()
     assert len({len(line) for line in lines}) == 1
+
+
+def test_of_a_single_task_no_error_is_told():
+    table = evaluation_table([evaluation("RL³", [3.0], oracle=(6.0,))])
+    assert "| RL³    | 3.0          | 0.500         |" in table
+    assert "nan" not in table

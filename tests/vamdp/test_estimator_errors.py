@@ -31,6 +31,11 @@ GOOD = {"state": (0, 1), "action": 1, "reward": 2.0, "next_state": (0, 2), "term
         ({"state": 3}, ValueError, r"`state` must have 2 numbers, got 3"),
         ({"state": (0, 1, 2)}, ValueError, r"`state` must have 2 numbers, got \(0, 1, 2\)"),
         ({"state": ()}, ValueError, r"`state` must have 2 numbers, got \(\)"),
+        (
+            {"state": 0.5},
+            ValueError,
+            r"`state` must be an int or a tuple .* got 0.5. A real number",
+        ),
         ({"next_state": 3}, ValueError, r"`next_state` must have 2 numbers, got 3"),
         ({"next_state": "a"}, TypeError, r"`next_state` must be an int or a tuple"),
         ({"next_state": (NAN, 0)}, ValueError, r"`next_state` must be finite .* got \(nan, 0\)"),
@@ -112,3 +117,11 @@ def test_options_cannot_be_changed_afterwards():
     estimator = vamdp.ValueEstimator(2, task_horizon=5)
     with pytest.raises(AttributeError):
         estimator.options.gamma = 0.5
+
+
+def test_real_numbers_alone_are_no_states_of_a_batch():
+    batch = vamdp.BatchValueEstimator(2, 1, task_horizon=5)
+    with pytest.raises(ValueError, match=r"`states\[1\]` must be an int or a row .* got 0.5"):
+        batch.update([0.0, 0.5], [0, 0], [1.0, 1.0], [1, 1], [False, False])
+    batch.update([0.0, 2.0], [0, 0], [1.0, 1.0], [1, 1], [False, False])  # whole ones are
+    assert batch.counts([0, 2]).tolist() == [[1], [1]]

@@ -174,6 +174,11 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         return find_owner(self.task, "state_key").state_key(observation)
 
     def _draw(self, rng: np.random.Generator) -> gymnasium.Env[Any, Any]:
+        if not callable(self.env_distribution):
+            raise TypeError(
+                "`env_distribution` must be a function from a random generator to a gymnasium.Env, "
+                f"got {self.env_distribution!r}. For a single environment pass lambda rng: env."
+            )
         env = self.env_distribution(rng)
         if not isinstance(env, gymnasium.Env):
             raise TypeError(

@@ -225,6 +225,11 @@ class TaskEnv(gymnasium.Env[Any, Any]):
 
 def draw_task(distribution: TaskDistribution, rng: np.random.Generator) -> TabularMDP:
     """Draw a task; raise TypeError if it is none."""
+    if not callable(distribution):
+        raise TypeError(
+            "`task_distribution` must be a function from a random generator to a TabularMDP, got "
+            f"{distribution!r}. For a single task pass lambda rng: task."
+        )
     task = distribution(rng)
     if not isinstance(task, TabularMDP):
         raise TypeError(

@@ -65,8 +65,7 @@ def find_state_key(
     if owner is None:
         raise ValueError(
             f"`state_key` must map observations to states, got None, but the observation space is "
-            f"{space}. Pass for example state_key=lambda observation: tuple(observation), or put "
-            "gymnasium.wrappers.DiscretizeObservation inside."
+            f"{space}. {_key_hint(space)}"
         )
     if single_space(owner) != space:
         # Its own function would read coordinates from numbers that are none.
@@ -76,6 +75,23 @@ def find_state_key(
         )
     found: StateKey = owner.state_key
     return found
+
+
+def _key_hint(space: gymnasium.Space[Any]) -> str:
+    """What to do where observations in this space have no key."""
+    if isinstance(space, spaces.Box) and space.dtype is not None and space.dtype.kind == "f":
+        return (
+            "Put gymnasium.wrappers.DiscretizeObservation inside (and TransformObservation before "
+            "it, where bounds are infinite): real numbers hardly ever come back. If these do, pass "
+            "state_key=tuple."
+        )
+    if isinstance(space, spaces.Dict):
+        name = next(iter(space), "name")
+        return (
+            f"Pass a function of the parts that make up the state, such as state_key=lambda "
+            f'observation: tuple(observation["{name}"]).'
+        )
+    return "Pass for example state_key=tuple."
 
 
 def find_state_keys(env: Any, state_key: StateKey | None) -> Callable[[Any], Any] | None:

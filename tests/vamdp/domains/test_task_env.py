@@ -8,7 +8,7 @@ import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
-from vamdp.domains import Bandits, RandomMDPs, TaskEnv
+from vamdp.domains import Bandits, RandomMDPs, SampledEnv, TaskEnv
 from vamdp.tabular_mdp import TabularMDP
 
 IDS = ["vamdp/Bandit-v0", "vamdp/RandomMDP-v0"]
@@ -267,3 +267,12 @@ def test_episodes_of_random_mdps_are_truncated_after_10_steps():
     env.reset(seed=0)
     ends = [env.step(0)[2:4] for _ in range(10)]
     assert ends == [(False, False)] * 9 + [(False, True)]
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(TaskEnv, "task_distribution"), (SampledEnv, "env_distribution")],
+)
+def test_a_task_where_a_distribution_is_wanted_is_named(make, name):
+    with pytest.raises(TypeError, match=f"`{name}` must be a function .* pass lambda rng: "):
+        make("FrozenLake-v1")

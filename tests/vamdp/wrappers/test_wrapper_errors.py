@@ -298,3 +298,23 @@ def test_single_and_batched_wrappers_are_not_confused():
         vamdp.vector.ValueAugment(lake(), task_horizon=5)
     with pytest.raises((TypeError, AssertionError), match=r"gymnasium.Env"):
         vamdp.ValueAugment(lakes(), task_horizon=5)
+
+
+@pytest.mark.parametrize(
+    ("make", "hint"),
+    [
+        (lambda: gymnasium.make("CartPole-v1"), "DiscretizeObservation inside"),
+        (lambda: gymnasium.make("Blackjack-v1"), "state_key=tuple"),
+    ],
+)
+def test_a_missing_state_key_comes_with_the_remedy_for_its_space(make, hint):
+    with pytest.raises(ValueError, match=hint):
+        vamdp.ValueAugment(make(), task_horizon=10)
+
+
+def test_the_remedy_for_a_dict_names_one_of_its_parts():
+    env = gymnasium.make("FrozenLake-v1")
+    spaces = gymnasium.spaces.Dict({"place": env.observation_space})
+    env = gymnasium.wrappers.TransformObservation(env, lambda place: {"place": place}, spaces)
+    with pytest.raises(ValueError, match=r'observation\["place"\]'):
+        vamdp.ValueAugment(env, task_horizon=10)
