@@ -81,6 +81,16 @@ class BatchValueEstimator:
         self.storage: Storage | None  # allocated when the first state shows its length
         self._store(None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies do without the sweeps that are kept: they are large, and no value depends on them.
+        arrays = saved_arrays(self.storage) if self.storage else None
+        return {**self.__dict__, "storage": arrays, "_arguments": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        sizes = (self.n_tasks, self.n_actions, self._n_recorded)
+        self._store(check_storage(state["storage"], *sizes) if state["storage"] else None)
+
     @property
     def n_states(self) -> npt.NDArray[np.int64]:
         """Abstract states in each model, shape (n_tasks,)."""

@@ -88,7 +88,8 @@ def read_tiles(rows: Sequence[str], rules: GridRules) -> Tiles:
         TypeError: `rows` is no sequence of strings.
         ValueError: It is empty, rows differ in length, a letter is unknown, or there is no start.
     """
-    if isinstance(rows, str) or not all(isinstance(row, str) for row in rows):
+    is_sequence = isinstance(rows, Sequence) and not isinstance(rows, str)
+    if not is_sequence or not all(isinstance(row, str) for row in rows):
         raise TypeError(f"`rows` must be a sequence of strings, one per row, got {rows!r}.")
     if not rows or not rows[0]:
         raise ValueError(f"`rows` must have at least one tile, got {rows!r}.")

@@ -32,8 +32,8 @@ class Storage(NamedTuple):
     """The learned models of n_tasks tasks.
 
     Attributes:
-        sizes: (n_tasks, 6) how much of each row is in use, sweeps of the last planning, and whether
-            any action is blocked.
+        sizes: (n_tasks, 6) how much of each row is in use, sweeps of the last planning, whether any
+            action is blocked, and how many of the sweeps in `history` still hold.
         tables: (n_tasks, 4, A, capacity) Q and what planning reads.
         row_counts: (n_tasks, 2, A, capacity) N(s, a) and the head of the row's chain of triples.
         V: (n_tasks, capacity) state values.

@@ -34,10 +34,14 @@ _BLOCK = 64
 # states need room for 128, it holds 369 sweeps: more than the 350 of the longest planning.
 HISTORY_BYTES = 384 * 1024
 
+# Fewer than these, if there are more to do, are not worth the writing.
+_LEAST_DEPTH = 32
+
 
 def history_depth(capacity: int, max_sweeps: int) -> int:
     """How many sweeps are kept for so many states."""
-    return min(max_sweeps, HISTORY_BYTES // 8 // (capacity + N_LINES))
+    depth = min(max_sweeps, HISTORY_BYTES // 8 // (capacity + N_LINES))
+    return depth if depth >= min(max_sweeps, _LEAST_DEPTH) else 0
 
 
 @njit(cache=True)

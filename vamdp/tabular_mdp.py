@@ -204,7 +204,8 @@ class TabularMDP:
             >>> task.optimal_values(horizon=2)
             array([ 99., 100.,   0.])
         """
-        if isinstance(slip, bool) or not 0.0 <= slip <= 1.0:
+        is_number = isinstance(slip, int | float | np.number) and not isinstance(slip, bool)
+        if not is_number or not 0.0 <= slip <= 1.0:
             raise ValueError(f"`slip` must be in [0, 1], got {slip!r}.")
         tiles = grid_tasks.read_tiles(rows, grid_tasks.GRID_WORLD)
         return cls.trusted(**grid_tasks.task_arrays(tiles, grid_tasks.GRID_WORLD, float(slip)))

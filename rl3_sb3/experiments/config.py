@@ -87,6 +87,9 @@ class RunConfig:
     warm_start: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("domain", "algo", "variation"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"`{name}` must be a name, got {getattr(self, name)!r}.")
         domain_of(self.domain)
         if self.algo not in ALGORITHMS:
             raise InputError(f"`algo` must be one of {', '.join(ALGORITHMS)}, got {self.algo!r}.")
@@ -226,7 +229,7 @@ class RunConfig:
 
 def check_size(facts: Domain, size: int | None) -> None:
     """Raise InputError unless the domain has tasks of this size."""
-    if size not in facts.horizons:
+    if not isinstance(size, int | None) or size not in facts.horizons:
         known = " or ".join("left out" if n is None else str(n) for n in facts.horizons)
         raise InputError(f"`size` must be {known} in {facts.title.lower()}, got {size!r}.")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from rl3_sb3.experiments.config import RunConfig, check_integer
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.film import Film, Shot, record
-from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.run_directory import RunDirectory, replace_file
 from rl3_sb3.experiments.strip import film_frame, snapshot_sheet
 from rl3_sb3.experiments.training import make_training_env
 
@@ -21,7 +21,8 @@ ACTION_NAMES = {
     "gridworld": ("stay", "north", "east", "south", "west"),
     "frozen-lake": ("west", "south", "east", "north"),
 }
-MOST_FPS = 50  # what browsers play
+LEAST_FPS, MOST_FPS = 0.1, 50.0  # what GIFs can hold at one end, what browsers play at the other
+MOST_TASK = 2**31  # torch's and NumPy's seeds, of which theirs is one, go no further for sure
 _END_FACTOR = 4  # an episode's end stays so many frames
 _LAST_MILLISECONDS = 3000
 
@@ -34,7 +35,7 @@ class PlayOptions:
         out: The GIF.
         task: The held-out task's number, from 0.
         variation: Which distribution it comes from; None: the one trained on.
-        fps: Frames per second, above 0.
+        fps: Frames per second, in [0.1, 50].
         snapshots: Panels of a PNG beside the GIF; 0 makes none.
         show_counts: Whether to show the learner's visit counts.
 
@@ -52,8 +53,10 @@ class PlayOptions:
     def __post_init__(self) -> None:
         check_integer("task", self.task, 0)
         check_integer("snapshots", self.snapshots, 0)
-        if not 0 < self.fps <= MOST_FPS:
-            raise InputError(f"`--fps` must be above 0 and at most {MOST_FPS}, got {self.fps}.")
+        if self.task > MOST_TASK:
+            raise InputError(f"`--task` must be at most {MOST_TASK}, got {self.task}.")
+        if not LEAST_FPS <= self.fps <= MOST_FPS:
+            raise InputError(f"`--fps` must be in [{LEAST_FPS}, {MOST_FPS:.0f}], got {self.fps}.")
         if self.out.suffix.lower() != ".gif":
             raise InputError(f"`--out` must end in .gif, got {self.out}.")
         if not self.out.parent.is_dir():
@@ -133,8 +136,17 @@ def write_gif(file: Path, films: Sequence[Film], action_names: Sequence[str], fp
     durations[-1] = max(_LAST_MILLISECONDS, durations[-1])
     titles = [film.title for film in films]
     pictures = (film_frame(titles, shots, films[0].horizon, action_names) for shots in frames)
-    next(pictures).save(
-        file, save_all=True, append_images=pictures, duration=durations, loop=0, optimize=True
+    first = next(pictures)
+    replace_file(
+        file,
+        lambda beside: first.save(
+            beside,
+            save_all=True,
+            append_images=pictures,
+            duration=durations,
+            loop=0,
+            optimize=True,
+        ),
     )
 
 

@@ -85,7 +85,7 @@ class RunDirectory:
 
     def save_checkpoint(self, model: TransformerPPO) -> None:
         """Replace the checkpoint."""
-        _replace(self.checkpoint_file, model.save)
+        replace_file(self.checkpoint_file, model.save)
 
     def load_checkpoint(self, env: VecEnv, device: str) -> TransformerPPO:
         """Return the stored model on these environments.
@@ -138,7 +138,7 @@ class RunDirectory:
 
     def _write_json(self, file: Path, values: Mapping[str, Any]) -> None:
         text = json.dumps(values, indent=2) + "\n"
-        _replace(file, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        replace_file(file, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
     def _read_json(self, file: Path) -> dict[str, Any]:
         try:
@@ -153,7 +153,7 @@ class RunDirectory:
         return values
 
 
-def _replace(file: Path, write: Callable[[Path], Any]) -> None:
+def replace_file(file: Path, write: Callable[[Path], Any]) -> None:
     """Write a file beside its place and move it there."""
     temporary = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix}")
     try:

@@ -95,11 +95,21 @@ def _rows(config: RunConfig, evaluation: Evaluation) -> list[list[str]]:
     rows = []
     for title, got in evaluation.rewards.items():
         trained = title == config.title
+        if trained:
+            title += _peculiarities(config)
         seed = str(config.seed) if trained else ""
         steps = f"{evaluation.n_training_steps:,}" if trained else ""
         rows.append([*group, title, seed, steps, *_score(got.returns, evaluation.oracle)])
     oracle = _score(evaluation.oracle, evaluation.oracle)
     return [*rows, [*group, ORACLE, "", "", *oracle]]
+
+
+def _peculiarities(config: RunConfig) -> str:
+    """What sets a run apart from others of its algorithm."""
+    notes = [] if config.variation == CANONICAL else [f"trained on {config.variation}"]
+    notes += ["clustered terminals"] if config.cluster_terminals else []
+    notes += ["warm start"] if config.warm_start else []
+    return f" ({', '.join(notes)})" if notes else ""
 
 
 def _without_repeats(rows: list[list[str]], group: tuple[str, ...]) -> list[list[str]]:

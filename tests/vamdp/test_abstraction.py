@@ -39,9 +39,9 @@ def members(estimator):
         [(row, column) for row in range(-9, 9) for column in range(-9, 9)],
         [(x / 7, -x / 3) for x in range(60)],
         [(0, 0, 1), (0, 1, 0), (1, 0, 0), (0, 1, 1), (1, 1, 1)],
-        [0.5, 0.25, 5e-324, -5e-324],
+        [(0.5,), (0.25,), (5e-324,), (-5e-324,)],
     ],
-    ids=["ends of the range", "regular ints", "high bits", "cells", "fractions", "bits", "floats"],
+    ids=["ends of the range", "regular ints", "high bits", "cells", "fractions", "bits", "tiny"],
 )
 def test_states_are_told_apart_and_numbered_in_order_of_first_sight(states):
     estimator = visit([*states, *states])

@@ -154,6 +154,8 @@ def test_features_are_row_and_column_from_1_and_the_picture_is_kept():
     ("rows", "error", "message"),
     [
         ("S G", TypeError, "`rows` must be a sequence of strings, one per row, got 'S G'"),
+        (None, TypeError, "`rows` must be a sequence of strings, one per row, got None"),
+        ({"SG"}, TypeError, "`rows` must be a sequence of strings, one per row, got {'SG'}"),
         (["S", 1], TypeError, "`rows` must be a sequence of strings"),
         ([], ValueError, "`rows` must have at least one tile, got []"),
         ([""], ValueError, "`rows` must have at least one tile, got ['']"),
@@ -167,7 +169,7 @@ def test_what_is_no_picture_is_named(rows, error, message):
         TabularMDP.from_grid(rows)
 
 
-@pytest.mark.parametrize("slip", [-0.1, 1.1, float("nan"), True])
+@pytest.mark.parametrize("slip", [-0.1, 1.1, float("nan"), True, None, "0.2"])
 def test_a_slip_that_is_no_probability_is_named(slip):
     with pytest.raises(ValueError, match=r"`slip` must be in \[0, 1\], got"):
         TabularMDP.from_grid(["SG"], slip=slip)

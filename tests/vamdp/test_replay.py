@@ -1,5 +1,7 @@
 """Sweeps that are skipped because they cannot have changed: the estimates never tell."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -124,7 +126,7 @@ def test_where_there_is_nothing_to_gain_nothing_is_kept(options):
 
 def test_a_task_keeps_no_more_sweeps_than_fit():
     assert replay.history_depth(128, 350) == 350
-    for capacity in (4, 128, 1024):
+    for capacity in (4, 128, 1024, 4096):
         depth = replay.history_depth(capacity, 10**9)
         assert 8 * depth * (capacity + replay.N_LINES) <= replay.HISTORY_BYTES
     batch = estimator(None, {"task_horizon": 350})
@@ -136,3 +138,20 @@ def test_a_task_keeps_no_more_sweeps_than_fit():
         state = following
     assert 60 < batch.n_states.min() and batch.n_states.max() < 127
     assert batch.nbytes / N_TASKS < 512 * 1024
+
+
+def test_copies_leave_what_was_kept_behind_and_go_on_alike():
+    batch = estimator(None, {"task_horizon": 300})
+    walk_in_circles(batch, 9)
+    packed = pickle.dumps(batch)
+    assert len(packed) < batch.storage.history.nbytes / 4
+    copied = pickle.loads(packed)
+    assert (copied.storage.sizes[:, N_RECORDED] == 0).all()
+    for learner in (batch, copied):
+        learner.update([2, 2], [2, 2], [5.0, 0.0], [2, 2], [False, False])
+    np.testing.assert_array_equal(copied.q_values([0, 1]), batch.q_values([0, 1]))
+
+
+def test_very_large_models_keep_nothing():
+    assert replay.history_depth(4096, 350) == 0
+    assert replay.history_depth(4096, 5) == 5

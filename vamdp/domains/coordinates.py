@@ -35,7 +35,13 @@ class Coordinates:
             )
         self._features = features
         self._scale = float(scale)
-        self.observations = (features / scale).astype(np.float32)
+        with np.errstate(over="ignore"):
+            self.observations = (features / scale).astype(np.float32)
+        if not np.array_equal(self.keys(self.observations), features):
+            raise ValueError(
+                f"`feature_scale` must keep features apart in float32, got {scale!r} with features "
+                f"up to {np.abs(features).max():.0f}. Choose a scale about as large as they are."
+            )
         self.space = Box(
             self.observations.min(axis=0), self.observations.max(axis=0), dtype=np.float32
         )
@@ -46,7 +52,8 @@ class Coordinates:
 
     def keys(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the coordinates that observations (n, d) show, shape (n, d)."""
-        return np.rint(observations.astype(np.float64) * self._scale)
+        keys: npt.NDArray[np.float64] = np.rint(observations.astype(np.float64) * self._scale)
+        return keys
 
     def check(self, name: str, task: TabularMDP) -> None:
         """Raise ValueError unless the task called `name` has these features."""

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.envs.toy_text.frozen_lake import generate_random_map
 
+from vamdp.domains.grid_view import RENDER_FPS, RENDER_MODES
 from vamdp.domains.task_env import TaskEnv
 from vamdp.domains.task_vector_env import TaskVectorEnv
 from vamdp.grid_tasks import FROZEN_LAKE, read_tiles, task_arrays
 from vamdp.tabular_mdp import TabularMDP
+from vamdp.wrappers.inner_env import N_SEEDS
 
 # A third of the moves go where they head, a third to each side.
 SLIPPERY = 2.0 / 3.0
-
-# Gymnasium draws maps with generators of its own, which take seeds.
-N_SEEDS = 2**31
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class FrozenLakes:
 
     Args:
         size: Rows and columns, at least 2.
-        p: Probability that a tile is frozen, in (0, 1].
+        p: Probability that a tile is frozen, in [0.5, 1]: with fewer, hardly a map can be crossed,
+            and those that cannot are drawn anew.
         slippery: As FrozenLake's `is_slippery`, whose default is True. A slippery 8x8 map is hardly
             ever crossed: its oracle reaches the goal once in some 200 steps.
 
@@ -48,14 +48,14 @@ class FrozenLakes:
     slippery: bool = False
 
     def __post_init__(self) -> None:
-        if self.size < 2:
-            raise ValueError(f"`size` must be at least 2, got {self.size!r}.")
-        if not 0.0 < self.p <= 1.0:
-            raise ValueError(f"`p` must be in (0, 1], got {self.p!r}.")
+        if not isinstance(self.size, int) or self.size < 2:
+            raise ValueError(f"`size` must be an integer of at least 2, got {self.size!r}.")
+        if not isinstance(self.p, int | float) or not 0.5 <= self.p <= 1.0:
+            raise ValueError(f"`p` must be in [0.5, 1], got {self.p!r}.")
 
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
         """Draw a task."""
-        seed = int(rng.integers(N_SEEDS))
+        seed = int(rng.integers(N_SEEDS))  # Gymnasium draws with a generator of its own
         tiles = read_tiles(generate_random_map(self.size, self.p, seed), FROZEN_LAKE)
         slip = SLIPPERY if self.slippery else 0.0
         return TabularMDP.trusted(**task_arrays(tiles, FROZEN_LAKE, slip))
@@ -66,6 +66,13 @@ def frozen_lake_env(
 ) -> TaskEnv:
     """Make `vamdp/FrozenLake-v0` without its time limit; arguments as in `FrozenLakes`."""
     return TaskEnv(FrozenLakes(size, p, slippery), render_mode=render_mode)
+
+
+# gymnasium.make reads it from what makes the environment, to wrap "rgb_array_list" and the like.
+frozen_lake_env.metadata = {  # type: ignore[attr-defined] # functions have room for it
+    "render_modes": list(RENDER_MODES),
+    "render_fps": RENDER_FPS,
+}
 
 
 def frozen_lake_vector_env(

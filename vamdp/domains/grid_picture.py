@@ -7,7 +7,8 @@ besides. A value v shades its tile by sqrt(|v| / scale), violet above 0 and grey
 makes a step's cost visible beside a goal. Tiles of which nothing is known stay plain.
 
 The letters are those of `vamdp.grid_tasks`; cell (r, c) has the number r * n_columns + c. A picture
-is put together from tiles drawn once, so that the next frame takes less than a millisecond.
+is put together from tiles drawn once, so that a next frame in which little changed takes a
+millisecond or two.
 """
 
 from __future__ import annotations
@@ -71,7 +72,12 @@ def draw(
 
     Raises:
         DependencyNotInstalled: Pillow is missing.
+        ValueError: `tile_size` or `scale` is out of range.
     """
+    if tile_size is not None and tile_size < 8:
+        raise ValueError(f"`tile_size` must be at least 8, got {tile_size!r}.")
+    if not scale > 0.0:
+        raise ValueError(f"`scale` must be above 0, got {scale!r}.")
     n = default_tile_size(grid) if tile_size is None else tile_size
     n_columns = len(grid[0])
     picture = np.empty((len(grid) * n, n_columns * n, 3), np.uint8)
@@ -204,7 +210,7 @@ def _ink_on(colour: Colour) -> Colour:
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else WHITE
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)  # 28 MB of the largest, those of 4x4 lakes
 def _tile(
     letter: str, shade: int | None, value: str, count: str, has_agent: bool, n: int
 ) -> Picture:

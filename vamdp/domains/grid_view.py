@@ -5,8 +5,9 @@
     "human"      the same in a window, which is drawn anew by every reset and step
 
 A learner around the environment adds its thoughts. For the time of one rendering it lends an
-*overlay*: a function from an observation to what the learner has of that state, Q (A,) and counts
-(A,). The environment knows the observation of each tile, and asks about all.
+*overlay*: a function from an observation to what the learner has of that state, its value (nan if
+it knows nothing) and its visits. The environment knows the observation of each tile, and asks about
+all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gymnasium.error import DependencyNotInstalled
 from vamdp.domains import grid_picture
 from vamdp.grid_tasks import GRID_WORLD
 
-Overlay = Callable[[Any], tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]
+Overlay = Callable[[Any], tuple[float, int]]
 
 RENDER_MODES = ("ansi", "rgb_array", "human")
 RENDER_FPS = 8
@@ -149,12 +150,8 @@ def _ask(
     values = np.full(len(letters), np.nan)
     counts = np.zeros(len(letters), np.int64)
     for s, letter in enumerate(letters):
-        if letter in _BLOCKING:
-            continue
-        Q, N = overlay(observe(s))
-        counts[s] = np.sum(N)
-        if counts[s] or np.any(Q):
-            values[s] = np.max(Q)
+        if letter not in _BLOCKING:
+            values[s], counts[s] = overlay(observe(s))
     return values, counts
 
 

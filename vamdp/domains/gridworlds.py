@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vamdp.domains.grid_generator import _draw_accepted
+from vamdp.domains.grid_view import RENDER_FPS, RENDER_MODES
 from vamdp.domains.task_env import TaskEnv, draw_key
 from vamdp.domains.task_vector_env import TaskVectorEnv
 from vamdp.grid_tasks import GRID_WORLD, task_arrays
@@ -51,7 +52,7 @@ class GridWorlds:
     variation: str | None = None
 
     def __post_init__(self) -> None:
-        if self.size not in SIZES:
+        if not isinstance(self.size, int) or self.size not in SIZES:
             raise ValueError(f"`size` must be 11 or 13, got {self.size!r}.")
         if self.variation is not None and self.variation not in VARIATIONS:
             raise ValueError(
@@ -86,6 +87,13 @@ def grid_world_env(
 ) -> TaskEnv:
     """Make `vamdp/GridWorld-v0`; arguments as in `GridWorlds`."""
     return TaskEnv(GridWorlds(size, variation), feature_scale=size, render_mode=render_mode)
+
+
+# gymnasium.make reads it from what makes the environment, to wrap "rgb_array_list" and the like.
+grid_world_env.metadata = {  # type: ignore[attr-defined] # functions have room for it
+    "render_modes": list(RENDER_MODES),
+    "render_fps": RENDER_FPS,
+}
 
 
 def grid_world_vector_env(

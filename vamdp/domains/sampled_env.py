@@ -9,12 +9,9 @@ import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
-from vamdp.wrappers.inner_env import StateKey, episode_time_scale, find_owner, single_space
+from vamdp.wrappers.inner_env import N_SEEDS, StateKey, episode_time_scale, find_owner, single_space
 
 EnvDistribution = Callable[[np.random.Generator], gymnasium.Env[Any, Any]]
-
-# Gymnasium's environments seed NumPy generators; 31 bits suit those too that seed older ones.
-N_SEEDS = 2**31
 
 
 class SampledEnv(gymnasium.Env[Any, Any]):
@@ -102,14 +99,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
             TypeError: `task` is no environment.
             ValueError: Its spaces are others.
         """
-        if not isinstance(task, gymnasium.Env):
-            raise TypeError(f"`task` must be a gymnasium.Env, got {type(task).__name__}.")
-        for name in ("observation_space", "action_space"):
-            if getattr(task, name) != getattr(self, name):
-                raise ValueError(
-                    f"`task.{name}` must be {getattr(self, name)} as the first one's, "
-                    f"got {getattr(task, name)}."
-                )
+        self._check(task)
         self._task = task
         self._task_seed = int(self.np_random.integers(N_SEEDS))
         self._running = False
@@ -139,15 +129,19 @@ class SampledEnv(gymnasium.Env[Any, Any]):
             TypeError: The given task is no environment.
             ValueError: Its spaces are others.
         """
-        super().reset(seed=seed)
         inner_options = dict(options or {})
         task = inner_options.pop("task", None)
         new_task = inner_options.pop("new_task", False)
+        if task is not None:
+            self._check(task)  # before anything changes
+        super().reset(seed=seed)
         if task is not None or seed is not None or new_task or self._task is None:
             self.reset_task(task)
-        task_seed, self._task_seed = self._task_seed, None
+        self._running = False  # if the environment fails, its first reset is still to be done
+        started = self.task.reset(seed=self._task_seed, options=inner_options or None)
+        self._task_seed = None
         self._running = True
-        return self.task.reset(seed=task_seed, options=inner_options or None)
+        return started
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one step in the present environment.
@@ -168,6 +162,19 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         """Close the present environment."""
         if self._task is not None:
             self._task.close()
+
+    def _check(self, task: gymnasium.Env[Any, Any]) -> None:
+        """Raise unless `task` is an environment like the others."""
+        if not isinstance(task, gymnasium.Env):
+            raise TypeError(f"`task` must be a gymnasium.Env, got {type(task).__name__}.")
+        for name in ("observation_space", "action_space"):
+            if getattr(task, name) != getattr(self, name):
+                raise ValueError(
+                    f"`task.{name}` must be {getattr(self, name)} as the first one's, "
+                    f"got {getattr(task, name)}."
+                )
+        if hasattr(self, "state_key") and find_owner(task, "state_key") is None:
+            raise ValueError(f"`task` must have a `state_key` as the first one, got {task}.")
 
     def _present_state_key(self, observation: Any) -> Any:
         """Ask the present environment, whose key may depend on its layout."""

@@ -120,9 +120,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             TypeError: `task` is no TabularMDP.
             ValueError: It has other numbers of states or actions than the spaces.
         """
-        check_task("task", task, self._n_states, self._n_actions)
-        if self._coordinates is not None:
-            self._coordinates.check("task", task)
+        self._check(task)
         self._table = self._table.with_task(0, task, draw_key(self.np_random))
         self._task = task
         self._state = -1
@@ -153,9 +151,11 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             TypeError: The given task is no TabularMDP.
             ValueError: It has other numbers of states or actions than the spaces.
         """
-        super().reset(seed=seed)
         options = options or {}
         task = options.get("task")
+        if task is not None:
+            self._check(task)  # before anything changes
+        super().reset(seed=seed)
         if task is not None or seed is not None or options.get("new_task") or self._task is None:
             self.reset_task(task)
         table = self._table
@@ -211,12 +211,17 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             raise ValueError(
                 f"`task` must have a grid to be rendered, got {self.task} without one."
             )
-        scale = float(np.abs(self.task.reward).max())
+        scale = float(np.abs(self.task.reward).max()) or 1.0
         return self.grid_view.render(self.task.grid or (), self._seen, scale, self._shown)
 
     def close(self) -> None:
         """Close the window of mode "human"."""
         self.grid_view.close()
+
+    def _check(self, task: TabularMDP) -> None:
+        check_task("task", task, self._n_states, self._n_actions)
+        if self._coordinates is not None:
+            self._coordinates.check("task", task)
 
     def _shown(self, state: int) -> Any:
         """What is seen of a state."""

@@ -98,6 +98,7 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         self.single_observation_space = self._parts.space
         self.observation_space = batch_space(self._parts.space, env.num_envs)
         self._states: npt.NDArray[np.float64] | None = None
+        self._begins_task = np.zeros(env.num_envs, np.bool_)  # a reset into a new one failed
 
     @property
     def layout(self) -> Layout:
@@ -122,10 +123,19 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
             fresh &= np.asarray(options["reset_mask"], bool)
         # SyncVectorEnv takes entries out of the dict that it is given.
         seed = plain_seed(seed)
-        observations, infos = self.env.reset(seed=seed, options=options and dict(options))
+        try:
+            observations, infos = self.env.reset(seed=seed, options=options and dict(options))
+        except (TypeError, ValueError):
+            raise  # refused: the present tasks go on
+        except BaseException:
+            self._begins_task |= fresh  # they may have changed: forget with the next reset
+            self._states = None
+            raise
         self._states = None  # until all below succeeded
+        fresh |= self._begins_task
         if fresh.any():
             self.forget(fresh)
+            self._begins_task[:] = False
         states = self._states_of(observations)
         self._note_masks(infos, states, np.ones(self.num_envs, np.bool_))
         vectors = self._blank(observations)

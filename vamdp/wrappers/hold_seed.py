@@ -15,9 +15,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs, seeding
 
-# Seeds of Gymnasium's environments may be of any size; 31 bits suit those too that seed older
-# generators or have a C++ core.
-N_SEEDS = 2**31
+from vamdp.wrappers.inner_env import N_SEEDS, layers
 
 
 class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -39,6 +37,9 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     Args:
         env: An environment whose `reset(seed=...)` determines its layout.
 
+    Raises:
+        ValueError: There is a `ValueAugment` or `MetaEpisode` inside.
+
     Example:
         >>> env = HoldSeed(gymnasium.make("CartPole-v1"))
         >>> first, again = env.reset(seed=1)[0], env.reset()[0]
@@ -50,6 +51,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
+        _refuse_learners(env)
         self._tasks_stream: np.random.Generator | None = None  # until first needed
         self._task: int | None = None
         self._running = False
@@ -133,6 +135,16 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if self._tasks_stream is None:
             self._tasks_stream, _ = seeding.np_random()
         return int(self._tasks_stream.integers(N_SEEDS))
+
+
+def _refuse_learners(env: Any) -> None:
+    """Raise ValueError where what is learned of a task would be forgotten at every reset."""
+    for layer in layers(env):
+        if any(c.__name__ in ("ValueAugment", "MetaEpisode") for c in type(layer).__mro__):
+            raise ValueError(
+                f"`env` must have no {type(layer).__name__} inside, got {env}: to that, the seed "
+                "of every reset is a new task. Put HoldSeed inside it, around the environment."
+            )
 
 
 def _checked(task: Any) -> int:

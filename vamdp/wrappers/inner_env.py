@@ -12,6 +12,10 @@ from vamdp.estimator_options import check_positive_integer
 
 StateKey = Callable[[Any], Hashable]
 
+#: Where tasks or environments are given seeds of their own, these are below it. Gymnasium's may be
+#: of any size; 31 bits suit those too that seed older generators or have a C++ core.
+N_SEEDS = 2**31
+
 
 def layers(env: Any) -> Iterator[Any]:
     """The environment and those that it wraps, the outermost first; of a SyncVectorEnv's, one."""

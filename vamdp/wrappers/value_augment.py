@@ -131,6 +131,7 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
                 f"{self._learner.n_actions}."
             )
         self._is_running = False
+        self._begins_task = False  # a reset into a new task failed
         # Where there is a picture of tiles, see vamdp.domains.grid_view. It asks about observations
         # of its own environment: where a wrapper changed these, they would be read wrongly.
         canvas = find_owner(env, "grid_view")
@@ -158,10 +159,19 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start an episode; forget if the seed or the options begin a new task."""
-        observation, info = self.env.reset(seed=seed, options=options)
+        begins_task = seed is not None or asks_for_new_task(options)
+        try:
+            observation, info = self.env.reset(seed=seed, options=options)
+        except (TypeError, ValueError):
+            raise  # refused: the present task goes on
+        except BaseException:
+            self._begins_task |= begins_task  # it may have changed: forget with the next reset
+            self._is_running = False
+            raise
         self._is_running = False  # until all below succeeded
-        if seed is not None or asks_for_new_task(options):
+        if begins_task or self._begins_task:
             self.forget()
+            self._begins_task = False
         vector = self._zeros.copy()
         self._learner.begin(self._read(observation, vector), info.get("action_mask"))
         self._learner.show(vector)
@@ -209,10 +219,15 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         finally:
             self._view.overlay = None
 
-    def _think(self, observation: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """Q and counts, shape (A,) each, of an observation's state."""
+    def _think(self, observation: Any) -> tuple[float, int]:
+        """Value (nan if nothing is known) and visits of an observation's state."""
         key = index(observation) if self._state_key is None else self._state_key(observation)
-        return self.estimator.q_values(key), self.estimator.counts(key)
+        Q, n_visits = self.estimator.q_values(key), int(np.sum(self.estimator.counts(key)))
+        if n_visits == 0 and not np.any(Q):
+            return float("nan"), 0
+        # A learner of one's own need not have it; ours leaves masked actions out.
+        value = self.estimator.value(key) if hasattr(self.estimator, "value") else np.max(Q)
+        return float(value), n_visits
 
     def _read(self, observation: Any, vector: npt.NDArray[np.float32]) -> Any:
         """Write an observation into a vector (size,) of zeros; returns the key of its state."""

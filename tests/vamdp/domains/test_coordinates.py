@@ -115,6 +115,12 @@ def test_a_state_key_of_the_users_own_comes_before_the_batched_one():
     [
         (lambda rng: line(None), 2.0, "`feature_scale` must be None for tasks without features"),
         (lambda rng: line(np.full((3, 1), 0.5)), 2.0, "whole numbers, got 2.0"),
+        (
+            lambda rng: line(np.array([[2.0**25], [2.0**25 + 1], [0.0]])),
+            1.0,
+            "`feature_scale` must keep features apart in float32, got 1.0 with features up to",
+        ),
+        (small, 1e-40, "`feature_scale` must keep features apart in float32, got 1e-40"),
         (small, 0.0, "`feature_scale` must be finite and above 0, got 0.0"),
         (small, float("inf"), "`feature_scale` must be finite and above 0, got inf"),
     ],

@@ -73,9 +73,11 @@ def test_the_registered_lake_is_truncated_after_200_steps():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 1}, "`size` must be at least 2, got 1"),
-        ({"p": 0.0}, r"`p` must be in \(0, 1\], got 0.0"),
-        ({"p": 1.5}, r"`p` must be in \(0, 1\], got 1.5"),
+        ({"size": 1}, "`size` must be an integer of at least 2, got 1"),
+        ({"size": 2.5}, "`size` must be an integer of at least 2, got 2.5"),
+        ({"p": 0.4}, r"`p` must be in \[0.5, 1\], got 0.4"),
+        ({"p": 1.5}, r"`p` must be in \[0.5, 1\], got 1.5"),
+        ({"p": "x"}, r"`p` must be in \[0.5, 1\], got 'x'"),
     ],
 )
 def test_arguments_out_of_range_are_named(arguments, message):

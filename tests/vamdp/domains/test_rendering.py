@@ -301,3 +301,39 @@ except gymnasium.error.DependencyNotInstalled as error:
     assert result.stdout.strip() == (
         "pygame is not installed: run pip install 'vamdp[render]' for a window."
     ), result.stderr
+
+
+@pytest.mark.parametrize("env_id", ["vamdp/GridWorld-v0", "vamdp/FrozenLake-v0"])
+def test_gymnasium_collects_frames_if_asked_for_lists(env_id):
+    env = gymnasium.make(env_id, render_mode="rgb_array_list")
+    env.reset(seed=0)
+    env.step(1)
+    frames = env.render()
+    assert len(frames) == 2 and frames[0].ndim == 3
+
+
+def test_masked_actions_are_left_out_of_the_values_shown():
+    env = vamdp.TaskEnv(
+        lambda rng: vamdp.TabularMDP.from_grid(["SG"], slip=0.0), render_mode="ansi"
+    )
+    env = vamdp.ValueAugment(env, task_horizon=5)
+    env.reset(seed=0)
+    env.step(2)  # the goal: +100
+    seen = env.render()
+    assert "100" in seen
+    env.estimator.set_action_mask(0, [True, True, False, True, True])
+    env.estimator.update(0, 0, -1.0, 0, False)
+    assert env.estimator.value(0) < 50
+    assert f"{env.estimator.value(0):.1f}" in env.render()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tile_size": 7}, "`tile_size` must be at least 8, got 7"),
+        ({"scale": 0.0}, "`scale` must be above 0, got 0.0"),
+    ],
+)
+def test_pictures_that_cannot_be_drawn_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        draw(["SG"], **arguments)

@@ -178,3 +178,43 @@ def test_action_masks_pass():
         advantage = shown[augmented.layout["advantage"]]
         np.testing.assert_array_equal(advantage[~mask], advantage[mask].min())
         shown, _, _, _, info = augmented.step(int(np.flatnonzero(mask)[-1]))
+
+
+def test_a_reset_that_fails_can_be_done_again_with_the_tasks_seed():
+    seeds = []
+
+    class Strict(gymnasium.Wrapper):
+        def reset(self, *, seed=None, options=None):
+            seeds.append(seed)
+            if options:
+                raise KeyError("no such option")
+            return self.env.reset(seed=seed)
+
+    env = SampledEnv(lambda rng: Strict(gymnasium.make("FrozenLake-v1")))
+    with pytest.raises(KeyError):
+        env.reset(seed=1, options={"bad": 1})
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(0)
+    env.reset()
+    assert seeds[0] is not None
+    assert seeds[1] == seeds[0]
+
+
+def test_a_refused_task_changes_no_stream():
+    env = SampledEnv(lambda rng: gymnasium.make("FrozenLake-v1"))
+    env.reset(seed=1)
+    before = env.np_random.bit_generator.state
+    with pytest.raises(TypeError, match=r"`task` must be a gymnasium\.Env"):
+        env.reset(seed=2, options={"task": "nonsense"})
+    assert env.np_random.bit_generator.state == before
+    env.step(0)
+
+
+def test_a_task_without_the_others_state_key_is_refused():
+    env = SampledEnv(lambda rng: gymnasium.make("vamdp/GridWorld-v0", size=11))
+    plain = gymnasium.wrappers.TransformObservation(
+        gymnasium.make("FrozenLake-v1"), lambda _: None, env.observation_space
+    )
+    plain.action_space = env.action_space
+    with pytest.raises(ValueError, match="`task` must have a `state_key`"):
+        env.set_task(plain)

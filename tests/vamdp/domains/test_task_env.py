@@ -188,7 +188,7 @@ def test_a_distribution_must_return_tasks():
         TaskEnv(lambda rng: None)
 
 
-def test_there_is_no_picture_yet():
+def test_tasks_without_a_grid_have_no_picture():
     with pytest.raises(TypeError, match="`render_mode` must be None"):
         TaskEnv(Bandits(), render_mode="human")
 
@@ -276,3 +276,13 @@ def test_episodes_of_random_mdps_are_truncated_after_10_steps():
 def test_a_task_where_a_distribution_is_wanted_is_named(make, name):
     with pytest.raises(TypeError, match=f"`{name}` must be a function .* pass lambda rng: "):
         make("FrozenLake-v1")
+
+
+def test_a_refused_task_changes_no_stream():
+    env = TaskEnv(Bandits())
+    env.reset(seed=1)
+    before = env.np_random.bit_generator.state
+    with pytest.raises(TypeError, match="`task` must be a TabularMDP"):
+        env.reset(seed=2, options={"task": "nonsense"})
+    assert env.np_random.bit_generator.state == before
+    env.step(0)

@@ -311,3 +311,45 @@ def test_a_batch_begins_its_next_tasks_by_itself():
     assert not shown[:, env.layout["advantage"].start :].any()
     np.testing.assert_array_equal(infos["final_obs"][:, -1], 1)
     assert env.step(np.ones(2, int))[0][:, -1].tolist() == [np.float32(1 / 3)] * 2
+
+
+class FailsOnce(gymnasium.Wrapper):
+    """A reset into a new task fails when it is told to, after the task has changed."""
+
+    fails = False
+
+    def reset(self, *, seed=None, options=None):
+        result = self.env.reset(seed=seed, options=options)
+        if self.fails:
+            self.fails = False
+            raise RuntimeError("no layout found")
+        return result
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("wrapped", ["value", "meta"])
+def test_a_reset_that_fails_leaves_nothing_of_the_old_task(batched, wrapped):
+    flaky = FailsOnce(gymnasium.make("vamdp/RandomMDP-v0"))
+    if batched:
+        env = gymnasium.vector.SyncVectorEnv(
+            [lambda: flaky], autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP
+        )
+        env = augmented = vamdp.vector.ValueAugment(env, task_horizon=10)
+        env = vamdp.vector.MetaEpisode(env, 30) if wrapped == "meta" else env
+        action = np.array([1])
+    else:
+        env = augmented = vamdp.ValueAugment(flaky, task_horizon=10)
+        env = vamdp.MetaEpisode(env, 30) if wrapped == "meta" else env
+        action = 1
+    env.reset(seed=0)
+    for _ in range(4):
+        env.step(action)
+    assert np.max(augmented.estimator.n_states) > 0
+    flaky.fails = True
+    with pytest.raises(RuntimeError, match="no layout"):
+        env.reset(options={"new_task": True})
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(action)
+    env.reset()
+    assert np.max(augmented.estimator.n_states) == 0
+    env.step(action)

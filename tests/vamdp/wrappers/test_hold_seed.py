@@ -295,3 +295,11 @@ def test_a_loop_of_them_equals_single_ones_also_where_an_episode_ends_at_step_h(
             assert batch.get_task() == [5, 6]
     finally:
         batch.close()
+
+
+@pytest.mark.parametrize("wrap", [vamdp.ValueAugment, vamdp.MetaEpisode])
+def test_around_what_learns_a_task_it_is_refused(wrap):
+    options = {"task_horizon": 5} if wrap is vamdp.ValueAugment else {"horizon": 5}
+    inner = wrap(gymnasium.make("FrozenLake-v1"), **options)
+    with pytest.raises(ValueError, match=f"`env` must have no {wrap.__name__} inside"):
+        vamdp.HoldSeed(inner)
