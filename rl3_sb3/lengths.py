@@ -53,6 +53,12 @@ def rollout_and_context_length(
     return n_steps, context_length
 
 
+def environment_id(env: VecEnv | None) -> str:
+    """Return the id in the environment's spec, or nothing if it has none."""
+    spec = None if env is None else _common_value(env, "spec")
+    return str(getattr(spec, "id", ""))
+
+
 def _common_value(env: VecEnv, name: str) -> Any:
     """Return the attribute that all environments share, or None if they lack it."""
     if not env.has_attr(name):

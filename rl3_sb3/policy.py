@@ -27,6 +27,7 @@ from torch.distributions import Distribution
 
 from rl3_sb3.dense import DenseNetwork
 from rl3_sb3.distribution import action_distribution, check_action_space, n_outputs
+from rl3_sb3.training_record import TrainingRecord
 from rl3_sb3.transformer import AttentionCache, CausalTransformer
 
 # SB3's gain for the policy's last layer: the first policy is nearly uniform.
@@ -57,6 +58,7 @@ class TransformerPolicy(ActorCriticPolicy):
     Attributes:
         actor: Tokens to distribution parameters.
         critic: Tokens to values.
+        training_record: What is known about the training of a policy read by `load_policy`.
 
     Raises:
         ValueError: The action space or an argument is not supported.
@@ -66,6 +68,7 @@ class TransformerPolicy(ActorCriticPolicy):
 
     actor: CausalTransformer | DenseNetwork
     critic: CausalTransformer | DenseNetwork
+    training_record: TrainingRecord | None = None
 
     def __init__(
         self,

@@ -21,7 +21,10 @@ Source: Schulman et al. 2017 (arXiv 1707.06347); details of RL3 (arXiv 2306.1590
 
 import copy
 import io
+import os
 import pathlib
+import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -39,10 +42,29 @@ from torch.distributions import kl_divergence
 from rl3_sb3.buffer import SequenceRolloutBuffer
 from rl3_sb3.checkpoint import require_complete_checkpoint
 from rl3_sb3.distribution import check_action_space
-from rl3_sb3.lengths import rollout_and_context_length
+from rl3_sb3.exchange import export_policy
+from rl3_sb3.lengths import environment_id, rollout_and_context_length
 from rl3_sb3.losses import actor_terms, value_loss
 from rl3_sb3.markov import MarkovPolicy
 from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.training_record import TrainingRecord
+
+# What an exported policy says about its training.
+_RECORDED = (
+    "learning_rate",
+    "n_steps",
+    "n_envs",
+    "batch_size",
+    "n_epochs",
+    "gamma",
+    "gae_lambda",
+    "clip_range",
+    "normalize_advantage",
+    "ent_coef",
+    "vf_coef",
+    "max_grad_norm",
+    "target_kl",
+)
 
 # Steps of a forward pass without gradients on a CPU; measured: 1000 to 2000 are level, 4000 slower.
 _CPU_INFERENCE_STEPS = 2000
@@ -374,6 +396,50 @@ class TransformerPPO(PPO):
             total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
         )
 
+    # ---------------------------------------------------------------- exchange
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        environment: str | None = None,
+        description: str = "",
+        results: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the policy into a folder that anyone can load without trust; see `load_policy`.
+
+        The optimizer stays behind: `save` is for training on, this for giving away.
+
+        Args:
+            path: A new folder, or the folder of an earlier export, which is replaced.
+            environment: What it was trained on, for the model card. None takes the id in the
+                environment's spec.
+            description: What the card says besides.
+            results: What the policy achieves: numbers or texts by name, for the card.
+
+        Raises:
+            ValueError: See `export_policy`.
+        """
+        if self.get_vec_normalize_env() is not None:
+            warnings.warn(
+                "`env` is a VecNormalize, whose statistics are not exported: the policy will act "
+                "as it does here only on observations normalised by them. Give its `save`d file "
+                "too, and say so in `description`.",
+                stacklevel=2,
+            )
+        if environment is None:
+            environment = environment_id(self.env)
+        record = TrainingRecord(
+            algorithm=type(self).__name__,
+            environment=environment,
+            description=description,
+            n_steps=self.num_timesteps,
+            seed=self.seed,
+            hyper_parameters={name: _first_and_last(getattr(self, name)) for name in _RECORDED},
+            results=results or {},
+        )
+        export_policy(self.policy, path, record=record)
+
     # ---------------------------------------------------------------- environments and checkpoints
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
@@ -421,6 +487,10 @@ class TransformerPPO(PPO):
     ) -> Self:
         """Make a model from a checkpoint; see SB3's `BaseAlgorithm.load`.
 
+        A checkpoint is SB3's own format, which contains pickles: **loading one can run any code
+        that its author put into it**. Load only files that you trust; a stranger's policy should
+        come as an exported folder, for `load_policy`.
+
         Raises:
             ValueError: The file is truncated or no checkpoint, or `env` has other spaces or a
                 horizon that does not fit.
@@ -441,6 +511,14 @@ class TransformerPPO(PPO):
                     "environment the model was trained on, or load without `env` to predict."
                 ) from error
             raise
+
+
+def _first_and_last(value: Any) -> Any:
+    """Return a number as it is, and a schedule as its first and last value if they differ."""
+    if not callable(value):
+        return value
+    first, last = float(value(1.0)), float(value(0.0))
+    return first if first == last else [first, last]
 
 
 def _check_at_least(name: str, value: float | Schedule | None, least: int) -> None:

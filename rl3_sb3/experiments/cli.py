@@ -19,7 +19,14 @@ from rl3_sb3.experiments.config import ALGORITHMS, RunConfig
 from rl3_sb3.experiments.domains import CANONICAL, DOMAINS
 from rl3_sb3.experiments.errors import InputError
 
-_EXTRA_PACKAGES = ("torch", "stable_baselines3", "tensorboard", "matplotlib", "rich")
+_EXTRA_PACKAGES = (
+    "torch",
+    "stable_baselines3",
+    "safetensors",
+    "tensorboard",
+    "matplotlib",
+    "rich",
+)
 
 # Options of `rl3 train` that are settings of the run. None: not given.
 _RUN_OPTIONS = (
@@ -131,6 +138,7 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the run")
     _add_variation(parser)
     parser.add_argument("--tasks", type=int, default=1000, help="how many (%(default)s)")
+    _add_trust(parser)
     _add_machine(parser)
     parser.set_defaults(command=_evaluate)
 
@@ -167,8 +175,17 @@ def _add_play(commands: Any) -> None:
         "--snapshots", type=int, default=0, help="also a PNG of so many moments, beside the GIF"
     )
     parser.add_argument("--counts", action="store_true", help="show visit counts")
+    _add_trust(parser)
     _add_machine(parser)
     parser.set_defaults(command=_play)
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trust-pickle",
+        action="store_true",
+        help="read checkpoint.zip instead of policy/: it can run any code that its author wrote",
+    )
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
@@ -230,17 +247,19 @@ def _train(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.evaluation import evaluate
     from rl3_sb3.experiments.run_directory import RunDirectory
+    from rl3_sb3.experiments.run_policy import load_run_policy
     from rl3_sb3.experiments.table import evaluation_table
-    from rl3_sb3.experiments.training import make_training_env
 
     device = _use(options)
     directory = RunDirectory(options.dir)
     config = directory.read_config()
-    model = directory.load_checkpoint(make_training_env(config), device)
+    policy, n_training_steps = load_run_policy(
+        directory, config, device, trust_pickle=options.trust_pickle
+    )
     evaluation = evaluate(
         config,
-        model.policy,
-        n_training_steps=model.num_timesteps,
+        policy,
+        n_training_steps=n_training_steps,
         n_tasks=options.tasks,
         variation=options.variation,
     )
@@ -271,7 +290,8 @@ def _play(options: argparse.Namespace) -> None:
         snapshots=options.snapshots,
         show_counts=options.counts,
     )
-    for film in play_runs(options.dirs, chosen, _use(options)):
+    device = _use(options)
+    for film in play_runs(options.dirs, chosen, device, trust_pickle=options.trust_pickle):
         print(f"{film.title}: total reward {film.total:g} in {film.horizon} steps")
     print(f"film: {chosen.out}")
     if chosen.snapshots:

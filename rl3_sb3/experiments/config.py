@@ -212,6 +212,15 @@ class RunConfig:
         return ALGORITHMS[self.algo]
 
     @property
+    def sentence(self) -> str:
+        """What the run trains on, in words."""
+        size = f" of size {self.size}" if self.size else ""
+        return (
+            f"{self.title} in {self.domain}{size}, {self.variation} tasks, meta-episodes of "
+            f"{self.horizon} steps, seed {self.seed}"
+        )
+
+    @property
     def steps_per_iteration(self) -> int:
         """Steps of all environments together in one iteration."""
         return self.n_envs * self.horizon

@@ -7,15 +7,15 @@ end comes before the one that shows the restart, and stays a little longer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rl3_sb3.experiments.config import RunConfig, check_integer
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.film import Film, Shot, record
 from rl3_sb3.experiments.run_directory import RunDirectory, replace_file
+from rl3_sb3.experiments.run_policy import load_run_policy
 from rl3_sb3.experiments.strip import film_frame, snapshot_sheet
-from rl3_sb3.experiments.training import make_training_env
 
 ACTION_NAMES = {
     "gridworld": ("stay", "north", "east", "south", "west"),
@@ -68,13 +68,20 @@ class PlayOptions:
         return self.out.with_suffix(".png")
 
 
-def play_runs(paths: Sequence[Path], options: PlayOptions, device: str = "auto") -> list[Film]:
+def play_runs(
+    paths: Sequence[Path],
+    options: PlayOptions,
+    device: str = "auto",
+    *,
+    trust_pickle: bool = False,
+) -> list[Film]:
     """Film runs in the same held-out task, and write the files.
 
     Args:
         paths: Folders of runs.
         options: See there.
         device: Of the policies.
+        trust_pickle: See `load_run_policy`.
 
     Returns:
         One film per run.
@@ -87,9 +94,7 @@ def play_runs(paths: Sequence[Path], options: PlayOptions, device: str = "auto")
     _check(paths, configs, options)
     films = []
     for directory, config in zip(directories, configs, strict=True):
-        few = make_training_env(replace(config, n_envs=2))
-        policy = directory.load_checkpoint(few, device).policy
-        few.close()
+        policy, _ = load_run_policy(directory, config, device, trust_pickle=trust_pickle)
         films.append(
             record(
                 config,

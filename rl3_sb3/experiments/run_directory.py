@@ -3,7 +3,8 @@
     config.json            settings of the run, and the versions of what ran it
     metrics.csv            one row per iteration
     tensorboard/           the same for TensorBoard
-    checkpoint.zip         the model after the last saved iteration, with its optimizer
+    checkpoint.zip         the model after the last saved iteration, with its optimizer; to train on
+    policy/                its policy alone, as anyone can load it without trust; to evaluate
     evaluation.json        what the agents got in the held-out tasks
     evaluation-ood.json    the same for the variation "ood"; others alike
 
@@ -45,6 +46,7 @@ class RunDirectory:
         self.metrics_file = self.path / "metrics.csv"
         self.tensorboard = self.path / "tensorboard"
         self.checkpoint_file = self.path / "checkpoint.zip"
+        self.policy_folder = self.path / "policy"
 
     def evaluation_file(self, variation: str) -> Path:
         """Return where the evaluation of this distribution lies."""
@@ -84,8 +86,17 @@ class RunDirectory:
     # ---------------------------------------------------------------- checkpoint
 
     def save_checkpoint(self, model: TransformerPPO) -> None:
-        """Replace the checkpoint."""
+        """Replace the checkpoint and the exported policy.
+
+        Raises:
+            InputError: The policy cannot be exported: training has diverged.
+        """
         replace_file(self.checkpoint_file, model.save)
+        config = self.read_config()
+        try:
+            model.export(self.policy_folder, environment=config.sentence)
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def load_checkpoint(self, env: VecEnv, device: str) -> TransformerPPO:
         """Return the stored model on these environments.
