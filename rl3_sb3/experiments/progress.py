@@ -24,13 +24,16 @@ class RunBars:
     Args:
         progress: Where they are drawn.
         configs: The runs.
+        n_done: Steps of each that were done before; they do not count for the time remaining.
     """
 
-    def __init__(self, progress: Progress, configs: Sequence[RunConfig]) -> None:
+    def __init__(
+        self, progress: Progress, configs: Sequence[RunConfig], n_done: Sequence[int]
+    ) -> None:
         self._progress = progress
         self._bars = [
-            progress.add_task(config.title, total=config.total_steps, reward="-")
-            for config in configs
+            progress.add_task(config.title, total=config.total_steps, completed=done, reward="-")
+            for config, done in zip(configs, n_done, strict=True)
         ]
 
     def show(self, run: int, n_steps: int, reward: float) -> None:
@@ -39,8 +42,15 @@ class RunBars:
 
 
 @contextmanager
-def run_bars(configs: Sequence[RunConfig]) -> Iterator[RunBars]:
-    """Draw bars until the block ends."""
+def run_bars(
+    configs: Sequence[RunConfig], n_done: Sequence[int] | None = None
+) -> Iterator[RunBars]:
+    """Draw bars until the block ends.
+
+    Args:
+        configs: The runs.
+        n_done: Steps of each that were done before; None: none.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -51,4 +61,4 @@ def run_bars(configs: Sequence[RunConfig]) -> Iterator[RunBars]:
         TimeRemainingColumn(compact=True),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield RunBars(progress, configs)
+        yield RunBars(progress, configs, n_done or [0] * len(configs))
