@@ -15,7 +15,7 @@ from pathlib import Path
 _SUFFIX = ".tmp"
 
 
-def replace_file(file: Path, content: bytes) -> None:
+def replace_content(file: Path, content: bytes) -> None:
     """Replace a file, or make it.
 
     Raises:

@@ -2,7 +2,8 @@
 
 What needs torch is imported inside the commands, so that `rl3 --help` is quick and works without
 it. Errors in what the user gave are one line and exit status 2; without the extra packages every
-command ends with status 1 and says how to install them.
+command ends with status 1 and says how to install them. A training that a signal stopped ends with
+128 + the signal's number.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import argparse
 import importlib.util
 import math
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 from rl3_sb3.experiments.config import ALGORITHMS, RunConfig
 from rl3_sb3.experiments.domains import CANONICAL, DOMAINS
-from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.errors import InputError, RunWarning
 
 _EXTRA_PACKAGES = (
     "torch",
@@ -40,6 +43,7 @@ _RUN_OPTIONS = (
     "iterations",
     "cluster_terminals",
     "warm_start",
+    "validate_every",
 )
 
 
@@ -58,14 +62,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     try:
-        options.command(options)
+        with _warnings_as_lines():
+            # A status of its own, or None for success.
+            return options.command(options) or 0
     except (InputError, OSError) as error:  # OSError: no such folder, no room, no right
         print("rl3: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("rl3: interrupted", file=sys.stderr)
         return 130
-    return 0
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print warnings about runs as one line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RunWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, RunWarning):
+                print("rl3: warning:", message, file=sys.stderr)
+            else:
+                others(message, category, *where)
+
+        warnings.showwarning = show  # type: ignore[assignment] # `where` is passed on as it is
+        yield
 
 
 class _Parser(argparse.ArgumentParser):
@@ -110,7 +132,10 @@ def _add_train(commands: Any) -> None:
         "--out", type=Path, help="folder of the run (runs/DOMAIN[SIZE]-ALGO-HORIZON-SEED)"
     )
     parser.add_argument(
-        "--iterations", type=int, help="PPO iterations in all (the paper's 5000, 10 000 or 20 000)"
+        "--iterations",
+        type=int,
+        help="PPO iterations in all (the paper's 5000, 10 000 or 20 000); a run that goes on is "
+        "prolonged by more than it had",
     )
     parser.add_argument("--n-envs", type=int, help="environments (32768 / horizon)")
     parser.add_argument("--batch-size", type=int, help="steps per minibatch (4096)")
@@ -127,6 +152,21 @@ def _add_train(commands: Any) -> None:
         help="plan from the last values on: cheaper, depends on the order of the data",
     )
     parser.add_argument(
+        "--validate-every",
+        type=int,
+        help="iterations between two measurements of the held-out return, by which the best "
+        "checkpoint is chosen (50; 0: never)",
+    )
+    parser.add_argument(
+        "--keep", type=int, default=2, help="how many of the last checkpoints to keep (%(default)s)"
+    )
+    parser.add_argument(
+        "--save-every",
+        type=float,
+        default=60.0,
+        help="seconds between two checkpoints (%(default)s; 0: one after every iteration)",
+    )
+    parser.add_argument(
         "--time-limit", type=float, default=math.inf, help="seconds after which to stop in time"
     )
     _add_machine(parser)
@@ -138,6 +178,7 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the run")
     _add_variation(parser)
     parser.add_argument("--tasks", type=int, default=1000, help="how many (%(default)s)")
+    parser.add_argument("--best", action="store_true", help="the best checkpoint, not the newest")
     _add_trust(parser)
     _add_machine(parser)
     parser.set_defaults(command=_evaluate)
@@ -204,44 +245,21 @@ def _quickstart(options: argparse.Namespace) -> None:
     print(f"\npicture: {out / 'quickstart.png'}\nruns:    {out / 'rl2'}, {out / 'rl3'}")
 
 
-def _train(options: argparse.Namespace) -> None:
+def _train(options: argparse.Namespace) -> int:
     given = {
         name: value
         for name in ("domain", *_RUN_OPTIONS)
         if (value := getattr(options, name)) is not None
     }
-    _check_time_limit(options.time_limit)
+    _check_train_options(options)
     fresh = RunConfig.of(**given)
     kind = f"{fresh.domain}{fresh.size or ''}"
     if fresh.variation != CANONICAL:
         kind += f"-{fresh.variation}"
     out = options.out or Path("runs", f"{kind}-{fresh.algo}-{fresh.horizon}-{fresh.seed}")
-    from rl3_sb3.experiments.progress import run_bars
-    from rl3_sb3.experiments.run_directory import RunDirectory
-    from rl3_sb3.experiments.training import train
+    from rl3_sb3.experiments.train_command import train_command
 
-    device = _use(options)
-    directory = RunDirectory(out)
-    if directory.config_file.exists():
-        config = directory.read_config()
-        _check_agreement(given, config, directory.path)
-    else:
-        config = fresh
-        directory.begin(config)
-    with run_bars([config]) as bars:
-        model = train(
-            directory,
-            config,
-            device=device,
-            time_limit=options.time_limit,
-            report=lambda n_steps, reward: bars.show(0, n_steps, reward),
-        )
-    n_done, n_all = model.num_timesteps, config.total_steps
-    print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")
-    if n_done < n_all:
-        print(f"go on: rl3 train {config.domain} --out {out}")
-    else:
-        print(f"next: rl3 evaluate {out}")
+    return train_command(fresh, given, out, _use(options), options)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -254,7 +272,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     directory = RunDirectory(options.dir)
     config = directory.read_config()
     policy, n_training_steps = load_run_policy(
-        directory, config, device, trust_pickle=options.trust_pickle
+        directory, config, device, trust_pickle=options.trust_pickle, best=options.best
     )
     evaluation = evaluate(
         config,
@@ -301,19 +319,18 @@ def _play(options: argparse.Namespace) -> None:
 # -------------------------------------------------------------------- checks
 
 
-def _check_time_limit(seconds: float) -> None:
-    if not seconds > 0:
-        raise InputError(f"`--time-limit` must be above 0, got {seconds}. Pass seconds.")
-
-
-def _check_agreement(given: dict[str, Any], config: RunConfig, path: Path) -> None:
-    for name, value in given.items():
-        stored = getattr(config, name)
-        if value != stored:
-            raise InputError(
-                f"`{name}` must be {stored} as in {path / 'config.json'}, got {value}. Leave it "
-                "out to go on with that run, or choose another --out."
-            )
+def _check_train_options(options: argparse.Namespace) -> None:
+    if not options.time_limit > 0:
+        raise InputError(f"`--time-limit` must be above 0, got {options.time_limit}. Pass seconds.")
+    if not options.save_every >= 0:
+        raise InputError(
+            f"`--save-every` must be at least 0, got {options.save_every}. Pass seconds."
+        )
+    if options.keep < 1:
+        raise InputError(
+            f"`--keep` must be at least 1, got {options.keep}: without a checkpoint a run could "
+            "not go on."
+        )
 
 
 def _use(options: argparse.Namespace) -> str:

@@ -4,9 +4,8 @@ One iteration of PPO takes `n_envs * horizon` steps, about 32768 as in the paper
 lives through one meta-episode. Defaults are the paper's (RL3, arXiv 2306.15909, Appendix C); those
 that depend on the domain or the horizon are filled in by `RunConfig.of`.
 
-Seeds. Environment i of a run is seeded with s + i, where s is drawn from the run's seed and the
-steps done so far, so that a continued run meets new tasks. All of them are below 2**31; held-out
-tasks have the seeds from 2**31 on, so no run can have seen one.
+Seeds. Environment i of a run is seeded with s + i, where s is drawn from the run's seed. All of
+them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can have seen one.
 """
 
 from __future__ import annotations
@@ -60,6 +59,8 @@ class RunConfig:
         cluster_terminals: Let RL3-coarse put terminal states together with others, as the authors'
             released code does; see `vamdp.EstimatorOptions`.
         warm_start: Let value iteration go on from the tables before, see `vamdp.EstimatorOptions`.
+        validate_every: Iterations from one measurement of the validation return to the next; 0:
+            never. It changes nothing of the training.
 
     Raises:
         InputError: A value is out of range.
@@ -85,6 +86,7 @@ class RunConfig:
     variation: str = CANONICAL
     cluster_terminals: bool = False
     warm_start: bool = False
+    validate_every: int = 50
 
     def __post_init__(self) -> None:
         for name in ("domain", "algo", "variation"):
@@ -94,6 +96,7 @@ class RunConfig:
         if self.algo not in ALGORITHMS:
             raise InputError(f"`algo` must be one of {', '.join(ALGORITHMS)}, got {self.algo!r}.")
         least = {"horizon": 1, "seed": 0, "n_envs": 1, "batch_size": 4, "iterations": 1}
+        least["validate_every"] = 0
         for name, minimum in least.items():
             check_integer(name, getattr(self, name), minimum)
         for field in fields(self):
@@ -230,9 +233,10 @@ class RunConfig:
         """Steps of the whole run."""
         return self.iterations * self.steps_per_iteration
 
-    def environment_seed(self, n_steps_done: int) -> int:
-        """Return the first environment's seed for a run that goes on after these steps."""
-        drawn = np.random.SeedSequence([self.seed, n_steps_done]).generate_state(1)[0]
+    @property
+    def environment_seed(self) -> int:
+        """The first environment's seed."""
+        drawn = np.random.SeedSequence([self.seed, 0]).generate_state(1)[0]
         return int(drawn) % (FIRST_HELD_OUT_SEED - self.n_envs)
 
 

@@ -195,7 +195,15 @@ def evaluate(
     )
 
 
-def play(algo: str, config: RunConfig, agent: Agent, *, n_tasks: int, variation: str) -> Rewards:
+def play(
+    algo: str,
+    config: RunConfig,
+    agent: Agent,
+    *,
+    n_tasks: int,
+    variation: str,
+    first_seed: int = FIRST_HELD_OUT_SEED,
+) -> Rewards:
     """Let an agent live through the first held-out tasks.
 
     Args:
@@ -204,9 +212,10 @@ def play(algo: str, config: RunConfig, agent: Agent, *, n_tasks: int, variation:
         agent: See there.
         n_tasks: How many.
         variation: Which distribution they come from.
+        first_seed: Of the first task's environment; the others' follow.
     """
     returns, by_step = [], np.zeros(config.horizon)
-    for envs, seeds in _batches(algo, config, n_tasks, variation):
+    for envs, seeds in _batches(algo, config, n_tasks, variation, first_seed):
         observations, _ = envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
         agent.start(len(seeds))
         rewards = np.zeros((config.horizon, len(seeds)))
@@ -227,10 +236,14 @@ def held_out_tasks(config: RunConfig, *, n_tasks: int, variation: str) -> list[T
 
 
 def _batches(
-    algo: str, config: RunConfig, n_tasks: int, variation: str
+    algo: str,
+    config: RunConfig,
+    n_tasks: int,
+    variation: str,
+    first_seed: int = FIRST_HELD_OUT_SEED,
 ) -> Iterator[tuple[VectorEnv[Any, Any, Any], list[int]]]:
     for start in range(0, n_tasks, _BATCH_OF_TASKS):
         n = min(_BATCH_OF_TASKS, n_tasks - start)
         envs = make_envs(config, n, algo=algo, variation=variation)
-        yield envs, [FIRST_HELD_OUT_SEED + i for i in range(start, start + n)]
+        yield envs, [first_seed + i for i in range(start, start + n)]
         envs.close()

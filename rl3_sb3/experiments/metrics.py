@@ -1,7 +1,7 @@
 """The metrics of a run as `metrics.csv`, one row per iteration.
 
-SB3's own CSV output starts an empty file with every process. This one goes on where the checkpoint
-was written and drops later rows, which the continued run will write again.
+SB3's own CSV output starts an empty file with every process. This one goes on from the rows that a
+checkpoint holds; later ones are written again by the continued run, number for number.
 
     time/total_timesteps         steps of all environments together so far
     time/time_elapsed            seconds since this process began to train
@@ -15,18 +15,20 @@ was written and drops later rows, which the continued run will write again.
     train/clip_fraction          share of steps whose probability ratio was clipped
     train/ent_coef               entropy coefficient
     train/learning_rate          Adam's
+    eval/mean_reward             mean total reward in the validation tasks, where it was measured
 
-What is under "train" describes the update before the row's rollout; the first row of a process has
-none.
+What is under "train" and "eval" describes the policy that the update before the row's rollout made;
+the first row has none.
 """
 
 import csv
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.logger import KVWriter
 
+from rl3_sb3.experiments.atomic_file import remove_leftovers, replace_content
 from rl3_sb3.experiments.errors import InputError
 
 # Names as SB3 logs them.
@@ -45,6 +47,7 @@ COLUMNS = (
     "train/clip_fraction",
     "train/ent_coef",
     "train/learning_rate",
+    "eval/mean_reward",
 )
 
 
@@ -52,18 +55,14 @@ class MetricsFile(KVWriter):
     """Appends rows to a metrics file.
 
     Args:
-        path: The file; made if there is none.
-        n_steps_done: Rows beyond these steps are dropped first.
+        path: The file; replaced if there is one.
+        text: What it shall hold at first; None: no rows.
     """
 
-    def __init__(self, path: Path, n_steps_done: int) -> None:
-        rows = [row for row in read_metrics(path) if row[STEPS] <= n_steps_done]
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(temporary, path)
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        self._path = path
+        remove_leftovers(path.parent, path.name)
+        replace_content(path, (text or _header()).encode())
         self._file = path.open("a", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
 
@@ -71,12 +70,30 @@ class MetricsFile(KVWriter):
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
     ) -> None:
         """Append a row; SB3's logger calls this."""
-        self._writer.writerow({**key_values, STEPS: step})
+        # NumPy writes a number of 32 bits shorter than Python writes its equal. All are written as
+        # Python's, which is what comes out of a checkpoint.
+        row = {name: plain_number(key_values[name]) for name in COLUMNS if name in key_values}
+        self._writer.writerow({**row, STEPS: step})
         self._file.flush()
+
+    def text(self) -> str:
+        """Return all rows so far."""
+        return self._path.read_bytes().decode()
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _header() -> str:
+    text = io.StringIO(newline="")
+    csv.DictWriter(text, COLUMNS).writeheader()
+    return text.getvalue()
+
+
+def plain_number(value: Any) -> float:
+    """Return a logged number as Python's own; integers stay integers."""
+    return value if isinstance(value, int) else float(value)
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
@@ -94,7 +111,8 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         rows = [row for row in reader if None not in row.values()]
     try:
         numbers = [{name: float(value) for name, value in row.items() if value} for row in rows]
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        # Runs of earlier versions have fewer columns.
+        if not {STEPS, RETURN} <= set(reader.fieldnames or ()) <= set(COLUMNS):
             raise ValueError(f"columns {reader.fieldnames}")
     except (TypeError, ValueError) as error:
         raise InputError(

@@ -3,13 +3,14 @@
     config.json            settings of the run, and the versions of what ran it
     metrics.csv            one row per iteration
     tensorboard/           the same for TensorBoard
-    checkpoint.zip         the model after the last saved iteration, with its optimizer; to train on
-    policy/                its policy alone, as anyone can load it without trust; to evaluate
+    checkpoints/           the newest few and the best, see `checkpoints`; to train on
+    policy/                the newest one's policy alone, as anyone can load it without trust; to
+                           evaluate
+    policy-best/           the best one's
     evaluation.json        what the agents got in the held-out tasks
     evaluation-ood.json    the same for the variation "ood"; others alike
 
-Files are written beside their place and then moved there, so that an interruption leaves the old
-file or the new one, never half of one. What cannot be read is reported and left alone.
+Files are replaced as a whole, see `atomic_file`. What cannot be read is reported and left alone.
 """
 
 from __future__ import annotations
@@ -18,19 +19,26 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl3_sb3.experiments.atomic_file import leftovers, remove_leftovers, replace_content
+from rl3_sb3.experiments.checkpoints import Checkpoints
 from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation import Evaluation
+from rl3_sb3.experiments.training_state import TrainingState
 from rl3_sb3.ppo import TransformerPPO
 
 _PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "numba")
+
+# The newest, and one to fall back to.
+DEFAULT_KEEP = 2
 
 
 class RunDirectory:
@@ -45,8 +53,9 @@ class RunDirectory:
         self.config_file = self.path / "config.json"
         self.metrics_file = self.path / "metrics.csv"
         self.tensorboard = self.path / "tensorboard"
-        self.checkpoint_file = self.path / "checkpoint.zip"
+        self.checkpoints = Checkpoints(self.path / "checkpoints", self.path / "checkpoint.zip")
         self.policy_folder = self.path / "policy"
+        self.best_policy_folder = self.path / "policy-best"
 
     def evaluation_file(self, variation: str) -> Path:
         """Return where the evaluation of this distribution lies."""
@@ -61,13 +70,37 @@ class RunDirectory:
         Raises:
             InputError: There is a file of this name, or a folder with other contents.
         """
-        if self.path.is_file() or (self.path.is_dir() and any(self.path.iterdir())):
+        half_written = set(leftovers(self.path, self.config_file.name))
+        if self.path.is_file() or (
+            self.path.is_dir() and not half_written.issuperset(self.path.iterdir())
+        ):
             raise InputError(
                 f"`--out` must be a new folder, an empty one or a run's, got {self.path}, which "
                 "has no config.json. Choose another one."
             )
         self.path.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.path, self.config_file.name)
         self._write_json(self.config_file, {"run": config.to_dict(), "versions": _versions()})
+
+    def prolong(self, iterations: int) -> RunConfig:
+        """Store more iterations in all, and since when; return the new settings.
+
+        What depends on their number, the entropy coefficient, follows the longer run's line from
+        now on: the run is not the one that had this many from its beginning. Nor is it, should a
+        damaged checkpoint take it back to before now, the prolonged run that was not taken back.
+
+        Raises:
+            InputError: The run cannot go on; nothing is changed then.
+        """
+        newest = self.checkpoints.newest()
+        if newest is not None:
+            self.checkpoints.load_state(newest)
+        config = replace(self.read_config(), iterations=iterations)
+        values = self._read_json(self.config_file)
+        change = {"n_steps": self.checkpoints.n_steps(), "iterations": iterations}
+        values["prolonged"] = [*values.get("prolonged", []), change]
+        self._write_json(self.config_file, {**values, "run": config.to_dict()})
+        return config
 
     def read_config(self) -> RunConfig:
         """Return the stored settings.
@@ -85,39 +118,65 @@ class RunDirectory:
 
     # ---------------------------------------------------------------- checkpoint
 
-    def save_checkpoint(self, model: TransformerPPO) -> None:
-        """Replace the checkpoint and the exported policy.
+    @property
+    def checkpoint_file(self) -> Path:
+        """The newest checkpoint, or the folder for them if there is none."""
+        return next(iter(self.checkpoints.files()), self.checkpoints.path)
+
+    def save_checkpoint(
+        self, model: TransformerPPO, state: TrainingState | None = None, keep: int = DEFAULT_KEEP
+    ) -> None:
+        """Replace the exported policy, then write a checkpoint; see `Checkpoints.save`.
+
+        In this order, because a run that is killed in between does both again.
 
         Raises:
-            InputError: The policy cannot be exported: training has diverged.
+            InputError: The policy cannot be exported: training has diverged. There is no new
+                checkpoint then.
         """
-        replace_file(self.checkpoint_file, model.save)
-        config = self.read_config()
+        self._export(model, self.policy_folder)
+        self.checkpoints.save(model, state, keep)
+
+    def save_best(self, model: TransformerPPO, state: TrainingState) -> None:
+        """Replace the best checkpoint and its exported policy.
+
+        Raises:
+            InputError: See `save_checkpoint`.
+        """
+        self._export(model, self.best_policy_folder)
+        self.checkpoints.save_best(model, state)
+
+    def _export(self, model: TransformerPPO, folder: Path) -> None:
         try:
-            model.export(self.policy_folder, environment=config.sentence)
+            model.export(folder, environment=self.read_config().sentence)
         except ValueError as error:
             raise InputError(str(error)) from error
 
-    def load_checkpoint(self, env: VecEnv, device: str) -> TransformerPPO:
-        """Return the stored model on these environments.
+    def load_checkpoint(self, env: VecEnv, device: str, *, best: bool = False) -> TransformerPPO:
+        """Return the newest model, or the best one, on these environments.
+
+        Warns:
+            RunWarning: The newest is damaged, and this is the one before.
 
         Raises:
             InputError: There is none, it is damaged, or it was made for other observations.
         """
-        file = self.checkpoint_file
-        if not file.is_file():
+        file = self.checkpoints.best_file if best else self.checkpoints.newest()
+        if best and not self.checkpoints.best_file.is_file():
+            raise self.no_best()
+        if file is None:
             raise InputError(
-                f"`DIR` must hold a checkpoint, got {self.path} without {file.name}. "
-                "Train first: `rl3 train` writes it."
+                f"`DIR` must hold a checkpoint, got {self.path} without one. Train first: "
+                "`rl3 train` writes it."
             )
-        try:
-            return TransformerPPO.load(file, env, device=device)
-        except (ValueError, KeyError) as error:
-            raise InputError(
-                f"`{file}` must be a complete checkpoint of the run in {self.config_file.name}, "
-                f"got one that cannot be used: {error} Restore both files from a copy, or train "
-                "into another folder."
-            ) from error
+        return self.checkpoints.load(file, env, device)
+
+    def no_best(self) -> InputError:
+        """Return the error of a run without a best checkpoint."""
+        return InputError(
+            f"`DIR` must hold the best checkpoint, got {self.path} without one. `rl3 train` "
+            "chooses it every --validate-every iterations: train longer, or leave out --best."
+        )
 
     # ---------------------------------------------------------------- evaluations
 
@@ -148,8 +207,7 @@ class RunDirectory:
     # ---------------------------------------------------------------- JSON
 
     def _write_json(self, file: Path, values: Mapping[str, Any]) -> None:
-        text = json.dumps(values, indent=2) + "\n"
-        replace_file(file, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        replace_content(file, (json.dumps(values, indent=2) + "\n").encode())
 
     def _read_json(self, file: Path) -> dict[str, Any]:
         try:

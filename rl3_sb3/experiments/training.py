@@ -2,16 +2,21 @@
 
     batched tasks -> ValueAugment -> MetaEpisode -> GymnasiumVecEnv -> VecMonitor -> TransformerPPO
 
-A run can stop after any iteration: at its end, at a time limit, by an interruption. Between
-iterations every environment is about to begin a new task, so the checkpoint is the model alone. A
-continued run draws new tasks; it is not yet, bit for bit, the run that was never interrupted.
+A run can stop after any iteration: at its end, at a time limit, asked to; then it leaves a
+checkpoint. It can also be killed at any moment, and goes on from the last checkpoint. Either way,
+on a CPU, it ends with the parameters and the metrics (the clock's columns aside) of the run that
+was never interrupted, bit for bit; `training_state` says what that takes.
+
+After every `validate_every` iterations the policy is measured in the validation tasks, see
+`validation`, and the best one so far is stored.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -22,18 +27,15 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.metrics import MetricsFile
-from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.run_directory import DEFAULT_KEEP, RunDirectory
+from rl3_sb3.experiments.stopping import IterationClock
+from rl3_sb3.experiments.training_state import Stream, TrainingState, get_tasks_streams
+from rl3_sb3.experiments.validation import VALIDATION_RETURN, validation_return
 from rl3_sb3.ppo import TransformerPPO
 from rl3_sb3.vec_env import GymnasiumVecEnv
 
 # Called after every rollout with the steps done and the mean return of its meta-episodes.
 Report = Callable[[int, float], None]
-
-_SECONDS_BETWEEN_CHECKPOINTS = 60.0
-
-# The next iteration may take this much longer than the longest one so far. The first does not count
-# once there is another: it compiles.
-_MARGIN = 1.2
 
 
 def train(
@@ -42,9 +44,14 @@ def train(
     *,
     device: str = "auto",
     time_limit: float = math.inf,
+    stop: Callable[[], bool] | None = None,
+    save_every: float = 60.0,
+    keep: int = DEFAULT_KEEP,
     report: Report | None = None,
 ) -> TransformerPPO:
-    """Train a run to its end, or until its time is over.
+    """Train a run to its end, or until told to stop.
+
+    How it is cut into calls, and by what, changes nothing of its result.
 
     Args:
         directory: Holds the run's configuration already. If it has a checkpoint, training goes on
@@ -53,39 +60,58 @@ def train(
         device: "auto" takes a CUDA device if there is one.
         time_limit: Seconds from now. No iteration begins that would probably end later; the first
             one always does.
+        stop: Asked after every iteration; True ends the call.
+        save_every: Seconds from one checkpoint to the next, at least; 0: one after every iteration.
+        keep: How many of the newest checkpoints to keep, at least 1; the best does not count.
         report: Called after every rollout.
 
     Returns:
         The model as its checkpoint holds it.
 
+    Warns:
+        RunWarning: The newest checkpoint is damaged, and training goes on from the one before.
+
     Raises:
-        InputError: The checkpoint cannot be used; no file is changed then.
+        InputError: The checkpoints cannot be used; no file is changed then.
     """
-    deadline = time.monotonic() + time_limit
+    clock = IterationClock(time_limit)
+    file = directory.checkpoints.newest()
     env = make_training_env(config)
+    state = None
     try:
-        if directory.checkpoint_file.exists():
-            model = directory.load_checkpoint(env, device)
-        else:
+        if file is None:
             model = make_model(config, env, device)
-            directory.save_checkpoint(model)
-        n_done = model.num_timesteps
-        if n_done >= config.total_steps:
-            return model
-        model.set_random_seed(config.environment_seed(n_done))
+        else:
+            model = directory.checkpoints.load(file, env, device)
+            if model.num_timesteps >= config.total_steps:
+                return model
+            state = directory.checkpoints.load_state(file)
         directory.tensorboard.mkdir(exist_ok=True)
-        metrics = MetricsFile(directory.metrics_file, n_done)
+        metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)
         tensorboard = TensorBoardOutputFormat(str(directory.tensorboard))
         logger = Logger(str(directory.path), [metrics, tensorboard])
         model.set_logger(logger)
-        keeper = _Keeper(directory, deadline, report)
+        if state is not None:
+            state.restore(model, env)
+        between = _BetweenIterations(
+            directory=directory,
+            config=config,
+            metrics=metrics,
+            best_return=None if state is None else state.best_return,
+            clock=clock,
+            stop=stop,
+            save_every=save_every,
+            keep=keep,
+        )
+        keeper = _Keeper(between, report)
         try:
             # SB3 counts the steps of this call when the counter is not to start again.
-            model.learn(config.total_steps - n_done, keeper, reset_num_timesteps=False)
+            n_steps = config.total_steps - model.num_timesteps
+            model.learn(n_steps, keeper, reset_num_timesteps=False)
+        except _StoppedError:
+            pass
         finally:
             logger.close()
-        model.num_timesteps = keeper.n_steps_trained
-        directory.save_checkpoint(model)
         return model
     finally:
         env.close()
@@ -113,45 +139,97 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
         vf_coef=config.vf_coef,
         # The mean return of a row in the metrics is then that of the whole rollout.
         stats_window_size=config.n_envs,
-        seed=config.environment_seed(0),
+        seed=config.environment_seed,
         device=device,
     )
 
 
-class _Keeper(BaseCallback):
-    """Saves checkpoints between iterations, and stops before the deadline.
+class _StoppedError(Exception):
+    """Leaves SB3's loop between two iterations, where it asks nobody whether to go on."""
+
+
+@dataclass(kw_only=True)
+class _BetweenIterations:
+    """What is done between two iterations: validate, save, stop.
 
     Attributes:
-        n_steps_trained: Steps of the iterations that are complete, their update included.
+        directory: Where to save.
+        config: The run's.
+        metrics: The rows so far.
+        best_return: The best validation return so far.
+        clock: Knows how long iterations take; one that ends with a validation takes longer.
+        stop: See `train`.
+        save_every: See `train`.
+        keep: See `train`.
+        saved: When the last checkpoint was written.
     """
 
-    def __init__(self, directory: RunDirectory, deadline: float, report: Report | None) -> None:
+    directory: RunDirectory
+    config: RunConfig
+    metrics: MetricsFile
+    best_return: float | None
+    clock: IterationClock
+    stop: Callable[[], bool] | None
+    save_every: float
+    keep: int
+    saved: float = field(default_factory=time.monotonic)
+
+    def end_iteration(self, model: TransformerPPO, tasks_streams: Sequence[Stream]) -> bool:
+        """Return whether training ends here; there is a checkpoint then.
+
+        Args:
+            model: With the update done.
+            tasks_streams: Their states when the iteration began.
+        """
+        self._validate(model, tasks_streams)
+        self.clock.end()
+        over = (
+            model.num_timesteps >= self.config.total_steps
+            or self.clock.is_over()
+            or (self.stop is not None and self.stop())
+        )
+        if over or time.monotonic() - self.saved >= self.save_every:
+            state = self._state(model, tasks_streams)
+            self.directory.save_checkpoint(model, state, self.keep)
+            self.saved = time.monotonic()
+        return over
+
+    def _validate(self, model: TransformerPPO, tasks_streams: Sequence[Stream]) -> None:
+        config = self.config
+        iteration = model.num_timesteps // config.steps_per_iteration
+        if config.validate_every == 0 or iteration % config.validate_every != 0:
+            return
+        measured = validation_return(config, model.policy)
+        model.logger.record(VALIDATION_RETURN, measured)
+        if self.best_return is None or measured > self.best_return:
+            self.best_return = measured
+            self.directory.save_best(model, self._state(model, tasks_streams))
+
+    def _state(self, model: TransformerPPO, tasks_streams: Sequence[Stream]) -> TrainingState:
+        return TrainingState.of(
+            model,
+            tasks_streams=tasks_streams,
+            metrics=self.metrics.text(),
+            best_return=self.best_return,
+        )
+
+
+class _Keeper(BaseCallback):
+    """Tells SB3's loop what is to be done between iterations."""
+
+    def __init__(self, between: _BetweenIterations, report: Report | None) -> None:
         super().__init__()
-        self.n_steps_trained = 0
-        self._directory = directory
-        self._deadline = deadline
-        self._report = report
-        self._seconds: list[float] = []  # of each iteration
-        self._started: float | None = None
-        self._saved = time.monotonic()
-        self._stop = False
+        self._between, self._report = between, report
+        self._tasks_streams: Sequence[Stream] | None = None  # when this iteration began
 
     def _on_rollout_start(self) -> None:
-        now = time.monotonic()
-        self.n_steps_trained = self.model.num_timesteps
-        if self._started is not None:
-            self._seconds.append(now - self._started)
-            longest = max(self._seconds[1:] or self._seconds)
-            self._stop = now + _MARGIN * longest > self._deadline
-        self._started = now
-        if not self._stop and now - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
-            assert isinstance(self.model, TransformerPPO), "train() makes no other"
-            self._directory.save_checkpoint(self.model)
-            self._saved = now
+        if self._tasks_streams is not None and self._end_iteration():
+            raise _StoppedError
+        self._between.clock.begin()
+        self._tasks_streams = get_tasks_streams(self.training_env)
 
     def _on_step(self) -> bool:
-        # Only here can SB3 be told to stop; the step just taken is not trained on.
-        return not self._stop
+        return True
 
     def _on_rollout_end(self) -> None:
         if self._report is not None:
@@ -159,5 +237,9 @@ class _Keeper(BaseCallback):
             self._report(self.model.num_timesteps, float(np.mean(returns)))
 
     def _on_training_end(self) -> None:
-        if not self._stop:
-            self.n_steps_trained = self.model.num_timesteps
+        self._end_iteration()
+
+    def _end_iteration(self) -> bool:
+        assert isinstance(self.model, TransformerPPO), "train() makes no other"
+        assert self._tasks_streams is not None, "an iteration began"
+        return self._between.end_iteration(self.model, self._tasks_streams)

@@ -2,13 +2,13 @@ import os
 
 import pytest
 
-from rl3_sb3.experiments.atomic_file import remove_leftovers, replace_file
+from rl3_sb3.experiments.atomic_file import remove_leftovers, replace_content
 
 
 def test_a_file_is_made_and_replaced(tmp_path):
     file = tmp_path / "a.json"
     for content in (b"long content", b"short"):
-        replace_file(file, content)
+        replace_content(file, content)
         assert file.read_bytes() == content
     assert list(tmp_path.iterdir()) == [file]
 
@@ -16,14 +16,14 @@ def test_a_file_is_made_and_replaced(tmp_path):
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_failure_at_any_step_leaves_the_old_content_alone(tmp_path, monkeypatch, step):
     file = tmp_path / "a.json"
-    replace_file(file, b"old")
+    replace_content(file, b"old")
 
     def fail(*_):
         raise OSError("no room")
 
     monkeypatch.setattr(os, step, fail)
     with pytest.raises(OSError, match="no room"):
-        replace_file(file, b"new")
+        replace_content(file, b"new")
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
 
@@ -36,7 +36,7 @@ def test_content_reaches_the_disk_before_the_name_does(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", noting("fsync", os.fsync))
     monkeypatch.setattr(os, "replace", noting("replace", os.replace))
-    replace_file(tmp_path / "a", b"content")
+    replace_content(tmp_path / "a", b"content")
     assert calls[:2] == ["fsync", "replace"]
 
 

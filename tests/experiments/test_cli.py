@@ -117,6 +117,9 @@ def test_evaluating_twice_gives_the_same_file(capsys, copied):
         (["train", "bandit", "--seed", -1], "`seed` must be an integer of at least 0, got -1"),
         (["train", "bandit", "--n-envs", 0], "`n_envs` must be an integer of at least 1, got 0"),
         (["train", "bandit", "--time-limit", 0], "`--time-limit` must be above 0, got 0.0"),
+        (["train", "bandit", "--save-every", -1], "`--save-every` must be at least 0, got -1.0"),
+        (["train", "bandit", "--keep", 0], "`--keep` must be at least 1, got 0"),
+        (["train", "bandit", "--validate-every", -1], "`validate_every` must be an integer of at"),
         (["train", "bandit", "--threads", 0], "`--threads` must be at least 1, got 0"),
         (["train", "bandit", "--device", "tpu9"], "`--device` must be one that torch can use"),
         (["train", "go"], "invalid choice: 'go'"),
@@ -145,7 +148,8 @@ def test_bad_input_is_one_line_and_status_2(capsys, tmp_path, monkeypatch, argum
         ("random-mdp", ["--horizon", 13], "`horizon` must be 12 as in"),
         ("random-mdp", ["--algo", "rl2"], "`algo` must be rl3 as in"),
         ("random-mdp", ["--variation", "ood"], "`variation` must be canonical as in"),
-        ("random-mdp", ["--iterations", 4], "`iterations` must be 3 as in"),
+        ("random-mdp", ["--iterations", 2], "`iterations` must be at least 3 as in"),
+        ("random-mdp", ["--validate-every", 2], "`validate_every` must be 50 as in"),
         ("bandit", [], "`domain` must be random-mdp as in"),
     ],
 )
@@ -160,14 +164,71 @@ def test_options_that_contradict_the_stored_run_are_refused(
 
 
 def test_a_truncated_checkpoint_is_one_line_for_evaluate_where_it_is_read(capsys, copied):
-    file = copied / "checkpoint.zip"
-    file.write_bytes(file.read_bytes()[:1000])
+    for file in (copied / "checkpoints").iterdir():
+        file.write_bytes(file.read_bytes()[:1000])
     before = contents(copied)
     status, _, error = run(capsys, "evaluate", copied, "--trust-pickle")
     assert status == 2
-    assert "checkpoint.zip` must be a complete checkpoint" in error
+    assert "000144.zip` must be a complete checkpoint" in error
     assert len(error.splitlines()) == 1
     assert contents(copied) == before
+
+
+def test_more_iterations_prolong_a_complete_run(capsys, copied):
+    train = ["train", "random-mdp", "--out", copied]
+    status, text, _ = run(capsys, *train)
+    assert status == 0
+    assert f"or prolong: rl3 train random-mdp --out {copied} --iterations 6" in text
+    status, text, _ = run(capsys, *train, "--iterations", 4)
+    assert status == 0
+    assert "prolonged from 3 to 4 iterations" in text
+    assert "192 of 192 steps done" in text
+    stored = json.loads((copied / "config.json").read_text())
+    assert stored["run"]["iterations"] == 4
+    assert stored["prolonged"] == [{"n_steps": 144, "iterations": 4}]
+    status, text, _ = run(capsys, *train, "--iterations", 4)  # once more: nothing to do
+    assert status == 0
+    assert "prolonged" not in text
+    assert json.loads((copied / "config.json").read_text()) == stored
+
+
+@pytest.mark.parametrize("trust", [[], ["--trust-pickle"]])
+def test_the_best_checkpoint_can_be_evaluated(capsys, tmp_path, small_options, trust):
+    out = tmp_path / "run"
+    train = ["train", "bandit", *small_options, "--validate-every", 2, "--out", out]
+    assert run(capsys, *train)[0] == 0
+    for options, n_steps in (([], 144), (["--best"], 96)):
+        assert run(capsys, "evaluate", out, "--tasks", 3, *options, *trust)[0] == 0
+        assert json.loads((out / "evaluation.json").read_text())["n_training_steps"] == n_steps
+
+
+@pytest.mark.parametrize("trust", [[], ["--trust-pickle"]])
+def test_a_run_that_was_never_validated_has_no_best_checkpoint(capsys, copied, trust):
+    status, _, error = run(capsys, "evaluate", copied, "--best", *trust)
+    assert status == 2
+    assert "`DIR` must hold the best checkpoint" in error
+    assert "--validate-every" in error
+
+
+def test_a_damaged_newest_checkpoint_is_one_line(capsys, tmp_path, small_options):
+    out = tmp_path / "run"
+    assert run(capsys, "train", "bandit", *small_options, "--save-every", 0, "--out", out)[0] == 0
+    newest = out / "checkpoints" / "step-000000000144.zip"
+    newest.write_bytes(b"")
+    status, _, error = run(capsys, "evaluate", out, "--tasks", 3, "--trust-pickle")
+    assert status == 0
+    assert error.splitlines() == [
+        f"rl3: warning: {newest} is damaged: going on from step-000000000096.zip, the one before."
+    ]
+
+
+def test_half_a_configuration_that_a_kill_left_is_no_obstacle(capsys, tmp_path, small_options):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / ".config.json.123.tmp").write_text("{")
+    status, _, error = run(capsys, "train", "bandit", *small_options, "--out", out)
+    assert status == 0, error
+    assert not list(out.glob(".*"))
 
 
 @pytest.mark.parametrize(
@@ -195,12 +256,13 @@ def test_a_run_that_was_never_evaluated_has_no_table(capsys, copied):
 
 
 def test_a_folder_with_other_contents_is_left_alone(capsys, tmp_path):
-    (tmp_path / "thesis.tex").write_text("dear")
+    for name in (".cache.json.1.tmp", ".config.json.2.tmp", "thesis.tex"):
+        (tmp_path / name).write_text("dear")
     for command in (["train", "bandit"], ["quickstart", "--smoke"]):
         status, _, error = run(capsys, *command, "--out", tmp_path)
         assert status == 2
         assert "`--out` must be a new" in error
-    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def run_process(code, *arguments):

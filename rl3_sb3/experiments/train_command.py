@@ -1,0 +1,101 @@
+"""What `rl3 train` does: begin a run, go on with it, or prolong it.
+
+One command line serves for all: given again, it goes on where the run is. Options that contradict
+the stored run are errors, so that no run is continued as another one; only `--iterations` may grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rl3_sb3.experiments.config import RunConfig
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.progress import run_bars
+from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.stopping import StopSignals
+from rl3_sb3.experiments.training import train
+
+
+def train_command(
+    config: RunConfig,
+    given: Mapping[str, Any],
+    out: Path,
+    device: str,
+    options: argparse.Namespace,
+) -> int:
+    """Train a run as far as it goes, and print what comes next.
+
+    Args:
+        config: Of a run that begins.
+        given: The settings that were given; one that goes on must agree with them.
+        out: The run's folder.
+        device: As torch names it, or "auto".
+        options: `time_limit`, `save_every` and `keep`, see `train`.
+
+    Returns:
+        0, or 128 + the number of the signal that stopped it.
+
+    Raises:
+        InputError: What was given does not fit the folder's run, or it cannot go on.
+    """
+    directory = RunDirectory(out)
+    if directory.config_file.exists():
+        config = _continued(directory, given)
+    else:
+        directory.begin(config)
+    n_before, n_all = directory.checkpoints.n_steps(), config.total_steps
+    with StopSignals() as signals, run_bars([config], [n_before]) as bars:
+        model = train(
+            directory,
+            config,
+            device=device,
+            time_limit=options.time_limit,
+            stop=signals.asked,
+            save_every=options.save_every,
+            keep=options.keep,
+            report=lambda n_steps, reward: bars.show(0, n_steps, reward),
+        )
+    n_done = model.num_timesteps
+    print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")
+    go_on = f"rl3 train {config.domain} --out {out}"
+    if n_done < n_all:
+        print(f"go on: {go_on}")
+        return 0 if signals.received is None else 128 + signals.received
+    print(f"next: rl3 evaluate {out}")
+    if n_before >= n_all:
+        print(f"or prolong: {go_on} --iterations {2 * config.iterations}")
+    return 0
+
+
+def _continued(directory: RunDirectory, given: Mapping[str, Any]) -> RunConfig:
+    """Return the settings of a run that goes on, prolonged if that was asked for."""
+    config = directory.read_config()
+    _check_agreement(given, config, directory.path)
+    iterations: int = given.get("iterations", config.iterations)
+    if iterations <= config.iterations:
+        return config
+    longer = directory.prolong(iterations)
+    print(
+        f"prolonged from {config.iterations:,} to {iterations:,} iterations; the entropy "
+        "coefficient follows the longer run's line from here on"
+    )
+    return longer
+
+
+def _check_agreement(given: Mapping[str, Any], config: RunConfig, path: Path) -> None:
+    for name, value in given.items():
+        stored = getattr(config, name)
+        if name == "iterations" and value < stored:
+            raise InputError(
+                f"`iterations` must be at least {stored} as in {path / 'config.json'}, got "
+                f"{value}. Leave it out to go on with that run, pass more to prolong it, or choose "
+                "another --out."
+            )
+        if name != "iterations" and value != stored:
+            raise InputError(
+                f"`{name}` must be {stored} as in {path / 'config.json'}, got {value}. Leave it "
+                "out to go on with that run, or choose another --out."
+            )
