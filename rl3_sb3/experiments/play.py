@@ -6,14 +6,16 @@ end comes before the one that shows the restart, and stays a little longer.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rl3_sb3.experiments.atomic_file import replace_content
 from rl3_sb3.experiments.config import RunConfig, check_integer
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.film import Film, Shot, record
-from rl3_sb3.experiments.run_directory import RunDirectory, replace_file
+from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.run_policy import load_run_policy
 from rl3_sb3.experiments.strip import film_frame, snapshot_sheet
 
@@ -141,18 +143,17 @@ def write_gif(file: Path, films: Sequence[Film], action_names: Sequence[str], fp
     durations[-1] = max(_LAST_MILLISECONDS, durations[-1])
     titles = [film.title for film in films]
     pictures = (film_frame(titles, shots, films[0].horizon, action_names) for shots in frames)
-    first = next(pictures)
-    replace_file(
-        file,
-        lambda beside: first.save(
-            beside,
-            save_all=True,
-            append_images=pictures,
-            duration=durations,
-            loop=0,
-            optimize=True,
-        ),
+    content = io.BytesIO()
+    next(pictures).save(
+        content,
+        "GIF",
+        save_all=True,
+        append_images=pictures,
+        duration=durations,
+        loop=0,
+        optimize=True,
     )
+    replace_content(file, content.getvalue())
 
 
 def _by_step(film: Film) -> list[list[Shot]]:

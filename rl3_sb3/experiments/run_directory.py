@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -220,16 +220,6 @@ class RunDirectory:
         if not isinstance(values, dict):
             raise InputError(f"`{file}` must hold a JSON object, got {type(values).__name__}.")
         return values
-
-
-def replace_file(file: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file beside its place and move it there."""
-    temporary = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix}")
-    try:
-        write(temporary)
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _versions() -> dict[str, str]:
