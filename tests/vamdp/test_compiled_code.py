@@ -18,7 +18,8 @@ from vamdp.batch_kernels import MOST_THREADS
 
 REPOSITORY = Path(vamdp.__file__).parents[1]
 
-# A walk through all of the learner: clusters, masks, ends, growth, forgetting. Prints every float.
+# A walk through all of the learner: clusters, masks, ends, growth, forgetting; a gridworld drawn.
+# Prints every float.
 SCRIPT = """
 import json, numpy as np, vamdp
 
@@ -48,6 +49,8 @@ for options in (
     numbers += [*out.ravel(), *batch.model(1).P.ravel(), *batch.model(1).R.ravel()]
 P = rng.dirichlet(np.ones(5), (5, 3))
 numbers += [*vamdp.value_iteration(P, rng.normal(size=(5, 3)), max_sweeps=30).Q.ravel()]
+grid = vamdp.domains.GridWorlds(11, "dangerous")(np.random.default_rng(3))
+numbers += [*grid.probability, *grid.reward, *grid.successor, *map(ord, "".join(grid.grid))]
 print(json.dumps([float(x).hex() for x in numbers]))
 """
 
