@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rl3_sb3.buffer import SequenceRolloutBuffer
-    from rl3_sb3.exchange import export_policy, load_policy
+    from rl3_sb3.exchange.folder import export_policy, load_policy
+    from rl3_sb3.exchange.record import TrainingRecord
+    from rl3_sb3.exchange.untrusted import PolicyFileError
     from rl3_sb3.markov import MarkovPolicy
     from rl3_sb3.policy import TransformerPolicy
     from rl3_sb3.ppo import TransformerPPO
-    from rl3_sb3.training_record import TrainingRecord
     from rl3_sb3.transformer import CausalTransformer
-    from rl3_sb3.untrusted import PolicyFileError
     from rl3_sb3.vec_env import GymnasiumVecEnv
 
 __all__ = [
@@ -38,13 +38,13 @@ _MODULES = {
     "CausalTransformer": "transformer",
     "GymnasiumVecEnv": "vec_env",
     "MarkovPolicy": "markov",
-    "PolicyFileError": "untrusted",
+    "PolicyFileError": "exchange.untrusted",
     "SequenceRolloutBuffer": "buffer",
-    "TrainingRecord": "training_record",
+    "TrainingRecord": "exchange.record",
     "TransformerPPO": "ppo",
     "TransformerPolicy": "policy",
-    "export_policy": "exchange",
-    "load_policy": "exchange",
+    "export_policy": "exchange.folder",
+    "load_policy": "exchange.folder",
 }
 
 

@@ -27,7 +27,7 @@ from torch.distributions import Distribution
 
 from rl3_sb3.dense import DenseNetwork
 from rl3_sb3.distribution import action_distribution, check_action_space, n_outputs
-from rl3_sb3.training_record import TrainingRecord
+from rl3_sb3.exchange.record import TrainingRecord
 from rl3_sb3.transformer import AttentionCache, CausalTransformer
 
 # SB3's gain for the policy's last layer: the first policy is nearly uniform.

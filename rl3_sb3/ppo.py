@@ -42,12 +42,12 @@ from torch.distributions import kl_divergence
 from rl3_sb3.buffer import SequenceRolloutBuffer
 from rl3_sb3.checkpoint import require_complete_checkpoint
 from rl3_sb3.distribution import check_action_space
-from rl3_sb3.exchange import export_policy
+from rl3_sb3.exchange.folder import export_policy
+from rl3_sb3.exchange.record import TrainingRecord
 from rl3_sb3.lengths import environment_id, rollout_and_context_length
 from rl3_sb3.losses import actor_terms, value_loss
 from rl3_sb3.markov import MarkovPolicy
 from rl3_sb3.policy import TransformerPolicy
-from rl3_sb3.training_record import TrainingRecord
 
 # What an exported policy says about its training.
 _RECORDED = (

@@ -15,11 +15,11 @@ from rl3_sb3 import (
     PolicyFileError,
     TrainingRecord,
     TransformerPolicy,
-    exchange,
     export_policy,
     load_policy,
 )
-from rl3_sb3.policy_description import POLICIES, PolicyDescription
+from rl3_sb3.exchange import folder
+from rl3_sb3.exchange.description import POLICIES, PolicyDescription
 
 FILES = {"policy.safetensors", "policy.json", "README.md"}
 SIZES = {"d_model": 16, "n_layers": 3, "n_heads": 4, "d_ff": 24, "input_hidden": 20}
@@ -337,7 +337,7 @@ def test_a_failing_export_leaves_the_old_one(tmp_path, monkeypatch, name, call):
             raise OSError("no room")
         return real(*args)
 
-    monkeypatch.setattr(exchange.os, name, failing)
+    monkeypatch.setattr(folder.os, name, failing)
     with pytest.raises(OSError, match="no room"):
         export_policy(make(seed=1), tmp_path / "out")
     assert contents(tmp_path / "out") == before
@@ -363,9 +363,9 @@ def test_a_killed_export_leaves_the_old_or_the_new_one(tmp_path, monkeypatch, n_
             done += 1
             real(*args)
             if done == n_renames:
-                patch.setattr(exchange.shutil, "rmtree", lambda *_, **__: None)
+                patch.setattr(folder.shutil, "rmtree", lambda *_, **__: None)
 
-        patch.setattr(exchange.os, "replace", replace)
+        patch.setattr(folder.os, "replace", replace)
         if n_renames == 2:
             export_policy(new, tmp_path / "out")
         else:

@@ -6,9 +6,11 @@ import rl3_sb3
 
 
 def test_the_general_modules_load_nothing_of_vamdp_nor_sb3_contrib():
-    files = pathlib.Path(rl3_sb3.__file__).parent.glob("*.py")
-    modules = [f"rl3_sb3.{file.stem}" for file in files if not file.stem.startswith("__")]
-    assert len(modules) > 5
+    package = pathlib.Path(rl3_sb3.__file__).parent
+    files = [*package.glob("*.py"), *package.glob("exchange/*.py")]
+    parts = [file.relative_to(package.parent).with_suffix("").parts for file in files]
+    modules = [".".join(part) for part in parts if not part[-1].startswith("__")]
+    assert len(modules) > 12
     code = (
         f"import sys, {', '.join(modules)};"
         "found = [m for m in sys.modules if m.split('.')[0] in ('vamdp', 'numba', 'sb3_contrib')];"

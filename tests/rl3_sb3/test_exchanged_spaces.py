@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rl3_sb3.space_json import space_from_json, space_to_json
-from rl3_sb3.untrusted import Node, PolicyFileError
+from rl3_sb3.exchange.spaces import space_from_json, space_to_json
+from rl3_sb3.exchange.untrusted import Node, PolicyFileError
 
 INFINITE = np.array([[-np.inf, -0.0], [0.0, 0.1]], dtype=np.float32)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rl3_sb3.untrusted import Node
+from rl3_sb3.exchange.untrusted import Node
 
 _PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "safetensors")
 _MOST_STEPS = 2**63 - 1

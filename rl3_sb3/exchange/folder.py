@@ -33,11 +33,10 @@ import safetensors.torch
 import torch as th
 from stable_baselines3.common.utils import get_device
 
-from rl3_sb3.model_card import model_card
-from rl3_sb3.policy import TransformerPolicy
-from rl3_sb3.policy_description import PolicyDescription
-from rl3_sb3.training_record import TrainingRecord
-from rl3_sb3.untrusted import (
+from rl3_sb3.exchange.card import model_card
+from rl3_sb3.exchange.description import PolicyDescription
+from rl3_sb3.exchange.record import TrainingRecord
+from rl3_sb3.exchange.untrusted import (
     Node,
     PolicyFileError,
     parse_object,
@@ -45,6 +44,7 @@ from rl3_sb3.untrusted import (
     refuse,
     show,
 )
+from rl3_sb3.policy import TransformerPolicy
 
 WEIGHTS_FILE = "policy.safetensors"
 DESCRIPTION_FILE = "policy.json"

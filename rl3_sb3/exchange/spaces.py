@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from rl3_sb3.untrusted import Node, PolicyFileError
+from rl3_sb3.exchange.untrusted import Node, PolicyFileError
 
 # Numbers in one observation or action. Spaces hold several arrays of that many.
 MOST_NUMBERS = 2**20

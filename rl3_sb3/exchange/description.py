@@ -19,12 +19,12 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 from rl3_sb3.distribution import check_action_space, n_outputs
+from rl3_sb3.exchange.record import TrainingRecord
+from rl3_sb3.exchange.shapes import Shapes, dense_shapes, transformer_shapes
+from rl3_sb3.exchange.spaces import MOST_NUMBERS, n_numbers, space_from_json, space_to_json
+from rl3_sb3.exchange.untrusted import Node, parse_object, refuse
 from rl3_sb3.markov import MarkovPolicy
 from rl3_sb3.policy import TransformerPolicy
-from rl3_sb3.space_json import MOST_NUMBERS, n_numbers, space_from_json, space_to_json
-from rl3_sb3.training_record import TrainingRecord
-from rl3_sb3.untrusted import Node, parse_object, refuse
-from rl3_sb3.weight_shapes import Shapes, dense_shapes, transformer_shapes
 
 FORMAT = "rl3_sb3 policy"
 FORMAT_VERSION = 1

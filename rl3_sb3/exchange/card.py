@@ -8,7 +8,7 @@ from typing import Any
 
 from gymnasium import spaces
 
-from rl3_sb3.policy_description import PolicyDescription
+from rl3_sb3.exchange.description import PolicyDescription
 
 _LOADING = """\
 ```python
