@@ -15,7 +15,6 @@ Run: OMP_NUM_THREADS=1 python benchmarks/gridworlds.py
      OMP_NUM_THREADS=1 python benchmarks/gridworlds.py --smoke      (checks that everything runs)
 """
 
-import argparse
 import dataclasses
 import platform
 import statistics
@@ -246,17 +245,5 @@ def main(args: Arguments) -> None:
     report_iterations(args, measure_iterations(args), planning_times)
 
 
-def parse() -> Arguments:
-    """The command line, an option a field."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for field in dataclasses.fields(Arguments):
-        name = "--" + field.name.replace("_", "-")
-        if field.type is bool:
-            parser.add_argument(name, action="store_true")
-        else:
-            parser.add_argument(name, type=type(field.default), default=field.default)
-    return Arguments(**vars(parser.parse_args()))
-
-
 if __name__ == "__main__":
-    main(parse())
+    main(planning.parse(Arguments, __doc__))

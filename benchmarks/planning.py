@@ -31,7 +31,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -438,17 +438,17 @@ def main(arguments: Arguments) -> None:
     print(f"fresh process, code cached: import {imported:.2f} s, first step {stepped:.2f} s")
 
 
-def parse() -> Arguments:
-    """The command line, an option a field."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for field in dataclasses.fields(Arguments):
+def parse(kind: type[Any], description: str) -> Any:
+    """The command line as an instance of a dataclass, an option a field."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    for field in dataclasses.fields(kind):
         name = "--" + field.name.replace("_", "-")
         if field.type is bool:
             parser.add_argument(name, action="store_true")
         else:
             parser.add_argument(name, type=type(field.default), default=field.default)
-    return Arguments(**vars(parser.parse_args()))
+    return kind(**vars(parser.parse_args()))
 
 
 if __name__ == "__main__":
-    main(parse())
+    main(parse(Arguments, __doc__))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from rl3_sb3.exchange.untrusted import Node
 
-_PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "safetensors")
+PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "safetensors")
 _MOST_STEPS = 2**63 - 1
 _MOST_VALUES = 1024  # of one hyper-parameter or result
 
@@ -25,10 +25,10 @@ Fact = bool | int | float | str | None
 _FACT_TYPES = (bool, int, float, str, type(None))
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that a policy depends on."""
+def library_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Return the versions of Python and of packages: those that a policy depends on, or others."""
     versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

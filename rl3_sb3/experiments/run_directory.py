@@ -17,15 +17,14 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl3_sb3.exchange.record import library_versions
 from rl3_sb3.experiments.atomic_file import leftovers, remove_leftovers, replace_content
 from rl3_sb3.experiments.checkpoints import Checkpoints
 from rl3_sb3.experiments.config import RunConfig
@@ -80,7 +79,9 @@ class RunDirectory:
             )
         self.path.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.path, self.config_file.name)
-        self._write_json(self.config_file, {"run": config.to_dict(), "versions": _versions()})
+        self._write_json(
+            self.config_file, {"run": config.to_dict(), "versions": library_versions(_PACKAGES)}
+        )
 
     def prolong(self, iterations: int) -> RunConfig:
         """Store more iterations in all, and since when; return the new settings.
@@ -220,13 +221,3 @@ class RunDirectory:
         if not isinstance(values, dict):
             raise InputError(f"`{file}` must hold a JSON object, got {type(values).__name__}.")
         return values
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
