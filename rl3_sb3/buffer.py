@@ -1,18 +1,12 @@
 """One rollout, cut at episode starts and handed out as whole sequences.
 
-A transformer learns from sequences, so the unit of a minibatch is a *segment*: the steps of one
-environment from an episode's start (or the rollout's) to its end (or the rollout's). Meta-episodes
-that fill the rollout give n_envs segments of equal length: full rows, no padding, no mask. Ragged
-segments are padded to the longest one in their minibatch, and a mask keeps the padding out of the
-loss. Every step is in exactly one segment, hence in exactly one minibatch of an epoch.
+A transformer learns from sequences, so the unit of a minibatch is a *segment*, see `segments`.
+Meta-episodes that fill the rollout give n_envs segments of equal length: full rows, no padding, no
+mask. Ragged segments are padded to the longest one in their minibatch, and a mask keeps the padding
+out of the loss. Every step is in exactly one segment, hence in exactly one minibatch of an epoch.
 
-Advantages are generalized advantage estimates (Schulman et al. 2016), per segment:
-
-    delta_t = r_t + gamma V_{t+1} - V_t,        A_t = delta_t + gamma lambda A_{t+1},
-
-where the V after a segment's last step is 0 if the episode terminated, and otherwise (a time limit,
-or the rollout's end) the value of the observation that followed, *in context*: the critic reads it
-as one more token of the same segment.
+The value of the observation after a segment, where the advantages need one, is computed *in
+context*: the critic reads it as one more token of the same segment.
 
 Index order: [environment, step], so that a segment is contiguous.
 """
@@ -26,7 +20,9 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 
-FloatArray = npt.NDArray[np.float32]
+from rl3_sb3.advantages import FloatArray, generalized_advantages
+from rl3_sb3.ranks import sum_over_ranks
+from rl3_sb3.segments import Ids, Segments
 
 
 class SequenceBatch(NamedTuple):
@@ -51,52 +47,12 @@ class SequenceBatch(NamedTuple):
     mask: th.Tensor | None
 
 
-class _Segments(NamedTuple):
-    """Where the segments lie in the flattened (n_envs * n_steps) order."""
-
-    starts: npt.NDArray[np.int64]  # (S,)
-    lengths: npt.NDArray[np.int64]  # (S,)
-
-
-def generalized_advantages(
-    rewards: FloatArray,
-    values: FloatArray,
-    bootstrap: FloatArray,
-    ends: npt.NDArray[np.bool_],
-    gamma: float,
-    gae_lambda: float,
-) -> FloatArray:
-    """Return the generalized advantage estimates of rollouts that are cut at `ends`.
-
-    Args:
-        rewards: Shape (n_envs, n_steps).
-        values: Value of the observation each step started from, shape (n_envs, n_steps).
-        bootstrap: Read at `ends` only: value of the observation after the segment's last step, 0 if
-            the episode terminated; shape (n_envs, n_steps).
-        ends: True at the last step of a segment; the last column is all True.
-        gamma: Discount, in [0, 1].
-        gae_lambda: In [0, 1]: 0 gives one-step errors, 1 discounted returns minus values.
-
-    Returns:
-        Shape (n_envs, n_steps).
-    """
-    next_values = np.where(ends, bootstrap, np.roll(values, -1, axis=1))
-    deltas = rewards + gamma * next_values - values
-    decay = (gamma * gae_lambda * ~ends).astype(np.float32)
-    advantages = np.zeros_like(values)
-    following = np.zeros_like(values[:, 0])
-    for t in reversed(range(values.shape[1])):
-        following = deltas[:, t] + decay[:, t] * following
-        advantages[:, t] = following
-    return advantages
-
-
 class SequenceRolloutBuffer(RolloutBuffer):
     """Holds one rollout of `n_envs` environments and `buffer_size` steps each.
 
     What the network made (tokens, actions, distribution parameters) stays on its device; what the
-    environment made (rewards, ends) stays on the host until the rollout is complete. Filled by
-    `add_choice` before the environment's step and `add_outcome` after it.
+    environment made (rewards, ends) stays on the host until the rollout is complete, in double
+    precision. Filled by `add_choice` before the environment's step and `add_outcome` after it.
 
     Args:
         buffer_size: Steps per environment.
@@ -127,14 +83,14 @@ class SequenceRolloutBuffer(RolloutBuffer):
     def reset(self) -> None:
         """Forget the rollout; the storage stays allocated."""
         shape = (self.n_envs, self.buffer_size)
-        self.rewards = np.zeros(shape, dtype=np.float32)
+        self.rewards = np.zeros(shape)
         self.ends = np.zeros(shape, dtype=bool)
-        self.values = np.zeros(shape, dtype=np.float32)
-        self.advantages = np.zeros(shape, dtype=np.float32)
-        self.returns = np.zeros(shape, dtype=np.float32)
+        self.values = np.zeros(shape)
+        self.advantages = np.zeros(shape)
+        self.returns = np.zeros(shape)
         # (environment, step) of a segment's last step -> token of the observation after it
         self._tokens_after: dict[tuple[int, int], th.Tensor] = {}
-        self._segments: _Segments | None = None
+        self._segments: Segments | None = None
         self.pos = 0
         self.full = False
 
@@ -179,6 +135,26 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     # ---------------------------------------------------------------- after the rollout
 
+    def require_finite(self) -> None:
+        """Raise ValueError at the first observation or reward that is NaN or infinite."""
+        finite = np.isfinite(self.rewards)
+        if not finite.all():
+            raise self._not_finite("reward", finite, self.rewards)
+        tokens = self._stored["tokens"]
+        if not bool(tokens.isfinite().all()):
+            finite = tokens.isfinite().all(-1).cpu().numpy()
+            raise self._not_finite("observation", finite, tokens.cpu().numpy())
+
+    def _not_finite(
+        self, what: str, finite: npt.NDArray[np.bool_], values: npt.NDArray[Any]
+    ) -> ValueError:
+        row, step = np.unravel_index(int(finite.argmin()), finite.shape)
+        return ValueError(
+            f"`env` must give finite numbers, got the {what} {values[row, step]} in environment "
+            f"{row} at step {step} of the rollout. Find out where the environment divides by zero, "
+            "or clip what it gives."
+        )
+
     def finish(
         self,
         values_of: Callable[[th.Tensor], th.Tensor],
@@ -195,12 +171,12 @@ class SequenceRolloutBuffer(RolloutBuffer):
         """
         assert self.full, "finish() needs a complete rollout"
         self.ends[:, -1] = True  # the rollout cuts every segment; whether to bootstrap is separate
-        self._segments = segments = self._find_segments()
-        flat_values, flat_bootstrap = np.zeros((2, self.ends.size), dtype=np.float32)
-        for ids in self._split(np.arange(len(segments.starts)), batch_size):
+        self._segments = segments = Segments.between(self.ends)
+        flat_values, flat_bootstrap = np.zeros((2, self.ends.size))
+        for ids in self._pieces(batch_size):
             tokens, mask = self._gather_for_critic(ids)
             values = values_of(tokens).cpu().numpy()
-            index, real = self._indices(ids, values.shape[1])
+            index, real = segments.indices(ids, values.shape[1])
             flat_values[index[real]] = values[real]
             for b in np.flatnonzero(mask):
                 length = segments.lengths[ids[b]]
@@ -213,34 +189,44 @@ class SequenceRolloutBuffer(RolloutBuffer):
         self.returns = self.advantages + self.values
         stored = self._stored
         stored["log_probs"] = log_probs_of(stored["params"], stored["actions"])
-        stored["advantages"] = th.as_tensor(self.advantages, device=self.device)
-        stored["returns"] = th.as_tensor(self.returns, device=self.device)
+        for name in ("advantages", "returns"):
+            stored[name] = th.as_tensor(getattr(self, name)).to(stored["params"])
 
-    def _find_segments(self) -> _Segments:
-        last = np.flatnonzero(self.ends)  # a row's last step is an end, so rows never join
-        starts = np.concatenate([[0], last[:-1] + 1])
-        return _Segments(starts, last - starts + 1)
-
-    def _gather_for_critic(
-        self, ids: npt.NDArray[np.int64]
-    ) -> tuple[th.Tensor, npt.NDArray[np.bool_]]:
+    def _gather_for_critic(self, ids: Ids) -> tuple[th.Tensor, npt.NDArray[np.bool_]]:
         """Return the segments' tokens with the observation after each, where one is needed."""
-        assert self._segments is not None, "set by finish()"
-        lengths = self._segments.lengths[ids]
-        last = self._segments.starts[ids] + lengths - 1
+        segments = self.segments
+        lengths = segments.lengths[ids]
+        last = segments.starts[ids] + lengths - 1
         after = [
             self._tokens_after.get((int(i // self.buffer_size), int(i % self.buffer_size)))
             for i in last
         ]
         needed = np.array([token is not None for token in after])
-        longest = int((lengths + needed).max())
-        index, _ = self._indices(ids, longest)
+        index, _ = segments.indices(ids, int((lengths + needed).max()))
         tokens = self._take("tokens", index)
         for b in np.flatnonzero(needed):
             tokens[b, lengths[b]] = after[b]  # type: ignore[assignment]
         return tokens, needed
 
+    def explained_variance(self) -> float:
+        """Return 1 - Var(R - V) / Var(R) over the rollouts of all ranks; NaN if returns are equal.
+
+        1 is a perfect critic; below 0 it is worse than a constant.
+        """
+        columns = (self.returns, self.returns - self.values)
+        sums = [float(self.ends.size), *(float(x.sum()) for x in columns)]
+        n_steps, *totals = sum_over_ranks(th.tensor(sums, dtype=th.float64)).tolist()
+        squares = [((x - s / n_steps) ** 2).sum() for x, s in zip(columns, totals, strict=True)]
+        returns, errors = sum_over_ranks(th.tensor(squares, dtype=th.float64)).tolist()
+        return float("nan") if returns == 0 else 1 - errors / returns
+
     # ---------------------------------------------------------------- minibatches
+
+    @property
+    def segments(self) -> Segments:
+        """Where the sequences of the finished rollout lie."""
+        assert self._segments is not None, "minibatches need a finished rollout"
+        return self._segments
 
     def get(  # type: ignore[override]
         self, batch_size: int | None = None, *, shuffle: bool = True
@@ -248,43 +234,45 @@ class SequenceRolloutBuffer(RolloutBuffer):
         """Yield the rollout as minibatches of whole segments, every step exactly once.
 
         Args:
-            batch_size: Steps per minibatch. Segments are not cut, so it is met as nearly as equal
-                minibatches allow; None gives one minibatch.
+            batch_size: Steps per minibatch, met as nearly as equal minibatches of whole segments
+                allow; None gives one minibatch.
             shuffle: Draw the segments in random order (NumPy's global generator, as SB3 does).
         """
-        assert self._segments is not None, "get() needs a finished rollout"
-        n_segments = len(self._segments.starts)
-        order = np.random.permutation(n_segments) if shuffle else np.arange(n_segments)  # noqa: NPY002
-        aligned = bool((self._segments.lengths == self._segments.lengths[0]).all())
-        for ids in self._split(order, batch_size or self.ends.size):
-            index, real = self._indices(ids, int(self._segments.lengths[ids].max()))
-            mask = None if aligned else th.as_tensor(real, device=self.device)
-            stored = {name: self._take(name, index) for name in self._stored}
-            yield SequenceBatch(**stored, mask=mask)
+        pieces = self.deal(self.n_batches(batch_size)) if shuffle else self._pieces(batch_size)
+        for ids in pieces:
+            if len(ids) > 0:
+                yield self.minibatch(ids)
 
-    def _split(self, order: npt.NDArray[np.int64], batch_size: int) -> list[npt.NDArray[np.int64]]:
-        # Equal shares instead of full minibatches and a small rest, whose noisy gradient would
-        # count as much as the others'.
-        assert self._segments is not None, "set by finish()"
-        n_batches = min(len(order), max(1, round(self.ends.size / batch_size)))
-        steps_before = np.cumsum(self._segments.lengths[order]) - self._segments.lengths[order]
-        share = steps_before * n_batches // self.ends.size  # (S,) which minibatch
-        return [order[share == i] for i in range(n_batches) if (share == i).any()]
+    def n_batches(self, batch_size: int | None) -> int:
+        """Return how many minibatches of about so many steps the rollout makes."""
+        wished = 1 if batch_size is None else max(1, round(self.ends.size / batch_size))
+        return min(wished, len(self.segments.starts))
 
-    def _indices(
-        self, ids: npt.NDArray[np.int64], T: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Return where in the flat order the segments' steps lie, (B, T), and which are real.
+    def deal(self, n_batches: int) -> list[Ids]:
+        """Return the segments of each minibatch of an epoch, drawn at random."""
+        order = np.random.permutation(len(self.segments.starts))  # noqa: NPY002 - as SB3 does
+        return self.segments.deal(order, n_batches)
 
-        Padding repeats the segment's last step: starts 0, 3, lengths 3, 2, T = 3 gives
-        [[0, 1, 2], [3, 4, 4]] and [[1, 1, 1], [1, 1, 0]].
+    def minibatch(self, ids: Ids) -> SequenceBatch:
+        """Return these segments as a minibatch.
+
+        Args:
+            ids: Numbers of at least one segment.
         """
-        assert self._segments is not None, "set by finish()"
-        steps = np.arange(T)
-        lengths = self._segments.lengths[ids, None]
-        index = self._segments.starts[ids, None] + np.minimum(steps, lengths - 1)
-        return index, steps < lengths
+        index, real = self.segments.indices(ids, int(self.segments.lengths[ids].max()))
+        mask = None if self.segments.aligned else th.as_tensor(real, device=self.device)
+        return SequenceBatch(**{name: self._take(name, index) for name in self._stored}, mask=mask)
 
-    def _take(self, name: str, index: npt.NDArray[np.int64]) -> th.Tensor:
+    def advantages_of(self, ids: Ids) -> FloatArray:
+        """Return the advantages of these segments' steps, one after the other."""
+        index, real = self.segments.indices(ids, int(self.segments.lengths[ids].max(initial=0)))
+        flat: FloatArray = self.advantages.flatten()[index[real]]
+        return flat
+
+    def _pieces(self, batch_size: int | None) -> list[Ids]:
+        order = np.arange(len(self.segments.starts))
+        return [ids for ids in self.segments.deal(order, self.n_batches(batch_size)) if len(ids)]
+
+    def _take(self, name: str, index: Ids) -> th.Tensor:
         # (n_envs, n_steps, ...) -> (B, T, ...)
         return self._stored[name].flatten(0, 1)[th.as_tensor(index, device=self.device)]

@@ -36,7 +36,7 @@ class DenseNetwork(nn.Module):
         out: th.Tensor = self.head(self.body(x))
         return out
 
-    def new_cache(self, n_rows: int) -> AttentionCache:
+    def new_cache(self, n_rows: int, storage: th.Tensor | None = None) -> AttentionCache:
         """Return a cache without content."""
         return AttentionCache(th.empty(0), np.zeros(n_rows, dtype=np.int64), version=0)
 
@@ -44,6 +44,15 @@ class DenseNetwork(nn.Module):
     def step(self, x: th.Tensor, cache: AttentionCache) -> tuple[th.Tensor, AttentionCache]:
         """Return outputs (B, output_dim) of tokens (B, input_dim), and the cache unchanged."""
         return self(x), cache
+
+    @th.no_grad()
+    def static_step(self, x: th.Tensor, storage: th.Tensor, positions: th.Tensor) -> th.Tensor:
+        """Return outputs (B, output_dim) of tokens (B, input_dim)."""
+        out: th.Tensor = self(x)
+        return out
+
+    def require_room(self, n_rows: int, cache: AttentionCache) -> None:
+        """Do nothing: nothing is kept."""
 
     def invalidate_caches(self) -> None:
         """Do nothing: a cache without content is never stale."""

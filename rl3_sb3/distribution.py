@@ -4,6 +4,9 @@ A discrete policy is a categorical distribution, given by its logits; a continuo
 Gaussian, given by its means followed by its log standard deviations. One vector per step is what
 the rollout stores: the exact KL divergence from the behaviour needs the whole distribution, not
 only the log-probability of the action taken.
+
+Drawing actions and the divergence are done here, without torch's distributions, whose checks ask a
+GPU for values and wait for the answer: nothing that does can be replayed (see `cuda_graphs`).
 """
 
 import math
@@ -60,3 +63,49 @@ def action_distribution(action_space: spaces.Space[Any], params: th.Tensor) -> D
     mean, log_std = params.chunk(2, dim=-1)
     normal = Normal(mean, log_std.exp(), validate_args=False)
     return Independent(normal, 1, validate_args=False)
+
+
+def sample_actions(
+    action_space: spaces.Space[Any], params: th.Tensor, rows: slice, n_rows: int
+) -> th.Tensor:
+    """Draw an action for each vector of distribution parameters.
+
+    Randomness is drawn for all rows of a larger batch, of which these are some. Ranks that draw
+    from equally seeded generators then act as one process would with all rows.
+
+    Args:
+        action_space: `Discrete` or `Box`.
+        params: Shape (B, n_params).
+        rows: Which rows of the whole batch these are.
+        n_rows: Rows of the whole batch.
+
+    Returns:
+        Shape (B,) of action numbers, or (B, n_actions).
+    """
+    if isinstance(action_space, spaces.Discrete):
+        # The first of independent exponential clocks with rates p rings at i with probability p_i.
+        clocks = params.new_empty(n_rows, params.shape[1]).exponential_()[rows]
+        return (params.softmax(-1) / clocks).argmax(-1)
+    mean, log_std = params.chunk(2, dim=-1)
+    noise = th.randn(n_rows, mean.shape[1], dtype=params.dtype, device=params.device)[rows]
+    return mean + log_std.exp() * noise
+
+
+def divergence(action_space: spaces.Space[Any], params: th.Tensor, others: th.Tensor) -> th.Tensor:
+    """Return the exact KL(p || q) of distributions p and q given by their parameters.
+
+    Args:
+        action_space: `Discrete` or `Box`.
+        params: Of p, shape (..., n_params).
+        others: Of q, the same shape.
+
+    Returns:
+        Shape (...); in nats.
+    """
+    if isinstance(action_space, spaces.Discrete):
+        log_p, log_q = params.log_softmax(-1), others.log_softmax(-1)
+        return (log_p.exp() * (log_p - log_q)).sum(-1)
+    (mean_p, log_std_p), (mean_q, log_std_q) = params.chunk(2, -1), others.chunk(2, -1)
+    variance_ratio = (2 * (log_std_p - log_std_q)).exp()
+    distance = ((mean_p - mean_q) / log_std_q.exp()) ** 2
+    return ((variance_ratio + distance - 1) / 2 - (log_std_p - log_std_q)).sum(-1)

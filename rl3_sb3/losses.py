@@ -1,6 +1,7 @@
 """The terms of the PPO loss, as functions of what the networks gave and what the rollout holds.
 
-Means run over real steps only: `mask` is True there, or None if nothing is padding.
+Means run over the real steps of a whole minibatch. A minibatch may be computed in pieces, on
+several ranks: each gives its steps' part of the mean, and the parts add up.
 
 Source: Schulman et al. 2017 (arXiv 1707.06347), equation 7 and section 5.
 """
@@ -12,8 +13,27 @@ from torch.distributions import Distribution
 
 from rl3_sb3.buffer import SequenceBatch
 
-# As SB3: a standard deviation of 0 must not divide.
-_STD_EPSILON = 1e-8
+
+class Weights(NamedTuple):
+    """Numbers that the loss of a minibatch needs besides its steps.
+
+    Each is a number or, where a CUDA graph must read it anew, a tensor without dimensions.
+
+    Attributes:
+        clip_range: eps, above 0.
+        ent_coef: Entropy coefficient.
+        vf_coef: Value loss coefficient.
+        n_steps: Real steps of the whole minibatch, all its pieces together.
+        advantage_mean: Subtracted from advantages.
+        advantage_scale: Multiplies them after that.
+    """
+
+    clip_range: float | th.Tensor
+    ent_coef: float | th.Tensor
+    vf_coef: float | th.Tensor
+    n_steps: float | th.Tensor
+    advantage_mean: float | th.Tensor
+    advantage_scale: float | th.Tensor
 
 
 class ActorTerms(NamedTuple):
@@ -24,47 +44,31 @@ class ActorTerms(NamedTuple):
     clip_fraction: th.Tensor
 
 
-def actor_terms(
-    distribution: Distribution,
-    batch: SequenceBatch,
-    clip_range: float,
-    normalize_advantage: bool,
-) -> ActorTerms:
+def actor_terms(distribution: Distribution, batch: SequenceBatch, weights: Weights) -> ActorTerms:
     """Return -E[min(rho A, clip(rho, 1 - eps, 1 + eps) A)], E[entropy] and the clipped share.
 
     Args:
         distribution: The current policy's at the minibatch's steps, batch shape (B, T).
         batch: The minibatch; its log-probabilities are the behaviour's.
-        clip_range: eps, above 0.
-        normalize_advantage: Use advantages of mean 0 and standard deviation 1.
+        weights: See `Weights`.
     """
-    advantages = (
-        normalized(batch.advantages, batch.mask) if normalize_advantage else batch.advantages
-    )
-    log_probs = distribution.log_prob(batch.actions)
-    ratio = th.exp(log_probs - batch.log_probs)
-    clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+    advantages = (batch.advantages - weights.advantage_mean) * weights.advantage_scale
+    ratio = th.exp(distribution.log_prob(batch.actions) - batch.log_probs)
+    low, high = 1 - weights.clip_range, 1 + weights.clip_range
+    clipped = ratio.clamp(low, high)  # type: ignore[arg-type] # numbers and tensors, but not both
+    surrogate = th.min(ratio * advantages, clipped * advantages)
     return ActorTerms(
-        policy_loss=-masked_mean(th.min(ratio * advantages, clipped * advantages), batch.mask),
-        entropy=masked_mean(distribution.entropy(), batch.mask),
-        clip_fraction=masked_mean(((ratio - 1).abs() > clip_range).float(), batch.mask),
+        policy_loss=-_mean(surrogate, batch, weights),
+        entropy=_mean(distribution.entropy(), batch, weights),
+        clip_fraction=_mean(((ratio - 1).abs() > weights.clip_range).to(ratio), batch, weights),
     )
 
 
-def value_loss(values: th.Tensor, batch: SequenceBatch) -> th.Tensor:
+def value_loss(values: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:
     """Return E[(V - R)^2] for the critic's values, shape (B, T)."""
-    return masked_mean((values - batch.returns) ** 2, batch.mask)
+    return _mean((values - batch.returns) ** 2, batch, weights)
 
 
-def masked_mean(x: th.Tensor, mask: th.Tensor | None) -> th.Tensor:
-    """Return the mean of x over the True entries of the mask; over all entries if it is None."""
-    return x.mean() if mask is None else (x * mask).sum() / mask.sum()
-
-
-def normalized(advantages: th.Tensor, mask: th.Tensor | None) -> th.Tensor:
-    """Return advantages with mean 0 and (unbiased) standard deviation 1 over the mask."""
-    n = th.as_tensor(advantages.numel()) if mask is None else mask.sum()
-    centred = advantages - masked_mean(advantages, mask)
-    # A single step has no spread: its advantage becomes 0, not NaN.
-    variance = masked_mean(centred**2, mask) * n / (n - 1).clamp(min=1)
-    return centred / (variance.sqrt() + _STD_EPSILON)
+def _mean(x: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:
+    # The sum over the real steps, over the steps of the whole minibatch.
+    return (x if batch.mask is None else x * batch.mask).sum() / weights.n_steps

@@ -26,7 +26,13 @@ from torch import nn
 from torch.distributions import Distribution
 
 from rl3_sb3.dense import DenseNetwork
-from rl3_sb3.distribution import action_distribution, check_action_space, n_outputs
+from rl3_sb3.distribution import (
+    action_distribution,
+    check_action_space,
+    divergence,
+    n_outputs,
+    sample_actions,
+)
 from rl3_sb3.exchange.record import TrainingRecord
 from rl3_sb3.transformer import AttentionCache, CausalTransformer
 
@@ -169,6 +175,14 @@ class TransformerPolicy(ActorCriticPolicy):
         """Return the action distribution of distribution parameters, shape (..., n_params)."""
         return action_distribution(self.action_space, params)
 
+    def sample(self, params: th.Tensor, rows: slice, n_rows: int) -> th.Tensor:
+        """Draw actions for these rows of a batch of `n_rows`, see `sample_actions`."""
+        return sample_actions(self.action_space, params, rows, n_rows)
+
+    def divergence(self, params: th.Tensor, others: th.Tensor) -> th.Tensor:
+        """Return KL(p || q), shape (...), of distributions given by parameters (..., n_params)."""
+        return divergence(self.action_space, params, others)
+
     def _to_params(self, outputs: th.Tensor) -> th.Tensor:
         # (..., n_actions) -> (..., n_params): the standard deviation depends on no observation
         if isinstance(self.action_space, spaces.Discrete):
@@ -216,9 +230,14 @@ class TransformerPolicy(ActorCriticPolicy):
 
     # ---------------------------------------------------------------- step by step (acting)
 
-    def new_state(self, n_envs: int) -> AttentionCache:
-        """Return the empty memory of `n_envs` episodes that are about to start."""
-        return self.actor.new_cache(n_envs)
+    def new_state(self, n_envs: int, storage: th.Tensor | None = None) -> AttentionCache:
+        """Return the empty memory of `n_envs` episodes that are about to start.
+
+        Args:
+            n_envs: How many.
+            storage: See `CausalTransformer.new_cache`.
+        """
+        return self.actor.new_cache(n_envs, storage)
 
     @th.no_grad()
     def step(self, tokens: th.Tensor, state: AttentionCache) -> tuple[th.Tensor, AttentionCache]:
@@ -230,6 +249,11 @@ class TransformerPolicy(ActorCriticPolicy):
         """
         outputs, state = self.actor.step(tokens, state)
         return self._to_params(outputs), state
+
+    @th.no_grad()
+    def static_step(self, tokens: th.Tensor, storage: th.Tensor, positions: th.Tensor) -> th.Tensor:
+        """Return what `step` returns first; see `CausalTransformer.static_step`."""
+        return self._to_params(self.actor.static_step(tokens, storage, positions))
 
     def predict(  # type: ignore[override]
         self,

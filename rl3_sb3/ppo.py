@@ -6,15 +6,15 @@ once over the finished sequences, and then minimises, for `n_epochs` epochs of m
     L = E[-min(rho A, clip(rho, 1 - eps, 1 + eps) A)] - c_ent E[entropy] + c_vf E[(V - R)^2],
 
 rho being the probability ratio of current policy and behaviour, A the advantage (normalised per
-minibatch), R = A + V_behaviour. After each epoch the exact KL(behaviour || current), averaged over
-the whole rollout, is compared with `target_kl`. Past it the actor stops for this iteration, and the
-critic, a separate network, trains on. A stopped actor has no gradients (None, not zeros), so Adam
-leaves its weights and moments alone.
+minibatch), R = A + V_behaviour. `update` says when the actor stops.
 
 Boundaries: an episode's end empties its row of the attention cache; a new rollout empties all rows
 and leaves the environments as they are. So an episode that still runs at a rollout's end goes on in
 the next rollout with an empty memory, at position 0. Rollouts of a multiple of H steps never cut a
 meta-episode of H.
+
+Started in several processes (see `ranks`), each steps its own environments and all train one
+policy. They are seeded alike, but for their environments.
 
 Source: Schulman et al. 2017 (arXiv 1707.06347); details of RL3 (arXiv 2306.15909, Appendix C).
 """
@@ -23,51 +23,33 @@ import copy
 import io
 import os
 import pathlib
-import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch as th
-from gymnasium.vector import VectorEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule, TensorDict
-from stable_baselines3.common.utils import FloatSchedule, explained_variance
+from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
-from torch.distributions import kl_divergence
 
+from rl3_sb3.acting import Acting
+from rl3_sb3.arguments import check_arguments
 from rl3_sb3.buffer import SequenceRolloutBuffer
 from rl3_sb3.checkpoint import require_complete_checkpoint
 from rl3_sb3.distribution import check_action_space
 from rl3_sb3.exchange.folder import export_policy
-from rl3_sb3.exchange.record import TrainingRecord
-from rl3_sb3.lengths import environment_id, rollout_and_context_length
-from rl3_sb3.losses import actor_terms, value_loss
+from rl3_sb3.exchange.training import training_record
+from rl3_sb3.lengths import rollout_and_context_length
 from rl3_sb3.markov import MarkovPolicy
 from rl3_sb3.policy import TransformerPolicy
-
-# What an exported policy says about its training.
-_RECORDED = (
-    "learning_rate",
-    "n_steps",
-    "n_envs",
-    "batch_size",
-    "n_epochs",
-    "gamma",
-    "gae_lambda",
-    "clip_range",
-    "normalize_advantage",
-    "ent_coef",
-    "vf_coef",
-    "max_grad_norm",
-    "target_kl",
-)
-
-# Steps of a forward pass without gradients on a CPU; measured: 1000 to 2000 are level, 4000 slower.
-_CPU_INFERENCE_STEPS = 2000
+from rl3_sb3.ranks import any_rank, copy_from_first_rank, gather_over_ranks, n_ranks, this_rank
+from rl3_sb3.update import DivergedError, Settings, Updates
 
 
 class TransformerPPO(PPO):
@@ -138,25 +120,21 @@ class TransformerPPO(PPO):
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        if isinstance(env, VectorEnv):
-            raise ValueError(
-                f"`env` must have Stable-Baselines3's interface, got the vector environment {env}. "
-                "Pass GymnasiumVecEnv(env)."
-            )
-        _check_at_least("n_steps", n_steps, 1)
-        _check_at_least("batch_size", batch_size, 2 if normalize_advantage else 1)
-        _check_at_least("n_epochs", n_epochs, 1)
-        _check_at_least("vf_coef", vf_coef, 0)
-        _check_at_least("ent_coef", ent_coef, 0)
-        _check_at_least("learning_rate", learning_rate, 0)
-        for name, fraction in (("gamma", gamma), ("gae_lambda", gae_lambda)):
-            if not 0 <= fraction <= 1:
-                raise ValueError(f"`{name}` must be in [0, 1], got {fraction}.")
-        if not callable(clip_range) and not clip_range > 0:
-            raise ValueError(f"`clip_range` must be above 0, got {clip_range}.")
-        for name, optional in (("target_kl", target_kl), ("max_grad_norm", max_grad_norm)):
-            if optional is not None and not optional > 0:
-                raise ValueError(f"`{name}` must be above 0, got {optional}. Pass None for none.")
+        check_arguments(
+            env,
+            n_steps=n_steps,
+            n_epochs=n_epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+            clip_range=clip_range,
+            normalize_advantage=normalize_advantage,
+            ent_coef=ent_coef,
+            vf_coef=vf_coef,
+            max_grad_norm=max_grad_norm,
+            target_kl=target_kl,
+        )
         super().__init__(
             policy,
             env,
@@ -194,6 +172,18 @@ class TransformerPPO(PPO):
             self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
         super()._setup_model()
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
+        self._acting: Acting | None = None
+        self._updates: Updates | None = None
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_acting", "_updates"]
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed all generators; on several ranks alike, but for the environments."""
+        super().set_random_seed(seed)
+        if seed is not None and self.env is not None and n_ranks() > 1:
+            counts = gather_over_ranks(self.env.num_envs)
+            self.env.seed(seed + sum(counts[: this_rank()]))
 
     def _lengths_for(self, env: VecEnv) -> tuple[int, int]:
         given = self.policy_kwargs.get("context_length")
@@ -238,11 +228,12 @@ class TransformerPPO(PPO):
                 self._last_obs = None
         if not complete:
             return False
+        rollout_buffer.require_finite()
         with th.no_grad():
             rollout_buffer.finish(
                 lambda tokens: self.policy.sequence_values(tokens, bootstrap=True),
                 lambda params, actions: self.policy.distribution(params).log_prob(actions),
-                self._inference_steps(),
+                self._own_updates().inference_steps,
             )
         callback.update_locals(locals())
         callback.on_rollout_end()
@@ -255,35 +246,46 @@ class TransformerPPO(PPO):
         rollout_buffer: SequenceRolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        state = self.policy.new_state(env.num_envs)
+        acting = self._own_acting(env.num_envs)
+        acting.begin()
+        goes_on = True
         for _ in range(n_rollout_steps):
             assert self._last_obs is not None, "set by the step before"
-            with th.no_grad():
-                tokens = self.policy.to_tokens(self._last_obs)
-                params, state = self.policy.step(tokens, state)
-                actions = self.policy.distribution(params).sample()
+            tokens = self.policy.to_tokens(self._last_obs)
+            actions, params = acting.choose(tokens)
             rollout_buffer.add_choice(tokens=tokens, actions=actions, params=params)
             new_obs, rewards, dones, infos = env.step(self.policy.to_env_actions(actions))
             dones = np.asarray(dones, dtype=bool)
             rollout_buffer.add_outcome(rewards, dones)
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
-            self.num_timesteps += env.num_envs
+            self.num_timesteps += acting.n_all_envs
             callback.update_locals(locals())
-            if not callback.on_step():
+            goes_on &= callback.on_step()
+            if not goes_on and n_ranks() == 1:
                 return False
             self._update_info_buffer(infos, dones)
             if dones.any():
                 self._add_truncated(rollout_buffer, dones, infos)
-                state = state.reset_rows(dones)
+                acting.forget(dones)
         running = np.flatnonzero(~dones)
         if len(running) > 0:
             rollout_buffer.add_tokens_after(running, self.policy.to_tokens(new_obs)[running])
-        return True
+        # One rank alone cannot stop in the middle: the others would wait for it.
+        return not any_rank(not goes_on)
+
+    def _own_acting(self, n_envs: int) -> Acting:
+        if self._acting is None or self._acting.n_envs != n_envs:
+            self._acting = Acting(self.policy, n_envs)
+        return self._acting
 
     def _add_truncated(
-        self, rollout_buffer: SequenceRolloutBuffer, dones: Any, infos: list[dict[str, Any]]
+        self,
+        rollout_buffer: SequenceRolloutBuffer,
+        dones: npt.NDArray[np.bool_],
+        infos: list[dict[str, Any]],
     ) -> None:
+        """Store the last observations of the episodes that ended, but did not terminate."""
         rows = np.array(
             [
                 i
@@ -306,81 +308,54 @@ class TransformerPPO(PPO):
     # ---------------------------------------------------------------- training
 
     def train(self) -> None:
-        """Update actor and critic from the rollout."""
+        """Update actor and critic from the rollout.
+
+        Raises:
+            DivergedError: Losses or parameters are no longer finite.
+        """
         self.policy.set_training_mode(True)
-        optimizer = self.policy.optimizer
-        self._update_learning_rate(optimizer)
+        self._update_learning_rate(self.policy.optimizer)
         progress = self._current_progress_remaining
-        clip_range = self.clip_range(progress)  # type: ignore[operator] # SB3 makes it a schedule
-        ent_coef = self.ent_coef(progress)  # type: ignore[operator] # a schedule since _setup_model
-        actor_logs: list[th.Tensor] = []  # the ActorTerms of each minibatch
-        value_losses: list[th.Tensor] = []
-        actor_epochs, kl = 0, 0.0
-        actor_trains = True
-        for _ in range(self.n_epochs):
-            for batch in self.rollout_buffer.get(self.batch_size):
-                critic_loss = value_loss(self.policy.sequence_values(batch.tokens), batch)
-                loss = self.vf_coef * critic_loss
-                value_losses.append(critic_loss.detach())
-                if actor_trains:
-                    distribution = self.policy.distribution(
-                        self.policy.sequence_params(batch.tokens)
-                    )
-                    terms = actor_terms(distribution, batch, clip_range, self.normalize_advantage)
-                    loss = loss + terms.policy_loss - ent_coef * terms.entropy
-                    actor_logs.append(th.stack(terms).detach())
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-                if self.max_grad_norm is not None:
-                    th.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-                optimizer.step()
-            if actor_trains:
-                actor_epochs += 1
-                if self.target_kl is not None:
-                    kl = self._mean_kl()
-                    actor_trains = kl <= self.target_kl
-        if self.target_kl is None:
-            kl = self._mean_kl()  # to be logged; no epoch depended on it
-        self._n_updates += self.n_epochs
-        policy_loss, entropy, clip_fraction = th.stack(actor_logs).mean(0).tolist()
-        self._record_training(
-            policy_gradient_loss=policy_loss,
-            entropy_loss=-entropy,
-            clip_fraction=clip_fraction,
-            value_loss=th.stack(value_losses).mean().item(),
-            kl=kl,
-            actor_epochs=actor_epochs,
-            clip_range=clip_range,
-            ent_coef=ent_coef,
+        settings = Settings(
+            n_epochs=self.n_epochs,
+            batch_size=self.batch_size,
+            clip_range=self.clip_range(progress),  # type: ignore[operator] # SB3 makes it a schedule
+            ent_coef=self.ent_coef(progress),  # type: ignore[operator] # since _setup_model
+            vf_coef=self.vf_coef,
+            normalize_advantage=self.normalize_advantage,
+            max_grad_norm=self.max_grad_norm,
+            target_kl=self.target_kl,
         )
-
-    @th.no_grad()
-    def _mean_kl(self) -> float:
-        """Return the exact KL(behaviour || current), averaged over all steps of the rollout."""
-        total = th.zeros((), device=self.device)
-        n_steps = 0
-        for batch in self.rollout_buffer.get(self._inference_steps(), shuffle=False):
-            behaviour = self.policy.distribution(batch.params)
-            current = self.policy.distribution(self.policy.sequence_params(batch.tokens))
-            kl = kl_divergence(behaviour, current)
-            total += kl.sum() if batch.mask is None else kl[batch.mask].sum()
-            n_steps += kl.numel() if batch.mask is None else int(batch.mask.sum())
-        return total.item() / n_steps
-
-    def _inference_steps(self) -> int:
-        # Without gradients a CPU is a quarter faster on pieces that stay in its cache; a GPU wants
-        # few large ones.
-        return self.batch_size if self.device.type == "cuda" else _CPU_INFERENCE_STEPS
-
-    def _record_training(self, **metrics: float) -> None:
+        try:
+            metrics = self._own_updates().run(self.rollout_buffer, settings)
+        except DivergedError as error:
+            raise self._explained(error) from error
+        self._n_updates += self.n_epochs
         for name, value in metrics.items():
             self.logger.record(f"train/{name}", value)
-        buffer = self.rollout_buffer
-        explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
-        self.logger.record("train/explained_variance", explained)
+        self.logger.record("train/clip_range", settings.clip_range)
+        self.logger.record("train/ent_coef", settings.ent_coef)
+        self.logger.record("train/explained_variance", self.rollout_buffer.explained_variance())
         if hasattr(self.policy, "log_std"):
             self.logger.record("train/std", self.policy.log_std.exp().mean().item())
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def mean_divergence(self) -> float:
+        """Return the exact mean KL(behaviour || current), in nats, over the last rollout."""
+        return self._own_updates().mean_divergence(self.rollout_buffer)
+
+    def _own_updates(self) -> Updates:
+        if self._updates is None:
+            self._updates = Updates(self.policy, self.batch_size)
+        return self._updates
+
+    def _explained(self, error: DivergedError) -> DivergedError:
+        iteration = self._n_updates // self.n_epochs + 1
+        return DivergedError(
+            f"Training must stay finite, got {error} in iteration {iteration}, after "
+            f"{self.num_timesteps} steps. This model is lost: load the last checkpoint, and lower "
+            "`learning_rate`, or bound the gradients with `max_grad_norm`."
+        )
 
     def learn(
         self,
@@ -391,10 +366,25 @@ class TransformerPPO(PPO):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> Self:
-        """Train for (at least) `total_timesteps` steps; see SB3's PPO."""
+        """Train for (at least) `total_timesteps` steps, of all ranks together; see SB3's PPO.
+
+        On several ranks all begin with rank 0's parameters, and rank 0 alone logs.
+        """
+        if n_ranks() > 1:
+            self._join_ranks()
         return super().learn(
             total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
         )
+
+    def _join_ranks(self) -> None:
+        if self.get_vec_normalize_env() is not None:
+            raise ValueError(
+                f"`env` must not be a VecNormalize on {n_ranks()} ranks: each would normalise by "
+                "statistics of its own. Normalise by fixed numbers instead."
+            )
+        copy_from_first_rank(self.policy.state_dict().values())
+        if this_rank() > 0:
+            self.set_logger(configure(None, []))
 
     # ---------------------------------------------------------------- exchange
 
@@ -420,23 +410,8 @@ class TransformerPPO(PPO):
         Raises:
             ValueError: See `export_policy`.
         """
-        if self.get_vec_normalize_env() is not None:
-            warnings.warn(
-                "`env` is a VecNormalize, whose statistics are not exported: the policy will act "
-                "as it does here only on observations normalised by them. Give its `save`d file "
-                "too, and say so in `description`.",
-                stacklevel=2,
-            )
-        if environment is None:
-            environment = environment_id(self.env)
-        record = TrainingRecord(
-            algorithm=type(self).__name__,
-            environment=environment,
-            description=description,
-            n_steps=self.num_timesteps,
-            seed=self.seed,
-            hyper_parameters={name: _first_and_last(getattr(self, name)) for name in _RECORDED},
-            results=results or {},
+        record = training_record(
+            self, environment=environment, description=description, results=results
         )
         export_policy(self.policy, path, record=record)
 
@@ -511,17 +486,3 @@ class TransformerPPO(PPO):
                     "environment the model was trained on, or load without `env` to predict."
                 ) from error
             raise
-
-
-def _first_and_last(value: Any) -> Any:
-    """Return a number as it is, and a schedule as its first and last value if they differ."""
-    if not callable(value):
-        return value
-    first, last = float(value(1.0)), float(value(0.0))
-    return first if first == last else [first, last]
-
-
-def _check_at_least(name: str, value: float | Schedule | None, least: int) -> None:
-    # not `value < least`, which lets NaN pass
-    if value is not None and not callable(value) and not value >= least:
-        raise ValueError(f"`{name}` must be at least {least}, got {value}.")

@@ -204,12 +204,18 @@ class CausalTransformer(nn.Module):
         out: th.Tensor = self.head(F.relu(h))
         return out
 
-    def new_cache(self, n_rows: int) -> AttentionCache:
+    def new_cache(self, n_rows: int, storage: th.Tensor | None = None) -> AttentionCache:
         """Return an empty cache for `n_rows` sequences that grow side by side.
 
         It starts as zeros: a masked entry is multiplied by 0, and 0 times the NaN that fresh memory
         may hold is NaN.
+
+        Args:
+            n_rows: How many.
+            storage: Of an earlier cache of as many rows, to be used again; it invalidates that one.
         """
+        if storage is not None:
+            return AttentionCache(storage, np.zeros(n_rows, dtype=np.int64), self._version)
         n_heads, context_length, head_dim = self._cache_shape
         # A tensor made under inference mode could never be written to outside of it.
         with th.inference_mode(False):
@@ -236,24 +242,63 @@ class CausalTransformer(nn.Module):
             ValueError: The batch size is not the cache's, a row is full, or the weights changed
                 since the cache was filled.
         """
-        B = x.shape[0]
-        self._check_cache(B, cache)
-        position: int | th.Tensor = int(cache.positions.max())
-        length = int(cache.positions.max()) + 1
-        where: tuple[Any, ...] = (slice(None), slice(None), position)
-        hidden = None
-        if int(cache.positions.min()) != position:
-            position = th.as_tensor(cache.positions, device=x.device)
-            where = (th.arange(B, device=x.device), slice(None), position)
-            # hidden[b, 0, 0, j]: entry j lies beyond row b's own token.
-            # positions (0, 2) -> [[0, 1, 1], [0, 0, 0]]
-            hidden = (th.arange(length, device=x.device) > position[:, None])[:, None, None]
-        h = self.embedding(x) + self.positions[position]
-        for layer, (keys, values) in zip(self.layers, cache.storage, strict=True):
-            h = layer.step(h, keys, values, where, length, hidden)  # type: ignore[operator]
-        return self.head(F.relu(h)), cache._replace(positions=cache.positions + 1)
+        self.require_room(x.shape[0], cache)
+        position, length = int(cache.positions.max()), int(cache.positions.max()) + 1
+        if int(cache.positions.min()) == position:
+            aligned = (slice(None), slice(None), position)
+            out = self._append(x, cache.storage, position, aligned, length, None)
+        else:
+            positions = th.as_tensor(cache.positions, device=x.device)
+            out = self._append_ragged(x, cache.storage, positions, length)
+        return out, cache._replace(positions=cache.positions + 1)
 
-    def _check_cache(self, n_rows: int, cache: AttentionCache) -> None:
+    @th.no_grad()
+    def static_step(self, x: th.Tensor, storage: th.Tensor, positions: th.Tensor) -> th.Tensor:
+        """Do what `step` does without looking at the positions, so that it can be replayed.
+
+        Each row attends under a mask to the whole context. Repeating the call repeats its writes.
+
+        Args:
+            x: Shape (B, input_dim).
+            storage: A cache's.
+            positions: Its positions, on the device, shape (B,); all below the context length.
+
+        Returns:
+            The outputs, shape (B, output_dim).
+        """
+        return self._append_ragged(x, storage, positions, self.context_length)
+
+    def _append_ragged(
+        self, x: th.Tensor, storage: th.Tensor, positions: th.Tensor, length: int
+    ) -> th.Tensor:
+        where = (th.arange(x.shape[0], device=x.device), slice(None), positions)
+        # hidden[b, 0, 0, j]: entry j lies beyond row b's own token.
+        # positions (0, 2) -> [[0, 1, 1], [0, 0, 0]]
+        hidden = (th.arange(length, device=x.device) > positions[:, None])[:, None, None]
+        return self._append(x, storage, positions, where, length, hidden)
+
+    def _append(
+        self,
+        x: th.Tensor,
+        storage: th.Tensor,
+        position: int | th.Tensor,
+        where: tuple[Any, ...],
+        length: int,
+        hidden: th.Tensor | None,
+    ) -> th.Tensor:
+        h = self.embedding(x) + self.positions[position]
+        for layer, (keys, values) in zip(self.layers, storage, strict=True):
+            h = layer.step(h, keys, values, where, length, hidden)  # type: ignore[operator]
+        out: th.Tensor = self.head(F.relu(h))
+        return out
+
+    def require_room(self, n_rows: int, cache: AttentionCache) -> None:
+        """Raise ValueError unless a token can be appended to each of the cache's rows.
+
+        Args:
+            n_rows: How many tokens.
+            cache: See `step`.
+        """
         if cache.version != self._version:
             raise ValueError(
                 "`cache` must come from the current weights, got one filled before they changed "

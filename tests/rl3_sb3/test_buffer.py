@@ -6,54 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl3_sb3 import SequenceRolloutBuffer
-from rl3_sb3.buffer import generalized_advantages
 
 BOX = spaces.Box(-1, 1, (1,), np.float32)
 
 
 def array(*rows):
     return np.array(rows, dtype=np.float32)
-
-
-def gae(rewards, values, bootstrap=None, ends=None, gamma=0.5, gae_lambda=1.0):
-    if bootstrap is None:
-        bootstrap = np.zeros_like(rewards)
-    if ends is None:
-        ends = np.zeros(rewards.shape, dtype=bool)
-        ends[:, -1] = True
-    return generalized_advantages(rewards, values, bootstrap, ends, gamma, gae_lambda)
-
-
-def test_lambda_1_gives_discounted_returns_minus_values():
-    # returns 1 + 2/2 + 4/4 = 3, 2 + 4/2 = 4, 4
-    np.testing.assert_allclose(gae(array([1, 2, 4]), array([3, 1, 2])), array([0, 3, 2]))
-
-
-def test_lambda_0_gives_one_step_errors():
-    # 1 + 1/2 - 3, 2 + 2/2 - 1, 4 - 2
-    found = gae(array([1, 2, 4]), array([3, 1, 2]), gae_lambda=0.0)
-    np.testing.assert_allclose(found, array([-1.5, 2, 2]))
-
-
-def test_lambda_between_weighs_errors_geometrically():
-    # errors -1.5, 2, 2; decay 1/2 * 1/2: 2; 2 + 2/4; -1.5 + 2.5/4
-    found = gae(array([1, 2, 4]), array([3, 1, 2]), gae_lambda=0.5)
-    np.testing.assert_allclose(found, array([-0.875, 2.5, 2]))
-
-
-def test_true_values_of_an_endless_chain_have_advantage_zero():
-    # V = r / (1 - gamma) = 10; the bootstrap stands for the steps after the rollout
-    rewards, values = np.ones((2, 50), np.float32), np.full((2, 50), 10, np.float32)
-    found = gae(rewards, values, bootstrap=values, gamma=0.9, gae_lambda=0.7)
-    np.testing.assert_allclose(found, 0, atol=1e-5)
-
-
-def test_an_end_cuts_the_chain_and_bootstraps_there_only():
-    ends = np.array([[False, True, False, True]])
-    bootstrap = array([100, 6, 100, 0])
-    found = gae(array([1, 2, 4, 8]), array([0, 0, 0, 0]), bootstrap, ends)
-    # 1 + (2 + 6/2)/2, 2 + 6/2; 4 + 8/2, 8
-    np.testing.assert_allclose(found, array([3.5, 5, 8, 8]))
 
 
 def filled(ends, rewards=None, after=(), gamma=0.5, gae_lambda=1.0, batch_size=4):

@@ -6,8 +6,8 @@ from gymnasium import spaces
 from torch.distributions import Categorical, kl_divergence
 
 from rl3_sb3.buffer import SequenceBatch
-from rl3_sb3.distribution import action_distribution, check_action_space
-from rl3_sb3.losses import actor_terms, normalized, value_loss
+from rl3_sb3.distribution import action_distribution, check_action_space, divergence, sample_actions
+from rl3_sb3.losses import Weights, actor_terms, value_loss
 
 HALF = math.log(0.5)
 
@@ -25,6 +25,10 @@ def batch(actions, log_probs, advantages, returns=None, mask=None):
     )
 
 
+def weights(n_steps, mean=0.0, scale=1.0):
+    return Weights(0.2, 0.0, 0.5, n_steps, advantage_mean=mean, advantage_scale=scale)
+
+
 def policy(*first_action_probability):
     """Two actions; the probability of action 0 at each step."""
     p = th.tensor([first_action_probability])
@@ -37,15 +41,14 @@ def test_policy_loss_of_unclipped_and_clipped_ratios():
     terms = actor_terms(
         policy(0.55, 0.9, 0.1, 0.1),
         batch([0, 0, 0, 0], [HALF] * 4, [1.0, 1.0, 1.0, -1.0]),
-        clip_range=0.2,
-        normalize_advantage=False,
+        weights(4),
     )
     assert terms.policy_loss.item() == pytest.approx(-(1.1 + 1.2 + 0.2 - 0.8) / 4)
     assert terms.clip_fraction.item() == pytest.approx(3 / 4)
 
 
 def test_entropy_is_the_mean_over_steps():
-    terms = actor_terms(policy(0.5, 1.0), batch([0, 0], [HALF, 0.0], [1.0, 2.0]), 0.2, False)
+    terms = actor_terms(policy(0.5, 1.0), batch([0, 0], [HALF, 0.0], [1.0, 2.0]), weights(2))
     assert terms.entropy.item() == pytest.approx(math.log(2) / 2, abs=1e-5)
 
 
@@ -53,46 +56,90 @@ def test_padding_counts_nowhere():
     steps = ([0, 1, 0], [HALF] * 3, [1.0, -2.0, 3.0], [1.0, 0.0, 2.0])
     padded = ([0, 1, 0, 1, 1], [HALF] * 3 + [9.0] * 2, [1.0, -2.0, 3.0, 50.0, -7.0])
     mask = [True, True, True, False, False]
-    real = actor_terms(policy(0.6, 0.3, 0.9), batch(*steps), 0.2, True)
+    real = actor_terms(policy(0.6, 0.3, 0.9), batch(*steps), weights(3))
     with_padding = actor_terms(
-        policy(0.6, 0.3, 0.9, 0.2, 0.7), batch(*padded, mask=mask), 0.2, True
+        policy(0.6, 0.3, 0.9, 0.2, 0.7), batch(*padded, mask=mask), weights(3)
     )
     th.testing.assert_close(th.stack(real), th.stack(with_padding))
     values = th.tensor([[0.0, 1.0, 5.0, 100.0, 100.0]])
     padded_batch = batch(*padded, returns=[1.0, 0.0, 2.0, 0.0, 0.0], mask=mask)
     # (1 + 1 + 9) / 3
-    assert value_loss(values, padded_batch).item() == pytest.approx(11 / 3)
-    assert value_loss(values[:, :3], batch(*steps)).item() == pytest.approx(11 / 3)
+    assert value_loss(values, padded_batch, weights(3)).item() == pytest.approx(11 / 3)
+    assert value_loss(values[:, :3], batch(*steps), weights(3)).item() == pytest.approx(11 / 3)
 
 
-def test_normalized_advantages_by_hand():
-    # mean 2, unbiased variance (1 + 0 + 1) / 2 = 1
-    th.testing.assert_close(normalized(th.tensor([1.0, 2, 3]), None), th.tensor([-1.0, 0, 1]))
+def test_parts_of_a_minibatch_add_up_to_the_whole():
+    columns = ([0, 1, 0], [HALF] * 3, [1.0, -2.0, 3.0], [1.0, 0.0, 2.0])
+    chances = (0.6, 0.3, 0.9)
+    values = th.tensor([[0.0, 1.0, 5.0]])
+    whole = weights(3, mean=0.5, scale=2.0)
 
+    def terms(part):
+        steps = batch(*(column[part] for column in columns))
+        actor = actor_terms(policy(*chances[part]), steps, whole)
+        return th.stack([*actor, value_loss(values[:, part], steps, whole)])
 
-@pytest.mark.parametrize("mask", [None, th.tensor([True])])
-def test_a_single_advantage_normalises_to_zero(mask):
-    assert normalized(th.tensor([3.0]), mask).tolist() == [0]
-
-
-def test_equal_advantages_normalise_to_zero():
-    assert normalized(th.full((4,), 3.0), None).abs().max() == 0
+    parts = terms(slice(0, 1)) + terms(slice(1, 3))
+    th.testing.assert_close(parts, terms(slice(0, 3)))
+    # (1 - 0.5) * 2 etc.: advantages 1, -5, 5; ratios 1.2, 1.4 -> 1.4 (pessimistic), 1.8 -> 1.2
+    assert parts[0].item() == pytest.approx(-(1.2 * 1 - 1.4 * 5 + 1.2 * 5) / 3)
 
 
 def test_categorical_divergence_by_hand():
     space = spaces.Discrete(2)
-    p = action_distribution(space, th.tensor([0.5, 0.5]).log())
-    q = action_distribution(space, th.tensor([0.25, 0.75]).log())
+    p = th.tensor([0.5, 0.5]).log()
+    q = th.tensor([0.25, 0.75]).log() + 3  # logits, not yet normalised
     # 1/2 log 2 + 1/2 log(2/3) = 1/2 log(4/3)
-    assert kl_divergence(p, q).item() == pytest.approx(0.5 * math.log(4 / 3))
+    assert divergence(space, p, q).item() == pytest.approx(0.5 * math.log(4 / 3))
 
 
 def test_gaussian_divergence_by_hand():
     space = spaces.Box(-1, 1, (2,))
-    p = action_distribution(space, th.tensor([0.0, 1.0, 0.0, 0.0]))
-    q = action_distribution(space, th.tensor([2.0, 1.0, 0.0, math.log(2)]))
+    p = th.tensor([0.0, 1.0, 0.0, 0.0])
+    q = th.tensor([2.0, 1.0, 0.0, math.log(2)])
     # (mean 0 -> 2, sd 1): 2^2 / 2 = 2;  (sd 1 -> 2): log 2 + 1/8 - 1/2
-    assert kl_divergence(p, q).item() == pytest.approx(2 + math.log(2) + 1 / 8 - 1 / 2)
+    assert divergence(space, p, q).item() == pytest.approx(2 + math.log(2) + 1 / 8 - 1 / 2)
+
+
+@pytest.mark.parametrize("space", [spaces.Discrete(4), spaces.Box(-1, 1, (2,))])
+def test_the_divergence_is_the_one_of_torchs_distributions(space):
+    params, others = th.randn(2, 7, 3, 4, generator=th.Generator().manual_seed(0))
+    expected = kl_divergence(action_distribution(space, params), action_distribution(space, others))
+    th.testing.assert_close(divergence(space, params, others), expected)
+
+
+def test_actions_are_drawn_with_their_probabilities():
+    th.manual_seed(0)
+    probabilities = th.tensor([0.5, 0.3, 0.2, 0.0])
+    logits = (probabilities.log() + 5).expand(100_000, 4)
+    actions = sample_actions(spaces.Discrete(4), logits, slice(None), 100_000)
+    shares = th.bincount(actions, minlength=4) / 100_000
+    th.testing.assert_close(shares, probabilities, atol=0.006, rtol=0)  # 4 standard errors
+    assert shares[3] == 0
+
+
+def test_continuous_actions_are_drawn_with_their_mean_and_deviation():
+    th.manual_seed(0)
+    params = th.tensor([1.0, -2.0, math.log(0.5), math.log(3)]).expand(100_000, 4)
+    actions = sample_actions(spaces.Box(-1, 1, (2,)), params, slice(None), 100_000)
+    th.testing.assert_close(actions.mean(0), th.tensor([1.0, -2.0]), atol=0.04, rtol=0)
+    th.testing.assert_close(actions.std(0), th.tensor([0.5, 3.0]), atol=0, rtol=0.01)
+
+
+@pytest.mark.parametrize("space", [spaces.Discrete(4), spaces.Box(-1, 1, (2,))])
+def test_parts_of_a_batch_draw_what_the_whole_batch_draws(space):
+    params = th.randn(10, 4, generator=th.Generator().manual_seed(0))
+
+    def draw(*parts):
+        actions = []
+        for part in parts:
+            th.manual_seed(3)  # as on another rank
+            actions.append(sample_actions(space, params[part], part, 10))
+        return th.cat(actions)
+
+    whole = draw(slice(0, 10))
+    assert th.equal(draw(slice(0, 4), slice(4, 10)), whole)
+    assert len(whole.unique()) > 1
 
 
 def test_gaussian_log_probability_sums_the_dimensions():

@@ -160,7 +160,7 @@ def test_without_a_reached_target_the_actor_trains_in_all_epochs(collected, targ
 @pytest.mark.parametrize("lengths", [ALIGNED, RAGGED])
 def test_the_divergence_is_the_exact_one_over_the_whole_rollout(collected, lengths, kwargs):
     model = collected(lengths, learning_rate=1e-2, **kwargs)
-    assert model._mean_kl() == pytest.approx(0, abs=1e-6)
+    assert model.mean_divergence() == pytest.approx(0, abs=1e-6)
     model.train()
     total = []
     for batch in model.rollout_buffer.get(1, shuffle=False):
