@@ -23,7 +23,7 @@ class Acting:
 
     Args:
         policy: Whose actor chooses.
-        n_envs: Environments of this rank.
+        n_envs: Environments of this rank; all ranks must make theirs at once.
         static: Step as a GPU does. None: only on a GPU.
 
     Attributes:

@@ -57,11 +57,10 @@ class Gradients:
         columns = [batch.tokens, batch.actions, batch.log_probs, batch.advantages, batch.returns]
         if batch.mask is not None:
             columns.append(batch.mask)
-        if self._piece_steps is None:
-            terms, *gradients = function(numbers, *columns)
-            return terms, tuple(gradients)
-        n_sequences = max(1, self._piece_steps // batch.tokens.shape[1])
-        pieces = zip(*(th.split(column, n_sequences) for column in columns), strict=True)
+        n_sequences, T = batch.returns.shape
+        n_pieces = 1 if self._piece_steps is None else round(n_sequences * T / self._piece_steps)
+        n_pieces = min(max(1, n_pieces), n_sequences)
+        pieces = zip(*(column.tensor_split(n_pieces) for column in columns), strict=True)
         outputs = function(numbers, *next(pieces))
         for piece in pieces:
             outputs = tuple(th._foreach_add(outputs, function(numbers, *piece)))

@@ -174,9 +174,11 @@ class TransformerPPO(PPO):
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
         self._acting: Acting | None = None
         self._updates: Updates | None = None
+        # Episodes that ended in this rollout, which the other ranks do not know yet.
+        self._own_episodes: list[dict[str, Any]] = []
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_acting", "_updates"]
+        return [*super()._excluded_save_params(), "_acting", "_updates", "_own_episodes"]
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed all generators; on several ranks alike, but for the environments."""
@@ -271,8 +273,27 @@ class TransformerPPO(PPO):
         running = np.flatnonzero(~dones)
         if len(running) > 0:
             rollout_buffer.add_tokens_after(running, self.policy.to_tokens(new_obs)[running])
+        self._share_episodes()
         # One rank alone cannot stop in the middle: the others would wait for it.
         return not any_rank(not goes_on)
+
+    def _update_info_buffer(
+        self, infos: list[dict[str, Any]], dones: npt.NDArray[np.bool_] | None = None
+    ) -> None:
+        if n_ranks() == 1:
+            super()._update_info_buffer(infos, dones)
+        else:
+            ended = [info for i, info in enumerate(infos) if dones is None or dones[i]]
+            self._own_episodes += [
+                {key: info[key] for key in ("episode", "is_success") if key in info}
+                for info in ended
+            ]
+
+    def _share_episodes(self) -> None:
+        """Let the statistics of all ranks be about the episodes of all."""
+        for episodes in gather_over_ranks(self._own_episodes):
+            super()._update_info_buffer(episodes, np.ones(len(episodes), dtype=bool))
+        self._own_episodes = []
 
     def _own_acting(self, n_envs: int) -> Acting:
         if self._acting is None or self._acting.n_envs != n_envs:
@@ -373,7 +394,12 @@ class TransformerPPO(PPO):
         if n_ranks() > 1:
             self._join_ranks()
         return super().learn(
-            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
+            total_timesteps,
+            callback,
+            log_interval,
+            tb_log_name,
+            reset_num_timesteps,
+            progress_bar and this_rank() == 0,
         )
 
     def _join_ranks(self) -> None:

@@ -71,7 +71,7 @@ class _DecoderLayer(nn.Module):
         self.projection = nn.Linear(d_model, d_model)
         self.attention_norm = nn.LayerNorm(d_model)
         self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, d_ff), nn.GELU(approximate="tanh"), nn.Linear(d_ff, d_model)
+            nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model)
         )
         self.output_norm = nn.LayerNorm(d_model)
 
@@ -82,8 +82,9 @@ class _DecoderLayer(nn.Module):
 
     def forward(self, h: th.Tensor) -> th.Tensor:
         B, T, C = h.shape  # sequences, tokens, d_model
-        # (B, T, 3*C) -> (3, B, n_heads, T, head_dim)
-        q, k, v = self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim).permute(2, 0, 3, 1, 4)
+        # (B, T, 3*C) -> three of (B, T, n_heads, head_dim)
+        q, k, v = self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim).unbind(2)
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
         attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self._finish(h, attended.transpose(1, 2).reshape(B, T, C))
 

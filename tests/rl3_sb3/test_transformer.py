@@ -54,7 +54,7 @@ def test_equals_torch_own_post_norm_layers(network):
     h = network.embedding(x) + network.positions
     for ours in network.layers:
         theirs = nn.TransformerEncoderLayer(
-            16, 4, 32, dropout=0.0, activation=nn.GELU("tanh"), batch_first=True
+            16, 4, 32, dropout=0.0, activation=nn.GELU(), batch_first=True
         )
         theirs.load_state_dict(
             {

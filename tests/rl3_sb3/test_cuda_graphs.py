@@ -1,0 +1,170 @@
+"""What holds of replayed calls, on a stand-in for a GPU and on one.
+
+A CUDA graph reads its inputs from fixed memory and leaves its outputs in fixed memory. The stand-in
+does the same without a GPU, so whoever keeps an output too long, or counts on an input being read
+where it lies, is found out on a CPU.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+
+import rl3_sb3.cuda_graphs
+from rl3_sb3 import TransformerPPO
+from rl3_sb3.acting import Acting
+from rl3_sb3.cuda_graphs import Replayed
+
+
+class StandIn:
+    """A recording on a CPU: the call is repeated, in memory of its own."""
+
+    made: ClassVar[list["StandIn"]] = []
+
+    def __init__(self, function, inputs):
+        self.function = function
+        self.inputs = [tensor.clone() for tensor in inputs]
+        random_state = th.get_rng_state()
+        for _ in range(3):  # warming up repeats the call
+            function(*self.inputs)
+        self.outputs = [tensor.clone() for tensor in function(*self.inputs)]
+        th.set_rng_state(random_state)
+        StandIn.made.append(self)
+
+    def replay(self, inputs):
+        for mine, given in zip(self.inputs, inputs, strict=True):
+            mine.copy_(given)
+        for mine, found in zip(self.outputs, self.function(*self.inputs), strict=True):
+            mine.copy_(found)
+        return tuple(self.outputs)
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Make CPUs record and replay."""
+    StandIn.made = []
+    monkeypatch.setattr(rl3_sb3.cuda_graphs, "_Recording", StandIn)
+    monkeypatch.setattr(rl3_sb3.cuda_graphs, "_can_record", lambda device: True)
+    return StandIn
+
+
+def test_a_shape_is_recorded_when_it_comes_again(stand_in):
+    double = Replayed(lambda x: (2 * x,))
+    for n_made, size in [(0, 3), (1, 3), (1, 4), (1, 3), (2, 4)]:
+        x = th.rand(size)
+        assert th.equal(double(x)[0], 2 * x)
+        assert len(stand_in.made) == n_made
+
+
+def test_many_shapes_are_computed_without_recordings(stand_in):
+    double = Replayed(lambda x: (2 * x,))
+    for size in [*range(1, 9), *range(1, 9)]:
+        x = th.rand(size)
+        assert th.equal(double(x)[0], 2 * x)
+    assert len(stand_in.made) == 4
+
+
+def test_a_cpu_records_nothing(monkeypatch):
+    monkeypatch.setattr(rl3_sb3.cuda_graphs, "_Recording", None)
+    double = Replayed(lambda x: (2 * x,))
+    for _ in range(3):
+        assert double(th.ones(2))[0].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("policy", ["TransformerPolicy", "MarkovPolicy"])
+@pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}])
+@pytest.mark.parametrize("lengths", [[4] * 3, [4, 3, 7]])
+def test_replayed_calls_train_the_same_model(
+    make_vec, make_model, monkeypatch, lengths, kwargs, policy
+):
+    def trained():
+        settings = {"n_steps": 8, "n_epochs": 4, "target_kl": 1e-4, "learning_rate": 3e-3}
+        model = make_model(make_vec(lengths, **kwargs), policy=policy, **settings)
+        # steps as a GPU does, with the whole context under a mask
+        model._acting = Acting(model.policy, len(lengths), static=True)
+        model.learn(96)
+        return model
+
+    plain = trained()
+    with monkeypatch.context() as patch:
+        StandIn.made = []
+        patch.setattr(rl3_sb3.cuda_graphs, "_Recording", StandIn)
+        patch.setattr(rl3_sb3.cuda_graphs, "_can_record", lambda device: True)
+        replayed = trained()
+    assert len(StandIn.made) >= 3
+    np.testing.assert_array_equal(
+        plain.policy.parameters_to_vector(), replayed.policy.parameters_to_vector()
+    )
+
+
+@pytest.mark.gpu
+def test_a_gpu_draws_the_same_with_and_without_recordings(monkeypatch):
+    def draw():
+        th.cuda.manual_seed(0)
+        clocks = Replayed(lambda x: (x + th.empty_like(x).exponential_(),))
+        return th.stack([clocks(th.zeros(1000, device="cuda"))[0].clone() for _ in range(4)])
+
+    recorded = draw()
+    monkeypatch.setattr(rl3_sb3.cuda_graphs, "_can_record", lambda device: False)
+    th.testing.assert_close(recorded, draw(), atol=0, rtol=0)
+    assert len(recorded.unique()) > 3900
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}])
+@pytest.mark.parametrize("lengths", [[4] * 3, [4, 3, 7]])
+def test_a_gpu_trains_the_same_with_and_without_recordings(
+    make_vec, make_model, monkeypatch, lengths, kwargs
+):
+    def trained():
+        settings = {"n_steps": 8, "target_kl": None, "device": "cuda"}
+        model = make_model(make_vec(lengths, **kwargs), **settings)
+        model.learn(72)
+        return model.policy.parameters_to_vector()
+
+    recorded = trained()
+    monkeypatch.setattr(rl3_sb3.cuda_graphs, "_can_record", lambda device: False)
+    np.testing.assert_allclose(recorded, trained(), atol=1e-4)
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_asked_for_nothing_but_the_actions(make_vec, make_model):
+    model = make_model(make_vec([6] * 3), n_steps=6, device="cuda")
+    acting = Acting(model.policy, 3)
+    acting.begin()
+    tokens = th.randn(3, 4, device="cuda")
+    for _ in range(2):
+        acting.choose(tokens)  # records
+    th.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(3):
+            acting.choose(tokens)
+    finally:
+        th.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+def test_a_gpu_computes_what_a_cpu_computes(make_vec, make_model):
+    def parameters(device):
+        model = make_model(make_vec([6] * 4), n_steps=6, device=device)
+        return model, {n: p.detach().cpu() for n, p in model.policy.state_dict().items()}
+
+    on_cpu, weights = parameters("cpu")
+    on_gpu, _ = parameters("cuda")
+    on_gpu.policy.load_state_dict(weights)
+    tokens = th.randn(4, 6, 4)
+    for name in ("sequence_params", "sequence_values"):
+        ours = getattr(on_gpu.policy, name)(tokens.cuda()).cpu()
+        th.testing.assert_close(ours, getattr(on_cpu.policy, name)(tokens), atol=1e-4, rtol=1e-3)
+
+
+def test_a_model_saves_and_copies_without_its_recordings(make_vec, make_model, stand_in, tmp_path):
+    model = make_model(make_vec([4] * 3), n_steps=4).learn(36)
+    assert len(stand_in.made) > 0
+    model.save(tmp_path / "model.zip")
+    loaded = TransformerPPO.load(tmp_path / "model.zip", env=make_vec([4] * 3))
+    loaded.learn(12, reset_num_timesteps=False)
+    assert isinstance(loaded.action_space, spaces.Discrete)
+    assert np.isfinite(loaded.policy.parameters_to_vector()).all()

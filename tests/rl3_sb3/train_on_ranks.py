@@ -1,0 +1,115 @@
+"""Train small models, alone or as one of two processes; started by `test_ranks`.
+
+    python train_on_ranks.py OUT
+    torchrun --nproc-per-node 2 train_on_ranks.py OUT
+
+Rank 0 writes what came out to the folder OUT. Alone, minibatches are dealt as two ranks would.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from stable_baselines3.common.vec_env import VecMonitor
+
+from rl3_sb3 import GymnasiumVecEnv, TransformerPolicy, TransformerPPO
+from rl3_sb3.ranks import joined_ranks, launched_ranks, n_ranks, this_rank
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conftest import SMALL, ScriptedEnv
+
+N_RANKS = 2
+CASES = {
+    "aligned": {"lengths": [4] * 6},
+    "ragged": {"lengths": [4, 3, 7, 5, 8, 2]},
+    "truncated": {"lengths": [4, 3, 7, 5], "truncates": True},
+    "box": {"lengths": [4] * 4, "box_actions": True},
+    "unequal": {"lengths": [4] * 5},
+}
+
+
+class DoublePolicy(TransformerPolicy):
+    """Computes in double precision."""
+
+    def _build(self, lr_schedule: Any) -> None:
+        super()._build(lr_schedule)
+        self.double()
+
+    def extract_features(self, obs: Any, features_extractor: Any = None) -> th.Tensor:
+        return super().extract_features(obs, features_extractor).double()
+
+
+def make_env(lengths: list[int], **kwargs: Any) -> VecMonitor:
+    fns = [lambda n=n: ScriptedEnv(n, **kwargs) for n in lengths]
+    envs = GymnasiumVecEnv(SyncVectorEnv(fns, autoreset_mode=AutoresetMode.SAME_STEP))
+    return VecMonitor(envs)
+
+
+def deal_as_ranks(model: TransformerPPO, n_envs: list[int]) -> None:
+    """Compose each minibatch as ranks with so many environments do together."""
+    buffer = model.rollout_buffer
+    rngs = [np.random.RandomState() for _ in n_envs]
+    for rng in rngs:
+        rng.set_state(np.random.get_state())  # noqa: NPY002
+
+    def deal(n_batches: int) -> list[Any]:
+        segments = buffer.segments
+        bounds = np.cumsum([0, *n_envs]) * buffer.buffer_size
+        shares = []
+        for rng, low, high in zip(rngs, bounds[:-1], bounds[1:], strict=True):
+            own = np.flatnonzero((segments.starts >= low) & (segments.starts < high))
+            shares.append(segments.deal(own[rng.permutation(len(own))], n_batches))
+        return [np.concatenate(parts) for parts in zip(*shares, strict=True)]
+
+    buffer.deal = deal  # type: ignore[method-assign]
+
+
+def main(case: str, out: Path, dtype: str) -> None:
+    """Train two iterations."""
+    options = dict(CASES[case])
+    lengths = options.pop("lengths")
+    own = np.array_split(lengths, N_RANKS)
+    env = make_env(own[this_rank()].tolist() if n_ranks() > 1 else lengths, **options)
+    n_iterations, n_steps = (2, 8) if dtype == "float64" else (1, 8)
+    model = TransformerPPO(
+        DoublePolicy if dtype == "float64" else "TransformerPolicy",
+        env,
+        n_steps=n_steps,
+        # in single precision one gradient of the whole rollout, otherwise several minibatches
+        batch_size=16 if dtype == "float64" else 10**6,
+        n_epochs=3 if dtype == "float64" else 1,
+        learning_rate=3e-3,
+        target_kl=2e-4,
+        seed=0,
+        device="cpu",
+        policy_kwargs=SMALL,
+    )
+    if n_ranks() == 1:
+        deal_as_ranks(model, [len(part) for part in own])
+    model.learn(n_iterations * n_steps * len(lengths))
+    if this_rank() == 0:
+        parameters = dict(model.policy.named_parameters())
+        np.savez(out / f"{case}-{dtype}-parameters.npz", **_arrays(parameters))
+        gradients = {name: parameter.grad for name, parameter in parameters.items()}
+        np.savez(out / f"{case}-{dtype}-gradients.npz", **_arrays(gradients))
+        log = {k: float(v) for k, v in model.logger.name_to_value.items() if "time" not in k}
+        log["num_timesteps"] = model.num_timesteps
+        episodes = sorted(float(episode["r"]) for episode in model.ep_info_buffer or ())
+        (out / f"{case}-{dtype}.json").write_text(json.dumps({"log": log, "episodes": episodes}))
+
+
+def _arrays(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name: t.detach().numpy() for name, t in tensors.items() if t is not None}
+
+
+if __name__ == "__main__":
+    th.set_num_threads(1)
+    with joined_ranks("cpu"):
+        assert n_ranks() == launched_ranks()
+        for name in CASES:
+            main(name, Path(sys.argv[1]), "float64")
+        main("ragged", Path(sys.argv[1]), "float32")
