@@ -215,6 +215,12 @@ class RunConfig:
         return ALGORITHMS[self.algo]
 
     @property
+    def kind(self) -> str:
+        """What the run trains on, in one word for names of folders, as gridworld13-dense."""
+        variation = "" if self.variation == CANONICAL else f"-{self.variation}"
+        return f"{self.domain}{self.size or ''}{variation}"
+
+    @property
     def sentence(self) -> str:
         """What the run trains on, in words."""
         size = f" of size {self.size}" if self.size else ""

@@ -50,6 +50,9 @@ COLUMNS = (
     "eval/mean_reward",
 )
 
+# Bytes; a row is about 200.
+_END = 1000
+
 
 class MetricsFile(KVWriter):
     """Appends rows to a metrics file.
@@ -94,6 +97,21 @@ def _header() -> str:
 def plain_number(value: Any) -> float:
     """Return a logged number as Python's own; integers stay integers."""
     return value if isinstance(value, int) else float(value)
+
+
+def last_row(path: Path) -> tuple[int, float] | None:
+    """Return steps and mean total reward of the last whole row; None: there is none.
+
+    It reads the file's end only, while another process may be writing it.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(_END, file.seek(0, io.SEEK_END)), io.SEEK_END)
+            lines = file.read().split(b"\n")[:-1]
+        entries = dict(zip(COLUMNS, lines[-1].decode().split(","), strict=False))
+        return int(entries[STEPS]), float(entries[RETURN])
+    except (OSError, IndexError, ValueError):  # no file, no line, or the header
+        return None
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:

@@ -51,7 +51,13 @@ def run_bars(
         configs: The runs.
         n_done: Steps of each that were done before; None: none.
     """
-    columns = (
+    with step_progress() as progress:
+        yield RunBars(progress, configs, n_done or [0] * len(configs))
+
+
+def step_progress() -> Progress:
+    """Return the bars' place; each needs the field `reward`, and counts training steps."""
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
@@ -59,6 +65,5 @@ def run_bars(
         TextColumn("total reward {task.fields[reward]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield RunBars(progress, configs, n_done or [0] * len(configs))

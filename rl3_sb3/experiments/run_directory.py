@@ -9,6 +9,7 @@
     policy-best/           the best one's
     evaluation.json        what the agents got in the held-out tasks
     evaluation-ood.json    the same for the variation "ood"; others alike
+    lock                   held by the process that trains here, see `folder_lock`
 
 Files are replaced as a whole, see `atomic_file`. What cannot be read is reported and left alone.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation import Evaluation
+from rl3_sb3.experiments.folder_lock import LOCK_NAME, FolderLock
 from rl3_sb3.experiments.training_state import TrainingState
 from rl3_sb3.ppo import TransformerPPO
 
@@ -55,11 +58,16 @@ class RunDirectory:
         self.checkpoints = Checkpoints(self.path / "checkpoints", self.path / "checkpoint.zip")
         self.policy_folder = self.path / "policy"
         self.best_policy_folder = self.path / "policy-best"
+        self._lock = FolderLock(self.path)
 
     def evaluation_file(self, variation: str) -> Path:
         """Return where the evaluation of this distribution lies."""
         suffix = "" if variation == CANONICAL else f"-{variation}"
         return self.path / f"evaluation{suffix}.json"
+
+    def locked(self, patience: float = 0.0) -> AbstractContextManager[None]:
+        """Return a block in which no other process trains here, see `FolderLock.held`."""
+        return self._lock.held(patience)
 
     # ---------------------------------------------------------------- configuration
 
@@ -69,19 +77,23 @@ class RunDirectory:
         Raises:
             InputError: There is a file of this name, or a folder with other contents.
         """
-        half_written = set(leftovers(self.path, self.config_file.name))
-        if self.path.is_file() or (
-            self.path.is_dir() and not half_written.issuperset(self.path.iterdir())
-        ):
+        self._check_new()
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self.locked():
+            self._check_new()  # another process may have begun a run meanwhile
+            remove_leftovers(self.path, self.config_file.name)
+            versions = library_versions(_PACKAGES)
+            self._write_json(self.config_file, {"run": config.to_dict(), "versions": versions})
+
+    def _check_new(self) -> None:
+        # What a process leaves that is killed while it begins a run.
+        known = {self.path / LOCK_NAME, *leftovers(self.path, self.config_file.name)}
+        found = self.path.iterdir() if self.path.is_dir() else ()
+        if self.path.is_file() or not known.issuperset(found):
             raise InputError(
                 f"`--out` must be a new folder, an empty one or a run's, got {self.path}, which "
-                "has no config.json. Choose another one."
+                "has other contents. Choose another one."
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self.path, self.config_file.name)
-        self._write_json(
-            self.config_file, {"run": config.to_dict(), "versions": library_versions(_PACKAGES)}
-        )
 
     def prolong(self, iterations: int) -> RunConfig:
         """Store more iterations in all, and since when; return the new settings.

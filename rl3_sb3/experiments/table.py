@@ -78,25 +78,40 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def tasks_label(config: RunConfig, n_tasks: int, variation: str) -> list[str]:
+    """Return what the first columns of a row say: domain, H and tasks."""
+    size = "" if config.size is None else f" {config.size}x{config.size}"
+    tasks = str(n_tasks) if variation == CANONICAL else f"{n_tasks} {variation}"
+    return [f"{config.facts.title}{size}", str(config.horizon), tasks]
+
+
+def agent_label(config: RunConfig) -> str:
+    """Return the algorithm's name, and what sets the run apart from others of it."""
+    return config.title + _peculiarities(config)
+
+
+def fraction_label(total: float, best: float) -> str:
+    """Return a total as a fraction of the oracle's; "-" of an oracle that gets nothing."""
+    return f"{total / best:.3f}" if best > 0 else "-"
+
+
+def mean_label(mean: float, error: float) -> str:
+    """Return mean ± standard error; a single value has no error (nan)."""
+    return f"{mean:.1f}" if math.isnan(error) else f"{mean:.1f} ± {error:.1f}"
+
+
 def _score(returns: FloatArray, oracle: FloatArray) -> list[str]:
-    mean, error = mean_and_error(returns)
-    best = float(oracle.sum())
-    fraction = f"{returns.sum() / best:.3f}" if best > 0 else "-"
-    # A single task has no spread.
-    return [f"{mean:.1f}" if math.isnan(error) else f"{mean:.1f} ± {error:.1f}", fraction]
+    total = fraction_label(float(returns.sum()), float(oracle.sum()))
+    return [mean_label(*mean_and_error(returns)), total]
 
 
 def _rows(config: RunConfig, evaluation: Evaluation) -> list[list[str]]:
-    tasks = str(len(evaluation.oracle))
-    if evaluation.variation != CANONICAL:
-        tasks += f" {evaluation.variation}"
-    size = "" if config.size is None else f" {config.size}x{config.size}"
-    group = [f"{config.facts.title}{size}", str(config.horizon), tasks]
+    group = tasks_label(config, len(evaluation.oracle), evaluation.variation)
     rows = []
     for title, got in evaluation.rewards.items():
         trained = title == config.title
         if trained:
-            title += _peculiarities(config)
+            title = agent_label(config)
         seed = str(config.seed) if trained else ""
         steps = f"{evaluation.n_training_steps:,}" if trained else ""
         rows.append([*group, title, seed, steps, *_score(got.returns, evaluation.oracle)])

@@ -39,25 +39,28 @@ def train_command(
         0, or 128 + the number of the signal that stopped it.
 
     Raises:
-        InputError: What was given does not fit the folder's run, or it cannot go on.
+        InputError: What was given does not fit the folder's run, it cannot go on, or another
+            process trains it.
     """
     directory = RunDirectory(out)
-    if directory.config_file.exists():
-        config = _continued(directory, given)
-    else:
+    begins = not directory.config_file.exists()
+    if begins:
         directory.begin(config)
-    n_before, n_all = directory.checkpoints.n_steps(), config.total_steps
-    with StopSignals() as signals, run_bars([config], [n_before]) as bars:
-        model = train(
-            directory,
-            config,
-            device=device,
-            time_limit=options.time_limit,
-            stop=signals.asked,
-            save_every=options.save_every,
-            keep=options.keep,
-            report=lambda n_steps, reward: bars.show(0, n_steps, reward),
-        )
+    with directory.locked():
+        if not begins:
+            config = _continued(directory, given)
+        n_before, n_all = directory.checkpoints.n_steps(), config.total_steps
+        with StopSignals() as signals, run_bars([config], [n_before]) as bars:
+            model = train(
+                directory,
+                config,
+                device=device,
+                time_limit=options.time_limit,
+                stop=signals.asked,
+                save_every=options.save_every,
+                keep=options.keep,
+                report=lambda n_steps, reward: bars.show(0, n_steps, reward),
+            )
     n_done = model.num_timesteps
     print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")
     go_on = f"rl3 train {config.domain} --out {out}"

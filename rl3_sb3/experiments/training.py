@@ -16,11 +16,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
@@ -29,6 +30,7 @@ from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.metrics import MetricsFile
 from rl3_sb3.experiments.run_directory import DEFAULT_KEEP, RunDirectory
 from rl3_sb3.experiments.stopping import IterationClock
+from rl3_sb3.experiments.tensorboard import TensorBoardFile
 from rl3_sb3.experiments.training_state import Stream, TrainingState, get_tasks_streams
 from rl3_sb3.experiments.validation import VALIDATION_RETURN, validation_return
 from rl3_sb3.ppo import TransformerPPO
@@ -72,13 +74,13 @@ def train(
         RunWarning: The newest checkpoint is damaged, and training goes on from the one before.
 
     Raises:
-        InputError: The checkpoints cannot be used; no file is changed then.
+        InputError: The checkpoints cannot be used, or another process trains here; no file is
+            changed then.
     """
     clock = IterationClock(time_limit)
-    file = directory.checkpoints.newest()
-    env = make_training_env(config)
     state = None
-    try:
+    with directory.locked(), closing(make_training_env(config)) as env:
+        file = directory.checkpoints.newest()
         if file is None:
             model = make_model(config, env, device)
         else:
@@ -88,7 +90,7 @@ def train(
             state = directory.checkpoints.load_state(file)
         directory.tensorboard.mkdir(exist_ok=True)
         metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)
-        tensorboard = TensorBoardOutputFormat(str(directory.tensorboard))
+        tensorboard = TensorBoardFile(directory.tensorboard, model.num_timesteps)
         logger = Logger(str(directory.path), [metrics, tensorboard])
         model.set_logger(logger)
         if state is not None:
@@ -113,8 +115,6 @@ def train(
         finally:
             logger.close()
         return model
-    finally:
-        env.close()
 
 
 def make_training_env(config: RunConfig) -> VecEnv:

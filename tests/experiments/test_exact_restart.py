@@ -4,14 +4,16 @@ import contextlib
 import resource
 import shutil
 import sys
+import time
 
 import pytest
 import torch as th
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rl3_sb3 import TransformerPPO
 from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.errors import InputError, RunWarning
-from rl3_sb3.experiments.metrics import read_metrics
+from rl3_sb3.experiments.metrics import RETURN, read_metrics
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.training import make_training_env, train
 from rl3_sb3.experiments.validation import VALIDATION_RETURN
@@ -168,6 +170,17 @@ def test_metrics_that_were_lost_come_back_from_the_checkpoint(
     copied.metrics_file.unlink()
     train(copied, copied.read_config(), device="cpu")
     assert_same_runs(copied, uninterrupted)
+
+
+def test_tensorboard_shows_no_step_twice(copied):
+    """The event file of the fixture holds the last iteration, which is trained again here."""
+    time.sleep(1.1)  # event files are read in the order of their names, which begin with seconds
+    train(copied, copied.read_config(), device="cpu")
+    events = EventAccumulator(str(copied.tensorboard)).Reload()
+    rows = read_metrics(copied.metrics_file)
+    shown = events.Scalars(RETURN)
+    assert [each.step for each in shown] == [48, 96, 144, 192]
+    assert [each.value for each in shown] == pytest.approx([row[RETURN] for row in rows])
 
 
 def test_as_many_checkpoints_are_kept_as_asked_for(tmp_path):

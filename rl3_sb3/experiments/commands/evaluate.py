@@ -1,0 +1,45 @@
+"""`rl3 evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rl3_sb3.experiments.commands.options import add_machine, add_trust, add_variation, use_machine
+
+
+def add(commands: Any) -> None:
+    """Add the parser."""
+    parser = commands.add_parser("evaluate", help="evaluate a run on held-out tasks")
+    parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the run")
+    add_variation(parser)
+    parser.add_argument("--tasks", type=int, default=1000, help="how many (%(default)s)")
+    parser.add_argument("--best", action="store_true", help="the best checkpoint, not the newest")
+    add_trust(parser)
+    add_machine(parser)
+    parser.set_defaults(command=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from rl3_sb3.experiments.evaluation import evaluate
+    from rl3_sb3.experiments.run_directory import RunDirectory
+    from rl3_sb3.experiments.run_policy import load_run_policy
+    from rl3_sb3.experiments.table import evaluation_table
+
+    device = use_machine(options)
+    directory = RunDirectory(options.dir)
+    config = directory.read_config()
+    policy, n_training_steps = load_run_policy(
+        directory, config, device, trust_pickle=options.trust_pickle, best=options.best
+    )
+    evaluation = evaluate(
+        config,
+        policy,
+        n_training_steps=n_training_steps,
+        n_tasks=options.tasks,
+        variation=options.variation,
+    )
+    file = directory.write_evaluation(evaluation)
+    print(evaluation_table([evaluation]))
+    print(f"\nstored: {file}")

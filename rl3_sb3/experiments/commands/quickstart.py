@@ -1,0 +1,26 @@
+"""`rl3 quickstart`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the parser."""
+    parser = commands.add_parser(
+        "quickstart", help="compare RL2 and RL3 on random MDPs in a few minutes on two cores"
+    )
+    parser.add_argument("--out", type=Path, help="a new folder (rl3-quickstart)")
+    parser.add_argument("--seed", type=int, default=0, help="of both runs (%(default)s)")
+    parser.add_argument("--smoke", action="store_true", help="tiny: only shows that all works")
+    parser.set_defaults(command=_quickstart)
+
+
+def _quickstart(options: argparse.Namespace) -> None:
+    from rl3_sb3.experiments.quickstart import FULL, SMOKE, default_folder, quickstart
+
+    out = options.out or default_folder()
+    print(quickstart(out, SMOKE if options.smoke else FULL, options.seed))
+    print(f"\npicture: {out / 'quickstart.png'}\nruns:    {out / 'rl2'}, {out / 'rl3'}")

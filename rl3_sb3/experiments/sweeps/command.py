@@ -1,0 +1,131 @@
+"""What `rl3 sweep` does: begin a sweep or go on with it, and make its table."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rl3_sb3.experiments.atomic_file import replace_content
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.machine import n_runs_at_a_time
+from rl3_sb3.experiments.progress import step_progress
+from rl3_sb3.experiments.stopping import StopSignals
+from rl3_sb3.experiments.sweeps.cell import Cell, Order, Outcome
+from rl3_sb3.experiments.sweeps.folder import SweepFolder
+from rl3_sb3.experiments.sweeps.local import LocalWorkers
+from rl3_sb3.experiments.sweeps.results import result_rows, results_csv, results_table
+from rl3_sb3.experiments.sweeps.schedule import Workers, run_cells
+from rl3_sb3.experiments.sweeps.specification import parse_sweep
+from rl3_sb3.experiments.sweeps.watching import SweepBars
+
+
+def sweep_command(
+    file: Path,
+    out: Path,
+    *,
+    ray_address: str | None,
+    n_jobs: int | None,
+    run_memory: float,
+    save_every: float,
+) -> int:
+    """Run the cells that are not complete, and print the table of all.
+
+    Args:
+        file: See `specification`.
+        out: The sweep's folder.
+        ray_address: Of a Ray cluster; None: run the cells on this machine.
+        n_jobs: Cells at a time; None: as many as fit.
+        run_memory: Bytes that a cell may need.
+        save_every: Seconds between two checkpoints of a cell.
+
+    Returns:
+        0: all cells are complete. 1: some have failed. 128 + the number of the signal that stopped
+        the sweep.
+
+    Raises:
+        InputError: The sweep cannot be run so.
+    """
+    if ray_address is not None and importlib.util.find_spec("ray") is None:
+        raise InputError(
+            f"`--ray` needs Ray, got {ray_address!r} without it. Install the extra with pip "
+            "install 'vamdp[cluster]', or leave --ray out to run the cells on this machine."
+        )
+    content = file.read_bytes()
+    cells = parse_sweep(content, str(file))
+    folder = SweepFolder(out)
+    with folder.opened(content, cells, save_every) as order:
+        n_before = sum(not cell.missing_variations(order.out) for cell in cells)
+        print(f"{len(cells)} cells, {n_before} of them complete: {folder.path}", flush=True)
+        failed, signal = _run(cells, order, ray_address, n_jobs, run_memory)
+        for cell in cells:
+            folder.remove_error(cell.name)
+        _report(folder, cells, failed)
+    if signal is not None:
+        return 128 + signal
+    return 1 if failed else 0
+
+
+def _run(
+    cells: Sequence[Cell],
+    order: Order,
+    ray_address: str | None,
+    n_jobs: int | None,
+    run_memory: float,
+) -> tuple[dict[str, Outcome], int | None]:
+    """Return those that failed, and the signal that asked to stop."""
+    if all(not cell.missing_variations(order.out) for cell in cells):
+        return {}, None
+    with ExitStack() as stack:
+        workers: Workers
+        if ray_address is None:
+            workers = stack.enter_context(LocalWorkers(order))
+            n_at_a_time = n_jobs or n_runs_at_a_time(run_memory)
+            print(f"{n_at_a_time} at a time on this machine", flush=True)
+        else:
+            from rl3_sb3.experiments.sweeps.on_ray import RayWorkers
+
+            workers = stack.enter_context(RayWorkers(ray_address, order, run_memory))
+            n_at_a_time = n_jobs or len(cells)  # Ray knows how many fit
+        # After Ray, which has a handler of its own.
+        signals = stack.enter_context(StopSignals())
+        bars = SweepBars(stack.enter_context(step_progress()), cells, order.out)
+        failed = run_cells(
+            cells, order, workers, bars, n_at_a_time=n_at_a_time, asked=signals.asked
+        )
+    return failed, signals.received
+
+
+def _report(folder: SweepFolder, cells: Sequence[Cell], failed: Mapping[str, Outcome]) -> None:
+    """Write and print the table and what is missing."""
+    rows = result_rows(cells, folder.path)
+    table = results_table(rows)
+    missing = [cell for cell in cells if cell.missing_variations(folder.path)]
+    notes = "".join(f"- {_whats_missing(cell, folder, failed)}\n" for cell in missing)
+    text = f"{table}\n\n{_MEANING}\n" + (f"\nMissing:\n\n{notes}" if notes else "")
+    replace_content(folder.table_file, text.encode())
+    replace_content(folder.csv_file, results_csv(rows).encode())
+    print(f"\n{text}\nstored: {folder.table_file}, {folder.csv_file.name}")
+    for name, outcome in failed.items():
+        details = folder.write_error(name, f"{outcome.reason}\n\n{outcome.details}")
+        print(f"rl3: error: {name}: {outcome.reason} ({details})", file=sys.stderr)
+    if missing:
+        print("the same command tries again what is missing", file=sys.stderr)
+
+
+_MEANING = (
+    "Total reward: mean over the seeds ± standard error of that mean, each seed's score being its "
+    "mean over the held-out tasks."
+)
+
+
+def _whats_missing(cell: Cell, folder: SweepFolder, failed: Mapping[str, Outcome]) -> str:
+    if cell.name in failed:
+        return f"{cell.name} failed: {failed[cell.name].reason}"
+    n_steps, n_evaluations = cell.progress(folder.path)
+    return (
+        f"{cell.name}: {n_steps:,} of {cell.config.total_steps:,} steps, {n_evaluations} of "
+        f"{len(cell.variations)} evaluations"
+    )

@@ -1,0 +1,183 @@
+"""The results of a sweep: one row per domain, horizon, tasks and algorithm, over the seeds.
+
+A seed's score is the mean total reward of its policy in the held-out tasks, the same tasks for all
+seeds. A row shows the mean over the seeds, plus or minus the standard error of that mean: the
+standard deviation of the seeds' scores (n - 1 in the denominator) over the square root of their
+number. So ± says how far another set of seeds might lie, in these tasks; a single seed has none.
+The random agent and the oracle have no seeds, and no ±. The fraction of the oracle is the mean
+total over the oracle's.
+
+Seeds without a result are counted, never left out in silence: "2 of 3" seeds, or "missing".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rl3_sb3.experiments.config import RunConfig
+from rl3_sb3.experiments.evaluation import Evaluation, FloatArray, mean_and_error
+from rl3_sb3.experiments.sweeps.cell import Cell
+from rl3_sb3.experiments.table import (
+    ORACLE,
+    agent_label,
+    aligned,
+    fraction_label,
+    mean_label,
+    tasks_label,
+)
+
+_RANDOM = "random"
+
+_HEADER = ("domain", "H", "tasks", "agent", "seeds", "steps", "total reward", "of the oracle")
+_COLUMNS = (
+    "domain",
+    "size",
+    "horizon",
+    "n_tasks",
+    "variation",
+    "agent",
+    "trained_on",
+    "seeds",
+    "missing_seeds",
+    "training_steps",
+    "mean",
+    "standard_error",
+    "oracle",
+)
+
+
+# Each seed's mean total reward; None: missing. Who has no seeds has one entry, for None.
+Scores = dict[int | None, float | None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one agent got in one distribution of tasks.
+
+    Attributes:
+        config: Of its runs, whatever the seed; of random agent and oracle, some run's there.
+        n_tasks: Held-out tasks.
+        variation: Where they come from.
+        agent: A name in `ALGORITHMS`, "random" or "oracle".
+        label: The agent in words.
+        scores: See `Scores`.
+        oracle: The oracle's mean total; nan: nothing is evaluated here yet.
+    """
+
+    config: RunConfig
+    n_tasks: int
+    variation: str
+    agent: str
+    label: str
+    scores: Scores
+    oracle: float
+
+    @property
+    def present(self) -> FloatArray:
+        """The scores that there are."""
+        return np.array([score for score in self.scores.values() if score is not None])
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it has seeds."""
+        return self.agent not in (_RANDOM, ORACLE)
+
+    def as_text(self) -> list[str]:
+        """Return the entries of the table's row."""
+        group = tasks_label(self.config, self.n_tasks, self.variation)
+        n_all, n = len(self.scores), len(self.present)
+        seeds = "" if not self.is_trained else str(n) if n == n_all else f"{n} of {n_all}"
+        steps = f"{self.config.total_steps:,}" if self.is_trained else ""
+        if n == 0:
+            return [*group, self.label, seeds, steps, "missing", "missing"]
+        mean, error = mean_and_error(self.present)
+        fraction = fraction_label(mean, self.oracle)
+        return [*group, self.label, seeds, steps, mean_label(mean, error), fraction]
+
+    def as_numbers(self) -> dict[str, object]:
+        """Return the entries of the CSV file's row; missing numbers are empty."""
+        config, trained = self.config, self.is_trained
+        mean, error = mean_and_error(self.present) if len(self.present) else (math.nan, math.nan)
+        missing = [seed for seed, score in self.scores.items() if score is None]
+        return {
+            "domain": config.domain,
+            "size": config.size or "",
+            "horizon": config.horizon,
+            "n_tasks": self.n_tasks,
+            "variation": self.variation,
+            "agent": self.agent,
+            "trained_on": config.variation if trained else "",
+            "seeds": len(self.present) if trained else "",
+            "missing_seeds": " ".join(map(str, missing)) if trained else "",
+            "training_steps": config.total_steps if trained else "",
+            "mean": _or_empty(mean),
+            "standard_error": _or_empty(error),
+            "oracle": _or_empty(self.oracle),
+        }
+
+
+def result_rows(cells: Sequence[Cell], out: Path) -> list[Row]:
+    """Return all rows of a sweep, in the order of its cells.
+
+    Args:
+        cells: All of the sweep's.
+        out: Its folder.
+    """
+    groups: dict[tuple[str, ...], list[tuple[Cell, str]]] = {}
+    for cell in cells:
+        for variation in cell.variations:
+            group = tuple(tasks_label(cell.config, cell.n_tasks, variation))
+            groups.setdefault(group, []).append((cell, variation))
+    return [row for members in groups.values() for row in _group_rows(members, out)]
+
+
+def results_table(rows: Sequence[Row]) -> str:
+    """Return the rows as text that is Markdown."""
+    return aligned(_HEADER, [row.as_text() for row in rows])
+
+
+def results_csv(rows: Sequence[Row]) -> str:
+    """Return the rows as CSV, numbers in full precision."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, _COLUMNS)
+    writer.writeheader()
+    writer.writerows(row.as_numbers() for row in rows)
+    return text.getvalue()
+
+
+def _group_rows(members: Sequence[tuple[Cell, str]], out: Path) -> list[Row]:
+    """Return the rows of all cells in the same tasks: random, the agents, the oracle."""
+    (first, variation), n_tasks = members[0], members[0][0].n_tasks
+    found = {cell.name: cell.evaluation(out, variation) for cell, _ in members}
+    some = next((each for each in found.values() if each is not None), None)
+    oracle = math.nan if some is None else float(np.mean(some.oracle))
+    random = None if some is None else _mean_reward(some, _RANDOM)
+    agents: dict[RunConfig, Scores] = {}  # by all settings but the seed
+    for cell, _ in members:
+        evaluation, config = found[cell.name], cell.config
+        score = None if evaluation is None else _mean_reward(evaluation, config.title)
+        agents.setdefault(replace(config, seed=0), {})[config.seed] = score
+
+    def row(config: RunConfig, agent: str, label: str, scores: Scores) -> Row:
+        return Row(config, n_tasks, variation, agent, label, scores, oracle)
+
+    return [
+        row(first.config, _RANDOM, _RANDOM, {None: random}),
+        *(row(config, config.algo, agent_label(config), agents[config]) for config in agents),
+        row(first.config, ORACLE, ORACLE, {None: None if math.isnan(oracle) else oracle}),
+    ]
+
+
+def _mean_reward(evaluation: Evaluation, title: str) -> float:
+    return float(np.mean(evaluation.rewards[title].returns))
+
+
+def _or_empty(value: float) -> float | str:
+    return "" if math.isnan(value) else value

@@ -1,0 +1,178 @@
+"""What a sweep consists of, read from a TOML file.
+
+    algorithms = ["rl2", "rl3"]
+    seeds = [0, 1, 2]
+    horizons = [100, 500]           # left out: the domain's own
+    domains = [
+        "random-mdp",
+        {name = "gridworld", size = 13, horizons = [350], algorithms = ["rl2", "rl3-coarse"]},
+    ]
+    [settings]                      # of every run, see `RunConfig`; left out: the paper's
+    iterations = 40
+    [evaluation]
+    tasks = 1000
+    variations = ["canonical"]      # left out: those trained on
+
+Each domain is taken with each horizon, algorithm and seed. An entry of `domains` may have lists,
+settings and evaluation of its own, which replace those above for this domain (settings and
+evaluation key by key); so an entry may also name a domain again, with another size, variation or
+set of algorithms. Everything is checked before anything starts.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from rl3_sb3.experiments.config import RunConfig, check_integer
+from rl3_sb3.experiments.domains import domain_of
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation import N_HELD_OUT_TASKS
+from rl3_sb3.experiments.sweeps.cell import Cell
+
+_LISTS = ("horizons", "algorithms", "seeds")
+_TABLES = ("settings", "evaluation")
+_EVALUATION = ("tasks", "variations")
+# What the lists and the domains' entries say is no setting.
+_SETTINGS = tuple(
+    field.name
+    for field in fields(RunConfig)
+    if field.name not in ("domain", "algo", "horizon", "seed", "size")
+)
+
+
+def read_sweep(file: Path) -> list[Cell]:
+    """Return the cells of a sweep file, in its order, seeds innermost.
+
+    Raises:
+        InputError: Something in the file cannot be; the message names the place, the value and what
+            to do.
+        OSError: The file cannot be read.
+    """
+    return parse_sweep(file.read_bytes(), str(file))
+
+
+def parse_sweep(content: bytes, source: str) -> list[Cell]:
+    """Do as `read_sweep` with a file's content.
+
+    Args:
+        content: TOML in UTF-8.
+        source: Where it comes from, for errors.
+    """
+    try:
+        values = tomllib.loads(content.decode())
+    except ValueError as error:  # also of the decoding
+        raise InputError(f"`{source}` must be TOML, got a file that is none: {error}.") from error
+    try:
+        cells = list(_cells(values))
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    return cells
+
+
+def _cells(values: Mapping[str, Any]) -> Iterator[Cell]:
+    _check_keys("", values, ("domains", *_LISTS, *_TABLES))
+    seen: dict[str, str] = {}
+    for i, entry in enumerate(_list("domains", values.get("domains"))):
+        where = f"domains[{i}]"
+        own = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(own, dict) or not isinstance(own.get("name"), str):
+            raise InputError(
+                f"`{where}` must be the name of a domain, or a table with `name`, got {entry!r}."
+            )
+        _check_keys(f"{where}.", own, ("name", "size", *_LISTS, *_TABLES))
+        cells = list(_cells_of_domain(where, values, own))
+        for cell in cells:
+            if cell.name in seen:
+                raise InputError(
+                    f"`{where}` must differ from `{seen[cell.name]}`, got the cell {cell.name} in "
+                    "both. Take it out of one."
+                )
+        seen |= {cell.name: where for cell in cells}
+        yield from cells
+
+
+def _cells_of_domain(
+    where: str, shared: Mapping[str, Any], own: Mapping[str, Any]
+) -> Iterator[Cell]:
+    lists = []
+    for key in _LISTS:
+        place, values = (f"{where}.{key}", own) if key in own else (key, shared)
+        # Only the horizons may be left out.
+        missing = key == "horizons" and key not in values
+        lists.append([None] if missing else _list(place, values.get(key)))
+    settings = _table("settings", where, shared, own, _SETTINGS)
+    evaluation = _table("evaluation", where, shared, own, _EVALUATION)
+    for horizon, algo, seed in product(*lists):
+        try:
+            config = RunConfig.of(
+                own["name"],
+                size=own.get("size"),
+                horizon=horizon,
+                algo=algo,
+                seed=seed,
+                **settings,
+            )
+            yield _cell(config, evaluation)
+        except InputError as error:
+            given = f"algorithm {algo!r}, seed {seed!r}" + (
+                "" if horizon is None else f", horizon {horizon!r}"
+            )
+            raise InputError(
+                f"`{where}` cannot be had with {given}: {error} An entry of `domains` may have "
+                f"{', '.join((*_LISTS, *_TABLES))} of its own."
+            ) from error
+
+
+def _cell(config: RunConfig, evaluation: Mapping[str, Any]) -> Cell:
+    n_tasks = evaluation.get("tasks", N_HELD_OUT_TASKS)
+    check_integer("evaluation.tasks", n_tasks, 1)
+    variations = [config.variation]
+    if "variations" in evaluation:
+        variations = _list("evaluation.variations", evaluation["variations"])
+    for variation in variations:
+        if not isinstance(variation, str):
+            raise InputError(f"`evaluation.variations` must hold names, got {variation!r}.")
+        domain_of(config.domain).check_variation(variation)
+    return Cell(
+        name=f"{config.kind}-h{config.horizon}-{config.algo}-s{config.seed}",
+        config=config,
+        n_tasks=n_tasks,
+        variations=tuple(variations),
+    )
+
+
+def _list(where: str, values: Any) -> list[Any]:
+    if not isinstance(values, list) or not values:
+        got = "none" if values is None else repr(values)
+        raise InputError(f"`{where}` must be a list of at least one value, got {got}. Fill it in.")
+    for value in values:
+        if values.count(value) > 1:
+            raise InputError(f"`{where}` must hold different values, got {value!r} twice.")
+    return values
+
+
+def _table(
+    key: str, where: str, shared: Mapping[str, Any], own: Mapping[str, Any], known: Sequence[str]
+) -> dict[str, Any]:
+    """Return a table of the file with what an entry of `domains` has of its own."""
+    joined: dict[str, Any] = {}
+    for prefix, values in (("", shared), (f"{where}.", own)):
+        table = values.get(key, {})
+        if not isinstance(table, dict):
+            raise InputError(f"`{prefix}{key}` must be a table, got {table!r}.")
+        _check_keys(f"{prefix}{key}.", table, known)
+        joined |= table
+    return joined
+
+
+def _check_keys(prefix: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
+    for key, value in values.items():
+        if key not in known:
+            raise InputError(
+                f"`{prefix}{key}` must not be there, got {value!r}: known are {', '.join(known)}."
+            )

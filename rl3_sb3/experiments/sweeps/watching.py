@@ -1,0 +1,73 @@
+"""What is seen of a running sweep, on standard error.
+
+One bar for all cells, one for each that is running, and a line for each that ends. Progress is read
+from the cells' folders, so that it looks the same wherever they run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.progress import Progress, TaskID
+
+from rl3_sb3.experiments.metrics import last_row
+from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.sweeps.cell import Cell, Ending, Outcome
+
+
+class SweepBars:
+    """A `Watcher` that draws bars.
+
+    Args:
+        progress: Where to, see `step_progress`.
+        cells: All of the sweep's.
+        out: The sweep's folder.
+    """
+
+    def __init__(self, progress: Progress, cells: Sequence[Cell], out: Path) -> None:
+        self._progress, self._out = progress, out
+        self._n_steps = {cell.name: cell.progress(out)[0] for cell in cells}
+        self._n_cells = len(cells)
+        self._n_complete = sum(not cell.missing_variations(out) for cell in cells)
+        self._bars: dict[str, TaskID] = {}  # of running cells
+        total = sum(cell.config.total_steps for cell in cells)
+        self._all = progress.add_task("", total=total, reward="-")
+        self.look()
+
+    def begins(self, cell: Cell) -> None:
+        """Add a bar."""
+        self._bars[cell.name] = self._progress.add_task(
+            cell.name,
+            total=cell.config.total_steps,
+            completed=self._n_steps[cell.name],
+            reward="-",
+        )
+
+    def ends(self, cell: Cell, outcome: Outcome, *, again: bool) -> None:
+        """Take the bar away and say how it ended."""
+        self._progress.remove_task(self._bars.pop(cell.name))
+        n_steps = self._n_steps[cell.name] = cell.progress(self._out)[0]
+        self._n_complete += outcome.ending is Ending.COMPLETE
+        text = f"{outcome.ending.value}: {cell.name}"
+        if outcome.ending is Ending.COMPLETE:
+            text += f" ({self._n_complete} of {self._n_cells} cells)"
+        elif outcome.reason:
+            text += f": {outcome.reason}"
+        if again:
+            text += f"; it goes on from {n_steps:,} steps"
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def look(self) -> None:
+        """Read how far the running cells are."""
+        for name, bar in self._bars.items():
+            row = last_row(RunDirectory(self._out / name).metrics_file)
+            # A cell whose turn on the cluster has not come shows what was there before.
+            if row is not None:
+                self._n_steps[name], reward = row
+                self._progress.update(bar, completed=self._n_steps[name], reward=f"{reward:.1f}")
+        self._progress.update(
+            self._all,
+            completed=sum(self._n_steps.values()),
+            description=f"{self._n_complete} of {self._n_cells} cells",
+        )
