@@ -250,8 +250,10 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     def deal(self, n_batches: int) -> list[Ids]:
         """Return the segments of each minibatch of an epoch, drawn at random."""
-        order = np.random.permutation(len(self.segments.starts))  # noqa: NPY002 - as SB3 does
-        return self.segments.deal(order, n_batches)
+        # One draw from NumPy's global generator, which SB3 seeds, however many segments there are:
+        # so it stays in the same state on all ranks.
+        rng = np.random.default_rng(np.random.randint(2**32, dtype=np.uint64))  # noqa: NPY002
+        return self.segments.deal(rng.permutation(len(self.segments.starts)), n_batches)
 
     def minibatch(self, ids: Ids) -> SequenceBatch:
         """Return these segments as a minibatch.

@@ -13,7 +13,7 @@ The group is torch's default one; `torchrun` sets the variables that `joined_ran
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -50,6 +50,17 @@ def gather_over_ranks(value: T) -> list[T]:
     values: list[T] = [value] * n_ranks()
     dist.all_gather_object(values, value)
     return values
+
+
+def from_first_rank(value: T) -> T:
+    """Return rank 0's value; what the others pass is ignored."""
+    return gather_over_ranks(value)[0]
+
+
+def own_share(everything: Sequence[T]) -> Sequence[T]:
+    """Return this rank's part of what is shared out, in order; parts differ by one at most."""
+    n, rank = n_ranks(), this_rank()
+    return everything[len(everything) * rank // n : len(everything) * (rank + 1) // n]
 
 
 def any_rank(flag: bool) -> bool:

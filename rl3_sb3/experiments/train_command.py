@@ -17,6 +17,7 @@ from rl3_sb3.experiments.progress import run_bars
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.stopping import StopSignals
 from rl3_sb3.experiments.training import train
+from rl3_sb3.ranks import from_first_rank, joined_ranks, this_rank
 
 
 def train_command(
@@ -43,12 +44,36 @@ def train_command(
             process trains it.
     """
     directory = RunDirectory(out)
+    with joined_ranks(device) as own_device:
+        if this_rank() > 0:
+            return _follow(directory, config, own_device, options)
+        return _lead(directory, config, given, own_device, options)
+
+
+def _follow(
+    directory: RunDirectory, config: RunConfig, device: str, options: argparse.Namespace
+) -> int:
+    """Train along with rank 0, which alone writes files and says what happens."""
+    config = from_first_rank(config)
+    with StopSignals() as signals:
+        train(directory, config, device=device, time_limit=options.time_limit, stop=signals.asked)
+    return 0
+
+
+def _lead(
+    directory: RunDirectory,
+    config: RunConfig,
+    given: Mapping[str, Any],
+    device: str,
+    options: argparse.Namespace,
+) -> int:
     begins = not directory.config_file.exists()
     if begins:
         directory.begin(config)
     with directory.locked():
         if not begins:
             config = _continued(directory, given)
+        config = from_first_rank(config)
         n_before, n_all = directory.checkpoints.n_steps(), config.total_steps
         with StopSignals() as signals, run_bars([config], [n_before]) as bars:
             model = train(
@@ -63,11 +88,11 @@ def train_command(
             )
     n_done = model.num_timesteps
     print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")
-    go_on = f"rl3 train {config.domain} --out {out}"
+    go_on = f"rl3 train {config.domain} --out {directory.path}"
     if n_done < n_all:
         print(f"go on: {go_on}")
         return 0 if signals.received is None else 128 + signals.received
-    print(f"next: rl3 evaluate {out}")
+    print(f"next: rl3 evaluate {directory.path}")
     if n_before >= n_all:
         print(f"or prolong: {go_on} --iterations {2 * config.iterations}")
     return 0

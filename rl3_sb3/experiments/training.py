@@ -9,15 +9,16 @@ was never interrupted, bit for bit; `training_state` says what that takes.
 
 After every `validate_every` iterations the policy is measured in the validation tasks, see
 `validation`, and the best one so far is stored.
+
+On several ranks (see `rl3_sb3.ranks`) each steps its share of the environments. Rank 0 reads and
+writes the run's files; the others only read checkpoints.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, nullcontext
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -25,15 +26,18 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
+from rl3_sb3.experiments.between_iterations import BetweenIterations
 from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.metrics import MetricsFile
 from rl3_sb3.experiments.run_directory import DEFAULT_KEEP, RunDirectory
 from rl3_sb3.experiments.stopping import IterationClock
 from rl3_sb3.experiments.tensorboard import TensorBoardFile
-from rl3_sb3.experiments.training_state import Stream, TrainingState, get_tasks_streams
-from rl3_sb3.experiments.validation import VALIDATION_RETURN, validation_return
+from rl3_sb3.experiments.training_state import Stream, get_tasks_streams
 from rl3_sb3.ppo import TransformerPPO
+from rl3_sb3.ranks import from_first_rank, n_ranks, own_share, this_rank
+from rl3_sb3.update import DivergedError
 from rl3_sb3.vec_env import GymnasiumVecEnv
 
 # Called after every rollout with the steps done and the mean return of its meta-episodes.
@@ -75,12 +79,14 @@ def train(
 
     Raises:
         InputError: The checkpoints cannot be used, or another process trains here; no file is
-            changed then.
+            changed then. Or training diverged; the last checkpoint stays.
     """
     clock = IterationClock(time_limit)
     state = None
-    with directory.locked(), closing(make_training_env(config)) as env:
-        file = directory.checkpoints.newest()
+    writes = this_rank() == 0
+    lock = directory.locked() if writes else nullcontext()
+    with lock, closing(make_training_env(config)) as env:
+        file = from_first_rank(directory.checkpoints.newest() if writes else None)
         if file is None:
             model = make_model(config, env, device)
         else:
@@ -88,14 +94,17 @@ def train(
             if model.num_timesteps >= config.total_steps:
                 return model
             state = directory.checkpoints.load_state(file)
-        directory.tensorboard.mkdir(exist_ok=True)
-        metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)
-        tensorboard = TensorBoardFile(directory.tensorboard, model.num_timesteps)
-        logger = Logger(str(directory.path), [metrics, tensorboard])
+        metrics = None
+        logger = Logger(None, [])
+        if writes:
+            directory.tensorboard.mkdir(exist_ok=True)
+            metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)
+            tensorboard = TensorBoardFile(directory.tensorboard, model.num_timesteps)
+            logger = Logger(str(directory.path), [metrics, tensorboard])
         model.set_logger(logger)
         if state is not None:
             state.restore(model, env)
-        between = _BetweenIterations(
+        between = BetweenIterations(
             directory=directory,
             config=config,
             metrics=metrics,
@@ -112,14 +121,26 @@ def train(
             model.learn(n_steps, keeper, reset_num_timesteps=False)
         except _StoppedError:
             pass
+        except DivergedError as error:
+            good = next(iter(directory.checkpoints.files()), "none yet")
+            raise InputError(f"{error} The last good checkpoint: {good}.") from error
         finally:
             logger.close()
         return model
 
 
 def make_training_env(config: RunConfig) -> VecEnv:
-    """Return the run's training environments as SB3 takes them, with statistics."""
-    envs = make_envs(config, config.n_envs)
+    """Return this rank's training environments as SB3 takes them, with statistics.
+
+    Raises:
+        InputError: There are fewer environments than ranks.
+    """
+    if config.n_envs < n_ranks():
+        raise InputError(
+            f"`n_envs` must be at least 1 for each of {n_ranks()} processes, got {config.n_envs}. "
+            "Start fewer processes, or train with more environments."
+        )
+    envs = make_envs(config, len(own_share(range(config.n_envs))))
     return VecMonitor(GymnasiumVecEnv(envs, info_keys=()))
 
 
@@ -148,76 +169,10 @@ class _StoppedError(Exception):
     """Leaves SB3's loop between two iterations, where it asks nobody whether to go on."""
 
 
-@dataclass(kw_only=True)
-class _BetweenIterations:
-    """What is done between two iterations: validate, save, stop.
-
-    Attributes:
-        directory: Where to save.
-        config: The run's.
-        metrics: The rows so far.
-        best_return: The best validation return so far.
-        clock: Knows how long iterations take; one that ends with a validation takes longer.
-        stop: See `train`.
-        save_every: See `train`.
-        keep: See `train`.
-        saved: When the last checkpoint was written.
-    """
-
-    directory: RunDirectory
-    config: RunConfig
-    metrics: MetricsFile
-    best_return: float | None
-    clock: IterationClock
-    stop: Callable[[], bool] | None
-    save_every: float
-    keep: int
-    saved: float = field(default_factory=time.monotonic)
-
-    def end_iteration(self, model: TransformerPPO, tasks_streams: Sequence[Stream]) -> bool:
-        """Return whether training ends here; there is a checkpoint then.
-
-        Args:
-            model: With the update done.
-            tasks_streams: Their states when the iteration began.
-        """
-        self._validate(model, tasks_streams)
-        self.clock.end()
-        over = (
-            model.num_timesteps >= self.config.total_steps
-            or self.clock.is_over()
-            or (self.stop is not None and self.stop())
-        )
-        if over or time.monotonic() - self.saved >= self.save_every:
-            state = self._state(model, tasks_streams)
-            self.directory.save_checkpoint(model, state, self.keep)
-            self.saved = time.monotonic()
-        return over
-
-    def _validate(self, model: TransformerPPO, tasks_streams: Sequence[Stream]) -> None:
-        config = self.config
-        iteration = model.num_timesteps // config.steps_per_iteration
-        if config.validate_every == 0 or iteration % config.validate_every != 0:
-            return
-        measured = validation_return(config, model.policy)
-        model.logger.record(VALIDATION_RETURN, measured)
-        if self.best_return is None or measured > self.best_return:
-            self.best_return = measured
-            self.directory.save_best(model, self._state(model, tasks_streams))
-
-    def _state(self, model: TransformerPPO, tasks_streams: Sequence[Stream]) -> TrainingState:
-        return TrainingState.of(
-            model,
-            tasks_streams=tasks_streams,
-            metrics=self.metrics.text(),
-            best_return=self.best_return,
-        )
-
-
 class _Keeper(BaseCallback):
     """Tells SB3's loop what is to be done between iterations."""
 
-    def __init__(self, between: _BetweenIterations, report: Report | None) -> None:
+    def __init__(self, between: BetweenIterations, report: Report | None) -> None:
         super().__init__()
         self._between, self._report = between, report
         self._tasks_streams: Sequence[Stream] | None = None  # when this iteration began

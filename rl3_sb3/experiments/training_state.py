@@ -9,6 +9,9 @@ follows from five things:
     pending metrics      logged after the last row was written; part of the next row
     metrics              all rows so far, so that a continued run cuts later ones off
 
+On several ranks the process's generators are in the same state on all of them, so one state serves
+for all; the tasks streams are shared out anew, to as many ranks as there are then.
+
 Schedules follow from the counters. The dynamics streams need no place: each is keyed anew with the
 task, from its tasks stream.
 
@@ -32,6 +35,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rl3_sb3.experiments.metrics import plain_number
 from rl3_sb3.experiments.random_state import get_random_state, set_random_state
 from rl3_sb3.ppo import TransformerPPO
+from rl3_sb3.ranks import own_share
 
 # The state of one NumPy bit generator, as its `state` attribute gives it: integers by name.
 Stream = dict[str, Any]
@@ -42,7 +46,7 @@ class TrainingState:
     """All of a run between two iterations but its model.
 
     Attributes:
-        tasks_streams: See the module, one per environment.
+        tasks_streams: See the module, one per environment of all ranks.
         random_state: See `get_random_state`.
         pending_metrics: By SB3's names.
         metrics: The text of `metrics.csv`.
@@ -68,7 +72,8 @@ class TrainingState:
 
         Args:
             model: With the run's logger.
-            tasks_streams: As `get_tasks_streams` returned them when the last iteration began.
+            tasks_streams: As `get_tasks_streams` returned them when the last iteration began, of
+                all ranks in their order.
             metrics: The text of `metrics.csv`.
             best_return: See the class.
         """
@@ -93,7 +98,7 @@ class TrainingState:
             env: Its environments; the reset that `learn` begins with draws the stored tasks.
         """
         env.reset()  # uses up the seeds that making the model has set
-        for generator, state in zip(_generators(env), self.tasks_streams, strict=True):
+        for generator, state in zip(_generators(env), own_share(self.tasks_streams), strict=True):
             generator.bit_generator.state = state
         for name, value in self.pending_metrics.items():
             model.logger.record(name, value)

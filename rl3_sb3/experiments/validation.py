@@ -30,7 +30,8 @@ def validation_return(config: RunConfig, policy: TransformerPolicy) -> float:
     No generator of the training moves: the environments have seeds of their own, and actions are
     drawn from a fixed seed, after which torch's generators are put back.
     """
-    with th.random.fork_rng():
+    device = policy.device
+    with th.random.fork_rng([device] if device.type == "cuda" else []):
         th.manual_seed(FIRST_VALIDATION_SEED)
         rewards = play(
             config.algo,

@@ -207,7 +207,9 @@ def test_validation_changes_nothing_but_its_column(tmp_path):
 
 def test_the_best_checkpoint_is_the_first_with_the_best_validation_return(tmp_path, monkeypatch):
     returns = iter([3.0, 5.0, 5.0, 4.0])
-    monkeypatch.setattr("rl3_sb3.experiments.training.validation_return", lambda *_: next(returns))
+    monkeypatch.setattr(
+        "rl3_sb3.experiments.between_iterations.validation_return", lambda *_: next(returns)
+    )
     config = small(validate_every=1)
     directory = begun(tmp_path / "run", config)
     for _ in range(4):  # the best so far is known to the next call

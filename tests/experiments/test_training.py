@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch as th
 
 from rl3_sb3.experiments import stopping
 from rl3_sb3.experiments.config import RunConfig
@@ -12,6 +13,7 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.metrics import COLUMNS, RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.training import make_training_env, train
+from rl3_sb3.update import Updates
 
 
 def small(algo="rl3", domain="bandit", iterations=3, **options):
@@ -154,3 +156,29 @@ def test_a_checkpoint_of_another_shape_is_named_and_left_alone(trained, tmp_path
     with pytest.raises(InputError, match=r"000144.zip` must be .* of the run in config.json, got"):
         train(directory, other, device="cpu")
     assert contents(directory.path) == before
+
+
+def test_training_that_diverges_names_the_last_good_checkpoint(tmp_path, monkeypatch):
+    run, calls = Updates.run, []
+
+    def run_and_diverge(self, rollout, settings):
+        calls.append(settings)
+        if len(calls) == 3:
+            with th.no_grad():
+                next(self.policy.critic.parameters()).fill_(np.nan)
+        return run(self, rollout, settings)
+
+    monkeypatch.setattr(Updates, "run", run_and_diverge)
+    directory = begun(tmp_path / "run", small(iterations=4))
+    message = r"value_loss = nan in iteration 3, after 144 steps.*checkpoint: .*step-000000000096"
+    with pytest.raises(InputError, match=message):
+        train(directory, small(iterations=4), device="cpu", save_every=0)
+    monkeypatch.setattr(Updates, "run", run)
+    model = train(directory, small(iterations=4), device="cpu")  # from there it goes on
+    assert model.num_timesteps == 192
+
+
+def test_training_that_diverges_at_once_has_no_checkpoint(tmp_path):
+    config = small(learning_rate=1e30)
+    with pytest.raises(InputError, match=r"in iteration 1, .* The last good checkpoint: none yet"):
+        train(begun(tmp_path / "run", config), config, device="cpu")

@@ -6,6 +6,7 @@
 Rank 0 writes what came out to the folder OUT. Alone, minibatches are dealt as two ranks would.
 """
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -52,17 +53,16 @@ def make_env(lengths: list[int], **kwargs: Any) -> VecMonitor:
 def deal_as_ranks(model: TransformerPPO, n_envs: list[int]) -> None:
     """Compose each minibatch as ranks with so many environments do together."""
     buffer = model.rollout_buffer
-    rngs = [np.random.RandomState() for _ in n_envs]
-    for rng in rngs:
-        rng.set_state(np.random.get_state())  # noqa: NPY002
 
     def deal(n_batches: int) -> list[Any]:
         segments = buffer.segments
         bounds = np.cumsum([0, *n_envs]) * buffer.buffer_size
+        seed = np.random.randint(2**32, dtype=np.uint64)  # noqa: NPY002 - what ranks draw from
         shares = []
-        for rng, low, high in zip(rngs, bounds[:-1], bounds[1:], strict=True):
+        for low, high in itertools.pairwise(bounds):
             own = np.flatnonzero((segments.starts >= low) & (segments.starts < high))
-            shares.append(segments.deal(own[rng.permutation(len(own))], n_batches))
+            order = np.random.default_rng(seed).permutation(len(own))
+            shares.append(segments.deal(own[order], n_batches))
         return [np.concatenate(parts) for parts in zip(*shares, strict=True)]
 
     buffer.deal = deal  # type: ignore[method-assign]
