@@ -99,8 +99,8 @@ class _DecoderLayer(nn.Module):
     ) -> th.Tensor:
         B, C = h.shape  # rows, d_model
         q, k, v = self.qkv(h).view(B, 3, self.n_heads, self.head_dim).unbind(1)
-        keys[where] = k
-        values[where] = v
+        keys[where] = k.to(keys.dtype)
+        values[where] = v.to(values.dtype)
         # Plain batched products: with one query per row they beat fused attention on a CPU.
         # (B, n_heads, 1, head_dim) @ (B, n_heads, head_dim, length)
         scores = (q * self.head_dim**-0.5).unsqueeze(2) @ keys[:, :, :length].mT
@@ -122,6 +122,8 @@ class CausalTransformer(nn.Module):
         n_heads: Attention heads per layer.
         d_ff: Hidden width of the feed-forward parts.
         input_hidden: Hidden width of the MLP that embeds a token.
+        mixed_precision: Compute matrix products in bfloat16, and keep the cache in it. Weights,
+            their gradients and the outputs' layer stay in the weights' own precision.
 
     Raises:
         ValueError: A size is below 1, or `d_model` is no multiple of `n_heads`.
@@ -138,8 +140,10 @@ class CausalTransformer(nn.Module):
         n_heads: int = 4,
         d_ff: int = 256,
         input_hidden: int = 256,
+        mixed_precision: bool = False,
     ) -> None:
         super().__init__()
+        self.mixed_precision = mixed_precision
         sizes = {
             "input_dim": input_dim,
             "output_dim": output_dim,
@@ -199,10 +203,17 @@ class CausalTransformer(nn.Module):
         positions = self.positions[:T]
         if T > self.context_length:
             positions = th.cat([positions, positions[-1:]])
-        h = self.embedding(x) + positions
-        for layer in self.layers:
-            h = layer(h)
-        out: th.Tensor = self.head(F.relu(h))
+        with self._precision(x.device):
+            h = self.embedding(x) + positions
+            for layer in self.layers:
+                h = layer(h)
+        return self._output(h)
+
+    def _precision(self, device: th.device) -> th.autocast:
+        return th.autocast(device.type, th.bfloat16, enabled=self.mixed_precision)
+
+    def _output(self, h: th.Tensor) -> th.Tensor:
+        out: th.Tensor = self.head(F.relu(h.to(self.head.weight.dtype)))
         return out
 
     def new_cache(self, n_rows: int, storage: th.Tensor | None = None) -> AttentionCache:
@@ -221,7 +232,8 @@ class CausalTransformer(nn.Module):
         # A tensor made under inference mode could never be written to outside of it.
         with th.inference_mode(False):
             storage = self.positions.new_zeros(
-                len(self.layers), 2, n_rows, n_heads, context_length, head_dim
+                (len(self.layers), 2, n_rows, n_heads, context_length, head_dim),
+                dtype=th.bfloat16 if self.mixed_precision else None,
             ).detach()
         return AttentionCache(storage, np.zeros(n_rows, dtype=np.int64), self._version)
 
@@ -287,11 +299,11 @@ class CausalTransformer(nn.Module):
         length: int,
         hidden: th.Tensor | None,
     ) -> th.Tensor:
-        h = self.embedding(x) + self.positions[position]
-        for layer, (keys, values) in zip(self.layers, storage, strict=True):
-            h = layer.step(h, keys, values, where, length, hidden)  # type: ignore[operator]
-        out: th.Tensor = self.head(F.relu(h))
-        return out
+        with self._precision(x.device):
+            h = self.embedding(x) + self.positions[position]
+            for layer, (keys, values) in zip(self.layers, storage, strict=True):
+                h = layer.step(h, keys, values, where, length, hidden)  # type: ignore[operator]
+        return self._output(h)
 
     def require_room(self, n_rows: int, cache: AttentionCache) -> None:
         """Raise ValueError unless a token can be appended to each of the cache's rows.

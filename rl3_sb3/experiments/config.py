@@ -59,6 +59,7 @@ class RunConfig:
         cluster_terminals: Let RL3-coarse put terminal states together with others, as the authors'
             released code does; see `vamdp.EstimatorOptions`.
         warm_start: Let value iteration go on from the tables before, see `vamdp.EstimatorOptions`.
+        mixed_precision: Compute the networks' matrix products in bfloat16, see `TransformerPolicy`.
         validate_every: Iterations from one measurement of the validation return to the next; 0:
             never. It changes nothing of the training.
 
@@ -86,6 +87,7 @@ class RunConfig:
     variation: str = CANONICAL
     cluster_terminals: bool = False
     warm_start: bool = False
+    mixed_precision: bool = False
     validate_every: int = 50
 
     def __post_init__(self) -> None:
@@ -114,7 +116,7 @@ class RunConfig:
         facts = self.facts
         check_size(facts, self.size)
         facts.check_variation(self.variation)
-        for name in ("cluster_terminals", "warm_start"):
+        for name in ("cluster_terminals", "warm_start", "mixed_precision"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"`{name}` must be true or false, got {getattr(self, name)!r}.")
         if self.algo == "rl3-coarse" and not facts.has_places:
@@ -126,6 +128,11 @@ class RunConfig:
             raise InputError(
                 f"`cluster_terminals` must be left out with {self.algo}, got True: only rl3-coarse "
                 "has clusters."
+            )
+        if self.mixed_precision and self.algo == "rl3-markov":
+            raise InputError(
+                f"`mixed_precision` must be left out with {self.algo}, got True: only transformers "
+                "have it."
             )
         if self.warm_start and (self.algo == "rl2" or facts.gamma == 1.0):
             raise InputError(

@@ -162,6 +162,7 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
         stats_window_size=config.n_envs,
         seed=config.environment_seed,
         device=device,
+        policy_kwargs={"mixed_precision": True} if config.mixed_precision else None,
     )
 
 

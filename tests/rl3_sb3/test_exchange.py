@@ -126,7 +126,8 @@ def test_the_tables_name_every_argument_of_the_constructors(tmp_path, kind):
     written = json.loads((tmp_path / "out" / "policy.json").read_text())["arguments"]
     signature = inspect.signature(POLICIES[kind].policy.__init__).parameters
     keyword_only = {n for n, p in signature.items() if p.kind is p.KEYWORD_ONLY}
-    assert written.keys() == keyword_only
+    # Precision is a matter of the machine that computes, not of the policy.
+    assert written.keys() == keyword_only - {"mixed_precision"}
 
 
 @pytest.mark.parametrize("kind", ["TransformerPolicy", "MarkovPolicy"])

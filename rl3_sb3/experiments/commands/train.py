@@ -24,6 +24,7 @@ _RUN_OPTIONS = (
     "iterations",
     "cluster_terminals",
     "warm_start",
+    "mixed_precision",
     "validate_every",
 )
 
@@ -61,6 +62,12 @@ def add(commands: Any) -> None:
         action="store_true",
         default=None,
         help="plan from the last values on: cheaper, depends on the order of the data",
+    )
+    parser.add_argument(
+        "--mixed-precision",
+        action="store_true",
+        default=None,
+        help="matrix products in bfloat16: faster on a GPU, slower on most CPUs",
     )
     parser.add_argument(
         "--validate-every",
