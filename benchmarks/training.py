@@ -1,146 +1,225 @@
-"""What one PPO epoch costs: TransformerPPO beside sb3-contrib's RecurrentPPO (LSTM-64).
+"""What a training iteration costs: TransformerPPO beside sb3-contrib's RecurrentPPO.
 
-Both learn from the same volume of data (`steps` environment steps in rollouts of H) in one process
-and one thread, in turns, so that a busy machine slows both. The phases:
+All learn from the same volume of data (`steps` environment steps in meta-episodes of H) in the same
+environments, RL3's random MDPs, in one process and in turns, so that a busy machine slows all. An
+iteration is
 
-collect     one rollout in a trivial environment, the critic's pass included
-epoch       one pass of gradient steps over the rollout
-with check  the same and the exact Kullback-Leibler check that TransformerPPO makes after each
-            epoch, another pass of the actor (RecurrentPPO estimates its divergence in passing)
+    collecting      the environments (of which planning), the networks' steps; for the transformer
+                    also the critic's pass over whole sequences; advantages
+    n_epochs times  gradients over all minibatches; for the transformer also the exact divergence,
+                    another pass of the actor (RecurrentPPO estimates its divergence in passing)
 
-Only the ratios travel between machines.
+Timed are collecting and one epoch; the iteration is their sum with the epoch taken n_epochs times.
+The actor never stops. "limit" is the share of the iteration that its arithmetic alone would take,
+see `arithmetic`; memory is the peak of a fresh process that runs one iteration, over the same
+process before it.
 
-Run: python benchmarks/training.py
-     python benchmarks/training.py --steps 4000 --repeats 3       (a quick look)
+Only the ratios travel between machines. Run:
+
+    OMP_NUM_THREADS=1 python benchmarks/training.py
+    OMP_NUM_THREADS=1 python benchmarks/training.py --smoke         (seconds; no figures)
+    python benchmarks/training.py --device cuda [--mixed-precision]
 """
 
 import argparse
 import dataclasses
 import platform
+import resource
 import statistics
-import time
-from collections.abc import Callable
+import subprocess
+import sys
 from typing import Any
 
-import gymnasium as gym
-import numpy as np
-import numpy.typing as npt
 import torch as th
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
+from arithmetic import iteration_operations, peak_rate
+from phases import Clock, duration, planner
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import configure
 
-from rl3_sb3 import GymnasiumVecEnv, TransformerPPO
+from rl3_sb3 import TransformerPPO
+from rl3_sb3.experiments.config import RunConfig
+from rl3_sb3.experiments.training import make_model, make_training_env
 
-PHASES = ("collect", "epoch", "with check")
+PHASES = ("collect", "environment", "planning", "gradients", "divergence")
 
 
 @dataclasses.dataclass
 class Arguments:
     """What to measure."""
 
-    horizons: tuple[int, ...] = (100, 350, 500)
+    horizons: tuple[int, ...] = (100, 250, 350, 512, 1024, 2048)
     """Steps per meta-episode and rollout."""
+    lstm_sizes: tuple[int, ...] = (64, 256)
+    """Hidden sizes of RecurrentPPO's LSTM; the rest is sb3-contrib's default."""
     steps: int = 32768
     """Steps per rollout, rounded down to whole meta-episodes."""
     batch_size: int = 4096
-    """Steps per minibatch, for both."""
-    repeats: int = 5
+    """Steps per minibatch, for all."""
+    n_epochs: int = 8
+    """Epochs of an iteration."""
+    repeats: int = 3
     """Measurements of each; the median is reported."""
-    observation_size: int = 30
-    """Length of an observation."""
-    n_actions: int = 5
-    """Number of actions."""
     threads: int = 1
     """CPU threads of torch."""
     device: str = "cpu"
     """Where the networks live."""
+    mixed_precision: bool = False
+    """bfloat16 in the transformer's matrix products."""
+    memory_of: int = 0
+    """Only run one iteration of this horizon and print its peak memory (used by the benchmark)."""
+    smoke: bool = False
+    """Tiny sizes: only shows that all works."""
 
 
-class NoiseEnv(gym.vector.VectorEnv[Any, Any, Any]):
-    """Meta-episodes of random observations and rewards: costs next to nothing to step."""
-
-    def __init__(self, num_envs: int, horizon: int, observation_size: int, n_actions: int) -> None:
-        self.num_envs, self.horizon = num_envs, horizon
-        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-        self.single_observation_space = spaces.Box(-np.inf, np.inf, (observation_size,), np.float32)
-        self.single_action_space = spaces.Discrete(n_actions)
-        self.rng = np.random.default_rng(0)
-
-    def _observation(self) -> npt.NDArray[np.float32]:
-        shape = (self.num_envs, *self.single_observation_space.shape)
-        return self.rng.standard_normal(shape, dtype=np.float32)
-
-    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        """Start all meta-episodes."""
-        self.t = 0
-        return self._observation(), {}
-
-    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Ignore the actions; all meta-episodes end in step."""
-        self.t = (self.t + 1) % self.horizon
-        over = np.full(self.num_envs, self.t == 0)
-        obs = self._observation()
-        infos = {"final_obs": obs, "_final_obs": over} if over[0] else {}
-        return obs, self.rng.standard_normal(self.num_envs), over, np.zeros_like(over), infos
+def make_transformer(args: Arguments, horizon: int) -> TransformerPPO:
+    """Return a model with environments of its own, whose actor never stops."""
+    config = RunConfig.of(
+        "random-mdp",
+        horizon=horizon,
+        n_envs=args.steps // horizon,
+        batch_size=args.batch_size,
+        n_epochs=args.n_epochs,
+        target_kl=1e9,
+        mixed_precision=args.mixed_precision,
+    )
+    return ready(make_model(config, make_training_env(config), args.device))
 
 
-def timed(run: Callable[[], Any]) -> float:
-    """Return the seconds one call takes."""
-    if th.cuda.is_available():
-        th.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if th.cuda.is_available():
-        th.cuda.synchronize()
-    return time.perf_counter() - start
+def make_lstm(args: Arguments, horizon: int, size: int) -> RecurrentPPO:
+    """Return sb3-contrib's learner on the same environments."""
+    config = RunConfig.of("random-mdp", horizon=horizon, n_envs=args.steps // horizon)
+    model = RecurrentPPO(
+        "MlpLstmPolicy",
+        make_training_env(config),
+        n_steps=horizon,
+        batch_size=args.batch_size,
+        n_epochs=1,
+        policy_kwargs={"lstm_hidden_size": size},
+        device=args.device,
+        seed=0,
+    )
+    return ready(model)
 
 
-def make_models(args: Arguments, horizon: int) -> dict[str, Any]:
-    """Return both learners, each with an environment of its own and one epoch per train()."""
-    n_envs = args.steps // horizon
+def ready(model: Any) -> Any:
+    """Let a model be asked for rollouts and updates without `learn`."""
+    model.set_logger(configure(None, []))
+    model._setup_learn(10**9)
+    model._callback = CallbackList([])
+    model._callback.init_callback(model)
+    return model
 
-    def env() -> GymnasiumVecEnv:
-        return GymnasiumVecEnv(NoiseEnv(n_envs, horizon, args.observation_size, args.n_actions))
 
-    common = {"batch_size": args.batch_size, "n_epochs": 1, "device": args.device, "seed": 0}
-    lstm = {"lstm_hidden_size": 64}  # the rest is sb3-contrib's default
+def collect(model: Any) -> None:
+    """Collect one rollout."""
+    model.collect_rollouts(model.env, model._callback, model.rollout_buffer, model.n_steps)
+
+
+def time_transformer(args: Arguments, model: TransformerPPO) -> dict[str, float]:
+    """Return seconds of each phase."""
+    environment = Clock(model.env, "step", args.device)
+    planning = Clock(planner(model.env), "learn_and_show")
+    with environment.running(), planning.running():
+        _, collecting = duration(lambda: collect(model), args.device)
+    model.n_epochs = 1
+    divergence = Clock(model._own_updates(), "mean_divergence", args.device)
+    with divergence.running():
+        _, training = duration(model.train, args.device)
+    model.n_epochs = args.n_epochs
     return {
-        "transformer": TransformerPPO("TransformerPolicy", env(), **common),
-        "lstm-64": RecurrentPPO(
-            "MlpLstmPolicy", env(), n_steps=horizon, policy_kwargs=lstm, **common
-        ),
+        "collect": collecting,
+        "environment": environment.seconds,
+        "planning": planning.seconds,
+        "gradients": training - divergence.seconds,
+        "divergence": divergence.seconds,
     }
 
 
-def measure(args: Arguments, horizon: int) -> dict[str, dict[str, list[float]]]:
-    """Return seconds per learner and phase, measured in turns."""
-    models = make_models(args, horizon)
-    seconds: dict[str, dict[str, list[float]]] = {
-        name: {phase: [] for phase in PHASES} for name in models
-    }
-    for model in models.values():
-        model.set_logger(configure(None, []))
-        model._setup_learn(1)
+def time_lstm(args: Arguments, model: RecurrentPPO) -> dict[str, float]:
+    """Return seconds of the phases that there are."""
+    _, collecting = duration(lambda: collect(model), args.device)
+    _, training = duration(model.train, args.device)
+    return {"collect": collecting, "gradients": training, "divergence": 0.0}
+
+
+def iteration(args: Arguments, times: dict[str, float]) -> float:
+    """Return the seconds of a whole iteration."""
+    return times["collect"] + args.n_epochs * (times["gradients"] + times["divergence"])
+
+
+def peak_memory(args: Arguments, horizon: int) -> float:
+    """Return the MiB that one iteration adds in a fresh process, at its peak."""
+    options = [f"--{field}" for field in ("mixed-precision",) if args.mixed_precision]
+    numbers = ("steps", "batch_size", "n_epochs", "threads", "device")
+    for name in numbers:
+        options += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
+    command = [sys.executable, __file__, "--memory-of", str(horizon), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def print_own_memory(args: Arguments) -> None:
+    """Run one iteration and print what it added at its peak, in MiB."""
+    model = make_transformer(args, args.memory_of)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    collect(model)
+    model.train()
+    if args.device.startswith("cuda"):
+        print(th.cuda.max_memory_allocated() / 2**20)
+    else:
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before)
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Return the median and the range."""
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
+
+
+def measure(args: Arguments, horizon: int, peak: float) -> dict[str, float]:
+    """Measure and report one horizon; return the ratios of epochs to each LSTM's."""
+    transformer = make_transformer(args, horizon)
+    lstms = {size: make_lstm(args, horizon, size) for size in args.lstm_sizes}
+    ours: list[dict[str, float]] = []
+    theirs: dict[int, list[dict[str, float]]] = {size: [] for size in lstms}
     for repeat in range(args.repeats + 1):
-        for name, model in models.items():
-            callback = CallbackList([])
-            callback.init_callback(model)
-
-            def collect(model: Any = model, callback: Any = callback) -> None:
-                model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
-
-            times = {"collect": timed(collect), "with check": timed(model.train)}
-            check = 0.0
-            if isinstance(model, TransformerPPO):
-                check = timed(model.mean_divergence)
-            times["epoch"] = times["with check"] - check
-            if repeat > 0:  # the first round warms up
-                for phase, value in times.items():
-                    seconds[name][phase].append(value)
-    return seconds
+        rounds = [(ours, time_transformer(args, transformer))]
+        rounds += [(theirs[size], time_lstm(args, model)) for size, model in lstms.items()]
+        if repeat > 0:  # the first round warms up
+            for times, found in rounds:
+                times.append(found)
+    whole = [iteration(args, times) for times in ours]
+    middle = {phase: statistics.median(times[phase] for times in ours) for phase in PHASES}
+    total = iteration(args, middle)
+    limit = iteration_operations(transformer) / peak
+    print(f"\nH = {horizon}, {transformer.n_envs} environments; seconds")
+    print(f"  transformer  iteration {spread(whole)}, memory {peak_memory(args, horizon):.0f} MiB")
+    for phase in PHASES:
+        times = [found[phase] for found in ours]
+        share = middle[phase] * (args.n_epochs if phase in ("gradients", "divergence") else 1)
+        print(f"    {phase:<12} {spread(times, 3):<22} {share / total:6.1%} of the iteration")
+    print(f"    arithmetic limit {limit:.2f}: {limit / total:.0%} of the iteration")
+    ratios = {}
+    for size, found in theirs.items():
+        print(f"  LSTM-{size:<7} iteration {spread([iteration(args, t) for t in found])}", end="")
+        compared = {
+            "iteration": [iteration(args, t) for t in found],
+            "epoch": [t["gradients"] for t in found],
+            "collect": [t["collect"] for t in found],
+        }
+        own = {
+            "iteration": whole,
+            "epoch": [t["gradients"] for t in ours],
+            "collect": [t["collect"] for t in ours],
+        }
+        for name, values in compared.items():
+            paired = [mine / other for mine, other in zip(own[name], values, strict=True)]
+            print(f"; {name} {spread(paired)}x", end="")
+            if name == "epoch":
+                ratios[f"{horizon}/{size}"] = statistics.median(paired)
+        print(flush=True)
+    return ratios
 
 
 def hardware(device: str) -> str:
@@ -151,25 +230,22 @@ def hardware(device: str) -> str:
     return f"{cpu} CPU, {th.get_num_threads()} thread(s), torch {th.__version__}"
 
 
-def main(args: Arguments) -> dict[int, float]:
-    """Print the table; return the epoch's cost relative to the LSTM's for each horizon."""
+def main(args: Arguments) -> dict[str, float]:
+    """Print the tables; return the epochs' ratios by "horizon/LSTM size"."""
     th.set_num_threads(args.threads)
-    print(f"{hardware(args.device)}; about {args.steps} steps, median (min-max) seconds")
-    print(f"{'H':>5} {'phase':>10} {'transformer':>24} {'LSTM-64':>24} {'ratio':>6}")
-    ratios = {}
+    if args.memory_of:
+        print_own_memory(args)
+        return {}
+    if args.smoke:
+        args = dataclasses.replace(
+            args, horizons=(10, 20), lstm_sizes=(8,), steps=80, batch_size=40, repeats=1
+        )
+    peak = peak_rate(args.device, th.bfloat16 if args.mixed_precision else th.float32)
+    print(f"{hardware(args.device)}, {peak / 1e9:.0f} GFLOP/s at best\n{args}")
+    print("ratios are TransformerPPO's time over RecurrentPPO's; median (min-max)")
+    ratios: dict[str, float] = {}
     for horizon in args.horizons:
-        seconds = measure(args, horizon)
-        for phase in PHASES:
-            ours, theirs = seconds["transformer"][phase], seconds["lstm-64"][phase]
-            ratio = statistics.median(ours) / statistics.median(theirs)
-            cells = [
-                f"{statistics.median(x):7.3f} ({min(x):.3f}-{max(x):.3f})" for x in (ours, theirs)
-            ]
-            print(
-                f"{horizon:>5} {phase:>10} {cells[0]:>24} {cells[1]:>24} {ratio:6.2f}", flush=True
-            )
-            if phase == "epoch":
-                ratios[horizon] = ratio
+        ratios |= measure(args, horizon, peak)
     return ratios
 
 
@@ -178,7 +254,9 @@ def parse() -> Arguments:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     for field in dataclasses.fields(Arguments):
         name = f"--{field.name.replace('_', '-')}"
-        if field.name == "horizons":
+        if isinstance(field.default, bool):
+            parser.add_argument(name, action="store_true")
+        elif isinstance(field.default, tuple):
             parser.add_argument(name, type=int, nargs="+", default=field.default)
         else:
             parser.add_argument(name, type=type(field.default), default=field.default)

@@ -15,6 +15,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("planning.py", ["all ways agree on Q", "ValueEstimator", "bytes per task"]),
         ("gridworlds.py", ["accepted 11x11 grids a second", "microseconds a step", "rl3-coarse"]),
         ("stepping.py", ["vamdp.ValueAugment", "batched engine", "vamdp/RandomMDP-v0"]),
+        ("training.py", ["arithmetic limit", "LSTM-8", "planning", "MiB"]),
     ],
 )
 def test_a_benchmark_runs_and_prints_its_comparisons(script, promised):

@@ -199,3 +199,27 @@ def test_survives_pickling(network):
 def test_sizes_that_do_not_fit_are_refused(sizes, message):
     with pytest.raises(ValueError, match=message):
         CausalTransformer(5, 3, 9, **sizes)
+
+
+def saved_bytes(network, x):
+    """What a forward pass keeps for the backward pass, weights aside."""
+    weights = {p.data_ptr() for p in network.parameters()}
+    kept = {}
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with th.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = network(x)
+    assert out.requires_grad
+    return sum(kept.values())
+
+
+def test_activation_memory_grows_linearly_with_the_sequence():
+    network = CausalTransformer(4, 2, context_length=1024)
+    short, long = (saved_bytes(network, th.randn(1, T, 4)) for T in (128, 1024))
+    # one 1024 x 1024 matrix of scores alone would be 4 MiB for each of 4 heads and 2 layers
+    assert long == pytest.approx(8 * short, rel=0.02)
