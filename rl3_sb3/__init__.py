@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rl3_sb3.markov import MarkovPolicy
     from rl3_sb3.policy import TransformerPolicy
     from rl3_sb3.ppo import TransformerPPO
+    from rl3_sb3.ranks import joined_ranks, own_share, this_rank
     from rl3_sb3.transformer import CausalTransformer
     from rl3_sb3.vec_env import GymnasiumVecEnv
 
@@ -31,7 +32,10 @@ __all__ = [
     "TransformerPPO",
     "TransformerPolicy",
     "export_policy",
+    "joined_ranks",
     "load_policy",
+    "own_share",
+    "this_rank",
 ]
 
 _MODULES = {
@@ -44,7 +48,10 @@ _MODULES = {
     "TransformerPPO": "ppo",
     "TransformerPolicy": "policy",
     "export_policy": "exchange.folder",
+    "joined_ranks": "ranks",
     "load_policy": "exchange.folder",
+    "own_share": "ranks",
+    "this_rank": "ranks",
 }
 
 

@@ -101,5 +101,6 @@ def joined_ranks(device: str = "auto") -> Iterator[str]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
     try:
         yield device if on_gpu else "cpu"
+        dist.barrier()  # whoever left first would break the others' connections
     finally:
         dist.destroy_process_group()

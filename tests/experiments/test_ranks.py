@@ -1,6 +1,7 @@
 """`rl3 train` under torchrun: one run, in several processes."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -14,22 +15,31 @@ from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.training import make_training_env
 
 OPTIONS = ["random-mdp", "--horizon", "12", "--n-envs", "5", "--batch-size", "24"]
+TORCHRUN = ["-m", "torch.distributed.run"]
 LENGTH = ["--iterations", "3", "--validate-every", "2"]
 
 
-def train(out, n_ranks, *more):
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_ranks}"]
-    command = [*(launcher if n_ranks > 1 else []), "-m", "rl3_sb3", "train", *OPTIONS, *LENGTH]
-    done = subprocess.run(
+def start(out, launcher, *more):
+    command = [*launcher, "-m", "rl3_sb3", "train", *OPTIONS, *LENGTH]
+    return subprocess.Popen(
         [sys.executable, *command, "--device", "cpu", "--out", str(out), *more],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return RunDirectory(out), done.stdout
+
+
+def finish(process):
+    printed, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return printed
+
+
+def train(out, n_ranks, *more):
+    launcher = [*TORCHRUN, "--standalone", f"--nproc-per-node={n_ranks}"] if n_ranks > 1 else []
+    printed = finish(start(out, launcher, *more))
+    return RunDirectory(out), printed
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +62,20 @@ def test_two_ranks_go_on_exactly_where_they_stopped(on_two_ranks, tmp_path, asse
     assert "60 of 180 steps done" in printed
     again, _ = train(tmp_path / "run", 2)
     assert_same_runs(on_two_ranks[0], again)
+
+
+@pytest.mark.slow
+def test_two_nodes_train_the_run_of_two_ranks(on_two_ranks, tmp_path, assert_same_runs):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = ["--master-addr=127.0.0.1", f"--master-port={probe.getsockname()[1]}"]
+    nodes = [
+        start(tmp_path / "run", [*TORCHRUN, "--nnodes=2", f"--node-rank={rank}", *address])
+        for rank in (0, 1)
+    ]
+    printed = [finish(node) for node in nodes]
+    assert ["180 of 180" in text for text in printed] == [True, False]
+    assert_same_runs(on_two_ranks[0], RunDirectory(tmp_path / "run"))
 
 
 def test_fewer_environments_than_processes_are_refused(monkeypatch):
