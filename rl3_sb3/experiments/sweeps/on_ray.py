@@ -7,6 +7,7 @@ whether it got any further.
 
 from __future__ import annotations
 
+import socket
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +17,8 @@ from ray.exceptions import RayError, RayTaskError
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.machine import GIB
 from rl3_sb3.experiments.sweeps.cell import Cell, Ending, Order, Outcome, attempt_cell
+
+_SECONDS_TO_CONNECT = 10.0
 
 
 class RayWorkers:
@@ -34,8 +37,9 @@ class RayWorkers:
         self._order = order
         self._running: dict[Any, Cell] = {}  # by the reference of its outcome
         try:
+            _check_reachable(address)
             ray.init(address=address, log_to_driver=False, logging_level="warning")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"`--ray` must be the address of a running Ray cluster, got {address!r} "
                 f"({error}). Start one with `ray start --head`, or leave out --ray."
@@ -68,6 +72,13 @@ class RayWorkers:
         """See `Workers.wait`."""
         ready, _ = ray.wait(list(self._running), timeout=seconds)
         return [(self._running.pop(reference), _outcome(reference)) for reference in ready]
+
+
+def _check_reachable(address: str) -> None:
+    """Raise OSError where nobody listens; Ray would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), _SECONDS_TO_CONNECT).close()
 
 
 def _check_room(memory: int) -> None:
