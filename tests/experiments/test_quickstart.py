@@ -5,8 +5,10 @@ import pytest
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.evaluation import mean_and_error
 from rl3_sb3.experiments.metrics import read_metrics
-from rl3_sb3.experiments.quickstart import default_folder
+from rl3_sb3.experiments.quickstart import FULL, SMOKE, cells, default_folder
 from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.sweeps.cell import Ending, attempt_cell
+from rl3_sb3.experiments.sweeps.folder import driving
 
 
 def test_the_smoke_size_goes_all_the_way(capsys, tmp_path):
@@ -33,6 +35,30 @@ def test_without_a_name_each_quickstart_gets_a_new_folder(tmp_path, monkeypatch)
         folder.mkdir()
         names.append(folder.name)
     assert names == ["rl3-quickstart", "rl3-quickstart-2", "rl3-quickstart-3"]
+
+
+def test_a_quickstart_that_was_stopped_goes_on_with_the_same_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = default_folder(SMOKE)
+    folder.mkdir()
+    rl2, _ = cells(SMOKE)
+    with driving(folder, 0.0) as order:
+        assert attempt_cell(rl2, order, lambda: True).ending is Ending.STOPPED
+    metrics = folder / "rl2" / "metrics.csv"
+    before = read_metrics(metrics)
+    assert len(before) == 1
+    assert default_folder(SMOKE) == folder
+    for others in (default_folder(FULL), default_folder(SMOKE, seed=1)):
+        assert others != folder
+    assert main(["quickstart", "--smoke", "--seed", "1", "--out", str(folder)]) == 2
+    assert "or that of a quickstart with the same settings" in capsys.readouterr().err
+
+    assert main(["quickstart", "--smoke"]) == 0
+    rows = read_metrics(metrics)
+    assert len(rows) == 3
+    assert rows[0] == before[0], "the clock's column too: it was not trained again"
+    assert (folder / "table.md").is_file()
+    assert default_folder(SMOKE) != folder, "that one is complete"
 
 
 @pytest.mark.slow

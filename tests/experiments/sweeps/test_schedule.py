@@ -99,6 +99,7 @@ def test_when_asked_to_stop_nothing_more_begins_and_nothing_has_failed(run, orde
     )
     # The first ends before anybody asked, the second after.
     assert script.started == {0: 1, 1: 1}
+    assert script.seen[1] == (1, outcome.ending.value, False)
     assert failed[1] is None
     assert not order.token.exists()
 
