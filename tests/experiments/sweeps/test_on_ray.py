@@ -4,10 +4,12 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -94,6 +96,32 @@ def test_a_node_that_is_killed_midway_changes_nothing_of_the_results(
     assert int(lost[1]) >= 3 * cells[0].config.steps_per_iteration, text
     assert "missing" not in (out / "results.md").read_text()
     assert not list(out.glob(".driver-*"))
+    assert_uninterrupted(cells, out)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_and_an_interrupted_command_change_nothing_of_the_results(
+    longer_sweep, tmp_path, two_nodes, training_process, assert_uninterrupted
+):
+    longer_sweep.write_text(longer_sweep.read_text().replace("= 16", "= 40"))
+    out, cells = tmp_path / "swept", read_sweep(longer_sweep)
+    arguments = [longer_sweep, "--out", out, "--save-every", 0, "--ray", two_nodes.address]
+    command = sweep(*arguments)
+    killed = training_process(out, cells[0])
+    os.kill(killed, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE
+    while training_process(out, cells[0]) == killed:
+        assert time.monotonic() < deadline, "it is not attempted again"
+        time.sleep(0.1)
+    command.send_signal(signal.SIGINT)
+    text, _ = command.communicate(timeout=PATIENCE)
+    assert command.returncode == 128 + signal.SIGINT, text
+    assert f"stopped: {cells[0].name}" in text
+    assert cells[0].missing_variations(out)
+
+    command = sweep(*arguments)
+    text, _ = command.communicate(timeout=PATIENCE)
+    assert command.returncode == 0, text
     assert_uninterrupted(cells, out)
 
 
