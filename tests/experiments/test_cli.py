@@ -128,6 +128,10 @@ def test_evaluating_twice_gives_the_same_file(capsys, copied):
         (["train", "random-mdp", "--algo", "rl3-coarse"], "`algo` must not be rl3-coarse"),
         (["train", "bandit", "--algo", "rl4"], "invalid choice: 'rl4'"),
         (["evaluate", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
+        (["sweep", "nowhere.toml"], "No such file or directory: 'nowhere.toml'"),
+        (["sweep", "a.toml", "--jobs", 0], "`--jobs` must be at least 1, got 0"),
+        (["sweep", "a.toml", "--memory", 0], "`--memory` must be above 0, got 0.0"),
+        (["sweep", "a.toml", "--save-every", -1], "`--save-every` must be at least 0, got -1.0"),
         (["table", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
         (["dance"], "invalid choice: 'dance'"),
         ([], "required"),
@@ -263,6 +267,15 @@ def test_a_folder_with_other_contents_is_left_alone(capsys, tmp_path):
         assert status == 2
         assert "`--out` must be a new" in error
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_without_ray_the_extra_is_named(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else True)
+    status, _, error = run(capsys, "sweep", tmp_path / "a.toml", "--ray", "auto")
+    assert status == 2
+    assert "Install the extra with pip install 'vamdp[cluster]'" in error
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def run_process(code, *arguments):

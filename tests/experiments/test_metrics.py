@@ -2,7 +2,14 @@ import json
 
 import numpy as np
 
-from rl3_sb3.experiments.metrics import COLUMNS, RETURN, STEPS, MetricsFile, plain_number
+from rl3_sb3.experiments.metrics import (
+    COLUMNS,
+    RETURN,
+    STEPS,
+    MetricsFile,
+    last_row,
+    plain_number,
+)
 
 
 def test_a_number_is_written_alike_before_and_after_it_went_through_a_checkpoint(tmp_path):
@@ -33,3 +40,17 @@ def test_a_metrics_file_begins_with_the_text_that_it_is_given(tmp_path):
     assert lines[0].split(",") == list(COLUMNS)
     assert [line.split(",")[:3] for line in lines[1:]] == [["48", "", "1.5"], ["96", "", "3.5"]]
     assert COLUMNS[0] == STEPS
+
+
+def test_the_last_whole_row_can_be_read_while_the_next_is_written(tmp_path):
+    path = tmp_path / "metrics.csv"
+    assert last_row(path) is None
+    metrics = MetricsFile(path)
+    assert last_row(path) is None, "there is but a header"
+    for i in range(1, 40):  # more than is read
+        metrics.write({RETURN: i / 8, "time/time_elapsed": 1e-300 / 3}, {}, 48 * i)
+        assert last_row(path) == (48 * i, i / 8)
+    metrics.close()
+    with path.open("a") as file:
+        file.write("1920,0.3,5")
+    assert last_row(path) == (48 * 39, 39 / 8)

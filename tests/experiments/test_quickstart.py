@@ -5,22 +5,30 @@ import pytest
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.evaluation import mean_and_error
 from rl3_sb3.experiments.metrics import read_metrics
-from rl3_sb3.experiments.quickstart import default_folder
+from rl3_sb3.experiments.quickstart import FULL, SMOKE, cells, default_folder
 from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.sweeps.cell import Ending, attempt_cell
+from rl3_sb3.experiments.sweeps.folder import driving
 
 
-def test_the_smoke_size_goes_all_the_way(capsys, tmp_path):
+def test_the_smoke_size_goes_all_the_way_from_where_it_was_stopped(capsys, tmp_path):
     out = tmp_path / "new" / "folder"
+    out.mkdir(parents=True)
+    with driving(out, 0.0) as order:
+        assert attempt_cell(cells(SMOKE)[0], order, lambda: True).ending is Ending.STOPPED
+    (stopped,) = read_metrics(out / "rl2" / "metrics.csv")
     assert main(["quickstart", "--smoke", "--out", str(out)]) == 0
     text = capsys.readouterr().out
-    rows = re.findall(r"^\| (\S+) +\| +(-?[\d.]+) ± ([\d.]+) +\| ([\d.]+) ", text, re.MULTILINE)
-    assert [row[0] for row in rows] == ["random", "RL²", "RL³", "oracle"]
-    assert float(rows[3][1]) > float(rows[0][1])
+    agents = re.findall(r"^\| (\S+) +\| +(-?[\d.]+) ± ([\d.]+) +\| ([\d.]+) ", text, re.MULTILINE)
+    assert [row[0] for row in agents] == ["random", "RL²", "RL³", "oracle"]
+    assert float(agents[3][1]) > float(agents[0][1])
     assert str(out / "quickstart.png") in text
     assert (out / "quickstart.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "table.md").read_text().strip() in text
     rl2, rl3 = (RunDirectory(out / name).read_config().to_dict() for name in ("rl2", "rl3"))
     assert {**rl2, "algo": "rl3"} == rl3, "both sides have the same settings"
+    rows = read_metrics(out / "rl2" / "metrics.csv")
+    assert rows[0] == stopped, "the clock's column too: it was not trained again"
     steps = [read_metrics(out / name / "metrics.csv")[-1] for name in ("rl2", "rl3")]
     assert steps[0]["time/total_timesteps"] == steps[1]["time/total_timesteps"]
 
@@ -33,6 +41,22 @@ def test_without_a_name_each_quickstart_gets_a_new_folder(tmp_path, monkeypatch)
         folder.mkdir()
         names.append(folder.name)
     assert names == ["rl3-quickstart", "rl3-quickstart-2", "rl3-quickstart-3"]
+
+
+def test_an_interrupted_quickstart_of_the_same_settings_is_where_to_go_on(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    folder = default_folder(SMOKE)
+    rl2, _ = cells(SMOKE)
+    RunDirectory(folder / rl2.name).begin(rl2.config)
+    assert default_folder(SMOKE) == folder
+    for others in (default_folder(FULL), default_folder(SMOKE, seed=1)):
+        assert others != folder
+    assert main(["quickstart", "--smoke", "--seed", "1", "--out", str(folder)]) == 2
+    assert "or that of a quickstart with the same settings" in capsys.readouterr().err
+    (folder / "table.md").touch()
+    assert default_folder(SMOKE) != folder, "that one is complete"
 
 
 @pytest.mark.slow

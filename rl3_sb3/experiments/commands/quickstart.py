@@ -12,15 +12,23 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "quickstart", help="compare RL2 and RL3 on random MDPs in a few minutes on two cores"
     )
-    parser.add_argument("--out", type=Path, help="a new folder (rl3-quickstart)")
+    parser.add_argument(
+        "--out", type=Path, help="a new folder, or one to go on in (rl3-quickstart)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of both runs (%(default)s)")
     parser.add_argument("--smoke", action="store_true", help="tiny: only shows that all works")
     parser.set_defaults(command=_quickstart)
 
 
-def _quickstart(options: argparse.Namespace) -> None:
+def _quickstart(options: argparse.Namespace) -> int:
     from rl3_sb3.experiments.quickstart import FULL, SMOKE, default_folder, quickstart
 
-    out = options.out or default_folder()
-    print(quickstart(out, SMOKE if options.smoke else FULL, options.seed))
+    size = SMOKE if options.smoke else FULL
+    out = options.out or default_folder(size, options.seed)
+    table, signal = quickstart(out, size, options.seed)
+    if signal is not None:
+        print("the same command goes on from here")
+        return 128 + signal
+    print(table)
     print(f"\npicture: {out / 'quickstart.png'}\nruns:    {out / 'rl2'}, {out / 'rl3'}")
+    return 0

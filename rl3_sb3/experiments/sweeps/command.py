@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from rl3_sb3.experiments.atomic_file import replace_content
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.machine import n_runs_at_a_time
+from rl3_sb3.experiments.machine import RUN_MEMORY, n_runs_at_a_time
 from rl3_sb3.experiments.progress import step_progress
 from rl3_sb3.experiments.stopping import StopSignals
 from rl3_sb3.experiments.sweeps.cell import Cell, Order, Outcome
@@ -59,36 +60,52 @@ def sweep_command(
     with folder.opened(content, cells, save_every) as order:
         n_before = sum(not cell.missing_variations(order.out) for cell in cells)
         print(f"{len(cells)} cells, {n_before} of them complete: {folder.path}", flush=True)
-        failed, signal = _run(cells, order, ray_address, n_jobs, run_memory)
+        failed: Mapping[str, Outcome] = {}
+        received = None
+        if n_before < len(cells):
+            # A cluster knows how many fit.
+            most = len(cells) if ray_address is not None else n_runs_at_a_time(run_memory)
+            n_at_a_time = min(n_jobs or most, len(cells) - n_before)
+            print(f"at most {n_at_a_time} at a time", flush=True)
+            failed, received = run_sweep(
+                cells, order, n_at_a_time, ray_address=ray_address, run_memory=run_memory
+            )
         for cell in cells:
             folder.remove_error(cell.name)
         _report(folder, cells, failed)
-    if signal is not None:
-        return 128 + signal
+    if received is not None:
+        return 128 + received
     return 1 if failed else 0
 
 
-def _run(
+def run_sweep(
     cells: Sequence[Cell],
     order: Order,
-    ray_address: str | None,
-    n_jobs: int | None,
-    run_memory: float,
-) -> tuple[dict[str, Outcome], int | None]:
-    """Return those that failed, and the signal that asked to stop."""
-    if all(not cell.missing_variations(order.out) for cell in cells):
-        return {}, None
+    n_at_a_time: int,
+    *,
+    ray_address: str | None = None,
+    run_memory: float = RUN_MEMORY,
+) -> tuple[dict[str, Outcome], signal.Signals | None]:
+    """Run cells until all are complete or have failed, or a signal asks to stop, with bars.
+
+    Args:
+        cells: See `run_cells`.
+        order: See `run_cells`.
+        n_at_a_time: See `run_cells`.
+        ray_address: See `sweep_command`.
+        run_memory: See `sweep_command`.
+
+    Returns:
+        How those ended that failed, by name, and the signal.
+    """
     with ExitStack() as stack:
         workers: Workers
         if ray_address is None:
             workers = stack.enter_context(LocalWorkers(order))
-            n_at_a_time = n_jobs or n_runs_at_a_time(run_memory)
-            print(f"{n_at_a_time} at a time on this machine", flush=True)
         else:
             from rl3_sb3.experiments.sweeps.on_ray import RayWorkers
 
             workers = stack.enter_context(RayWorkers(ray_address, order, run_memory))
-            n_at_a_time = n_jobs or len(cells)  # Ray knows how many fit
         # After Ray, which has a handler of its own.
         signals = stack.enter_context(StopSignals())
         bars = SweepBars(stack.enter_context(step_progress()), cells, order.out)

@@ -28,6 +28,37 @@ from rl3_sb3.experiments.sweeps.specification import parse_sweep
 _TOKEN_STEM = ".driver-"
 
 
+@contextmanager
+def driving(out: Path, save_every: float) -> Iterator[Order]:
+    """Drive cells in a folder; nobody else does within the block.
+
+    Args:
+        out: It must exist.
+        save_every: For the order.
+
+    Returns:
+        The order for the workers, whose token exists until it is taken back or the block ends.
+
+    Raises:
+        InputError: Another command works there.
+    """
+    with FolderLock(out).held():
+        for lost in driver_files(out):
+            if lost.name != LOCK_NAME:
+                lost.unlink()
+        token = out / f"{_TOKEN_STEM}{secrets.token_hex(8)}"
+        token.touch()
+        try:
+            yield Order(out, token, save_every)
+        finally:
+            token.unlink(missing_ok=True)
+
+
+def driver_files(out: Path) -> list[Path]:
+    """Return what a command that was killed in `driving` leaves."""
+    return [out / LOCK_NAME, *out.glob(f"{_TOKEN_STEM}*")]
+
+
 class SweepFolder:
     """Reads and writes what belongs to a sweep as a whole.
 
@@ -45,33 +76,23 @@ class SweepFolder:
 
     @contextmanager
     def opened(self, content: bytes, cells: Sequence[Cell], save_every: float) -> Iterator[Order]:
-        """Begin or continue the sweep; nobody else runs it within the block.
+        """Begin or continue the sweep; see `driving`.
 
         Args:
             content: Of the sweep file.
             cells: What it says.
             save_every: For the order.
 
-        Returns:
-            The order for the workers, whose token exists until it is taken back or the block ends.
-
         Raises:
             InputError: The folder is no sweep's, or another sweep's, or a command runs it.
         """
         self._check_new_or_sweep()
         self.path.mkdir(parents=True, exist_ok=True)
-        with FolderLock(self.path).held():
+        with driving(self.path, save_every) as order:
             self._check_agreement(cells)
             remove_leftovers(self.path, self.sweep_file.name)
             replace_content(self.sweep_file, content)
-            for lost in self.path.glob(f"{_TOKEN_STEM}*"):
-                lost.unlink()
-            token = self.path / f"{_TOKEN_STEM}{secrets.token_hex(8)}"
-            token.touch()
-            try:
-                yield Order(self.path, token, save_every)
-            finally:
-                token.unlink(missing_ok=True)
+            yield order
 
     def write_error(self, name: str, text: str) -> Path:
         """Store what ended a cell and return the file."""
@@ -87,7 +108,7 @@ class SweepFolder:
     def _check_new_or_sweep(self) -> None:
         if self.sweep_file.is_file():
             return
-        known = {self.path / LOCK_NAME, *leftovers(self.path, self.sweep_file.name)}
+        known = {*driver_files(self.path), *leftovers(self.path, self.sweep_file.name)}
         found = self.path.iterdir() if self.path.is_dir() else ()
         if self.path.is_file() or not known.issuperset(found):
             raise InputError(

@@ -7,15 +7,16 @@ whether it got any further.
 
 from __future__ import annotations
 
+import socket
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
-
-import ray
-from ray.exceptions import RayError, RayTaskError
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.machine import GIB
 from rl3_sb3.experiments.sweeps.cell import Cell, Ending, Order, Outcome, attempt_cell
+
+_SECONDS_TO_CONNECT = 10.0
 
 
 class RayWorkers:
@@ -32,18 +33,21 @@ class RayWorkers:
 
     def __init__(self, address: str, order: Order, run_memory: float) -> None:
         self._order = order
+        # Not at the top of the module: few have it installed, and importing it starts threads.
+        self._ray: Any = import_module("ray")
         self._running: dict[Any, Cell] = {}  # by the reference of its outcome
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="warning")
-        except (ConnectionError, RuntimeError, ValueError) as error:
+            _check_reachable(address)
+            self._ray.init(address=address, log_to_driver=False, logging_level="warning")
+        except (OSError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"`--ray` must be the address of a running Ray cluster, got {address!r} "
                 f"({error}). Start one with `ray start --head`, or leave out --ray."
             ) from error
-        resources = {"num_cpus": 1, "memory": int(run_memory)}
-        _check_room(resources["memory"])
+        _check_room(self._ray.nodes(), int(run_memory))
         # A process per attempt, as on a single machine: memory is given back.
-        self._attempt = ray.remote(**resources, max_retries=0, max_calls=1)(attempt_cell)
+        task = self._ray.remote(num_cpus=1, memory=int(run_memory), max_retries=0, max_calls=1)
+        self._attempt = task(attempt_cell)
 
     def __enter__(self) -> Self:
         """Return the workers."""
@@ -57,8 +61,8 @@ class RayWorkers:
     ) -> None:
         """Cancel what is left, and leave the cluster; checkpoints stay."""
         for reference in self._running:
-            ray.cancel(reference, force=True)
-        ray.shutdown()
+            self._ray.cancel(reference, force=True)
+        self._ray.shutdown()
 
     def start(self, cell: Cell) -> None:
         """Hand a task over to Ray."""
@@ -66,29 +70,38 @@ class RayWorkers:
 
     def wait(self, seconds: float) -> list[tuple[Cell, Outcome]]:
         """See `Workers.wait`."""
-        ready, _ = ray.wait(list(self._running), timeout=seconds)
-        return [(self._running.pop(reference), _outcome(reference)) for reference in ready]
+        ready, _ = self._ray.wait(list(self._running), timeout=seconds)
+        return [(self._running.pop(reference), self._outcome(reference)) for reference in ready]
+
+    def _outcome(self, reference: Any) -> Outcome:
+        try:
+            outcome: Outcome = self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:
+            # `attempt_cell` raises nothing: it could not be called.
+            reason = str(error).strip().splitlines()[-1]
+            return Outcome(Ending.FAILED, reason, str(error))
+        except self._ray.exceptions.RayError as error:
+            first_sentence = " ".join(str(error).split()).partition(". ")[0]
+            reason = f"{type(error).__name__}: {first_sentence}"
+            return Outcome(Ending.LOST, reason, str(error))
+        return outcome
 
 
-def _check_room(memory: int) -> None:
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(node.get("CPU", 0) >= 1 and node.get("memory", 0) >= memory for node in nodes):
+def _check_reachable(address: str) -> None:
+    """Raise OSError where nobody listens; Ray would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        socket.create_connection((host, int(port)), _SECONDS_TO_CONNECT).close()
+
+
+def _check_room(nodes: list[dict[str, Any]], memory: int) -> None:
+    """Raise InputError if a cell would wait for ever: no node has a core and the memory."""
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    rooms = [(node.get("CPU", 0), node.get("memory", 0)) for node in alive]
+    if any(n_cores >= 1 and room >= memory for n_cores, room in rooms):
         return
-    found = ", ".join(
-        f"{node.get('CPU', 0):g} cores with {node.get('memory', 0) / GIB:.1f} GiB" for node in nodes
-    )
+    found = ", ".join(f"{n_cores:g} cores with {room / GIB:.1f} GiB" for n_cores, room in rooms)
     raise InputError(
         f"`--memory` must fit on a node with a core, got {memory / GIB:g} GiB and nodes of "
         f"{found or 'nothing'}. Ask for less, or add a node."
     )
-
-
-def _outcome(reference: Any) -> Outcome:
-    try:
-        outcome: Outcome = ray.get(reference)
-    except RayTaskError as error:  # `attempt_cell` raises nothing: it could not be called
-        reason = str(error).strip().splitlines()[-1]
-        return Outcome(Ending.FAILED, reason, str(error))
-    except RayError as error:
-        return Outcome(Ending.LOST, f"{type(error).__name__}: {' '.join(str(error).split())}")
-    return outcome

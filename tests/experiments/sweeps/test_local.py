@@ -1,0 +1,116 @@
+"""Sweeps in processes of this machine, some of which are killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.sweeps.specification import read_sweep
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="other signals there")
+
+# The longest that a test waits for the end of a command.
+PATIENCE = 120.0
+
+# `rl3`, on a machine without Ray.
+WITHOUT_RAY = "import sys; sys.modules['ray'] = None; from rl3_sb3.experiments.cli import main;"
+
+
+def sweep(*arguments):
+    return main(["sweep", *map(str, arguments)])
+
+
+def table_entries(out, column):
+    lines = [line for line in (out / "results.md").read_text().splitlines() if line[:1] == "|"]
+    return [line.split("|")[column].strip() for line in lines[2:]]
+
+
+def test_a_killed_and_a_terminated_worker_change_nothing_of_the_result(
+    longer_sweep, tmp_path, capsys, training_process, assert_uninterrupted
+):
+    out, cells = tmp_path / "swept", read_sweep(longer_sweep)
+
+    def strike(cell, number):
+        os.kill(training_process(out, cell), number)
+
+    strikes = [
+        threading.Thread(target=strike, args=each)
+        for each in zip(cells, (signal.SIGKILL, signal.SIGTERM), strict=True)
+    ]
+    for each in strikes:
+        each.start()
+    assert sweep(longer_sweep, "--out", out, "--jobs", 2, "--save-every", 0) == 0
+    for each in strikes:
+        each.join()
+    text = capsys.readouterr()
+    lost = f"lost: {cells[0].name}: its process was killed by signal 9 (Killed); it goes on from "
+    assert lost in text.err
+    assert f"{lost}0 steps" not in text.err
+    assert f"stopped: {cells[1].name}; it goes on from" in text.err
+    assert table_entries(out, 5) == ["", "1", "1", ""]
+    assert (out / "results.md").read_text().strip() in text.out
+    assert_uninterrupted(cells, out)
+
+
+def test_a_cell_that_fails_is_reported_at_the_end_and_tried_again_next_time(
+    small_sweep, tmp_path, capsys
+):
+    small_sweep.write_text(small_sweep.read_text().replace('"rl2", "rl3"', '"rl3"'))
+    out, (bad, other) = tmp_path / "swept", read_sweep(small_sweep)
+    # A file where its folder should be.
+    out.mkdir()
+    (out / "sweep.toml").write_bytes(small_sweep.read_bytes())
+    (out / bad.name).write_text("in the way")
+    assert sweep(small_sweep, "--out", out, "--jobs", 2) == 1
+    text = capsys.readouterr()
+    assert not other.missing_variations(out)
+    reason = (out / "errors" / f"{bad.name}.txt").read_text().splitlines()[0]
+    assert "must be a new folder, an empty one or a run's" in reason
+    assert f"rl3: error: {bad.name}: {reason}" in text.err
+    assert f"- {bad.name} failed: {reason}" in text.out
+    assert table_entries(out, 5) == ["", "1 of 2", ""]
+
+    (out / bad.name).unlink()
+    before = RunDirectory(out / other.name).checkpoint_file.stat()
+    assert sweep(small_sweep, "--out", out) == 0
+    assert table_entries(out, 5) == ["", "2", ""]
+    assert not (out / "errors" / f"{bad.name}.txt").exists()
+    assert RunDirectory(out / other.name).checkpoint_file.stat() == before, "it is left alone"
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
+def test_a_sweep_that_is_interrupted_or_killed_goes_on_with_the_same_command(
+    longer_sweep, tmp_path, training_process, assert_uninterrupted, number
+):
+    out, cells = tmp_path / "swept", read_sweep(longer_sweep)
+    arguments = ["sweep", str(longer_sweep), "--out", str(out), "--jobs", "2"]
+    command = subprocess.Popen(
+        [sys.executable, "-c", f"{WITHOUT_RAY} sys.exit(main())", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # Ctrl-C reaches all of its processes
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+    )
+    for cell in cells:
+        training_process(out, cell)
+    if number == signal.SIGINT:
+        os.killpg(command.pid, number)
+    else:
+        command.kill()
+    text, _ = command.communicate(timeout=PATIENCE)  # when all that write there have ended
+    if number == signal.SIGINT:
+        assert command.returncode == 128 + number, text
+        assert f"- {cells[0].name}: " in text, "what is missing is said"
+    for cell in cells:  # without the default's 60 seconds between checkpoints: asked to
+        n_steps, _ = cell.progress(out)
+        assert 4 * 24 <= n_steps < cell.config.total_steps, text
+    assert main(arguments) == 0
+    assert_uninterrupted(cells, out)

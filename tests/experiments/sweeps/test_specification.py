@@ -1,0 +1,142 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.sweeps.specification import parse_sweep, read_sweep
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "sweep.toml"
+
+BASE = {
+    "algorithms": '["rl2"]',
+    "seeds": "[0]",
+    "domains": '["bandit"]',
+}
+
+
+def text(**changes):
+    """Return a sweep file; None takes an entry out."""
+    entries = {**BASE, **changes}
+    return "\n".join(f"{key} = {value}" for key, value in entries.items() if value is not None)
+
+
+def parse(source):
+    return parse_sweep(source.encode(), "a.toml")
+
+
+def test_cells_are_all_combinations_with_the_papers_settings_where_none_are_given():
+    cells = parse(
+        text(
+            algorithms='["rl2", "rl3"]',
+            seeds="[0, 7]",
+            horizons="[50, 100]",
+            domains='["bandit", "random-mdp"]',
+            settings="{iterations = 9}",
+        )
+    )
+    assert len(cells) == 16
+    assert [cell.name for cell in cells[:3]] == [
+        "bandit-h50-rl2-s0",
+        "bandit-h50-rl2-s7",
+        "bandit-h50-rl3-s0",
+    ]
+    last = cells[-1]
+    assert last.name == "random-mdp-h100-rl3-s7"
+    config = last.config
+    assert (config.domain, config.horizon, config.algo, config.seed) == (
+        "random-mdp",
+        100,
+        "rl3",
+        7,
+    )
+    assert (config.iterations, config.n_envs) == (9, 327)  # 32768 / 100
+    assert (last.n_tasks, last.variations) == (1000, ("canonical",))
+
+
+def test_an_entry_of_domains_has_lists_settings_and_evaluation_of_its_own():
+    gridworld = (
+        '{name = "gridworld", size = 13, algorithms = ["rl3-coarse"], horizons = [30], seeds = [4],'
+        'settings = {variation = "dense", n_envs = 3}, evaluation = {variations = ["watery"]}}'
+    )
+    bandit, grid = parse(
+        text(
+            domains=f'["bandit", {gridworld}]',
+            settings="{n_envs = 5, iterations = 2}",
+            evaluation="{tasks = 9}",
+        )
+    )
+    assert (bandit.name, bandit.config.n_envs) == ("bandit-h100-rl2-s0", 5)
+    assert grid.name == "gridworld13-dense-h30-rl3-coarse-s4"
+    assert (grid.config.n_envs, grid.config.iterations) == (3, 2)
+    assert (grid.n_tasks, grid.variations) == (9, ("watery",))
+    assert bandit.variations == ("canonical",)
+
+
+def test_tasks_are_those_trained_on_unless_said_otherwise():
+    (cell,) = parse(text(settings='{variation = "ood"}'))
+    assert (cell.name, cell.variations) == ("bandit-ood-h100-rl2-s0", ("ood",))
+
+
+def test_the_example_can_be_read():
+    assert len(read_sweep(EXAMPLE)) == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": "[0]"}, "`seed` must not be there, got [0]: known are domains, horizons,"),
+        ({"seeds": None}, "`seeds` must be a list of at least one value, got none."),
+        ({"seeds": "[]"}, "`seeds` must be a list of at least one value, got []. Fill it in."),
+        ({"seeds": "3"}, "`seeds` must be a list of at least one value, got 3."),
+        ({"seeds": "[1, 2, 1]"}, "`seeds` must hold different values, got 1 twice."),
+        ({"seeds": "[-1]"}, "`seed` must be an integer of at least 0, got -1."),
+        ({"horizons": "[]"}, "`horizons` must be a list of at least one value, got []."),
+        ({"horizons": "[0]"}, "with algorithm 'rl2', seed 0, horizon 0: `horizon` must be an"),
+        ({"algorithms": '["rl4"]'}, "`algo` must be one of rl2, rl3, rl3-coarse, rl3-markov, got"),
+        (
+            {"algorithms": '["rl3-coarse"]'},
+            "`domains[0]` cannot be had with algorithm 'rl3-coarse'",
+        ),
+        ({"algorithms": '["rl3-coarse"]'}, "An entry of `domains` may have horizons, algorithms,"),
+        ({"domains": '["go"]'}, "`domain` must be one of bandit, random-mdp, gridworld, frozen"),
+        ({"domains": "[3]"}, "`domains[0]` must be the name of a domain, or a table with `name`"),
+        ({"domains": "[{size = 11}]"}, "or a table with `name`, got {'size': 11}."),
+        ({"domains": '[{name = ["bandit"]}]'}, "or a table with `name`, got {'name': ['bandit']}."),
+        ({"domains": '["bandit", "bandit"]'}, "`domains` must hold different values, got 'bandit'"),
+        (
+            {"domains": '["bandit", {name = "bandit", seeds = [1, 0]}]'},
+            "`domains[1]` must differ from `domains[0]`, got the cell bandit-h100-rl2-s0 in both.",
+        ),
+        ({"domains": '[{name = "gridworld", size = 12}]'}, "`size` must be 11 or 13 in gridworlds"),
+        (
+            {"domains": '[{name = "bandit", tasks = 3}]'},
+            "`domains[0].tasks` must not be there, got 3: known are name, size, horizons,",
+        ),
+        (
+            {"domains": '[{name = "bandit", seeds = []}]'},
+            "`domains[0].seeds` must be a list of at least one value, got [].",
+        ),
+        ({"settings": "{epochs = 3}"}, "`settings.epochs` must not be there, got 3: known are n_e"),
+        ({"settings": "{horizon = 3}"}, "`settings.horizon` must not be there, got 3"),
+        ({"settings": "3"}, "`settings` must be a table, got 3."),
+        ({"settings": '{n_envs = "all"}'}, "`n_envs` must be an integer of at least 1, got 'all'."),
+        ({"evaluation": "{tasks = 0}"}, "`evaluation.tasks` must be an integer of at least 1, got"),
+        ({"evaluation": "{ood = true}"}, "`evaluation.ood` must not be there, got True: known are"),
+        (
+            {"evaluation": '{variations = ["wet"]}'},
+            "`variation` must be one of canonical, ood, got",
+        ),
+        ({"evaluation": "{variations = [1]}"}, "`evaluation.variations` must hold names, got 1."),
+    ],
+)
+def test_what_cannot_be_is_named_with_its_place(changes, message):
+    with pytest.raises(InputError, match=re.escape(message)) as error:
+        parse(text(**changes))
+    assert str(error.value).startswith("a.toml: ")
+
+
+@pytest.mark.parametrize("content", [b"seeds = [", b"\xff"])
+def test_a_file_that_is_no_toml_is_named(content):
+    with pytest.raises(InputError, match=r"`a.toml` must be TOML, got a file that is none: "):
+        parse_sweep(content, "a.toml")
