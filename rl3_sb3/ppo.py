@@ -37,11 +37,13 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule, TensorDict
 from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
 from rl3_sb3.acting import Acting
 from rl3_sb3.arguments import check_arguments
 from rl3_sb3.buffer import SequenceRolloutBuffer
 from rl3_sb3.checkpoint import require_complete_checkpoint
+from rl3_sb3.collection import collect
 from rl3_sb3.distribution import check_action_space
 from rl3_sb3.exchange.folder import export_policy
 from rl3_sb3.exchange.training import training_record
@@ -218,13 +220,13 @@ class TransformerPPO(PPO):
             gone the next `learn` resets the environments.
         """
         assert isinstance(rollout_buffer, SequenceRolloutBuffer), "made by _setup_model"
-        assert self._last_obs is not None, "set by _setup_learn"
+        assert n_rollout_steps == rollout_buffer.buffer_size, "both are n_steps"
         complete = False
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
         try:
-            complete = self._collect_steps(env, callback, rollout_buffer, n_rollout_steps)
+            complete = self._collect_steps(env, callback, rollout_buffer)
         finally:
             if not complete:
                 self._last_obs = None
@@ -242,39 +244,33 @@ class TransformerPPO(PPO):
         return True
 
     def _collect_steps(
-        self,
-        env: VecEnv,
-        callback: BaseCallback,
-        rollout_buffer: SequenceRolloutBuffer,
-        n_rollout_steps: int,
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: SequenceRolloutBuffer
     ) -> bool:
         acting = self._own_acting(env.num_envs)
-        acting.begin()
         goes_on = True
-        for _ in range(n_rollout_steps):
-            assert self._last_obs is not None, "set by the step before"
-            tokens = self.policy.to_tokens(self._last_obs)
-            actions, params = acting.choose(tokens)
-            rollout_buffer.add_choice(tokens=tokens, actions=actions, params=params)
-            new_obs, rewards, dones, infos = env.step(self.policy.to_env_actions(actions))
-            dones = np.asarray(dones, dtype=bool)
-            rollout_buffer.add_outcome(rewards, dones)
+
+        # The arguments have the names that callbacks look for in their `locals`.
+        def after_step(
+            new_obs: VecEnvObs,
+            rewards: npt.NDArray[Any],
+            dones: npt.NDArray[np.bool_],
+            infos: list[dict[str, Any]],
+            actions: npt.NDArray[Any],
+        ) -> bool:
+            nonlocal goes_on
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
             self.num_timesteps += acting.n_all_envs
             callback.update_locals(locals())
             goes_on &= callback.on_step()
-            if not goes_on and n_ranks() == 1:
-                return False
-            self._update_info_buffer(infos, dones)
-            if dones.any():
-                self._add_truncated(rollout_buffer, dones, infos)
-                acting.forget(dones)
-        running = np.flatnonzero(~dones)
-        if len(running) > 0:
-            rollout_buffer.add_tokens_after(running, self.policy.to_tokens(new_obs)[running])
+            if goes_on:
+                self._update_info_buffer(infos, dones)
+            # One rank alone cannot stop in the middle: the others would wait for it.
+            return goes_on or n_ranks() > 1
+
+        assert self._last_obs is not None, "set by _setup_learn"
+        collect(env, acting, rollout_buffer, self._last_obs, after_step)
         self._share_episodes()
-        # One rank alone cannot stop in the middle: the others would wait for it.
         return not any_rank(not goes_on)
 
     def _update_info_buffer(
@@ -299,32 +295,6 @@ class TransformerPPO(PPO):
         if self._acting is None or self._acting.n_envs != n_envs:
             self._acting = Acting(self.policy, n_envs)
         return self._acting
-
-    def _add_truncated(
-        self,
-        rollout_buffer: SequenceRolloutBuffer,
-        dones: npt.NDArray[np.bool_],
-        infos: list[dict[str, Any]],
-    ) -> None:
-        """Store the last observations of the episodes that ended, but did not terminate."""
-        rows = np.array(
-            [
-                i
-                for i in np.flatnonzero(dones)
-                if infos[i].get("TimeLimit.truncated", False)
-                and infos[i].get("terminal_observation") is not None
-            ],
-            dtype=np.int64,
-        )
-        if len(rows) == 0:
-            return
-        last = [infos[i]["terminal_observation"] for i in rows]
-        batch = (
-            {key: np.stack([obs[key] for obs in last]) for key in last[0]}
-            if isinstance(last[0], dict)
-            else np.stack(last)
-        )
-        rollout_buffer.add_tokens_after(rows, self.policy.to_tokens(batch))
 
     # ---------------------------------------------------------------- training
 
