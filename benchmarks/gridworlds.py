@@ -3,7 +3,7 @@
 tasks       accepted grids drawn on one core, and how much faster the generator's own backward
             induction accepts them than the library's sparse one
 planning    microseconds per step and task of the batched learner, on the walks of an exploring
-            agent (`planning.py`), with the experiments' settings: full resolution, RL3-coarse
+            agent (`walks.py`), with the experiments' settings: full resolution, RL3-coarse
             (pairs of tiles), and full resolution from the last values on (warm start)
 iteration   one PPO iteration (collection and all epochs) of RL2, RL3-coarse and RL3, in turns on
             one thread; the paper's figures are 1x, 1.1x and 2x per meta-episode on 13x13
@@ -23,10 +23,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import planning
 import torch as th
+from command_line import parse
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import configure
+from walks import WalkArguments, walk
 
 import vamdp
 from rl3_sb3.experiments.config import RunConfig
@@ -98,11 +99,9 @@ def measure_tasks(args: Arguments) -> None:
 
 def measure_planning(args: Arguments) -> dict[str, list[float]]:
     """Return microseconds per step and task, by algorithm."""
-    walk_arguments = planning.Arguments(
-        size=args.size, horizon=args.horizon, gamma=0.95, smoothing=0.01
-    )
+    walk_arguments = WalkArguments(size=args.size, horizon=args.horizon, gamma=0.95, smoothing=0.01)
     rng = np.random.default_rng(args.seed)
-    walks = [planning.walk(rng, walk_arguments) for _ in range(args.walks)]
+    walks = [walk(rng, walk_arguments) for _ in range(args.walks)]
     cells = np.stack([w.cells for w in walks], axis=1)
     actions = np.stack([w.steps[:, 1] for w in walks], axis=1)
     rewards = np.stack([w.rewards for w in walks], axis=1)
@@ -112,6 +111,7 @@ def measure_planning(args: Arguments) -> dict[str, list[float]]:
         learner.forget()
         for t in range(args.horizon):
             learner.update(cells[t, :, 0], actions[t], rewards[t], cells[t, :, 1], ends[t])
+            learner.plan()
 
     learners = {}
     for name in ("rl3-coarse", "rl3", "rl3, warm start"):
@@ -246,4 +246,4 @@ def main(args: Arguments) -> None:
 
 
 if __name__ == "__main__":
-    main(planning.parse(Arguments, __doc__))
+    main(parse(Arguments, __doc__))

@@ -12,19 +12,19 @@ hold while the machine's speed drifts:
     python benchmarks/stepping.py
 """
 
-import argparse
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import gymnasium
 import numpy as np
+from command_line import parse
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import vamdp
@@ -181,12 +181,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for field in fields(Args):
-        if field.type is bool:
-            parser.add_argument(f"--{field.name}", action="store_true")
-        else:
-            parser.add_argument(
-                f"--{field.name.replace('_', '-')}", type=int, default=field.default
-            )
-    main(Args(**vars(parser.parse_args())))
+    main(parse(Args, __doc__))

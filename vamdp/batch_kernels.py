@@ -9,21 +9,23 @@ asked for: a parallel kernel that ran in a process makes forking it unsafe.
 import os
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numba
 import numpy as np
 from numba import njit, prange
 
 from vamdp.abstraction import LIVING, _find
-from vamdp.learned_model import _learn, _set_mask
-from vamdp.model_storage import N_CONCRETE, N_STATES, N_TRIPLES, Q_TABLE
+from vamdp.estimator_options import TASK_HORIZON, TOLERANCE
+from vamdp.learned_model import _learn, _plan, _set_mask
+from vamdp.model_storage import CHANGED, N_CONCRETE, N_STATES, N_TRIPLES, Q_TABLE
 
 MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set at import
 IMPORTING_PROCESS = os.getpid()
 
 
 def _learn_each(
-    states, actions, rewards, next_states, terminated, allowed,
+    states, actions, rewards, next_states, terminated, allowed, plans,
     sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
     keys, ids, visits, masked, hash_table, history, options,
 ):  # fmt: skip
@@ -40,30 +42,46 @@ def _learn_each(
     for i in prange(actions.size):
         _learn(
             i, state_keys[i], actions[i], rewards[i], next_keys[i], terminated[i], allowed[i],
-            sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
-            keys, ids, visits, masked, hash_table, history, options,
+            plans, sizes, tables, row_counts, V, members, absorbing, blocked, triples,
+            triple_values, keys, ids, visits, masked, hash_table, history, options,
         )  # fmt: skip
     return True
 
 
+def _plan_each(
+    sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
+    keys, ids, visits, masked, hash_table, history, options,
+):  # fmt: skip
+    """Plan for each task that has changed since it was planned for; without warm start."""
+    for i in prange(sizes.shape[0]):
+        if sizes[i, CHANGED] != 0:
+            _plan(
+                i, True, sizes, tables, row_counts, V, blocked, triples, triple_values, history,
+                np.int64(options[TASK_HORIZON]), options[TOLERANCE],
+            )  # fmt: skip
+
+
 _learn_serially = njit(cache=True)(_learn_each)
+_plan_serially = njit(cache=True)(_plan_each)
 
 
 @cache
-def _learn_in_parallel() -> Callable[..., bool]:
+def _in_parallel(kernel: Callable[..., Any]) -> Callable[..., Any]:
     # Not cached on disk: numba would take it for the serial driver, whose name and source are one.
-    compiled: Callable[..., bool] = njit(parallel=True)(_learn_each)
+    compiled: Callable[..., Any] = njit(parallel=True)(kernel)
     return compiled
 
 
-def driver(threads: int) -> Callable[..., bool]:
-    """The compiled `_learn_each` for so many threads; the serial one in a forked process."""
+def drivers(threads: int) -> tuple[Callable[..., bool], Callable[..., None]]:
+    """The compiled `_learn_each` and `_plan_each` for so many threads.
+
+    In a forked process they are the serial ones.
+    """
     # A forked process lacks the parent's threads, and the OpenMP runtime would abort it.
     if threads == 1 or os.getpid() != IMPORTING_PROCESS:
-        serial: Callable[..., bool] = _learn_serially
-        return serial
+        return _learn_serially, _plan_serially
     numba.set_num_threads(threads)
-    return _learn_in_parallel()
+    return _in_parallel(_learn_each), _in_parallel(_plan_each)
 
 
 @njit(cache=True)
@@ -135,7 +153,7 @@ def _learn_and_show(
 ):  # fmt: skip
     """A wrapper's step in one call: learn, then write the features of the states `shown`."""
     if not _learn_serially(
-        states, actions, rewards, next_states, terminated, allowed,
+        states, actions, rewards, next_states, terminated, allowed, True,
         sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
         keys, ids, visits, masked, hash_table, history, options,
     ):  # fmt: skip

@@ -16,7 +16,7 @@ from vamdp.batch_kernels import (
     _learn_and_show,
     _set_masks,
     _write_features,
-    driver,
+    drivers,
 )
 from vamdp.dense_model import LearnedModel, as_dense
 from vamdp.estimator_options import EstimatorOptions, check_positive_integer
@@ -78,11 +78,14 @@ class BatchValueEstimator:
         self._n_recorded = int(task_horizon) if skips else 0
         #: Stands for "no mask is told".
         self.no_masks = np.zeros((self.n_tasks, 0), np.bool_)
+        #: Whether transitions may have come in that no planning has seen; set by `SingleStep` too.
+        self.is_stale = False
         self.storage: Storage | None  # allocated when the first state shows its length
         self._store(None)
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies do without the sweeps that are kept: they are large, and no value depends on them.
+        self.plan()
         arrays = saved_arrays(self.storage) if self.storage else None
         return {**self.__dict__, "storage": arrays, "_arguments": None}
 
@@ -98,7 +101,11 @@ class BatchValueEstimator:
 
     @property
     def n_sweeps(self) -> npt.NDArray[np.int64]:
-        """Sweeps of each task's last planning, shape (n_tasks,); 0 before the first."""
+        """Sweeps of each task's last planning, shape (n_tasks,); 0 before the first.
+
+        Sweeps that were skipped because they could not have changed count as done.
+        """
+        self.plan()
         return self._size(N_SWEEPS)
 
     @property
@@ -115,7 +122,7 @@ class BatchValueEstimator:
         terminated: npt.ArrayLike,
         next_action_masks: npt.ArrayLike | None = None,
     ) -> None:
-        """Take in one transition of each task, and plan.
+        """Take in one transition of each task; see `ValueEstimator.update` for when it plans.
 
         Args:
             states: (n_tasks,) ints or (n_tasks, d) numbers, the states acted in.
@@ -168,10 +175,12 @@ class BatchValueEstimator:
 
     def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The newest Q of one state per task, shape (n_tasks, A); zeros for unknown states."""
+        self.plan()
         return self._look_up(states)[0]
 
     def value(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The maximum of Q over the allowed actions of one state per task, shape (n_tasks,)."""
+        self.plan()
         Q_rows, _, allowed = self._look_up(states)
         best: npt.NDArray[np.float64] = np.where(allowed, Q_rows, -np.inf).max(axis=1)
         return best
@@ -201,6 +210,7 @@ class BatchValueEstimator:
             applies = np.ones(self.n_tasks, np.bool_)
         allowed = self.check_masks("action_masks", action_masks, applies)
         coordinates = self.encode("states", states)
+        self.plan()  # what was learned before is planned for without them
         self._kernel_arguments(coordinates.shape[1])
         while self._set_masks(coordinates, allowed, applies):
             self.grow()
@@ -228,6 +238,7 @@ class BatchValueEstimator:
 
     def get_state(self) -> dict[str, Any]:
         """All that was learned, as a dict of arrays and plain values; copies, safe to keep."""
+        self.plan()
         arrays = saved_arrays(self.storage) if self.storage else {}
         return {
             "n_tasks": self.n_tasks,
@@ -260,6 +271,7 @@ class BatchValueEstimator:
         empty = arrays == {}
         sizes = (self.n_tasks, self.n_actions, self._n_recorded)
         self._store(None if empty else check_storage(arrays, *sizes))
+        self.is_stale = False
 
     # What the wrappers call: arguments are checked already.
 
@@ -321,9 +333,18 @@ class BatchValueEstimator:
         allowed: npt.NDArray[np.bool_],
     ) -> None:
         """`update` with checked arguments of the right types; allowed is (n_tasks, 0) or masks."""
-        transition = (states, actions, rewards, next_states, terminated, allowed)
-        while not driver(self._threads)(*transition, *self._kernel_arguments(states.shape[1])):
+        transition = (states, actions, rewards, next_states, terminated, allowed, False)
+        learn, _ = drivers(self._threads)
+        while not learn(*transition, *self._kernel_arguments(states.shape[1])):
             self.grow()
+        self.is_stale = not self.options.warm_start
+
+    def plan(self) -> None:
+        """Renew Q and V of the tasks that learned something since they were planned for."""
+        if self.is_stale:
+            _, plan = drivers(self._threads)
+            plan(*self._arguments)
+            self.is_stale = False
 
     def learn_and_show(
         self,
@@ -364,6 +385,7 @@ class BatchValueEstimator:
         Advantages are (Q - max Q) / value_scale, that of a masked action the worst allowed one's;
         the value is max Q / value_scale, counts are N / count_scale.
         """
+        self.plan()
         s = self.make_storage(shown.shape[1])
         _write_features(
             shown, s.tables, s.keys, s.ids, s.visits, s.masked, s.hash_table,

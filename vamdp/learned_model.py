@@ -37,6 +37,7 @@ from vamdp.estimator_options import (
 from vamdp.model_storage import (
     ANY_BLOCKED,
     BASE,
+    CHANGED,
     COUNT,
     FIRST_TRIPLE,
     N_CONCRETE,
@@ -45,7 +46,6 @@ from vamdp.model_storage import (
     N_SWEEPS,
     N_TRIPLES,
     NEXT,
-    PREVIOUS_Q_TABLE,
     Q_TABLE,
     REWARD_SUM,
     ROW,
@@ -238,11 +238,13 @@ def _skip_sweeps(
 
 @njit(cache=True, inline="always")
 def _plan(
-    task, s, a, from_zero, sizes, tables, row_counts, V, blocked, triples, triple_values, history,
+    task, from_zero, sizes, tables, row_counts, V, blocked, triples, triple_values, history,
     max_sweeps, tolerance,
 ):  # fmt: skip
-    """Renew Q and V of one task, in which row (s, a) has changed, or everything."""
+    """Renew Q and V of one task, of which row CHANGED has changed, or, if no sweep is left, all."""
     n_states = sizes[task, N_STATES]
+    a, s = divmod(sizes[task, CHANGED] - 1, tables.shape[3])
+    sizes[task, CHANGED] = 0
     n_done = 0
     if sizes[task, N_RECORDED] > 0:
         n_done, complete = _skip_sweeps(
@@ -265,25 +267,25 @@ def _plan(
         triples[task, ROW], triples[task, SUCCESSOR], triple_values[task, WEIGHT],
         blocked[task], sizes[task, ANY_BLOCKED] != 0, n_states, sizes[task, N_TRIPLES],
         n_done, max_sweeps, tolerance - ROUNDING,
-        V[task], tables[task, Q_TABLE], tables[task, PREVIOUS_Q_TABLE], history[task],
+        V[task], tables[task, Q_TABLE], history[task],
     )  # fmt: skip
     sizes[task, N_RECORDED] = min(sizes[task, N_SWEEPS], history.shape[2])
 
 
 @njit(cache=True, inline="always")
 def _learn(
-    task, key, action, reward, next_key, terminated, next_allowed,
+    task, key, action, reward, next_key, terminated, next_allowed, plans,
     sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
     keys, ids, visits, masked, hash_table, history, options,
 ):  # fmt: skip
-    """Take in one transition of one task, and plan; returns the next concrete state's number.
+    """Take in one transition of one task; returns the next concrete state's number.
 
     The arrays are those of `Storage`, whole: slices of them would cost more than the work on a
     small model. next_allowed is (A,), or (0,) without a mask; options are
-    `EstimatorOptions.as_array`.
+    `EstimatorOptions.as_array`. Planning follows if it `plans` or starts warm: each of those
+    plannings goes on from the one before. Others start from nothing, and can wait until asked for.
     """
-    gamma, tolerance, alpha = options[GAMMA], options[TOLERANCE], options[SMOOTHING]
-    max_sweeps, warm_start = np.int64(options[TASK_HORIZON]), options[WARM_START] != 0.0
+    gamma, alpha, warm_start = options[GAMMA], options[SMOOTHING], options[WARM_START] != 0.0
     by_pair, cluster_size = options[BY_PAIR] != 0.0, np.int64(options[CLUSTER_SIZE])
     cluster_radius = options[CLUSTER_RADIUS]
     cluster_terminals = options[CLUSTER_TERMINALS] != 0.0
@@ -317,11 +319,14 @@ def _learn(
                 task, a, row_state, n_states, tables, row_counts, absorbing, triples, triple_values,
                 alpha, gamma, by_pair,
             )  # fmt: skip
-    if every:
+    row = action * tables.shape[3] + s + 1
+    if every or sizes[task, CHANGED] not in (0, row):
         sizes[task, N_RECORDED] = 0
-    _plan(
-        task, s, action, entered or not warm_start,
-        sizes, tables, row_counts, V, blocked, triples, triple_values, history,
-        max_sweeps, tolerance,
-    )  # fmt: skip
+    sizes[task, CHANGED] = row
+    if plans or warm_start:
+        _plan(
+            task, entered or not warm_start,
+            sizes, tables, row_counts, V, blocked, triples, triple_values, history,
+            np.int64(options[TASK_HORIZON]), options[TOLERANCE],
+        )  # fmt: skip
     return c_next

@@ -16,10 +16,11 @@ from vamdp.abstraction import NOWHERE, _find
 from vamdp.replay import N_LINES, history_depth
 
 # Columns of `sizes`. N_RECORDED are the sweeps of the last planning that `history` holds and that
-# still are those of the model: 0 once more than one row has changed since.
-N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED, N_RECORDED = range(6)
+# still are those of the model: 0 once more than one row has changed since. CHANGED is the flat row
+# that changed last since the last planning, plus one; 0 where Q and V are those of the model.
+N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED, N_RECORDED, CHANGED = range(7)
 # Planes of `tables` (float64) and of `row_counts` (unsigned), each (A, capacity).
-Q_TABLE, PREVIOUS_Q_TABLE, BASE, SPREAD = range(4)
+Q_TABLE, BASE, SPREAD = range(3)
 COUNT, FIRST_TRIPLE = range(2)
 # Rows of `triples`: flat row, successor, N(s, a, s'), and the next triple of the row. Chains hold
 # a triple's number plus one, the oldest first; 0 ends them.
@@ -32,9 +33,10 @@ class Storage(NamedTuple):
     """The learned models of n_tasks tasks.
 
     Attributes:
-        sizes: (n_tasks, 6) how much of each row is in use, sweeps of the last planning, whether any
-            action is blocked, and how many of the sweeps in `history` still hold.
-        tables: (n_tasks, 4, A, capacity) Q and what planning reads.
+        sizes: (n_tasks, 7) how much of each row is in use, sweeps of the last planning, whether any
+            action is blocked, how many of the sweeps in `history` still hold, and what has changed
+            since.
+        tables: (n_tasks, 3, A, capacity) Q and what planning reads.
         row_counts: (n_tasks, 2, A, capacity) N(s, a) and the head of the row's chain of triples.
         V: (n_tasks, capacity) state values.
         members: (n_tasks, capacity) concrete states in each abstract state.
@@ -49,7 +51,7 @@ class Storage(NamedTuple):
         masked: (n_tasks, capacity, A) actions not allowed in the concrete state.
         hash_table: (n_tasks, 2 capacity) concrete states by key, see `abstraction`.
         history: (n_tasks, capacity + 5, depth) the sweeps of the last planning, see `replay`. Speed
-            depends on it, no value does: it is neither saved nor carried into larger room.
+            depends on it, no value does: it is neither saved nor carried into room for more states.
     """
 
     sizes: npt.NDArray[np.int64]
@@ -82,8 +84,8 @@ def allocate(
     At most n_recorded sweeps are kept.
     """
     return Storage(
-        sizes=np.zeros((n_tasks, 6), np.int64),
-        tables=np.zeros((n_tasks, 4, n_actions, capacity)),
+        sizes=np.zeros((n_tasks, 7), np.int64),
+        tables=np.zeros((n_tasks, 3, n_actions, capacity)),
         row_counts=np.zeros((n_tasks, 2, n_actions, capacity), np.uint32),
         V=np.zeros((n_tasks, capacity)),
         members=np.zeros((n_tasks, capacity), np.int32),
@@ -101,24 +103,27 @@ def allocate(
 
 
 def grow(old: Storage, capacity: int, triple_capacity: int, n_recorded: int) -> Storage:
-    """The same models in larger room."""
+    """The same models in larger room; what needs no larger one is shared with the old storage."""
     n_tasks, n_actions, old_capacity = old.blocked.shape
     new = allocate(n_tasks, n_actions, old.keys.shape[2], capacity, triple_capacity, n_recorded)
+    same = {name: array for name, array in old._asdict().items()
+            if array.shape == getattr(new, name).shape}  # fmt: skip
     for name in Storage._fields:
-        if name not in ("hash_table", "sizes", "history"):
+        if name not in same and name not in ("hash_table", "history"):
             source = getattr(old, name)
             getattr(new, name)[tuple(slice(0, n) for n in source.shape)] = source
-    new.sizes[:] = old.sizes
-    new.sizes[:, N_RECORDED] = 0
-    # A flat row is a * capacity + s, and capacity has changed.
-    a, s = np.divmod(new.triples[:, ROW], np.uint32(old_capacity))
-    new.triples[:, ROW] = a * np.uint32(capacity) + s
-    _rehash(new.sizes, new.keys, new.hash_table)
+    new = new._replace(**same)
+    if capacity != old_capacity:
+        new.sizes[:, N_RECORDED] = 0
+        # A flat row is a * capacity + s.
+        a, s = np.divmod(new.triples[:, ROW], np.uint32(old_capacity))
+        new.triples[:, ROW] = a * np.uint32(capacity) + s
+        _rehash(new.sizes, new.keys, new.hash_table)
     return new
 
 
 def saved_arrays(storage: Storage) -> dict[str, npt.NDArray[Any]]:
-    """Copies of what makes up the models, for `check_storage` to read back."""
+    """Copies of what makes up planned models, for `check_storage` to read back."""
     arrays = {name: array.copy() for name, array in storage._asdict().items() if name != "history"}
     arrays["sizes"][:, N_RECORDED] = 0
     return arrays
@@ -160,7 +165,7 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int, n_recorded: int) ->
         "triples[:, 1]": (storage.triples[:, SUCCESSOR], capacity - 1),
         # A chain leads to ever newer triples, so that it cannot run in a circle.
         "triples[:, 3]": (_links(storage.triples[:, NEXT]), triple_capacity),
-        "sizes[:, 5]": (storage.sizes[:, N_RECORDED], 0),
+        "sizes[:, 5:]": (storage.sizes[:, [N_RECORDED, CHANGED]], 0),
         "ids": (storage.ids + 1, capacity),
     }
     for name, (values, most) in limits.items():

@@ -86,7 +86,6 @@ def optimal_values(task: TabularMDP, horizon: int, gamma: float) -> npt.NDArray[
         SMALLEST,
         V,
         Q,
-        np.zeros_like(Q),
         NO_HISTORY,
     )
     return V

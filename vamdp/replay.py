@@ -9,7 +9,8 @@ without being done. After half of all steps that is the whole planning.
 So V of every sweep is kept, V[s, k] for each state with the sweeps side by side: then the rows of
 one state are computed for all sweeps at once, by vector operations along k. The sums run in the
 order in which a sweep adds them, so nothing depends on whether sweeps were skipped, to the last
-bit.
+bit. Where several transitions came in before somebody looked, this holds as long as all of them
+changed one and the same row; otherwise planning begins anew.
 
 Whether planning stopped with sweep k depends on how far every entry of Q moved in it. One entry
 that moved enough is noted per sweep; if it is not in row (s, a), it moves as far as it did. If it
@@ -19,13 +20,15 @@ is, and no longer moves that far, the other entries are unknown, and the sweep i
 column k is about sweep k + 1.
 """
 
+import numpy as np
 from numba import njit
 
 # Lines after those of the states: the sum of the V that the sweep read, and the flat row that moved
-# (NOTHING: planning stopped); then room to work in: Q of one row and of the changed one, the new V.
+# (NOTHING: planning stopped; SOMETHING: the last sweep allowed, where it does not matter). Then
+# room to work in: Q of one row and of the changed one, the new V.
 TOTAL, MOVER, ROW_Q, CHANGED_Q, NEW_V = range(5)
 N_LINES = 5
-NOTHING = -1.0
+NOTHING, SOMETHING = -1.0, -2.0
 
 # Sweeps looked at together: enough for vector operations, few enough to stop early.
 _BLOCK = 64
@@ -44,14 +47,12 @@ def history_depth(capacity: int, max_sweeps: int) -> int:
     return depth if depth >= min(max_sweeps, _LEAST_DEPTH) else 0
 
 
-@njit(cache=True)
-def _record(history, n_sweeps, n_states, V, total, mover):
-    """Keep what sweep number n_sweeps found, if there is room."""
+@njit(cache=True, inline="always")
+def _record(history, n_sweeps, n_states, Vs, new, total, mover):
+    """Keep what sweep number n_sweeps found; the caller sees that there is room."""
     k = n_sweeps - 1
-    if k >= history.shape[1]:
-        return
-    for s in range(n_states):
-        history[s, k] = V[s]
+    for s in range(np.uint64(n_states)):
+        history[s, k] = Vs[new + s]
     lines = history.shape[0] - N_LINES
     history[lines + TOTAL, k] = total
     history[lines + MOVER, k] = mover

@@ -26,6 +26,8 @@ DONE, NO_ROOM, REWARD_NOT_FINITE = range(3)
 STATES, ALLOWED, OPTIONS, N_ACTIONS, N_COORDINATES, CAPACITY, TRIPLE_CAPACITY, DEPTH, START = range(
     len(Storage._fields), len(Storage._fields) + 9
 )
+#: Where no values are asked for.
+NO_VECTOR = np.zeros(0, np.float32)
 # The estimator's options in the order of its kernels, value_scale and count_scale.
 N_OPTIONS = 11
 
@@ -44,11 +46,12 @@ def _step(where, action, reward, terminated, is_masked, out):
 
     `where` holds the addresses of the storage, of the present and the next state (2, d), of the
     actions that the next one allows (A,), read if is_masked, and of the options. The next state
-    becomes the present one. The values are written into `out` (size,) from entry START on.
+    becomes the present one. The values are written into `out` (size,) from entry START on; where
+    `out` is empty nobody sees them, and planning waits.
     """
     n_actions, d = where[N_ACTIONS], where[N_COORDINATES]
     capacity, triple_capacity = where[CAPACITY], where[TRIPLE_CAPACITY]
-    sizes = carray(_pointer(where[0]), (1, 6), np.int64)
+    sizes = carray(_pointer(where[0]), (1, 7), np.int64)
     V = carray(_pointer(where[3]), (1, capacity), np.float64)
     triples = carray(_pointer(where[7]), (1, 4, triple_capacity), np.uint32)
     if not np.isfinite(reward):
@@ -58,7 +61,7 @@ def _step(where, action, reward, terminated, is_masked, out):
         or sizes[0, N_TRIPLES] == triple_capacity
     ):
         return NO_ROOM
-    tables = carray(_pointer(where[1]), (1, 4, n_actions, capacity), np.float64)
+    tables = carray(_pointer(where[1]), (1, 3, n_actions, capacity), np.float64)
     row_counts = carray(_pointer(where[2]), (1, 2, n_actions, capacity), np.uint32)
     members = carray(_pointer(where[4]), (1, capacity), np.int32)
     absorbing = carray(_pointer(where[5]), (1, capacity), np.bool_)
@@ -75,16 +78,17 @@ def _step(where, action, reward, terminated, is_masked, out):
     allowed = carray(_pointer(where[ALLOWED]), n_actions if is_masked else 0, np.bool_)
     options = carray(_pointer(where[OPTIONS]), N_OPTIONS, np.float64)
     c_next = _learn(
-        0, state_keys[0], action, reward, state_keys[1], terminated, allowed,
+        0, state_keys[0], action, reward, state_keys[1], terminated, allowed, out.size > 0,
         sizes, tables, row_counts, V, members, absorbing, blocked, triples, triple_values,
         keys, ids, visits, masked, hash_table, history, options,
     )  # fmt: skip
     for i in range(d):
         states[0, i] = states[1, i]
-    _write_row(
-        0, c_next, tables, ids, visits, masked, options[9], options[10], where[START],
-        out.reshape(1, -1),
-    )  # fmt: skip
+    if out.size > 0:
+        _write_row(
+            0, c_next, tables, ids, visits, masked, options[9], options[10], where[START],
+            out.reshape(1, -1),
+        )  # fmt: skip
     return DONE
 
 
@@ -155,7 +159,8 @@ class SingleStep:
     ) -> None:
         """Learn the transition from the present state; the next one becomes the present one.
 
-        Its values are written into the vector (size,), from `start` on.
+        Its values are written into the vector (size,), from `start` on. With NO_VECTOR nothing is
+        planned until somebody looks.
 
         Raises:
             ValueError: the reward, the state or the mask is none, or the state has another length.
@@ -184,6 +189,8 @@ class SingleStep:
             self.step(action, reward, next_state, terminated, mask, vector)
         elif status == REWARD_NOT_FINITE:
             raise ValueError(f"`reward` must be finite, got {reward!r}.")
+        elif vector is NO_VECTOR:
+            self._batch.is_stale = True
 
     def show(self, vector: npt.NDArray[np.float32]) -> None:
         """Write the present state's values into the vector (size,), from `start` on."""

@@ -3,7 +3,8 @@
 The problem: an agent lives in an unknown task for a while. What would it do if the transitions seen
 so far were all there is to know? Estimate the task's model from counts (`learned_model`), solve it
 by value iteration from Q = V = 0 (at most ``task_horizon`` sweeps, stopping after one in which no
-entry of Q moved by ``tolerance``), and show Q. (RL3, arXiv 2306.15909, Algorithm 1.)
+entry of Q moved by ``tolerance``), and show Q. (RL3, arXiv 2306.15909, Algorithm 1.) For a model
+that nobody looks at nothing is planned: `update` notes the transition, and the first look plans.
 
 No environment is needed; feed it from any code base:
 
@@ -29,7 +30,7 @@ import numpy.typing as npt
 from vamdp.batch_value_estimator import BatchValueEstimator
 from vamdp.dense_model import LearnedModel, State
 from vamdp.estimator_options import EstimatorOptions
-from vamdp.single_step import SingleStep
+from vamdp.single_step import NO_VECTOR, SingleStep
 
 
 class ValueEstimator:
@@ -52,7 +53,6 @@ class ValueEstimator:
     def __init__(self, n_actions: int, *, task_horizon: int, **options: Any) -> None:
         self.batch = BatchValueEstimator(1, n_actions, task_horizon=task_horizon, **options)
         self._single = SingleStep(self.batch, state_name="next_state", mask_name="next_action_mask")
-        self._unread = np.zeros(2 * self.n_actions + 1, np.float32)
 
     @property
     def n_actions(self) -> int:
@@ -71,7 +71,7 @@ class ValueEstimator:
 
     @property
     def n_sweeps(self) -> int:
-        """Sweeps of the last planning; 0 before the first."""
+        """Sweeps of the last planning, as if each update planned and skipped none; 0 before any."""
         return int(self.batch.n_sweeps[0])
 
     @property
@@ -88,7 +88,7 @@ class ValueEstimator:
         terminated: bool,
         next_action_mask: npt.ArrayLike | None = None,
     ) -> None:
-        """Take in one transition, and plan.
+        """Take in one transition; planned for when somebody looks, at once with `warm_start`.
 
         Args:
             state: the state acted in.
@@ -111,7 +111,7 @@ class ValueEstimator:
             raise ValueError(f"`reward` must be finite, got {reward!r}.")
         self._single.begin(state)
         self._single.step(
-            int(action), float(reward), next_state, bool(terminated), next_action_mask, self._unread
+            int(action), float(reward), next_state, bool(terminated), next_action_mask, NO_VECTOR
         )
 
     def q_values(self, state: State) -> npt.NDArray[np.float64]:

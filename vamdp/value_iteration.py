@@ -29,7 +29,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from vamdp.replay import N_LINES, NOTHING, _record
+from vamdp.replay import N_LINES, NOTHING, SOMETHING, _record
+from vamdp.sweep_tape import HEAD, LENGTH, PAIR, PLACE, _row_value, _sweep, _total, _write_tape
 
 #: Where no sweeps are to be kept.
 NO_HISTORY = np.zeros((N_LINES, 0))
@@ -62,17 +63,7 @@ def _backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):
 
     Returns the sum of V.
     """
-    # Four partial sums: one would make each addition wait for the one before.
-    sum_0 = sum_1 = sum_2 = sum_3 = 0.0
-    in_fours = n_states - n_states % 4
-    for s in range(0, in_fours, 4):
-        sum_0 += V[s]
-        sum_1 += V[s + 1]
-        sum_2 += V[s + 2]
-        sum_3 += V[s + 3]
-    for s in range(in_fours, n_states):
-        sum_0 += V[s]
-    total = (sum_0 + sum_1) + (sum_2 + sum_3)
+    total = _total(V, np.uint64(0), np.uint64(n_states))
     # Two passes without a branch each: a loop over each row's triples would mispredict its end.
     for a in range(Q.shape[0]):
         for s in range(n_states):
@@ -98,58 +89,112 @@ def _maximise(Q, blocked, any_blocked, n_states, V):
                 V[s] = Q[a, s] if Q[a, s] > V[s] else V[s]  # a vector maximum: no branch
 
 
-@njit(cache=True, inline="always")
-def _iterate(
-    base,
-    spread,
-    row,
-    successor,
-    weight,
-    blocked,
-    any_blocked,
-    n_states,
-    n_triples,
-    n_done,
-    max_sweeps,
-    threshold,
-    V,
-    Q,
-    previous_Q,
-    history,
-):
-    """Sweep from the given V and Q until nothing moves by `threshold`; returns the sweeps done.
+@njit(cache=True)
+def _find_moving(
+    base, spread, row, successor, weight, n_states, n_triples, threshold,
+    Vs, now, before, first, Q, old_Q,
+):  # fmt: skip
+    """Whether an entry of Q moves by `threshold` from one sweep to the next, and which one.
 
-    The given tables are those after `n_done` sweeps, which count. Leaves the last tables in V and
-    Q; `previous_Q` is room to work in. Each sweep is kept in `history` as far as there is room.
+    Writes both tables, Q from the V at `now`, old_Q from that at `before`; of the first sweep, the
+    old one is in Q.
     """
     n_actions = Q.shape[0]
-    old, new = Q, previous_Q
+    for a in range(n_actions):
+        for s in range(n_states):
+            old_Q[a, s] = Q[a, s]
+    if not first:
+        _backup(base, spread, row, successor, weight, n_states, n_triples, Vs[before:], old_Q)
+    _backup(base, spread, row, successor, weight, n_states, n_triples, Vs[now:], Q)
+    for a in range(n_actions):
+        for s in range(n_states):
+            if abs(Q[a, s] - old_Q[a, s]) >= threshold:
+                return True, a, s
+    return False, 0, 0
+
+
+@njit(cache=True)
+def _sweep_on_tape(
+    base, spread, row, successor, weight, n_states, n_triples, n_done, max_sweeps, threshold,
+    tape, numbers, n_rows, most, floor, places, Vs, V, Q, old_Q, history,
+):  # fmt: skip
+    """Sweep until nothing moves, but leave the last of max_sweeps undone.
+
+    Returns the sweeps done, and whether nothing moves.
+    """
+    capacity = Q.shape[1]
+    # Where the V begins that a sweep writes, that it reads, and that the one before it read.
+    width = np.uint64(capacity + 1)
+    new, now, before = np.uint64(0), width, width + width
+    for s in range(n_states):
+        Vs[s] = V[s]
     # Where Q moved last. It most often moves there again, and one such place is all that the
     # stopping rule asks for; only where it rests are all the others looked at.
     a_moving = s_moving = 0
+    mover = np.uint64(0)
+    new_q = Q[0, 0]
     n_sweeps = n_done
-    while n_sweeps < max_sweeps:
-        total = _backup(base, spread, row, successor, weight, n_states, n_triples, V, new)
-        _maximise(new, blocked, any_blocked, n_states, V)
+    moved = True
+    while moved and n_sweeps < max_sweeps - 1:
+        new, now, before = before, new, now
+        total = _total(Vs, now, np.uint64(n_states))
+        _sweep(tape, numbers, n_rows, most, floor, np.uint64(n_states), total, Vs, now, new)
         n_sweeps += 1
-        moved = abs(new[a_moving, s_moving] - old[a_moving, s_moving]) >= threshold
+        old_q = new_q
+        new_q = _row_value(
+            tape, numbers, places[PLACE, mover], places[LENGTH, mover],
+            base[a_moving, s_moving], spread[a_moving, s_moving], total, Vs, now,
+        )  # fmt: skip
+        moved = abs(new_q - old_q) >= threshold
         if not moved:
-            for a in range(n_actions):
-                for s in range(n_states):
-                    if abs(new[a, s] - old[a, s]) >= threshold:
-                        a_moving, s_moving, moved = a, s, True
-                        break
-                if moved:
-                    break
-        mover = a_moving * Q.shape[1] + s_moving if moved else NOTHING
-        _record(history, n_sweeps, n_states, V, total, mover)
-        old, new = new, old
-        if not moved:
-            break
-    if (n_sweeps - n_done) % 2 == 1:  # the last table then lies in the other buffer
-        for a in range(n_actions):
-            for s in range(n_states):
-                Q[a, s] = previous_Q[a, s]
+            first = n_sweeps == n_done + 1
+            moved, a_moving, s_moving = _find_moving(
+                base, spread, row, successor, weight, n_states, n_triples, threshold,
+                Vs, now, now if first else before, first, Q, old_Q,
+            )  # fmt: skip
+            mover = np.uint64(a_moving * capacity + s_moving)
+            new_q = Q[a_moving, s_moving]
+        if n_sweeps <= history.shape[1]:
+            _record(history, n_sweeps, n_states, Vs, new, total, mover if moved else NOTHING)
+    for s in range(n_states):
+        V[s] = Vs[new + np.uint64(s)]
+    return n_sweeps, not moved
+
+
+@njit(cache=True, inline="always")
+def _iterate(
+    base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
+    n_done, max_sweeps, threshold, V, Q, history,
+):  # fmt: skip
+    """Sweep from the given V and Q until nothing moves by `threshold`; returns the sweeps done.
+
+    The given tables are those after `n_done` sweeps, which count. Leaves the last tables in V and
+    Q. Each sweep is kept in `history` as far as there is room.
+    """
+    n_actions, capacity = Q.shape
+    n_sweeps, rests = n_done, False
+    if max_sweeps - n_done > 1:
+        # Room that is used now and not again, and hot in the cache whichever task comes next.
+        tape = np.empty(HEAD * n_actions * n_states + PAIR * n_triples)
+        numbers = tape.view(np.uint64)
+        n_rows = np.empty(n_states + 1, np.uint32)
+        floor = np.empty((2, n_states))
+        places = np.empty((2, n_actions * capacity), np.uint32)
+        most = _write_tape(
+            base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
+            tape, numbers, n_rows, floor, places,
+        )  # fmt: skip
+        n_sweeps, rests = _sweep_on_tape(
+            base, spread, row, successor, weight, n_states, n_triples,
+            n_done, max_sweeps, threshold, tape, numbers, n_rows, most, floor, places,
+            np.empty(3 * (capacity + 1)), V, Q, np.empty((n_actions, capacity)), history,
+        )  # fmt: skip
+    if not rests:  # at the last sweep it does not matter whether anything moves
+        total = _backup(base, spread, row, successor, weight, n_states, n_triples, V, Q)
+        _maximise(Q, blocked, any_blocked, n_states, V)
+        n_sweeps += 1
+        if n_sweeps <= history.shape[1]:
+            _record(history, n_sweeps, n_states, V, np.uint64(0), total, SOMETHING)
     return n_sweeps
 
 
@@ -219,7 +264,6 @@ def value_iteration(
         tolerance - ROUNDING,
         V,
         Q,
-        np.zeros_like(Q),
         NO_HISTORY,
     )
     return ValueIterationResult(np.ascontiguousarray(Q.T), V, n_sweeps)

@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 @pytest.mark.parametrize(
     ("script", "promised"),
     [
-        ("planning.py", ["all ways agree on Q", "ValueEstimator", "bytes per task"]),
+        ("planning.py", ["all ways agree on Q", "vamdp, single", "bytes per task", "exploits"]),
         ("gridworlds.py", ["accepted 11x11 grids a second", "microseconds a step", "rl3-coarse"]),
         ("stepping.py", ["vamdp.ValueAugment", "batched engine", "vamdp/RandomMDP-v0"]),
         ("training.py", ["arithmetic limit", "LSTM-8", "planning", "MiB"]),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import vamdp
 from vamdp import replay
-from vamdp.model_storage import N_RECORDED, Q_TABLE
+from vamdp.model_storage import N_RECORDED, Q_TABLE, grow
 
 N_TASKS = 2
 
@@ -78,6 +78,7 @@ def walk_in_circles(batch, n_steps):
     for t in range(n_steps):
         state = np.array([t % 3] * N_TASKS)
         batch.update(state, [0, 0], [1.0, 0.0], (state + 1) % 3, [False, False])
+        batch.plan()
 
 
 def test_where_no_maximum_changes_nothing_is_swept():
@@ -103,16 +104,26 @@ def test_what_changes_more_than_one_row_ends_what_was_kept(boundary):
     elif boundary == "set_state":
         batch.set_state(batch.get_state())
     elif boundary == "growth":
-        batch.grow()
+        batch._store(grow(batch.storage, 16, 32, 10))
     elif boundary == "state":
         # A state enters: the sweeps of the new plan replace all of the old ones.
         before = batch.storage.history.copy()
         batch.update([1, 1], [1, 1], [5.0, 5.0], [7, 7], [False, False])
+        batch.plan()
         n = batch.storage.sizes[0, N_RECORDED]
         assert n == batch.n_sweeps[0]
         assert (before[:, :3, :n] != batch.storage.history[:, :3, :n]).any(axis=1).all()
         return
     assert (batch.storage.sizes[:, N_RECORDED] == 0).all()
+
+
+def test_room_for_more_transitions_leaves_what_was_kept():
+    batch = estimator(None, {"task_horizon": 10})
+    walk_in_circles(batch, 6)
+    before = batch.storage
+    batch._store(grow(before, before.V.shape[1], 2 * before.triples.shape[2], 10))
+    assert batch.storage.history is before.history
+    assert (batch.storage.sizes[:, N_RECORDED] > 0).all()
 
 
 @pytest.mark.parametrize(

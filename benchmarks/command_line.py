@@ -1,0 +1,17 @@
+"""A benchmark's command line: a dataclass, an option a field."""
+
+import argparse
+import dataclasses
+from typing import Any
+
+
+def parse(kind: type[Any], description: str) -> Any:
+    """The command line as an instance of a dataclass, an option a field."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    for field in dataclasses.fields(kind):
+        name = "--" + field.name.replace("_", "-")
+        if field.type is bool:
+            parser.add_argument(name, action="store_true")
+        else:
+            parser.add_argument(name, type=type(field.default), default=field.default)
+    return kind(**vars(parser.parse_args()))
