@@ -1,7 +1,7 @@
 """The object-level learner for many tasks at once.
 
-Arguments are checked and the room for the models is kept here; the work is done by the compiled
-drivers of `batch_kernels`.
+The room for the models is kept here; `batch_arguments` checks what comes in, and the compiled
+drivers of `batch_kernels` do the work.
 """
 
 from dataclasses import asdict
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.batch_arguments import as_actions, as_coordinates, as_masks, as_outcomes
 from vamdp.batch_kernels import (
     MOST_THREADS,
     _describe,
@@ -32,8 +33,6 @@ from vamdp.model_storage import (
     saved_arrays,
 )
 
-#: States are kept as float64, which tells integers apart up to here (2**53 + 1 rounds to 2**53).
-LARGEST_INTEGER = 2**53 - 1
 #: Room that a model starts with, in states and in transitions; it doubles when full.
 FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 4, 8
 
@@ -136,24 +135,8 @@ class BatchValueEstimator:
         Raises:
             ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
         """
-        n_tasks, n_actions = self.n_tasks, self.n_actions
-        action_array = np.asarray(actions)
-        if action_array.shape != (n_tasks,) or action_array.dtype.kind not in "iu":
-            raise ValueError(
-                f"`actions` must be integers of shape ({n_tasks},), got {action_array.dtype} of "
-                f"shape {action_array.shape}."
-            )
-        _check_each("actions", action_array, (action_array >= 0) & (action_array < n_actions),
-                    f"in [0, {n_actions})")  # fmt: skip
-        # Copies: an array that is strided or read-only would be another type to the compiled code.
-        reward_array = np.array(rewards, dtype=np.float64, order="C")
-        end_array = np.array(terminated, order="C")
-        for name, array in (("rewards", reward_array), ("terminated", end_array)):
-            if array.shape != (n_tasks,):
-                raise ValueError(f"`{name}` must have shape ({n_tasks},), got {array.shape}.")
-        _check_each("rewards", reward_array, np.isfinite(reward_array), "finite")
-        if end_array.dtype != np.bool_:
-            raise ValueError(f"`terminated` must be bools, got {end_array.dtype}.")
+        action_array = as_actions(actions, self.n_tasks, self.n_actions)
+        reward_array, end_array = as_outcomes(rewards, terminated, self.n_tasks)
         coordinates = self.encode("states", states)
         next_coordinates = self.encode("next_states", next_states)
         if next_coordinates.shape != coordinates.shape:
@@ -166,7 +149,7 @@ class BatchValueEstimator:
             allowed = self.check_masks("next_action_masks", next_action_masks, ~end_array)
         self.learn(
             coordinates,
-            action_array.astype(np.int64),
+            action_array,
             reward_array,
             next_coordinates,
             end_array,
@@ -281,47 +264,14 @@ class BatchValueEstimator:
         Raises:
             ValueError: the states are not one int or d finite numbers a task.
         """
-        array = np.asarray(states)
-        if array.ndim not in (1, 2) or array.shape[0] != self.n_tasks or array.size == 0:
-            raise ValueError(
-                f"`{name}` must have shape ({self.n_tasks},) or ({self.n_tasks}, d), "
-                f"got {array.shape}."
-            )
-        if array.dtype.kind not in "iufb":
-            raise ValueError(f"`{name}` must be numbers, got {array.dtype}.")
-        coordinates = array.astype(np.float64, order="C").reshape(self.n_tasks, -1)
-        within = np.abs(coordinates) <= LARGEST_INTEGER  # False for NaN
-        if not within.all():
-            i, j = np.argwhere(~within)[0]
-            raise ValueError(
-                f"`{name}[{i}]` must be finite and below 2**53 in size, got {coordinates[i, j]}."
-            )
-        if array.ndim == 1 and (coordinates != np.rint(coordinates)).any():
-            i = int(np.argmax(coordinates[:, 0] != np.rint(coordinates[:, 0])))
-            raise ValueError(
-                f"`{name}[{i}]` must be an int or a row of numbers, got {array[i]}. A real number "
-                "hardly ever comes back: cut it into bins, or pass rows if this one does."
-            )
-        if self.storage is not None and coordinates.shape[1] != self.storage.keys.shape[2]:
-            raise ValueError(
-                f"`{name}` must have {self.storage.keys.shape[2]} numbers a state as before, got "
-                f"{coordinates.shape[1]}."
-            )
-        coordinates += 0.0  # -0.0 and 0.0 are one state, but two bit patterns
-        return coordinates
+        n_coordinates = None if self.storage is None else self.storage.keys.shape[2]
+        return as_coordinates(name, states, self.n_tasks, n_coordinates)
 
     def check_masks(
         self, name: str, masks: npt.ArrayLike, applies: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.bool_]:
         """Action masks as bools (n_tasks, A), each with an allowed action where it applies."""
-        allowed = np.asarray(masks)
-        if allowed.shape != (self.n_tasks, self.n_actions):
-            raise ValueError(
-                f"`{name}` must have shape ({self.n_tasks}, {self.n_actions}), got {allowed.shape}."
-            )
-        allowed = allowed.astype(np.bool_, order="C")
-        _check_each(name, allowed, allowed.any(axis=1) | ~applies, "a mask that allows an action")
-        return allowed
+        return as_masks(name, masks, (self.n_tasks, self.n_actions), applies)
 
     def learn(
         self,
@@ -463,12 +413,3 @@ class BatchValueEstimator:
         if self.storage is None:
             return np.zeros(self.n_tasks, np.int64)
         return self.storage.sizes[:, column].copy()
-
-
-def _check_each(
-    name: str, array: npt.NDArray[Any], good: npt.NDArray[np.bool_], condition: str
-) -> None:
-    """Raise ValueError that names the first entry of the argument that is not good."""
-    if not good.all():
-        i = int(np.argmin(good))
-        raise ValueError(f"`{name}[{i}]` must be {condition}, got {array[i]}.")

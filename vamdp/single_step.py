@@ -13,8 +13,9 @@ import numpy.typing as npt
 from numba import carray, njit, types  # type: ignore[attr-defined] # it has carray
 from numba.extending import intrinsic
 
+from vamdp.batch_arguments import LARGEST_INTEGER
 from vamdp.batch_kernels import _write_row
-from vamdp.batch_value_estimator import LARGEST_INTEGER, BatchValueEstimator
+from vamdp.batch_value_estimator import BatchValueEstimator
 from vamdp.dense_model import State
 from vamdp.learned_model import _learn
 from vamdp.model_storage import N_CONCRETE, N_STATES, N_TRIPLES, Storage
