@@ -1,4 +1,4 @@
-"""A benchmark's command line: a dataclass, an option a field."""
+"""A benchmark's command line: a dataclass, an option a field; a tuple of integers is a list."""
 
 import argparse
 import dataclasses
@@ -12,6 +12,8 @@ def parse(kind: type[Any], description: str) -> Any:
         name = "--" + field.name.replace("_", "-")
         if field.type is bool:
             parser.add_argument(name, action="store_true")
+        elif isinstance(field.default, tuple):
+            parser.add_argument(name, type=int, nargs="+", default=field.default)
         else:
             parser.add_argument(name, type=type(field.default), default=field.default)
     return kind(**vars(parser.parse_args()))

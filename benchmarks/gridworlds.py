@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch as th
 from command_line import parse
+from phases import Clock, planner
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import configure
 from walks import WalkArguments, walk
@@ -166,46 +167,21 @@ def measure_iterations(args: Arguments) -> dict[str, dict[str, list[float]]]:
     }
     for _ in range(args.rounds):
         for algo, model in models.items():
-            planned = PlanningClock(model.env)
+            planned = Clock(planner(model.env), "learn_and_show", now=time.process_time)
             callback = CallbackList([])
             callback.init_callback(model)
-            collect = seconds(
-                lambda model=model, callback=callback: model.collect_rollouts(
-                    model.env, callback, model.rollout_buffer, model.n_steps
+            with planned.running():
+                collect = seconds(
+                    lambda model=model, callback=callback: model.collect_rollouts(
+                        model.env, callback, model.rollout_buffer, model.n_steps
+                    )
                 )
-            )
             train = seconds(model.train)
             for phase, value in (
-                ("collect", collect), ("train", train), ("planning", planned.stop()),
+                ("collect", collect), ("train", train), ("planning", planned.seconds),
             ):  # fmt: skip
                 times[algo][phase].append(value)
     return times
-
-
-class PlanningClock:
-    """Times the learner's calls within the environments of a model, until `stop`."""
-
-    def __init__(self, env: Any) -> None:
-        self.spent = 0.0
-        self.learner = None
-        try:
-            self.learner = env.get_attr("estimator")[0]
-        except AttributeError:  # RL2 has none
-            return
-        self.call = self.learner.learn_and_show
-
-        def timed(*arguments: Any) -> None:
-            start = time.process_time()
-            self.call(*arguments)
-            self.spent += time.process_time() - start
-
-        self.learner.learn_and_show = timed
-
-    def stop(self) -> float:
-        """Return the seconds spent."""
-        if self.learner is not None:
-            self.learner.learn_and_show = self.call
-        return self.spent
 
 
 def report_iterations(

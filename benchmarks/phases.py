@@ -15,10 +15,17 @@ class Clock:
         owner: The object; None counts nothing.
         name: Of its method.
         device: Waited for before and after a call.
+        now: Gives the time in seconds.
     """
 
-    def __init__(self, owner: Any, name: str, device: str = "cpu") -> None:
-        self.owner, self.name, self.device = owner, name, device
+    def __init__(
+        self,
+        owner: Any,
+        name: str,
+        device: str = "cpu",
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.owner, self.name, self.device, self.now = owner, name, device, now
         self.seconds = 0.0
 
     @contextmanager
@@ -31,7 +38,7 @@ class Clock:
         method = getattr(self.owner, self.name)
 
         def timed(*args: Any, **kwargs: Any) -> Any:
-            result, seconds = duration(lambda: method(*args, **kwargs), self.device)
+            result, seconds = duration(lambda: method(*args, **kwargs), self.device, self.now)
             self.seconds += seconds
             return result
 
@@ -42,13 +49,15 @@ class Clock:
             delattr(self.owner, self.name)  # the class's own shows again
 
 
-def duration(call: Callable[[], Any], device: str = "cpu") -> tuple[Any, float]:
+def duration(
+    call: Callable[[], Any], device: str = "cpu", now: Callable[[], float] = time.perf_counter
+) -> tuple[Any, float]:
     """Return what a call returns and the seconds that it takes."""
     synchronize(device)
-    start = time.perf_counter()
+    start = now()
     result = call()
     synchronize(device)
-    return result, time.perf_counter() - start
+    return result, now() - start
 
 
 def planner(env: Any) -> Any:

@@ -21,7 +21,6 @@ Only the ratios travel between machines. Run:
     python benchmarks/training.py --device cuda [--mixed-precision]
 """
 
-import argparse
 import dataclasses
 import platform
 import resource
@@ -32,6 +31,7 @@ from typing import Any
 
 import torch as th
 from arithmetic import iteration_operations, peak_rate
+from command_line import parse
 from phases import Clock, duration, planner
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.callbacks import CallbackList
@@ -249,19 +249,5 @@ def main(args: Arguments) -> dict[str, float]:
     return ratios
 
 
-def parse() -> Arguments:
-    """Read the arguments from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    for field in dataclasses.fields(Arguments):
-        name = f"--{field.name.replace('_', '-')}"
-        if isinstance(field.default, bool):
-            parser.add_argument(name, action="store_true")
-        elif isinstance(field.default, tuple):
-            parser.add_argument(name, type=int, nargs="+", default=field.default)
-        else:
-            parser.add_argument(name, type=type(field.default), default=field.default)
-    return Arguments(**vars(parser.parse_args()))
-
-
 if __name__ == "__main__":
-    main(parse())
+    main(parse(Arguments, __doc__))
