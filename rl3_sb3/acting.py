@@ -16,6 +16,7 @@ import torch as th
 from rl3_sb3.cuda_graphs import Replayed, Tensors
 from rl3_sb3.policy import TransformerPolicy
 from rl3_sb3.ranks import gather_over_ranks, this_rank
+from rl3_sb3.transfer import to_device
 
 
 class Acting:
@@ -71,7 +72,7 @@ class Acting:
         """Empty the memory of these rows, shape (B,): their episodes ended."""
         self._state = self._state.reset_rows(rows)
         if self._static:
-            ended = th.as_tensor(rows, device=self._positions.device)
+            ended = to_device(rows, self._positions.device)
             self._positions = self._positions.masked_fill(ended, 0)
 
     def _static_choice(self, tokens: th.Tensor, positions: th.Tensor) -> Tensors:

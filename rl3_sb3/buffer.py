@@ -23,6 +23,7 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from rl3_sb3.advantages import FloatArray, generalized_advantages
 from rl3_sb3.ranks import sum_over_ranks
 from rl3_sb3.segments import Ids, Segments
+from rl3_sb3.transfer import to_device
 
 
 class SequenceBatch(NamedTuple):
@@ -203,7 +204,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         ]
         needed = np.array([token is not None for token in after])
         index, _ = segments.indices(ids, int((lengths + needed).max()))
-        tokens = self._take("tokens", index)
+        tokens = self._take("tokens", to_device(index, self.device))
         for b in np.flatnonzero(needed):
             tokens[b, lengths[b]] = after[b]  # type: ignore[assignment]
         return tokens, needed
@@ -261,20 +262,29 @@ class SequenceRolloutBuffer(RolloutBuffer):
         Args:
             ids: Numbers of at least one segment.
         """
+        if self.segments.aligned:  # they tile the rollout: whole rows instead of single steps
+            n_segments, rows = len(self.segments.starts), to_device(ids, self.device)
+            columns = {
+                # (n_envs, n_steps, ...) -> (n_segments, T, ...) -> (B, T, ...)
+                name: column.reshape(n_segments, -1, *column.shape[2:]).index_select(0, rows)
+                for name, column in self._stored.items()
+            }
+            return SequenceBatch(**columns, mask=None)
         index, real = self.segments.indices(ids, int(self.segments.lengths[ids].max()))
-        mask = None if self.segments.aligned else th.as_tensor(real, device=self.device)
-        return SequenceBatch(**{name: self._take(name, index) for name in self._stored}, mask=mask)
+        where = to_device(index, self.device)
+        columns = {name: self._take(name, where) for name in self._stored}
+        return SequenceBatch(**columns, mask=to_device(real, self.device))
 
     def advantages_of(self, ids: Ids) -> FloatArray:
         """Return the advantages of these segments' steps, one after the other."""
         index, real = self.segments.indices(ids, int(self.segments.lengths[ids].max(initial=0)))
-        flat: FloatArray = self.advantages.flatten()[index[real]]
+        flat: FloatArray = self.advantages.reshape(-1)[index[real]]
         return flat
 
     def _pieces(self, batch_size: int | None) -> list[Ids]:
         order = np.arange(len(self.segments.starts))
         return [ids for ids in self.segments.deal(order, self.n_batches(batch_size)) if len(ids)]
 
-    def _take(self, name: str, index: Ids) -> th.Tensor:
+    def _take(self, name: str, where: th.Tensor) -> th.Tensor:
         # (n_envs, n_steps, ...) -> (B, T, ...)
-        return self._stored[name].flatten(0, 1)[th.as_tensor(index, device=self.device)]
+        return self._stored[name].flatten(0, 1)[where]

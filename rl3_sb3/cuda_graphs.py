@@ -10,7 +10,10 @@ vary are tensors too), that asks the GPU nothing (no `.item()`, no sizes that de
 whose other effects can bear repetition.
 """
 
-from collections.abc import Callable
+import functools
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch as th
 
@@ -64,23 +67,50 @@ class _Recording:
     """One call as a CUDA graph."""
 
     def __init__(self, function: Callable[..., Tensors], inputs: Tensors) -> None:
+        device = inputs[0].device
         self._inputs = [tensor.clone() for tensor in inputs]
         # What recording draws must not count: a run that goes on records anew.
-        random_state = th.cuda.get_rng_state(inputs[0].device)
-        stream = th.cuda.Stream(inputs[0].device)  # type: ignore[no-untyped-call] # torch's
-        stream.wait_stream(th.cuda.current_stream())
-        with th.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
-                function(*self._inputs)
-        th.cuda.current_stream().wait_stream(stream)
-        th.cuda.set_rng_state(random_state, inputs[0].device)
-        self._graph = th.cuda.CUDAGraph()
-        # Other threads (NCCL's watchdog) may speak to the GPU meanwhile.
-        with th.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._outputs = function(*self._inputs)
+        random_state = th.cuda.get_rng_state(device)
+        stream = _side_stream(device)
+        # torch records the *current* device: a graph of another one's work would be empty.
+        with th.cuda.device(device), _garbage_stays():
+            stream.wait_stream(th.cuda.current_stream())
+            with th.cuda.stream(stream):
+                for _ in range(_WARM_UPS):
+                    function(*self._inputs)
+            th.cuda.current_stream().wait_stream(stream)
+            th.cuda.set_rng_state(random_state, device)
+            self._graph = th.cuda.CUDAGraph()
+            # Other threads (NCCL's watchdog) may speak to the GPU meanwhile.
+            with th.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+                self._outputs = function(*self._inputs)
 
     def replay(self, inputs: Tensors) -> Tensors:
         for mine, given in zip(self._inputs, inputs, strict=True):
             mine.copy_(given)
         self._graph.replay()
         return self._outputs
+
+
+@functools.cache
+def _side_stream(device: th.device) -> th.cuda.Stream:
+    # One for all recordings: cuBLAS keeps megabytes of working memory for every stream it has met,
+    # and what it took while warming up it need not take while recording.
+    return th.cuda.Stream(device)  # type: ignore[no-untyped-call] # torch's
+
+
+@contextmanager
+def _garbage_stays() -> Iterator[None]:
+    """Free nothing by surprise: a recording fails if an older one is destroyed meanwhile.
+
+    Those of a model that was dropped wait for the garbage collector, as its parts refer to each
+    other.
+    """
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

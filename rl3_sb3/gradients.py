@@ -16,6 +16,7 @@ from rl3_sb3.buffer import SequenceBatch
 from rl3_sb3.cuda_graphs import Replayed, Tensors
 from rl3_sb3.losses import Weights, actor_terms, value_loss
 from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.transfer import to_device
 
 
 class Gradients:
@@ -52,7 +53,7 @@ class Gradients:
             The value loss, followed by the three `ActorTerms` if the actor trains; and one gradient
             for each of `parameters`. On a GPU the next call may overwrite them.
         """
-        numbers = batch.returns.new_tensor(weights)
+        numbers = to_device(th.tensor(weights, dtype=batch.returns.dtype), batch.returns.device)
         function = self._of_both if actor_trains else self._of_critic
         columns = [batch.tokens, batch.actions, batch.log_probs, batch.advantages, batch.returns]
         if batch.mask is not None:

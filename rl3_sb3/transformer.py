@@ -105,7 +105,7 @@ class _DecoderLayer(nn.Module):
         # (B, n_heads, 1, head_dim) @ (B, n_heads, head_dim, length)
         scores = (q * self.head_dim**-0.5).unsqueeze(2) @ keys[:, :, :length].mT
         if hidden is not None:
-            scores = scores.masked_fill(hidden, -th.inf)
+            scores = scores.masked_fill_(hidden, -th.inf)
         attended = scores.softmax(-1) @ values[:, :, :length]
         return self._finish(h, attended.view(B, C))
 

@@ -167,7 +167,7 @@ class Updates:
         }
 
     def _require_finite(self, metrics: dict[str, float]) -> None:
-        norm = nn.utils.get_total_norm(list(self.policy.parameters())).item()
+        norm = nn.utils.parameters_to_vector(self.policy.parameters()).norm().item()
         for name, value in (*metrics.items(), ("norm of all parameters", norm)):
             if not abs(value) < float("inf"):
                 raise DivergedError(f"{name} = {value}")

@@ -5,6 +5,8 @@ does the same without a GPU, so whoever keeps an output too long, or counts on a
 where it lies, is found out on a CPU.
 """
 
+import gc
+import weakref
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +17,10 @@ from gymnasium import spaces
 import rl3_sb3.cuda_graphs
 from rl3_sb3 import TransformerPPO
 from rl3_sb3.acting import Acting
-from rl3_sb3.cuda_graphs import Replayed
+from rl3_sb3.buffer import SequenceBatch
+from rl3_sb3.cuda_graphs import Replayed, _garbage_stays
+from rl3_sb3.gradients import Gradients
+from rl3_sb3.losses import Weights
 
 
 class StandIn:
@@ -73,6 +78,21 @@ def test_a_cpu_records_nothing(monkeypatch):
         assert double(th.ones(2))[0].tolist() == [2, 2]
 
 
+class Cycle:
+    """What only the garbage collector frees."""
+
+    def __init__(self):
+        self.itself = self
+
+
+def test_what_was_dropped_is_freed_before_a_recording_and_nothing_during_it():
+    before = weakref.ref(Cycle())
+    with _garbage_stays():
+        assert before() is None
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
 @pytest.mark.parametrize("policy", ["TransformerPolicy", "MarkovPolicy"])
 @pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}])
 @pytest.mark.parametrize("lengths", [[4] * 3, [4, 3, 7]])
@@ -120,6 +140,9 @@ def test_a_gpu_trains_the_same_with_and_without_recordings(
 ):
     def trained():
         settings = {"n_steps": 8, "target_kl": None, "device": "cuda"}
+        # Adam divides by a gradient's size: a small eps would blow up the rounding of those that
+        # are exactly zero, like the key bias's.
+        settings["policy_kwargs"] = {"adam_eps": 1e-3}
         model = make_model(make_vec(lengths, **kwargs), **settings)
         model.learn(72)
         return model.policy.parameters_to_vector()
@@ -129,20 +152,100 @@ def test_a_gpu_trains_the_same_with_and_without_recordings(
     np.testing.assert_allclose(recorded, trained(), atol=1e-4)
 
 
+@pytest.fixture
+def refuse_to_wait():
+    """Return a function from which on nothing in this test may wait for the GPU."""
+    yield lambda: th.cuda.set_sync_debug_mode("error")
+    if th.cuda.is_available():
+        th.cuda.set_sync_debug_mode("default")
+
+
 @pytest.mark.gpu
-def test_a_gpu_is_asked_for_nothing_but_the_actions(make_vec, make_model):
+def test_a_gpu_is_asked_for_nothing_but_the_actions(make_vec, make_model, refuse_to_wait):
     model = make_model(make_vec([6] * 3), n_steps=6, device="cuda")
     acting = Acting(model.policy, 3)
     acting.begin()
     tokens = th.randn(3, 4, device="cuda")
     for _ in range(2):
         acting.choose(tokens)  # records
-    th.cuda.set_sync_debug_mode("error")
-    try:
-        for _ in range(3):
-            acting.choose(tokens)
-    finally:
-        th.cuda.set_sync_debug_mode("default")
+    refuse_to_wait()
+    for _ in range(3):
+        acting.choose(tokens)
+        acting.forget(np.array([True, False, False]))
+
+
+WEIGHTS = Weights(0.2, 0.3, 0.7, n_steps=12, advantage_mean=0.1, advantage_scale=2.0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("lengths", [[6] * 4, [6, 2, 3, 6]])
+def test_a_minibatch_never_waits_for_a_gpu(make_vec, make_model, refuse_to_wait, lengths):
+    model = make_model(make_vec(lengths), n_steps=6, device="cuda").learn(24)
+    gradients = Gradients(model.policy, None)
+
+    def update():
+        batch = model.rollout_buffer.minibatch(np.array([2, 0]))
+        _, found = gradients.of(batch, WEIGHTS, actor_trains=True)
+        for parameter, gradient in zip(gradients.parameters(actor_trains=True), found, strict=True):
+            parameter.grad = gradient
+        model.policy.optimizer.step()
+
+    for _ in range(2):
+        update()  # records
+    refuse_to_wait()
+    for _ in range(3):
+        update()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}])
+@pytest.mark.parametrize("lengths", [[4] * 3, [4, 3, 7]])
+def test_a_gpu_has_the_gradients_and_moments_of_a_cpu(make_vec, make_model, lengths, kwargs):
+    models = [make_model(make_vec(lengths, **kwargs), n_steps=8, device=d) for d in ("cpu", "cuda")]
+    models[0].learn(24)
+    models[1].set_parameters(models[0].get_parameters())
+    batch = next(models[0].rollout_buffer.get(None))
+    found = []
+    for model in models:
+        gradients = Gradients(model.policy, None)
+        mine = SequenceBatch(*(None if x is None else x.to(model.device) for x in batch))
+        for _ in range(3):  # on the GPU: as it is, while recording, replayed
+            _, last = gradients.of(mine, WEIGHTS, actor_trains=True)
+            found.append([gradient.cpu().clone() for gradient in last])
+        parameters = gradients.parameters(actor_trains=True)
+        for parameter, gradient in zip(parameters, last, strict=True):
+            parameter.grad = gradient
+        model.policy.optimizer.step()
+        state = model.policy.optimizer.state
+        found.append([state[parameter]["exp_avg"].cpu() for parameter in parameters])
+    on_cpu, on_gpu = found[:4], found[4:]
+    th.testing.assert_close(on_gpu, on_cpu, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.gpu
+def test_a_recording_outlives_one_that_was_dropped():
+    def recorded(function):
+        replayed = Replayed(function)
+        for _ in range(2):
+            replayed(th.ones(3, device="cuda"))
+        return replayed
+
+    def triple(x):
+        assert len([[] for _ in range(10_000)]) > 0  # enough to start the collector
+        return (3 * x,)
+
+    dropped = Cycle()
+    dropped.replayed = recorded(lambda x: (2 * x,))
+    del dropped
+    assert recorded(triple)(th.full((3,), 5.0, device="cuda"))[0].tolist() == [15] * 3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(th.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_recording_runs_where_its_inputs_lie():
+    double = Replayed(lambda x: (2 * x,))
+    for i in range(4):
+        assert double(th.full((3,), float(i), device="cuda:1"))[0].tolist() == [2 * i] * 3
 
 
 @pytest.mark.gpu
