@@ -292,9 +292,11 @@ class TransformerPPO(PPO):
         self._own_episodes = []
 
     def _own_acting(self, n_envs: int) -> Acting:
-        if self._acting is None or self._acting.n_envs != n_envs:
-            self._acting = Acting(self.policy, n_envs)
-        return self._acting
+        acting = self._acting
+        # `model.policy` may be replaced, by a trained one for instance.
+        if acting is None or acting.policy is not self.policy or acting.n_envs != n_envs:
+            acting = self._acting = Acting(self.policy, n_envs)
+        return acting
 
     # ---------------------------------------------------------------- training
 
@@ -336,7 +338,7 @@ class TransformerPPO(PPO):
         return self._own_updates().mean_divergence(self.rollout_buffer)
 
     def _own_updates(self) -> Updates:
-        if self._updates is None:
+        if self._updates is None or self._updates.policy is not self.policy:
             self._updates = Updates(self.policy, self.batch_size)
         return self._updates
 
