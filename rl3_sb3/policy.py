@@ -149,7 +149,7 @@ class TransformerPolicy(ActorCriticPolicy):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Become a copy or what was pickled; an optimizer loses its hooks on the way."""
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call] # torch's
         self._invalidate_caches_at_updates()
 
     def _make_network(self, input_dim: int, output_dim: int) -> CausalTransformer | DenseNetwork:

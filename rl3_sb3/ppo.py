@@ -50,7 +50,14 @@ from rl3_sb3.exchange.training import training_record
 from rl3_sb3.lengths import rollout_and_context_length
 from rl3_sb3.markov import MarkovPolicy
 from rl3_sb3.policy import TransformerPolicy
-from rl3_sb3.ranks import any_rank, copy_from_first_rank, gather_over_ranks, n_ranks, this_rank
+from rl3_sb3.ranks import (
+    any_rank,
+    copy_from_first_rank,
+    from_first_rank,
+    gather_over_ranks,
+    n_ranks,
+    this_rank,
+)
 from rl3_sb3.update import DivergedError, Settings, Updates
 
 
@@ -361,7 +368,7 @@ class TransformerPPO(PPO):
     ) -> Self:
         """Train for (at least) `total_timesteps` steps, of all ranks together; see SB3's PPO.
 
-        On several ranks all begin with rank 0's parameters, and rank 0 alone logs.
+        On several ranks all begin with rank 0's parameters and optimizer, and it alone logs.
         """
         if n_ranks() > 1:
             self._join_ranks()
@@ -381,6 +388,11 @@ class TransformerPPO(PPO):
                 "statistics of its own. Normalise by fixed numbers instead."
             )
         copy_from_first_rank(self.policy.state_dict().values())
+        # Adam's moments too: rank 0 alone may have read a checkpoint.
+        optimizer = io.BytesIO()
+        th.save(self.policy.optimizer.state_dict(), optimizer)
+        first = io.BytesIO(from_first_rank(optimizer.getvalue()))
+        self.policy.optimizer.load_state_dict(th.load(first, self.device, weights_only=True))
         if this_rank() > 0:
             self.set_logger(configure(None, []))
 
