@@ -145,6 +145,12 @@ class SequenceRolloutBuffer(RolloutBuffer):
         if not bool(tokens.isfinite().all()):
             finite = tokens.isfinite().all(-1).cpu().numpy()
             raise self._not_finite("observation", finite, tokens.cpu().numpy())
+        after = self._tokens_after
+        if after and not bool(th.stack(list(after.values())).isfinite().all()):
+            finite, observations = np.ones_like(self.ends), np.zeros_like(tokens.cpu().numpy())
+            for where, token in after.items():
+                finite[where], observations[where] = bool(token.isfinite().all()), token.cpu()
+            raise self._not_finite("observation after the action", finite, observations)
 
     def _not_finite(
         self, what: str, finite: npt.NDArray[np.bool_], values: npt.NDArray[Any]

@@ -35,9 +35,9 @@ class Gradients:
         self._of_critic = Replayed(self._compute_critic)
 
     def parameters(self, *, actor_trains: bool) -> list[th.nn.Parameter]:
-        """Return the parameters that train, in the order of their gradients."""
-        groups = self.policy.optimizer.param_groups  # actor, critic
-        return [p for group in groups[0 if actor_trains else 1 :] for p in group["params"]]
+        """Return the parameters that train, in the order of their gradients; no frozen ones."""
+        groups = self.policy.optimizer.param_groups[0 if actor_trains else 1 :]  # actor, critic
+        return [p for group in groups for p in group["params"] if p.requires_grad]
 
     def of(
         self, batch: SequenceBatch, weights: Weights, *, actor_trains: bool

@@ -142,7 +142,15 @@ class TransformerPolicy(ActorCriticPolicy):
             {"params": critic_parameters, "weight_decay": self._critic_weight_decay},
         ]
         self.optimizer = th.optim.Adam(groups, lr=lr_schedule(1), **self.optimizer_kwargs)
+        self._invalidate_caches_at_updates()
+
+    def _invalidate_caches_at_updates(self) -> None:
         self.optimizer.register_step_post_hook(lambda *_: self.actor.invalidate_caches())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy or what was pickled; an optimizer loses its hooks on the way."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call] # torch's
+        self._invalidate_caches_at_updates()
 
     def _make_network(self, input_dim: int, output_dim: int) -> CausalTransformer | DenseNetwork:
         return CausalTransformer(input_dim, output_dim, **self._network_kwargs)

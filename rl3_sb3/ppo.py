@@ -50,7 +50,14 @@ from rl3_sb3.exchange.training import training_record
 from rl3_sb3.lengths import rollout_and_context_length
 from rl3_sb3.markov import MarkovPolicy
 from rl3_sb3.policy import TransformerPolicy
-from rl3_sb3.ranks import any_rank, copy_from_first_rank, gather_over_ranks, n_ranks, this_rank
+from rl3_sb3.ranks import (
+    any_rank,
+    copy_from_first_rank,
+    from_first_rank,
+    gather_over_ranks,
+    n_ranks,
+    this_rank,
+)
 from rl3_sb3.update import DivergedError, Settings, Updates
 
 
@@ -292,9 +299,11 @@ class TransformerPPO(PPO):
         self._own_episodes = []
 
     def _own_acting(self, n_envs: int) -> Acting:
-        if self._acting is None or self._acting.n_envs != n_envs:
-            self._acting = Acting(self.policy, n_envs)
-        return self._acting
+        acting = self._acting
+        # `model.policy` may be replaced, by a trained one for instance.
+        if acting is None or acting.policy is not self.policy or acting.n_envs != n_envs:
+            acting = self._acting = Acting(self.policy, n_envs)
+        return acting
 
     # ---------------------------------------------------------------- training
 
@@ -336,7 +345,7 @@ class TransformerPPO(PPO):
         return self._own_updates().mean_divergence(self.rollout_buffer)
 
     def _own_updates(self) -> Updates:
-        if self._updates is None:
+        if self._updates is None or self._updates.policy is not self.policy:
             self._updates = Updates(self.policy, self.batch_size)
         return self._updates
 
@@ -359,7 +368,7 @@ class TransformerPPO(PPO):
     ) -> Self:
         """Train for (at least) `total_timesteps` steps, of all ranks together; see SB3's PPO.
 
-        On several ranks all begin with rank 0's parameters, and rank 0 alone logs.
+        On several ranks all begin with rank 0's parameters and optimizer, and it alone logs.
         """
         if n_ranks() > 1:
             self._join_ranks()
@@ -379,6 +388,11 @@ class TransformerPPO(PPO):
                 "statistics of its own. Normalise by fixed numbers instead."
             )
         copy_from_first_rank(self.policy.state_dict().values())
+        # Adam's moments too: rank 0 alone may have read a checkpoint.
+        optimizer = io.BytesIO()
+        th.save(self.policy.optimizer.state_dict(), optimizer)
+        first = io.BytesIO(from_first_rank(optimizer.getvalue()))
+        self.policy.optimizer.load_state_dict(th.load(first, self.device, weights_only=True))
         if this_rank() > 0:
             self.set_logger(configure(None, []))
 

@@ -10,6 +10,7 @@ them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
@@ -98,13 +99,12 @@ class RunConfig:
         if self.algo not in ALGORITHMS:
             raise InputError(f"`algo` must be one of {', '.join(ALGORITHMS)}, got {self.algo!r}.")
         least = {"horizon": 1, "seed": 0, "n_envs": 1, "batch_size": 4, "iterations": 1}
-        least["validate_every"] = 0
+        least |= {"n_epochs": 1, "validate_every": 0}
         for name, minimum in least.items():
             check_integer(name, getattr(self, name), minimum)
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "float" and not (isinstance(value, int | float) and value >= 0):
-                raise InputError(f"`{field.name}` must be a number of at least 0, got {value!r}.")
+            if field.type == "float":
+                _check_number(field.name, getattr(self, field.name))
         if self.n_envs * self.horizon < 2:
             raise InputError(
                 "`n_envs` must be at least 2 when `horizon` is 1, got 1. "
@@ -258,6 +258,16 @@ def check_size(facts: Domain, size: int | None) -> None:
     if not isinstance(size, int | None) or size not in facts.horizons:
         known = " or ".join("left out" if n is None else str(n) for n in facts.horizons)
         raise InputError(f"`size` must be {known} in {facts.title.lower()}, got {size!r}.")
+
+
+def _check_number(name: str, value: Any) -> None:
+    """Raise InputError unless the setting called `name` is a number that `TransformerPPO` takes."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
+        raise InputError(f"`{name}` must be a number of at least 0, got {value!r}.")
+    if name in ("gamma", "gae_lambda") and value > 1:
+        raise InputError(f"`{name}` must be in [0, 1], got {value!r}.")
+    if name in ("clip_range", "target_kl") and value == 0:
+        raise InputError(f"`{name}` must be above 0, got {value!r}.")
 
 
 def check_integer(name: str, value: Any, least: int) -> None:

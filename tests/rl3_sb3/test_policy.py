@@ -15,6 +15,10 @@ DISCRETE = spaces.Discrete(3)
 CONTINUOUS = spaces.Box(-0.5, 0.5, (2, 1), np.float32)
 
 
+def repickled(policy):
+    return pickle.loads(pickle.dumps(policy))
+
+
 def make(observation_space=BOX, action_space=DISCRETE, **kwargs):
     th.manual_seed(0)
     policy = TransformerPolicy(
@@ -66,9 +70,10 @@ def test_predicting_beyond_the_context_is_refused():
         policy.predict(observations(1)[0], state)
 
 
+@pytest.mark.parametrize("copied", [lambda policy: policy, copy.deepcopy, repickled])
 @pytest.mark.parametrize("change", ["step", "load_state_dict", "load_from_vector"])
-def test_a_state_from_before_a_weight_update_is_refused(change):
-    policy, obs = make(), observations(2)
+def test_a_state_from_before_a_weight_update_is_refused(change, copied):
+    policy, obs = copied(make()), observations(2)
     _, state = policy.predict(obs[0])
     if change == "step":
         policy.sequence_values(th.as_tensor(obs)).sum().backward()
@@ -172,9 +177,9 @@ def test_a_policy_alone_saves_and_loads(make_policy, tmp_path):
     assert th.equal(policy.sequence_params(x), again.sequence_params(x))
 
 
-def test_survives_pickling_without_its_optimizer_hook():
+def test_survives_pickling():
     policy = make()
-    again = pickle.loads(pickle.dumps(policy))
+    again = repickled(policy)
     x = th.as_tensor(observations(2))
     assert th.equal(policy.sequence_params(x), again.sequence_params(x))
 

@@ -488,11 +488,36 @@ def test_a_vector_environment_of_gymnasium_is_refused_with_the_name_of_its_adapt
         TransformerPPO("TransformerPolicy", envs, n_steps=8)
 
 
+def test_a_policy_that_replaces_the_models_is_what_acts_and_trains(make_vec, make_model):
+    model, other = (make_model(make_vec([4] * 3), n_steps=4, seed=seed) for seed in (0, 1))
+    model.learn(12)
+    replaced = model.policy.parameters_to_vector()
+    mine, model.policy = model.policy, other.policy
+    untrained = copy.deepcopy(other.policy)
+    model.learn(12)
+    np.testing.assert_array_equal(mine.parameters_to_vector(), replaced)
+    assert not np.array_equal(other.policy.parameters_to_vector(), untrained.parameters_to_vector())
+    batch = next(model.rollout_buffer.get(None))
+    acted = untrained.sequence_params(batch.tokens)
+    th.testing.assert_close(acted, batch.params, atol=1e-5, rtol=1e-5)
+
+
+def test_frozen_parameters_stay_and_the_others_train(make_vec, make_model):
+    model = make_model(make_vec([4, 3, 7]), n_steps=8)
+    frozen = {*model.policy.actor.embedding.parameters(), *model.policy.critic.head.parameters()}
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    before = {parameter: parameter.detach().clone() for parameter in model.policy.parameters()}
+    model.learn(24)
+    stayed = {parameter for parameter, value in before.items() if th.equal(parameter, value)}
+    assert stayed == frozen
+
+
 # ------------------------------------------------------------------ numbers that are none
 
 
 class Broken(gym.Wrapper):
-    """Gives NaN in its fifth step."""
+    """Gives NaN in its fifth step, which may be the last of an episode."""
 
     def __init__(self, env, what):
         super().__init__(env)
@@ -502,13 +527,16 @@ class Broken(gym.Wrapper):
         obs, reward, *rest = self.env.step(action)
         self.steps += 1
         if self.steps == 5:
-            obs, reward = (obs * np.nan, reward) if self.what == "observation" else (obs, np.nan)
+            obs, reward = (obs, np.nan) if self.what == "reward" else (obs * np.nan, reward)
         return obs, reward, *rest
 
 
-@pytest.mark.parametrize(("what", "step"), [("reward", 4), ("observation", 5)])
-def test_an_environment_that_gives_no_number_is_named(make_env, make_model, what, step):
-    env = DummyVecEnv([lambda: make_env(8), lambda: Broken(make_env(8), what)])
+@pytest.mark.parametrize(
+    ("what", "length", "step"),
+    [("reward", 8, 4), ("observation", 8, 5), ("observation after the action", 5, 4)],
+)
+def test_an_environment_that_gives_no_number_is_named(make_env, make_model, what, length, step):
+    env = DummyVecEnv([lambda: make_env(8), lambda: Broken(make_env(length, truncates=True), what)])
     model = make_model(env, n_steps=8)
     before = model.policy.parameters_to_vector()
     message = rf"the {what} .*nan.* in environment 1 at step {step} of the rollout"

@@ -60,6 +60,12 @@ def test_two_ranks_have_the_gradient_of_one_process_in_single_precision(trained)
         np.testing.assert_allclose(ranks, alone, atol=1e-6, rtol=0, err_msg=name)
 
 
+def test_ranks_end_with_one_model_though_only_rank_0_read_a_checkpoint(trained):
+    ends = np.load(trained[2] / "ends.npz")
+    assert len(ends.files) == 2
+    np.testing.assert_array_equal(ends["arr_0"], ends["arr_1"])
+
+
 def test_a_process_alone_is_a_group_of_one():
     assert n_ranks() == launched_ranks() == 1
     assert gather_over_ranks("a") == ["a"]

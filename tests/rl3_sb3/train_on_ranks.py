@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.vec_env import VecMonitor
 
 from rl3_sb3 import GymnasiumVecEnv, TransformerPolicy, TransformerPPO
-from rl3_sb3.ranks import joined_ranks, launched_ranks, n_ranks, this_rank
+from rl3_sb3.ranks import gather_over_ranks, joined_ranks, launched_ranks, n_ranks, this_rank
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import SMALL, ScriptedEnv
@@ -102,6 +102,22 @@ def main(case: str, out: Path, dtype: str) -> None:
         (out / f"{case}-{dtype}.json").write_text(json.dumps({"log": log, "episodes": episodes}))
 
 
+def go_on_from_rank_0(out: Path) -> None:
+    """Train on from parameters and an optimizer that rank 0 alone has; write where ranks end."""
+
+    def make() -> TransformerPPO:
+        options = {"batch_size": 16, "seed": 0, "device": "cpu", "policy_kwargs": SMALL}
+        return TransformerPPO("TransformerPolicy", make_env([4] * 2), n_steps=8, **options)
+
+    trained, model = make().learn(32), make()
+    if this_rank() == 0:
+        model.set_parameters(trained.get_parameters())
+    model.learn(32)
+    ends = gather_over_ranks(model.policy.parameters_to_vector())
+    if this_rank() == 0:
+        np.savez(out / "ends.npz", *ends)
+
+
 def _arrays(tensors: dict[str, Any]) -> dict[str, Any]:
     return {name: t.detach().numpy() for name, t in tensors.items() if t is not None}
 
@@ -113,3 +129,4 @@ if __name__ == "__main__":
         for name in CASES:
             main(name, Path(sys.argv[1]), "float64")
         main("ragged", Path(sys.argv[1]), "float32")
+        go_on_from_rank_0(Path(sys.argv[1]))
