@@ -346,7 +346,7 @@ class TransformerPPO(PPO):
 
     def _own_updates(self) -> Updates:
         if self._updates is None or self._updates.policy is not self.policy:
-            self._updates = Updates(self.policy, self.batch_size)
+            self._updates = Updates(self.policy)
         return self._updates
 
     def _explained(self, error: DivergedError) -> DivergedError:

@@ -28,6 +28,10 @@ from rl3_sb3.ranks import n_ranks, sum_over_ranks
 # fewer and more are slower.
 _CPU_PIECE_STEPS = 2000
 
+# Steps that a GPU computes at a time without gradients: a rollout of the paper's, in a few hundred
+# megabytes. Estimated, not measured: smaller pieces take as many launches each.
+_GPU_INFERENCE_STEPS = 32768
+
 
 class DivergedError(FloatingPointError):
     """Training became NaN or infinite. The model is lost; go on from a checkpoint."""
@@ -54,13 +58,12 @@ class Updates:
 
     Args:
         policy: What is trained, with its optimizer.
-        batch_size: The largest minibatch in steps.
     """
 
-    def __init__(self, policy: TransformerPolicy, batch_size: int) -> None:
+    def __init__(self, policy: TransformerPolicy) -> None:
         self.policy = policy
         on_gpu = policy.device.type == "cuda"  # which wants few large pieces
-        self.inference_steps = batch_size if on_gpu else _CPU_PIECE_STEPS
+        self.inference_steps = _GPU_INFERENCE_STEPS if on_gpu else _CPU_PIECE_STEPS
         self._gradients = Gradients(policy, None if on_gpu else _CPU_PIECE_STEPS)
         self._divergence = Replayed(self._divergences)
 
