@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rl3_sb3 import SequenceRolloutBuffer
+from rl3_sb3.segments import Segments
 
 BOX = spaces.Box(-1, 1, (1,), np.float32)
 
@@ -129,3 +130,11 @@ def test_an_unfinished_rollout_cannot_be_read():
     buffer = SequenceRolloutBuffer(2, BOX, BOX, "cpu", n_envs=1)
     with pytest.raises(AssertionError, match="finished"):
         next(buffer.get())
+
+
+def test_minibatches_share_out_the_steps_not_the_segments():
+    # lengths 6, 1, 1, 1, 1, 2: half of 12 steps is the first segment alone
+    lengths = np.array([6, 1, 1, 1, 1, 2])
+    segments = Segments(np.cumsum(lengths) - lengths, lengths)
+    halves = segments.deal(np.arange(6), 2)
+    assert [ids.tolist() for ids in halves] == [[0], [1, 2, 3, 4, 5]]

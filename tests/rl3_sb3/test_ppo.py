@@ -139,6 +139,18 @@ def test_the_actor_stops_alone_when_the_divergence_passes_the_target(collected):
     assert steps == [{3}, {15}]  # 24 steps in 3 minibatches; the actor's moments rest too
 
 
+@pytest.mark.parametrize(("factor", "goes_on"), [(0.9, False), (1.1, True)])
+def test_the_actor_stops_at_the_target_itself(collected, factor, goes_on):
+    first = collected(RAGGED, n_epochs=1, target_kl=None)
+    first.train()
+    divergence = first.logger.name_to_value["train/kl"]
+    assert divergence == pytest.approx(first.mean_divergence(), rel=1e-9)
+    assert divergence > 0
+    again = collected(RAGGED, n_epochs=2, target_kl=factor * divergence)
+    again.train()
+    assert again.logger.name_to_value["train/actor_epochs"] == 1 + goes_on
+
+
 def test_a_stopped_actor_keeps_its_weights_and_the_critic_goes_on(collected):
     def after(n_epochs):
         model = collected(ALIGNED, n_epochs=n_epochs, target_kl=1e-12, learning_rate=1e-2)

@@ -66,6 +66,16 @@ def test_ranks_end_with_one_model_though_only_rank_0_read_a_checkpoint(trained):
     np.testing.assert_array_equal(ends["arr_0"], ends["arr_1"])
 
 
+def test_a_callback_that_says_stop_on_one_rank_stops_all_at_the_rollouts_end(trained):
+    stopped = json.loads((trained[2] / "stopped.json").read_text())
+    assert stopped["steps"] == [32, 32]  # one rollout of 8 steps in 4 environments
+
+
+def test_environments_that_normalise_by_statistics_of_their_own_are_refused(trained):
+    stopped = json.loads((trained[2] / "stopped.json").read_text())
+    assert stopped["refusal"].startswith("`env` must not be a VecNormalize on 2 ranks")
+
+
 def test_a_process_alone_is_a_group_of_one():
     assert n_ranks() == launched_ranks() == 1
     assert gather_over_ranks("a") == ["a"]

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch as th
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from rl3_sb3 import GymnasiumVecEnv, TransformerPolicy, TransformerPPO
 from rl3_sb3.ranks import gather_over_ranks, joined_ranks, launched_ranks, n_ranks, this_rank
@@ -118,6 +119,30 @@ def go_on_from_rank_0(out: Path) -> None:
         np.savez(out / "ends.npz", *ends)
 
 
+class StopRank1(BaseCallback):
+    """Says stop on rank 1 alone, in the third step."""
+
+    def _on_step(self) -> bool:
+        return this_rank() != 1 or self.n_calls < 3
+
+
+def stop_on_rank_1(out: Path) -> None:
+    """Write the steps that each rank counts when one has stopped, and what is refused."""
+    options = {"n_steps": 8, "device": "cpu", "policy_kwargs": SMALL}
+    stopped = TransformerPPO("TransformerPolicy", make_env([4] * 2), **options)
+    stopped.learn(64, StopRank1())
+    steps = gather_over_ranks(stopped.num_timesteps)
+    refusal = ""
+    if n_ranks() > 1:
+        normalised = VecNormalize(make_env([4] * 2))
+        try:
+            TransformerPPO("TransformerPolicy", normalised, **options).learn(32)
+        except ValueError as error:
+            refusal = str(error)
+    if this_rank() == 0:
+        (out / "stopped.json").write_text(json.dumps({"steps": steps, "refusal": refusal}))
+
+
 def _arrays(tensors: dict[str, Any]) -> dict[str, Any]:
     return {name: t.detach().numpy() for name, t in tensors.items() if t is not None}
 
@@ -130,3 +155,4 @@ if __name__ == "__main__":
             main(name, Path(sys.argv[1]), "float64")
         main("ragged", Path(sys.argv[1]), "float32")
         go_on_from_rank_0(Path(sys.argv[1]))
+        stop_on_rank_1(Path(sys.argv[1]))
