@@ -158,8 +158,8 @@ class SequenceRolloutBuffer(RolloutBuffer):
         row, step = np.unravel_index(int(finite.argmin()), finite.shape)
         return ValueError(
             f"`env` must give finite numbers, got the {what} {values[row, step]} in environment "
-            f"{row} at step {step} of the rollout. Find out where the environment divides by zero, "
-            "or clip what it gives."
+            f"{row} at step {step} (from 0) of the rollout. Find out where the environment divides "
+            "by zero, or replace what it gives."
         )
 
     def finish(

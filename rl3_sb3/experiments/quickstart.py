@@ -38,6 +38,11 @@ class Size:
     iterations: int
     n_tasks: int
 
+    @property
+    def n_steps(self) -> int:
+        """Training steps of each side."""
+        return self.iterations * self.n_envs * self.horizon
+
 
 # The number to change when machines or code get faster: iterations of 12 800 steps for each side.
 FULL = Size(horizon=100, n_envs=128, batch_size=1600, iterations=40, n_tasks=256)

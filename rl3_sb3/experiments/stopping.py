@@ -24,12 +24,16 @@ _MARGIN = 1.2
 class StopSignals:
     """Notes signals that ask for an end, inside a `with` block of the main thread.
 
+    Args:
+        silent: Say nothing when one comes.
+
     Attributes:
         received: The signal that came; None while there is none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, silent: bool = False) -> None:
         self.received: signal.Signals | None = None
+        self._silent = silent
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -56,6 +60,8 @@ class StopSignals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number)
         self._give_back()
+        if self._silent:
+            return
         # Not print: the signal may have come in the middle of one, which cannot be entered twice.
         os.write(2, b"\nrl3: stopping after this iteration; ask again to stop at once\n")
 

@@ -17,7 +17,7 @@ from rl3_sb3.experiments.progress import run_bars
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.stopping import StopSignals
 from rl3_sb3.experiments.training import train
-from rl3_sb3.ranks import from_first_rank, joined_ranks, this_rank
+from rl3_sb3.ranks import from_first_rank, joined_ranks, n_ranks, this_rank
 
 
 def train_command(
@@ -55,7 +55,7 @@ def _follow(
 ) -> int:
     """Train along with rank 0, which alone writes files and says what happens."""
     config = from_first_rank(config)
-    with StopSignals() as signals:
+    with StopSignals(silent=True) as signals:
         train(directory, config, device=device, time_limit=options.time_limit, stop=signals.asked)
     return 0
 
@@ -90,7 +90,7 @@ def _lead(
     print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")
     go_on = f"rl3 train {config.domain} --out {directory.path}"
     if n_done < n_all:
-        print(f"go on: {go_on}")
+        print(f"go on: {go_on}" if n_ranks() == 1 else "go on: the same torchrun command")
         return 0 if signals.received is None else 128 + signals.received
     print(f"next: rl3 evaluate {directory.path}")
     if n_before >= n_all:

@@ -273,7 +273,7 @@ def test_without_ray_the_extra_is_named(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else True)
     status, _, error = run(capsys, "sweep", tmp_path / "a.toml", "--ray", "auto")
     assert status == 2
-    assert "Install the extra with pip install 'vamdp[cluster]'" in error
+    assert "Install the extra with pip install -c constraints.txt '.[sb3,cluster]'" in error
     assert len(error.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 

@@ -551,7 +551,7 @@ def test_an_environment_that_gives_no_number_is_named(make_env, make_model, what
     env = DummyVecEnv([lambda: make_env(8), lambda: Broken(make_env(length, truncates=True), what)])
     model = make_model(env, n_steps=8)
     before = model.policy.parameters_to_vector()
-    message = rf"the {what} .*nan.* in environment 1 at step {step} of the rollout"
+    message = rf"the {what} .*nan.* in environment 1 at step {step} \(from 0\) of the rollout"
     with pytest.raises(ValueError, match=message):
         model.learn(16)
     np.testing.assert_array_equal(model.policy.parameters_to_vector(), before)

@@ -26,7 +26,8 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-pickle",
         action="store_true",
-        help="read checkpoint.zip instead of policy/: it can run any code that its author wrote",
+        help="read the newest checkpoint instead of policy/: it can run any code that its author "
+        "wrote",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def _quickstart(options: argparse.Namespace) -> int:
 
     size = SMOKE if options.smoke else FULL
     out = options.out or default_folder(size, options.seed)
+    print(f"RL² and RL³, {size.n_steps:,} training steps each, into {out}", file=sys.stderr)
     table, signal = quickstart(out, size, options.seed)
     if signal is not None:
         print("the same command goes on from here")

@@ -52,7 +52,8 @@ def sweep_command(
     if ray_address is not None and importlib.util.find_spec("ray") is None:
         raise InputError(
             f"`--ray` needs Ray, got {ray_address!r} without it. Install the extra with pip "
-            "install 'vamdp[cluster]', or leave --ray out to run the cells on this machine."
+            "install -c constraints.txt '.[sb3,cluster]', or leave --ray out to run the cells on "
+            "this machine."
         )
     content = file.read_bytes()
     cells = parse_sweep(content, str(file))

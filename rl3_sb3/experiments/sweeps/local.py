@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import signal
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -93,4 +94,5 @@ def _attempt(connection: Connection, cell: Cell, order: Order) -> None:
     command = multiprocessing.parent_process()
     assert command is not None, "this process was spawned"
     outcome = attempt_cell(cell, order, lambda: terminated or not command.is_alive())
-    connection.send(outcome)
+    with suppress(BrokenPipeError):  # the command was killed; the cell's folder says what was done
+        connection.send(outcome)

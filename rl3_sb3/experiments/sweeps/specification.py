@@ -119,6 +119,12 @@ def _cells_of_domain(
             )
             yield _cell(config, evaluation)
         except InputError as error:
+            name = str(error).split("`")[1]  # of the argument at fault
+            if name in settings:
+                place = f"{where}.settings" if name in own.get("settings", {}) else "settings"
+                raise InputError(str(error).replace(name, f"{place}.{name}", 1)) from error
+            if name == "domain":
+                raise InputError(str(error).replace(name, where, 1)) from error
             given = f"algorithm {algo!r}, seed {seed!r}" + (
                 "" if horizon is None else f", horizon {horizon!r}"
             )

@@ -37,8 +37,8 @@ def small_sweep(tmp_path):
 
 @pytest.fixture
 def longer_sweep(small_sweep):
-    """Return a file of two cells that take long enough to be killed midway."""
-    text = small_sweep.read_text().replace("iterations = 3", "iterations = 16")
+    """Return a file of two cells that can be killed midway, even if one starts late."""
+    text = small_sweep.read_text().replace("iterations = 3", "iterations = 80")
     small_sweep.write_text(text.replace("seeds = [0, 1]", "seeds = [0]"))
     return small_sweep
 

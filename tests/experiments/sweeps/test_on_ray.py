@@ -103,7 +103,6 @@ def test_a_node_that_is_killed_midway_changes_nothing_of_the_results(
 def test_a_killed_worker_and_an_interrupted_command_change_nothing_of_the_results(
     longer_sweep, tmp_path, two_nodes, training_process, assert_uninterrupted
 ):
-    longer_sweep.write_text(longer_sweep.read_text().replace("= 16", "= 40"))
     out, cells = tmp_path / "swept", read_sweep(longer_sweep)
     arguments = [longer_sweep, "--out", out, "--save-every", 0, "--ray", two_nodes.address]
     command = sweep(*arguments)
