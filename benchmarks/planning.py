@@ -92,11 +92,14 @@ def single(walk: Walk, arguments: WalkArguments) -> Iterator[vamdp.ValueEstimato
     learner = SingleStep(estimator.batch)
     vector = np.zeros(2 * 5 + 1, np.float32)
     cells = [(tuple(cell), tuple(reached)) for cell, reached in walk.cells.tolist()]
+    present = None
     for (cell, reached), action, reward, end in zip(
         cells, walk.steps[:, 1].tolist(), walk.rewards.tolist(), walk.ends.tolist(), strict=True
     ):
-        learner.begin(cell)
+        if cell != present:  # at the start, and after a restart; otherwise the learner is there
+            learner.begin(cell)
         learner.step(action, reward, reached, end, None, vector)
+        present = reached
         yield estimator
 
 

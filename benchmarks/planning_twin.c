@@ -111,7 +111,7 @@ static void write_tape(Model *m) {
     uint32_t place = 0, next[S + 1];
     m->most = 0;
     for (int t = 1; t <= S; t++) {
-        next[t] = place, place += m->n_rows[t] * (3 + 2 * t);
+        next[t] = place, place += m->n_rows[t] * (2 + 2 * t);
         if (m->n_rows[t]) m->most = t;
     }
     for (int a = 0; a < A; a++)
@@ -119,13 +119,21 @@ static void write_tape(Model *m) {
             int r = a * m->capacity + s, t = m->length[r];
             if (!t) continue;
             Word *p = m->tape + next[t];
-            m->place[r] = next[t] + 3, next[t] += 3 + 2 * t;
+            m->place[r] = next[t] + 3, next[t] += 2 + 2 * t;
             p[0].value = m->base[r], p[1].value = m->spread[r], p[2].number = s;
         }
+    uint32_t left[A * m->capacity];
+    memcpy(left, m->length, sizeof left);
     for (int k = 0; k < m->n_triples; k++) {
-        Word *p = m->tape + m->place[m->row[k]];
-        p[0].value = m->weight[k], p[1].number = m->successor[k];
-        m->place[m->row[k]] += 2;
+        int r = m->row[k];
+        Word *p = m->tape + m->place[r];
+        p[0].value = m->weight[k];
+        if (--left[r]) {
+            p[1].number = m->successor[k], m->place[r] += 2;
+        } else { /* back to the row's first word, and the successor beside the state */
+            m->place[r] -= 3 + 2 * (m->length[r] - 1);
+            m->tape[m->place[r] + 2].number |= (uint64_t)m->successor[k] << 32;
+        }
     }
 }
 
@@ -142,25 +150,28 @@ static double larger(double x, double y) { return x > y ? x : y; }
 static void sweep(const Model *m, double total, const double *restrict V, double *restrict new_V) {
     const Word *p = m->tape;
     for (int s = 0; s < m->n_states; s++) new_V[s] = m->floor_base[s] + m->floor_spread[s] * total;
-    for (uint32_t i = m->n_rows[1]; i; i--, p += 5) {
-        double q = p[0].value + p[1].value * total + p[3].value * V[p[4].number];
-        new_V[p[2].number] = larger(q, new_V[p[2].number]);
+    for (uint32_t i = m->n_rows[1]; i; i--, p += 4) {
+        uint64_t ends = p[2].number;
+        double q = p[0].value + p[1].value * total + p[3].value * V[ends >> 32];
+        new_V[(uint32_t)ends] = larger(q, new_V[(uint32_t)ends]);
     }
     for (int t = 2; t <= m->most; t++)
         for (uint32_t i = m->n_rows[t]; i; i--) {
             double q = p[0].value + p[1].value * total;
-            uint64_t s = p[2].number;
+            uint64_t ends = p[2].number;
             p += 3;
-            for (int j = 0; j < t; j++, p += 2) q += p[0].value * V[p[1].number];
-            new_V[s] = larger(q, new_V[s]);
+            for (int j = 1; j < t; j++, p += 2) q += p[0].value * V[p[1].number];
+            q += p++->value * V[ends >> 32];
+            new_V[(uint32_t)ends] = larger(q, new_V[(uint32_t)ends]);
         }
 }
 
 static double row_value(const Model *m, int r, double total, const double *V) {
     double q = m->base[r] + m->spread[r] * total;
-    const Word *p = m->tape + m->place[r] - 2 * m->length[r]; /* `place` is past the row's words */
-    for (uint32_t j = 0; j < m->length[r]; j++, p += 2) q += p[0].value * V[p[1].number];
-    return q;
+    if (!m->length[r]) return q;
+    const Word *row = m->tape + m->place[r], *p = row + 3;
+    for (uint32_t j = 1; j < m->length[r]; j++, p += 2) q += p[0].value * V[p[1].number];
+    return q + p[0].value * V[row[2].number >> 32];
 }
 
 /* value_iteration */

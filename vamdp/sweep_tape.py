@@ -8,9 +8,10 @@ else: for every row it adds up
 in a register and keeps it where it is the largest of its state so far. Memory is read once, in one
 stream: the tape holds, row after row, the words
 
-    base, spread, state, weight_1, successor_1, ..., weight_t, successor_t
+    base, spread, state and successor_t, weight_1, successor_1, ..., weight_t
 
-(states and successors as integers, in the same eight bytes). Rows with equally many successors lie
+(states and successors as integers in the same eight bytes, the first and the last of them together
+in one word: loads are what a sweep's time goes to). Rows with equally many successors lie
 together, so that the processor foresees where each of them ends. Most actions of a learned model
 are untried or led to one successor. The untried ones of a state, or whatever rows without
 successors it has, mostly are alike: one of them stands for all as the state's `floor`, from which
@@ -24,14 +25,17 @@ import numpy as np
 from numba import njit
 
 # Unsigned, as all positions here: signed ones would be looked at for negative indices.
-_1, _2, _3, _4, _5 = (np.uint64(n) for n in range(1, 6))
-# Words of a row without its successors, and words of a successor.
+_1, _2, _3, _4 = (np.uint64(n) for n in range(1, 5))
+# Words of a row without its successors, and words of each successor but the last, which takes one.
 HEAD, PAIR = 3, 2
+# Where the last successor lies in the word that begins with the state.
+_SHIFT, _STATE = np.uint64(32), np.uint64(2**32 - 1)
 
 # Rows of `floor`.
 FLOOR_BASE, FLOOR_SPREAD = range(2)
-# Rows of `places`: where the row's words lie, how many successors it has.
-PLACE, LENGTH = range(2)
+# Rows of `places`: where the row's words lie, how many successors it has, how many are to write.
+PLACE, LENGTH, _LEFT = range(3)
+N_PLACES = 3
 # The place of rows that the floor stands for.
 _NOWHERE = np.uint32(2**32 - 1)
 
@@ -46,7 +50,7 @@ def _write_tape(
     The model is as `value_iteration._iterate` has it. Blocked rows, which V leaves out, count for a
     state of their own, number `capacity`. Written: `tape` (3 A S + 2 n_triples,), whose memory
     `numbers` shows as integers; `n_rows` (S + 1,), how many rows of each length are on it; `floor`
-    (2, S); `places` (2, A capacity).
+    (2, S); `places` (N_PLACES, A capacity).
     """
     n_actions, capacity = base.shape
     for a in range(n_actions):
@@ -58,13 +62,17 @@ def _write_tape(
     _lay_out(base, spread, blocked, any_blocked, n_states, n_rows, places, tape, numbers)
     # PLACE serves as the row's cursor: at the end it is past the row's words.
     for k in range(n_triples):
-        p = places[PLACE, row[k]]
+        r = row[k]
+        p = places[PLACE, r]
         tape[p + HEAD] = weight[k]
-        numbers[p + HEAD + 1] = successor[k]
-        places[PLACE, row[k]] = p + PAIR
-    for a in range(n_actions):
-        for s in range(n_states):
-            places[PLACE, a * capacity + s] -= PAIR * places[LENGTH, a * capacity + s]
+        places[_LEFT, r] -= 1
+        if places[_LEFT, r] > 0:
+            numbers[p + HEAD + 1] = successor[k]
+            places[PLACE, r] = p + PAIR
+        else:  # back to the row's first word, and the successor beside the state
+            p -= PAIR * (places[LENGTH, r] - 1)
+            numbers[p + 2] |= np.uint64(successor[k]) << _SHIFT
+            places[PLACE, r] = p
     return most
 
 
@@ -100,18 +108,24 @@ def _lay_out(base, spread, blocked, any_blocked, n_states, n_rows, places, tape,
     p = 0
     for t in range(n_rows.size):
         next_row[t] = p
-        p += n_rows[t] * (HEAD + PAIR * t)
+        p += n_rows[t] * _n_words(t)
     for a in range(n_actions):
         for s in range(n_states):
             r = a * capacity + s
             if places[PLACE, r] == _NOWHERE:
                 continue
             p = next_row[places[LENGTH, r]]
-            next_row[places[LENGTH, r]] = p + HEAD + PAIR * places[LENGTH, r]
+            next_row[places[LENGTH, r]] = p + _n_words(places[LENGTH, r])
             places[PLACE, r] = p
+            places[_LEFT, r] = places[LENGTH, r]
             tape[p] = base[a, s]
             tape[p + 1] = spread[a, s]
             numbers[p + 2] = capacity if any_blocked and blocked[a, s] else s
+
+
+@njit(cache=True, inline="always")
+def _n_words(length):
+    return HEAD + PAIR * length - (1 if length > 0 else 0)
 
 
 @njit(cache=True, inline="always")
@@ -143,18 +157,22 @@ def _sweep(tape, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
         Vs[to] = q if q > Vs[to] else Vs[to]
         p += _3
     for _ in range(n_rows[1]):
-        q = tape[p] + tape[p + _1] * total + tape[p + _3] * Vs[now + numbers[p + _4]]
-        to = new + numbers[p + _2]
+        ends = numbers[p + _2]
+        q = tape[p] + tape[p + _1] * total + tape[p + _3] * Vs[now + (ends >> _SHIFT)]
+        to = new + (ends & _STATE)
         Vs[to] = q if q > Vs[to] else Vs[to]
-        p += _5
+        p += _4
     for t in range(2, most + 1):
         for _ in range(n_rows[t]):
             q = tape[p] + tape[p + _1] * total
-            to = new + numbers[p + _2]
+            ends = numbers[p + _2]
+            to = new + (ends & _STATE)
             p += _3
-            for _ in range(t):
+            for _ in range(t - 1):
                 q += tape[p] * Vs[now + numbers[p + _1]]
                 p += _2
+            q += tape[p] * Vs[now + (ends >> _SHIFT)]
+            p += _1
             Vs[to] = q if q > Vs[to] else Vs[to]
 
 
@@ -162,8 +180,10 @@ def _sweep(tape, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
 def _row_value(tape, numbers, place, length, base, spread, total, Vs, now):
     """What a sweep that reads V adds up for one row."""
     q = base + spread * total
-    p = np.uint64(place) + _3
-    for _ in range(length):
-        q += tape[p] * Vs[now + numbers[p + _1]]
-        p += _2
+    if length > 0:
+        p = np.uint64(place) + _3
+        for _ in range(length - 1):
+            q += tape[p] * Vs[now + numbers[p + _1]]
+            p += _2
+        q += tape[p] * Vs[now + (numbers[np.uint64(place) + _2] >> _SHIFT)]
     return q

@@ -30,7 +30,17 @@ import numpy.typing as npt
 from numba import njit
 
 from vamdp.replay import N_LINES, NOTHING, SOMETHING, _record
-from vamdp.sweep_tape import HEAD, LENGTH, PAIR, PLACE, _row_value, _sweep, _total, _write_tape
+from vamdp.sweep_tape import (
+    HEAD,
+    LENGTH,
+    N_PLACES,
+    PAIR,
+    PLACE,
+    _row_value,
+    _sweep,
+    _total,
+    _write_tape,
+)
 
 #: Where no sweeps are to be kept.
 NO_HISTORY = np.zeros((N_LINES, 0))
@@ -179,7 +189,7 @@ def _iterate(
         numbers = tape.view(np.uint64)
         n_rows = np.empty(n_states + 1, np.uint32)
         floor = np.empty((2, n_states))
-        places = np.empty((2, n_actions * capacity), np.uint32)
+        places = np.empty((N_PLACES, n_actions * capacity), np.uint32)
         most = _write_tape(
             base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
             tape, numbers, n_rows, floor, places,

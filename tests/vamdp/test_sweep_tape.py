@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from vamdp.sweep_tape import LENGTH, PLACE, _row_value, _sweep, _total, _write_tape
+from vamdp.sweep_tape import LENGTH, N_PLACES, PLACE, _row_value, _sweep, _total, _write_tape
 
 value_iteration = importlib.import_module("vamdp.value_iteration")  # the name is a function's too
 
@@ -35,7 +35,7 @@ def test_a_sweep_equals_a_backup_and_its_maxima_to_the_last_bit(seed, with_masks
     n_triples = row.size
     tape, n_rows = np.empty(3 * A * S + 2 * n_triples), np.empty(S + 1, np.uint32)
     numbers, floor = tape.view(np.uint64), np.empty((2, S))
-    places = np.empty((2, A * CAPACITY), np.uint32)
+    places = np.empty((N_PLACES, A * CAPACITY), np.uint32)
     most = _write_tape(
         base, spread, row, successor, weight, blocked, with_masks, S, n_triples,
         tape, numbers, n_rows, floor, places,
