@@ -8,6 +8,7 @@ Rank 0 writes what came out to the folder OUT. Alone, minibatches are dealt as t
 
 import itertools
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -156,3 +157,4 @@ if __name__ == "__main__":
         main("ragged", Path(sys.argv[1]), "float32")
         go_on_from_rank_0(Path(sys.argv[1]))
         stop_on_rank_1(Path(sys.argv[1]))
+    os._exit(0)  # see rl3_sb3/__main__.py

@@ -83,9 +83,8 @@ def test_a_cell_that_fails_is_reported_at_the_end_and_tried_again_next_time(
     assert RunDirectory(out / other.name).checkpoint_file.stat() == before, "it is left alone"
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow  # needs both cells to be in training at once
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_sweep_that_is_interrupted_or_killed_goes_on_with_the_same_command(
     longer_sweep, tmp_path, training_process, assert_uninterrupted, number
 ):
