@@ -24,6 +24,8 @@ import torch as th
 import torch.nn.functional as F
 from torch import nn
 
+from rl3_sb3.attention import causal_attention
+
 # Positions start small beside the unit-variance tokens they are added to, so that at first a token
 # reads nearly the same wherever it stands.
 _POSITION_INIT_STD = 0.02
@@ -82,11 +84,8 @@ class _DecoderLayer(nn.Module):
 
     def forward(self, h: th.Tensor) -> th.Tensor:
         B, T, C = h.shape  # sequences, tokens, d_model
-        # (B, T, 3*C) -> three of (B, T, n_heads, head_dim)
-        q, k, v = self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim).unbind(2)
-        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self._finish(h, attended.transpose(1, 2).reshape(B, T, C))
+        attended = causal_attention(self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim))
+        return self._finish(h, attended.reshape(B, T, C))
 
     def step(
         self,
