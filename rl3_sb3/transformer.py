@@ -164,7 +164,7 @@ class CausalTransformer(nn.Module):
         self.context_length = context_length
         self.embedding = nn.Sequential(
             nn.Linear(input_dim, input_hidden),
-            nn.ReLU(inplace=True),  # the widest tensor; one less to allocate
+            nn.ReLU(),
             nn.Linear(input_hidden, d_model),
             nn.LayerNorm(d_model),
         )

@@ -5,7 +5,8 @@ import sys
 import rl3_sb3
 
 
-def test_the_general_modules_load_nothing_of_vamdp_nor_sb3_contrib():
+# numba is loaded by the first use of `one_core`.
+def test_the_general_modules_load_neither_vamdp_nor_numba_nor_sb3_contrib():
     package = pathlib.Path(rl3_sb3.__file__).parent
     files = [*package.glob("*.py"), *package.glob("exchange/*.py")]
     parts = [file.relative_to(package.parent).with_suffix("").parts for file in files]

@@ -1,0 +1,37 @@
+"""Attention for a single CPU core, in the place of torch's.
+
+torch's is made for wide heads, long sequences and many cores. Policies have narrow heads and short
+sequences, and many of them train fastest with a core each. Measured beside torch's in
+benchmarks/attention.py.
+
+It gives torch's values and gradients up to rounding. Wherever `suits` says no, torch does the work;
+so results differ in rounding between one thread and several, as torch's own do.
+"""
+
+import torch as th
+
+
+def suits(x: th.Tensor) -> bool:
+    """Return whether this attention can be used on a tensor, as the process is set now."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == th.float32
+        and th.get_num_threads() == 1
+        and not th.compiler.is_compiling()  # which cannot see into a compiled kernel
+    )
+
+
+def causal_attention(qkv: th.Tensor) -> th.Tensor:
+    """Return `rl3_sb3.attention.causal_attention`; its gradient cannot be differentiated again.
+
+    Args:
+        qkv: Queries, keys and values, shape (B, T, 3, n_heads, D); `suits`.
+
+    Returns:
+        Shape (B, T, n_heads, D).
+    """
+    # numba takes half a second to load, and acting needs none of it.
+    from rl3_sb3.one_core.attention import CausalAttention
+
+    out: th.Tensor = CausalAttention.apply(qkv)
+    return out

@@ -1,0 +1,173 @@
+"""Attention on one core: torch's in double precision is the other road to the same answer."""
+
+import math
+
+import numpy as np
+import pytest
+import torch as th
+
+from rl3_sb3 import one_core
+from rl3_sb3.attention import torch_attention
+from rl3_sb3.transformer import CausalTransformer
+
+
+def value_and_gradient(function, qkv, weights):
+    qkv = qkv.detach().clone().requires_grad_()
+    out = function(qkv)
+    (gradient,) = th.autograd.grad((out * weights.to(out)).sum(), qkv)
+    return out.detach(), gradient
+
+
+def random_inputs(B, T, n_heads, D, scale=1.0):
+    generator = th.Generator().manual_seed(B + 10 * T + 1000 * D)
+    qkv = th.randn(B, T, 3, n_heads, D, generator=generator) * scale
+    return qkv, th.randn(B, T, n_heads, D, generator=generator)
+
+
+def assert_agrees_with_double_precision(qkv, weights, tolerance):
+    found = value_and_gradient(one_core.causal_attention, qkv, weights)
+    expected = value_and_gradient(torch_attention, qkv.double(), weights)
+    for one, other in zip(found, expected, strict=True):
+        scale = max(1.0, other.abs().max().item())
+        assert (one - other).abs().max().item() <= tolerance * scale
+
+
+# Around the width of a tile, in both directions.
+@pytest.mark.parametrize("T", [1, 2, 15, 16, 17, 33, 100])
+@pytest.mark.parametrize("D", [1, 5, 16, 17, 40])
+def test_values_and_gradients_are_torchs(T, D):
+    assert_agrees_with_double_precision(*random_inputs(2, T, 3, D), tolerance=3e-6)
+
+
+# Scores reach 300 and 30 000: no exponential may overflow, nor vanish for the token's best key.
+# Their own rounding, in single precision, is the tolerance.
+@pytest.mark.parametrize(("scale", "tolerance"), [(1e-3, 3e-6), (10.0, 2e-4), (100.0, 4e-3)])
+def test_faint_and_strong_attention_is_torchs_too(scale, tolerance):
+    assert_agrees_with_double_precision(*random_inputs(3, 37, 2, 8, scale), tolerance)
+
+
+def test_empty_lanes_take_nothing_from_the_tile_before():
+    # The 17th token leaves 15 lanes of its tile empty. The first 16 have log-normalisers of -128.5,
+    # and 2^128.5 is infinite in single precision.
+    qkv, weights = random_inputs(1, 17, 1, 4)
+    qkv[0, :, 0] = (128.5 + th.arange(1, 18).log2().view(17, 1, 1)) * math.log(2) / 2
+    qkv[0, :, 1] = -1.0
+    assert_agrees_with_double_precision(qkv, weights, tolerance=1e-4)
+
+
+def test_equal_keys_give_the_mean_of_the_values_so_far():
+    qkv, _ = random_inputs(2, 50, 2, 6)
+    qkv[:, :, 1] = 1.0
+    v = qkv[:, :, 2]
+    mean = v.cumsum(1) / th.arange(1, 51).view(1, -1, 1, 1)
+    th.testing.assert_close(one_core.causal_attention(qkv), mean, rtol=0, atol=2e-6)
+
+
+def test_a_later_token_moves_no_bit_of_earlier_outputs_nor_has_gradients_from_them():
+    qkv, weights = random_inputs(1, 40, 2, 8)
+    weights[:, 21:] = 0
+    out, gradient = value_and_gradient(one_core.causal_attention, qkv, weights)
+    assert (gradient[:, 21:] == 0).all()
+    assert (gradient[:, :21] != 0).any()
+    qkv[:, 21:] *= -3
+    changed = one_core.causal_attention(qkv)
+    assert th.equal(changed[:, :21], out[:, :21])
+    assert not th.equal(changed[:, 21:], out[:, 21:])
+
+
+def test_a_sequence_does_not_depend_on_the_batch_it_is_in():
+    qkv, weights = random_inputs(5, 30, 2, 8)
+    together = value_and_gradient(one_core.causal_attention, qkv, weights)
+    for row in range(5):
+        rows = slice(row, row + 1)
+        alone = value_and_gradient(one_core.causal_attention, qkv[rows], weights[rows])
+        for one, many in zip(alone, together, strict=True):
+            assert th.equal(one, many[rows])
+
+
+def test_nan_reaches_every_later_output_and_no_other_sequence():
+    qkv, _ = random_inputs(2, 40, 2, 8)
+    clean = one_core.causal_attention(qkv)
+    qkv[0, 20, 1, 1, 3] = th.nan  # a key of the second head
+    out = one_core.causal_attention(qkv)
+    assert out[0, 20:, 1].isnan().all()
+    assert th.equal(out[1], clean[1])
+    assert th.equal(out[0, :, 0], clean[0, :, 0])
+
+
+def test_what_is_kept_for_the_gradient_grows_with_the_length_alone():
+    def kept(T):
+        sizes = []
+        qkv = random_inputs(1, T, 2, 8)[0].requires_grad_()
+        with th.autograd.graph.saved_tensors_hooks(
+            lambda x: sizes.append(x.numel()) or x, lambda x: x
+        ):
+            one_core.causal_attention(qkv)
+        return sum(sizes)
+
+    assert kept(100) > 0
+    assert kept(400) == 4 * kept(100)
+
+
+def test_strided_inputs_and_gradients_are_understood():
+    def strided(x):
+        return x.transpose(0, 1).contiguous().transpose(0, 1)
+
+    qkv, weights = random_inputs(4, 20, 2, 8)
+    out, gradient = value_and_gradient(one_core.causal_attention, qkv, weights)
+    qkv = strided(qkv).requires_grad_()
+    found = one_core.causal_attention(qkv)
+    assert th.equal(found, out)
+    assert th.equal(*th.autograd.grad(found, qkv, strided(weights)), gradient)
+
+
+def test_it_suits_single_precision_on_one_thread_of_a_cpu():
+    x = th.zeros(2)
+    threads = th.get_num_threads()
+    try:
+        th.set_num_threads(1)
+        assert one_core.suits(x)
+        assert not one_core.suits(x.double())
+        assert not one_core.suits(x.bfloat16())
+        assert not one_core.suits(x.to("meta"))
+        th.set_num_threads(2)
+        assert not one_core.suits(x)
+    finally:
+        th.set_num_threads(threads)
+
+
+def test_the_transformer_says_the_same_with_it_and_without(monkeypatch):
+    th.manual_seed(0)
+    net = CausalTransformer(6, 3, 40, d_model=24, n_heads=3)
+    x = th.randn(4, 40, 6)
+    calls = []
+
+    def outputs(suits):
+        monkeypatch.setattr(one_core, "suits", lambda qkv: calls.append(suits) or suits)
+        out = net(x)
+        return out.detach(), th.autograd.grad(out.square().mean(), list(net.parameters()))
+
+    ours, our_gradients = outputs(True)
+    torchs, torch_gradients = outputs(False)
+    assert calls == [True, True, False, False]  # one for each layer
+    th.testing.assert_close(ours, torchs, rtol=0, atol=3e-6)
+    for one, other in zip(our_gradients, torch_gradients, strict=True):
+        th.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_compiled_kernels_do_what_they_say_in_python():
+    from rl3_sb3.one_core import attention
+
+    qkv, weights = random_inputs(1, 18, 1, 3)
+    results = []
+    for forward, backward in (
+        (attention.forward_kernel, attention.backward_kernel),
+        (attention.forward_kernel.py_func, attention.backward_kernel.py_func),
+    ):
+        attended, L = np.zeros((1, 18, 1, 3), np.float32), np.zeros((1, 1, 18), np.float32)
+        d_qkv = np.zeros((1, 18, 3, 1, 3), np.float32)
+        forward(qkv.numpy(), attended, L)
+        backward(weights.numpy(), qkv.numpy(), attended, L, d_qkv)
+        results.append((attended, L, d_qkv))
+    for compiled, python in zip(*results, strict=True):
+        np.testing.assert_allclose(compiled, python, rtol=2e-6, atol=2e-6)
