@@ -1,8 +1,12 @@
-"""Progress bars of training runs, on standard error."""
+"""Progress of training runs, on standard error: bars on a terminal, now and then a line elsewhere.
+
+A log file, a cluster's output and CI show no bars; there a line a minute is the sign of life.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -17,42 +21,59 @@ from rich.progress import (
 
 from rl3_sb3.experiments.config import RunConfig
 
+_SECONDS_BETWEEN_LINES = 60
 
-class RunBars:
-    """One bar per run.
+
+class SignsOfLife:
+    """Lines where bars cannot be drawn, at most one a minute.
 
     Args:
-        progress: Where they are drawn.
-        configs: The runs.
-        n_done: Steps of each that were done before; they do not count for the time remaining.
+        console: Where the bars would be.
+        get_time: Seconds since some moment.
     """
 
-    def __init__(
-        self, progress: Progress, configs: Sequence[RunConfig], n_done: Sequence[int]
-    ) -> None:
-        self._progress = progress
-        self._bars = [
-            progress.add_task(config.title, total=config.total_steps, completed=done, reward="-")
-            for config, done in zip(configs, n_done, strict=True)
-        ]
+    def __init__(self, console: Console, get_time: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._get_time = console, get_time
+        self._last = get_time()
 
-    def show(self, run: int, n_steps: int, reward: float) -> None:
+    def say(self, text: str) -> None:
+        """Print the text if a minute has passed since the last, and this is no terminal."""
+        now = self._get_time()
+        if not self._console.is_terminal and now - self._last >= _SECONDS_BETWEEN_LINES:
+            self._last = now
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class RunBar:
+    """The bar of one run.
+
+    Args:
+        progress: Where it is drawn.
+        config: The run.
+        n_done: Steps that were done before; they do not count for the time remaining.
+    """
+
+    def __init__(self, progress: Progress, config: RunConfig, n_done: int) -> None:
+        self._progress, self._config = progress, config
+        self._bar = progress.add_task(
+            config.title, total=config.total_steps, completed=n_done, reward="-"
+        )
+        self._signs = SignsOfLife(progress.console, progress.get_time)
+
+    def show(self, n_steps: int, reward: float) -> None:
         """Show steps done and the last rollout's mean total reward."""
-        self._progress.update(self._bars[run], completed=n_steps, reward=f"{reward:.1f}")
+        self._progress.update(self._bar, completed=n_steps, reward=f"{reward:.1f}")
+        self._signs.say(
+            f"{self._config.title}: {n_steps:,} of {self._config.total_steps:,} steps, "
+            f"total reward {reward:.1f}"
+        )
 
 
 @contextmanager
-def run_bars(
-    configs: Sequence[RunConfig], n_done: Sequence[int] | None = None
-) -> Iterator[RunBars]:
-    """Draw bars until the block ends.
-
-    Args:
-        configs: The runs.
-        n_done: Steps of each that were done before; None: none.
-    """
+def run_bar(config: RunConfig, n_done: int) -> Iterator[RunBar]:
+    """Draw a run's bar until the block ends; see `RunBar`."""
     with step_progress() as progress:
-        yield RunBars(progress, configs, n_done or [0] * len(configs))
+        yield RunBar(progress, config, n_done)
 
 
 def step_progress() -> Progress:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.progress import run_bars
+from rl3_sb3.experiments.progress import run_bar
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.stopping import StopSignals
 from rl3_sb3.experiments.training import train
@@ -75,7 +75,7 @@ def _lead(
             config = _continued(directory, given)
         config = from_first_rank(config)
         n_before, n_all = directory.checkpoints.n_steps(), config.total_steps
-        with StopSignals() as signals, run_bars([config], [n_before]) as bars:
+        with StopSignals() as signals, run_bar(config, n_before) as bar:
             model = train(
                 directory,
                 config,
@@ -84,7 +84,7 @@ def _lead(
                 stop=signals.asked,
                 save_every=options.save_every,
                 keep=options.keep,
-                report=lambda n_steps, reward: bars.show(0, n_steps, reward),
+                report=bar.show,
             )
     n_done = model.num_timesteps
     print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")

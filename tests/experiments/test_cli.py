@@ -202,7 +202,9 @@ def test_the_best_checkpoint_can_be_evaluated(capsys, tmp_path, small_options, t
     train = ["train", "bandit", *small_options, "--validate-every", 2, "--out", out]
     assert run(capsys, *train)[0] == 0
     for options, n_steps in (([], 144), (["--best"], 96)):
-        assert run(capsys, "evaluate", out, "--tasks", 3, *options, *trust)[0] == 0
+        status, text, _ = run(capsys, "evaluate", out, "--tasks", 3, *options, *trust)
+        assert status == 0
+        assert f"after {n_steps} of 144 training steps" in text
         assert json.loads((out / "evaluation.json").read_text())["n_training_steps"] == n_steps
 
 

@@ -4,24 +4,47 @@ from rich.console import Console
 from rich.progress import Progress
 
 from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.progress import RunBars
+from rl3_sb3.experiments.progress import RunBar, SignsOfLife
+
+CONFIG = RunConfig.of("bandit", horizon=10, n_envs=10, iterations=10)
 
 
 def test_a_bar_goes_on_where_the_run_is_and_times_what_is_new():
-    config = RunConfig.of("bandit", horizon=10, n_envs=10, iterations=10)
     now = 0.0
     progress = Progress(console=Console(file=io.StringIO()), get_time=lambda: now)
-    bars = RunBars(progress, [config], [800])
+    bar = RunBar(progress, CONFIG, 800)
     (task,) = progress.tasks
     assert (task.completed, task.total) == (800, 1000)
-    bars.show(0, 850, 1.0)
+    bar.show(850, 1.0)
     now = 10.0
-    bars.show(0, 900, 1.0)
+    bar.show(900, 1.0)
     assert task.time_remaining == 20  # 50 steps took 10 seconds
 
 
 def test_a_complete_run_has_a_full_bar():
-    config = RunConfig.of("bandit", horizon=10, n_envs=10, iterations=10)
     progress = Progress(console=Console(file=io.StringIO()))
-    RunBars(progress, [config], [1000])
+    RunBar(progress, CONFIG, 1000)
     assert progress.tasks[0].percentage == 100
+
+
+def test_without_a_terminal_a_run_gives_a_sign_of_life_a_minute():
+    now = 0.0
+    file = io.StringIO()
+    progress = Progress(console=Console(file=file), get_time=lambda: now)
+    bar = RunBar(progress, CONFIG, 0)
+    for moment in (1, 59, 61, 62, 120, 122):
+        now = float(moment)
+        bar.show(moment, 2.5)
+    lines = file.getvalue().splitlines()
+    assert lines == [
+        f"{CONFIG.title}: {n_steps} of 1,000 steps, total reward 2.5" for n_steps in (61, 122)
+    ]
+
+
+def test_a_terminal_has_bars_and_no_lines():
+    now = 0.0
+    file = io.StringIO()
+    signs = SignsOfLife(Console(file=file, force_terminal=True), lambda: now)
+    now = 100.0
+    signs.say("alive")
+    assert file.getvalue() == ""

@@ -42,4 +42,4 @@ def _evaluate(options: argparse.Namespace) -> None:
     )
     file = directory.write_evaluation(evaluation)
     print(evaluation_table([evaluation]))
-    print(f"\nstored: {file}")
+    print(f"\nafter {n_training_steps:,} of {config.total_steps:,} training steps; stored: {file}")

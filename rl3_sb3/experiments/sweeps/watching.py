@@ -1,7 +1,8 @@
 """What is seen of a running sweep, on standard error.
 
-One bar for all cells, one for each that is running, and a line for each that ends. Progress is read
-from the cells' folders, so that it looks the same wherever they run.
+One bar for all cells, one for each that is running, and a line for each that ends; without a
+terminal, a line a minute instead of the bars. Progress is read from the cells' folders, so that it
+looks the same wherever they run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from rl3_sb3.experiments.metrics import last_row
+from rl3_sb3.experiments.progress import SignsOfLife
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.cell import Cell, Ending, Outcome
 
@@ -31,8 +33,9 @@ class SweepBars:
         self._n_cells = len(cells)
         self._n_complete = sum(not cell.missing_variations(out) for cell in cells)
         self._bars: dict[str, TaskID] = {}  # of running cells
-        total = sum(cell.config.total_steps for cell in cells)
-        self._all = progress.add_task("", total=total, reward="-")
+        self._total = sum(cell.config.total_steps for cell in cells)
+        self._all = progress.add_task("", total=self._total, reward="-")
+        self._signs = SignsOfLife(progress.console, progress.get_time)
         self.look()
 
     def begins(self, cell: Cell) -> None:
@@ -66,8 +69,6 @@ class SweepBars:
             if row is not None:
                 self._n_steps[name], reward = row
                 self._progress.update(bar, completed=self._n_steps[name], reward=f"{reward:.1f}")
-        self._progress.update(
-            self._all,
-            completed=sum(self._n_steps.values()),
-            description=f"{self._n_complete} of {self._n_cells} cells",
-        )
+        cells, n_steps = f"{self._n_complete} of {self._n_cells} cells", sum(self._n_steps.values())
+        self._progress.update(self._all, completed=n_steps, description=cells)
+        self._signs.say(f"{cells}, {n_steps:,} of {self._total:,} steps")
