@@ -160,8 +160,8 @@ def backward_kernel(gradient, qkv, attended, L, d_qkv):
                 n, own = first + WIDTH, min(WIDTH, T - first)
                 here, o = q + 3 * first * C, (b * T + first) * C + head * D
                 pack_tiles(g, o, C, own, D, one, G)
-                pack_tiles(out, o, C, own, D, one, Q)
-                dot(G, Q, mean)
+                pack_tiles(out, o, C, own, D, one, dQ)  # which is free until its turn
+                dot(G, dQ, mean)
                 pack_tiles(x, here, 3 * C, own, D, scale * _LOG2_E, Q)
                 pack_panels(x, here, 3 * C, own, D, Q_rows)
                 pack_panels(g, o, C, own, D, G_rows)
