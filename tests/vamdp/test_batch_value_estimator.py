@@ -242,3 +242,9 @@ def test_other_calls_check_their_arguments_too(call, message):
 def test_sizes_are_checked(arguments, message):
     with pytest.raises(ValueError, match=message):
         vamdp.BatchValueEstimator(**{"n_tasks": 2, "n_actions": 2, "task_horizon": 3} | arguments)
+
+
+def test_a_zero_of_either_sign_is_one_state():
+    batch = vamdp.BatchValueEstimator(1, 1, task_horizon=3)
+    batch.update([[1.0, -0.0]], [0], [1.0], [[1.0, 0.0]], [False])
+    assert batch.n_states.tolist() == [1]

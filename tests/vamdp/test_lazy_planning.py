@@ -88,6 +88,35 @@ def test_nothing_is_planned_until_somebody_looks():
     assert (batch.storage.sizes[:, CHANGED] == 0).all()
 
 
+def test_a_learner_of_one_task_plans_nothing_until_somebody_looks():
+    estimator = vamdp.ValueEstimator(N_ACTIONS, task_horizon=20)
+    for _ in range(3):
+        estimator.update(0, 1, 1.0, 0, False)
+    assert not estimator.batch.storage.tables[:, Q_TABLE].any()
+    assert estimator.n_sweeps == 20
+    assert estimator.batch.storage.tables[:, Q_TABLE].any()
+
+
+def features(batch):
+    out = np.zeros((N_TASKS, 2 * N_ACTIONS + 1), np.float32)
+    batch.show(np.zeros((N_TASKS, 2)), 1.0, 1.0, 0, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda b: b.q_values([[0, 0]] * N_TASKS), id="q_values"),
+        pytest.param(lambda b: b.value([[0, 0]] * N_TASKS), id="value"),
+        pytest.param(lambda b: b.n_sweeps, id="n_sweeps"),
+        pytest.param(lambda b: b.get_state()["arrays"]["tables"], id="get_state"),
+        pytest.param(features, id="show"),
+    ],
+)
+def test_whatever_is_asked_first_is_planned_for(ask):
+    np.testing.assert_array_equal(ask(learned()), ask(learned(look=True)))
+
+
 def test_with_a_warm_start_every_update_plans():
     batch = learned(gamma=0.9, warm_start=True)
     assert batch.storage.tables[:, Q_TABLE].any(axis=(1, 2)).all()

@@ -20,6 +20,7 @@ def model(seed, with_masks):
     lengths = rng.integers(0, 4, (A, CAPACITY))
     lengths[:, 0] = 0
     base[:, 1], spread[:, 1], lengths[:, 1] = 0.5, 0.01, [0, 2, 0]
+    base[:, 2], lengths[:, 2] = 0.25, 0  # alike but for the spread: none stands for another
     rows = [a * CAPACITY + s for a in range(A) for s in range(S) for _ in range(lengths[a, s])]
     row = rng.permutation(rows).astype(np.uint32)
     blocked = rng.random((A, CAPACITY)) < 0.3
