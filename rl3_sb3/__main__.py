@@ -8,7 +8,8 @@ from rl3_sb3.experiments.cli import main
 if __name__ == "__main__":
     status = main()
     if "WORLD_SIZE" in os.environ:
-        # Under torchrun the communication's threads can abort a process that tears itself down.
+        # A thread of gloo outlives the group and may still have to release a tensor. If it asks for
+        # the interpreter's lock while the interpreter ends, the process aborts.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -57,7 +57,6 @@ def test_two_ranks_write_one_run(on_two_ranks, tmp_path):
     assert read_metrics(alone.metrics_file)[0][RETURN] == rows[0][RETURN]
 
 
-@pytest.mark.slow
 def test_two_ranks_go_on_exactly_where_they_stopped(on_two_ranks, tmp_path, assert_same_runs):
     _, printed = train(tmp_path / "run", 2, "--time-limit", "0.001")
     assert "60 of 180 steps done" in printed

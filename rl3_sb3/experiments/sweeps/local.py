@@ -5,7 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import signal
-from contextlib import suppress
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -53,7 +56,8 @@ class LocalWorkers:
         process = self._context.Process(
             target=_attempt, args=(theirs, cell, self._order), name=cell.name, daemon=True
         )
-        process.start()
+        with _interrupts_held_back():
+            process.start()
         theirs.close()  # or else the process's death would not end the pipe
         self._running[ours] = _Attempt(cell, process)
 
@@ -77,6 +81,23 @@ def _why(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"its process was killed by signal {-exit_code} ({signal.strsignal(-exit_code)})"
     return f"its process ended with status {exit_code}"
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let a process that is started in the block begin deaf to Ctrl-C; here, it comes afterwards.
+
+    The process can say itself what a signal means to it only when it has imported torch.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # its start, else within the block, ends the holding back
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _attempt(connection: Connection, cell: Cell, order: Order) -> None:

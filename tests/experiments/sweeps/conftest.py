@@ -38,9 +38,19 @@ def small_sweep(tmp_path):
 @pytest.fixture
 def longer_sweep(small_sweep):
     """Return a file of two cells that can be killed midway, even if one starts late."""
-    text = small_sweep.read_text().replace("iterations = 3", "iterations = 80")
-    small_sweep.write_text(text.replace("seeds = [0, 1]", "seeds = [0]"))
-    return small_sweep
+    return _two_cells(small_sweep, 80)
+
+
+@pytest.fixture
+def held_sweep(small_sweep):
+    """Return a file of two cells that can be made to stand still midway."""
+    return _two_cells(small_sweep, 20)
+
+
+def _two_cells(file, iterations):
+    text = file.read_text().replace("iterations = 3", f"iterations = {iterations}")
+    file.write_text(text.replace("seeds = [0, 1]", "seeds = [0]"))
+    return file
 
 
 @pytest.fixture

@@ -1,15 +1,21 @@
 """Sweeps in processes of this machine, some of which are killed."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.sweeps.cell import Ending
+from rl3_sb3.experiments.sweeps.local import LocalWorkers
 from rl3_sb3.experiments.sweeps.specification import read_sweep
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="other signals there")
@@ -28,6 +34,13 @@ def sweep(*arguments):
 def table_entries(out, column):
     lines = [line for line in (out / "results.md").read_text().splitlines() if line[:1] == "|"]
     return [line.split("|")[column].strip() for line in lines[2:]]
+
+
+def wait_until(happened):
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.02)
 
 
 def test_a_killed_and_a_terminated_worker_change_nothing_of_the_result(
@@ -83,13 +96,24 @@ def test_a_cell_that_fails_is_reported_at_the_end_and_tried_again_next_time(
     assert RunDirectory(out / other.name).checkpoint_file.stat() == before, "it is left alone"
 
 
-@pytest.mark.slow  # needs both cells to be in training at once
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_ctrl_c_does_not_reach_a_worker_that_still_imports(order, make_cell, capfd):
+    with LocalWorkers(order) as workers:
+        workers.start(make_cell())
+        (process,) = multiprocessing.active_children()
+        os.kill(process.pid, signal.SIGINT)
+        ((_, outcome),) = workers.wait(PATIENCE)
+    assert outcome.ending is Ending.COMPLETE, outcome
+    assert "KeyboardInterrupt" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_a_sweep_that_is_interrupted_or_killed_goes_on_with_the_same_command(
-    longer_sweep, tmp_path, training_process, assert_uninterrupted, number
+    held_sweep, tmp_path, training_process, assert_uninterrupted, number
 ):
-    out, cells = tmp_path / "swept", read_sweep(longer_sweep)
-    arguments = ["sweep", str(longer_sweep), "--out", str(out), "--jobs", "2"]
+    out, cells = tmp_path / "swept", read_sweep(held_sweep)
+    arguments = ["sweep", str(held_sweep), "--out", str(out), "--jobs", "2"]
     command = subprocess.Popen(
         [sys.executable, "-c", f"{WITHOUT_RAY} sys.exit(main())", *arguments],
         stdout=subprocess.PIPE,
@@ -98,13 +122,28 @@ def test_a_sweep_that_is_interrupted_or_killed_goes_on_with_the_same_command(
         start_new_session=True,  # Ctrl-C reaches all of its processes
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
     )
-    for cell in cells:
-        training_process(out, cell)
-    if number == signal.SIGINT:
-        os.killpg(command.pid, number)
-    else:
-        command.kill()
-    text, _ = command.communicate(timeout=PATIENCE)  # when all that write there have ended
+
+    # Cells stand still midway until all know that the sweep has ended: none can complete before.
+    def hold(cell):
+        process = training_process(out, cell)
+        os.kill(process, signal.SIGSTOP)
+        return process
+
+    try:
+        with ThreadPoolExecutor(len(cells)) as pool:
+            held = list(pool.map(hold, cells))
+        if number == signal.SIGINT:
+            os.killpg(command.pid, number)
+            wait_until(lambda: not list(out.glob(".driver-*")))
+        else:
+            command.kill()
+            command.wait(PATIENCE)
+        for process in held:
+            os.kill(process, signal.SIGCONT)
+        text, _ = command.communicate(timeout=PATIENCE)  # when all that write there have ended
+    finally:
+        with suppress(ProcessLookupError):  # nobody is left, unless the test has failed
+            os.killpg(command.pid, signal.SIGKILL)
     if number == signal.SIGINT:
         assert command.returncode == 128 + number, text
         assert f"- {cells[0].name}: " in text, "what is missing is said"
