@@ -7,6 +7,7 @@ Started with plain python it trains alone, on the same tasks.
 """
 
 import argparse
+import os
 
 import gymnasium
 import torch
@@ -36,4 +37,10 @@ with joined_ranks(args.device) as device:
     model.learn((2 if args.smoke else 47) * N_ENVS * HORIZON)
     if this_rank() == 0:
         rewards = [episode["r"] for episode in model.ep_info_buffer]  # of all processes
-        print(f"{model.num_timesteps} steps, mean total reward {sum(rewards) / len(rewards):.1f}")
+        print(
+            f"{model.num_timesteps} steps, mean total reward {sum(rewards) / len(rewards):.1f}",
+            flush=True,
+        )
+
+if "WORLD_SIZE" in os.environ:  # launched: a thread of gloo can abort an interpreter that ends
+    os._exit(0)
