@@ -13,12 +13,9 @@ import torch as th
 
 def suits(x: th.Tensor) -> bool:
     """Return whether this attention can be used on a tensor, as the process is set now."""
-    return (
-        x.device.type == "cpu"
-        and x.dtype == th.float32
-        and th.get_num_threads() == 1
-        and not th.compiler.is_compiling()  # which cannot see into a compiled kernel
-    )
+    if th.compiler.is_compiling() or th.jit.is_tracing():  # type: ignore[attr-defined] # it has
+        return False  # a kernel cannot be recorded
+    return x.device.type == "cpu" and x.dtype == th.float32 and th.get_num_threads() == 1
 
 
 def causal_attention(qkv: th.Tensor) -> th.Tensor:

@@ -1,5 +1,6 @@
 """Attention on one core: torch's in double precision is the other road to the same answer."""
 
+import io
 import math
 
 import numpy as np
@@ -153,6 +154,31 @@ def test_the_transformer_says_the_same_with_it_and_without(monkeypatch):
     th.testing.assert_close(ours, torchs, rtol=0, atol=3e-6)
     for one, other in zip(our_gradients, torch_gradients, strict=True):
         th.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def traced_and_stored(net, x):
+    file = io.BytesIO()
+    th.jit.save(th.jit.trace(net, x), file)
+    return th.jit.load(io.BytesIO(file.getvalue()))
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        traced_and_stored,
+        lambda net, x: th.export.export(net, (x,)).module(),
+        lambda net, x: th.compile(net, backend="eager", fullgraph=True),
+    ],
+    ids=["trace", "export", "compile"],
+)
+def test_a_recorded_transformer_computes_with_other_inputs_too(recorded):
+    th.manual_seed(0)
+    net = CausalTransformer(6, 3, 20, d_model=8, n_heads=2)
+    x = th.randn(2, 20, 6)
+    net_again = recorded(net, x)
+    with th.no_grad():
+        th.testing.assert_close(net_again(-x), net(-x), rtol=0, atol=3e-6)
 
 
 def test_compiled_kernels_do_what_they_say_in_python():
