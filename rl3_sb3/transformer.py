@@ -164,7 +164,7 @@ class CausalTransformer(nn.Module):
         self.context_length = context_length
         self.embedding = nn.Sequential(
             nn.Linear(input_dim, input_hidden),
-            nn.ReLU(),
+            nn.ReLU(),  # in place, on a view, its gradient would copy everything twice
             nn.Linear(input_hidden, d_model),
             nn.LayerNorm(d_model),
         )

@@ -1,6 +1,7 @@
 """Progress of training runs, on standard error: bars on a terminal, now and then a line elsewhere.
 
-A log file, a cluster's output and CI show no bars; there a line a minute is the sign of life.
+A log file, a cluster's output and CI show no bars; there a line is the sign of life, at most one a
+minute.
 """
 
 from __future__ import annotations
@@ -36,12 +37,18 @@ class SignsOfLife:
         self._console, self._get_time = console, get_time
         self._last = get_time()
 
-    def say(self, text: str) -> None:
+    def say_if_due(self, text: str) -> None:
         """Print the text if a minute has passed since the last, and this is no terminal."""
         now = self._get_time()
-        if not self._console.is_terminal and now - self._last >= _SECONDS_BETWEEN_LINES:
+        has_bars = self._console.is_terminal and not self._console.is_dumb_terminal
+        if not has_bars and now - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = now
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            print_plainly(self._console, text)
+
+
+def print_plainly(console: Console, text: str) -> None:
+    """Print a line as it is: rich would find markup and emoji in it, and break it."""
+    console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class RunBar:
@@ -63,7 +70,7 @@ class RunBar:
     def show(self, n_steps: int, reward: float) -> None:
         """Show steps done and the last rollout's mean total reward."""
         self._progress.update(self._bar, completed=n_steps, reward=f"{reward:.1f}")
-        self._signs.say(
+        self._signs.say_if_due(
             f"{self._config.title}: {n_steps:,} of {self._config.total_steps:,} steps, "
             f"total reward {reward:.1f}"
         )

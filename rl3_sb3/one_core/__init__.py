@@ -4,18 +4,30 @@ torch's is made for wide heads, long sequences and many cores. Policies have nar
 sequences, and many of them train fastest with a core each. Measured beside torch's in
 benchmarks/attention.py.
 
-It gives torch's values and gradients up to rounding. Wherever `suits` says no, torch does the work;
-so results differ in rounding between one thread and several, as torch's own do.
+It gives torch's values and gradients up to rounding, where scores are finite; values that are not
+may reach the tokens up to 15 before their own. Wherever `suits` says no, torch does the work; so
+results differ in rounding between one thread and several, as torch's own do.
 """
 
 import torch as th
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 
 def suits(x: th.Tensor) -> bool:
     """Return whether this attention can be used on a tensor, as the process is set now."""
-    if th.compiler.is_compiling() or th.jit.is_tracing():  # type: ignore[attr-defined] # it has
-        return False  # a kernel cannot be recorded
-    return x.device.type == "cpu" and x.dtype == th.float32 and th.get_num_threads() == 1
+    return not _is_recorded() and (
+        x.device.type == "cpu" and x.dtype == th.float32 and th.get_num_threads() == 1
+    )
+
+
+def _is_recorded() -> bool:
+    """Return whether torch compiles, records or transforms the call, which a kernel cannot be."""
+    return bool(
+        th.compiler.is_compiling()
+        or th.jit.is_tracing()  # type: ignore[attr-defined] # public, but not to its stubs
+        or is_in_torch_dispatch_mode()
+        or th._C._are_functorch_transforms_active()
+    )
 
 
 def causal_attention(qkv: th.Tensor) -> th.Tensor:
@@ -27,7 +39,8 @@ def causal_attention(qkv: th.Tensor) -> th.Tensor:
     Returns:
         Shape (B, T, n_heads, D).
     """
-    # numba takes half a second to load, and acting needs none of it.
+    # numba takes half a second to load (the first time of all it also compiles, for seconds), and
+    # acting needs none of it.
     from rl3_sb3.one_core.attention import CausalAttention
 
     out: th.Tensor = CausalAttention.apply(qkv)

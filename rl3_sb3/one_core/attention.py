@@ -11,8 +11,9 @@ and back from g_i, the gradient of o_i:
     dv_j = sum_i P[i, j] g_i
     dk_j = sum_i dS[i, j] q_i / sqrt(D),   dq_i = sum_j dS[i, j] k_j / sqrt(D)
 
-Only o and L are kept between the two, so memory grows with T. Queries are taken 16 at a time, the
-lanes of `tiles`, with S, P or dS for them laid out [j][lane] up to the last query's key.
+Beside the inputs only o and L are kept between the two, so memory grows with T. Queries are taken
+16 at a time, the lanes of `tiles`, with S, P or dS for them laid out [j][lane] up to the last
+query's key.
 
 Source: the backward pass is that of Dao et al. 2022 (arXiv 2205.14135), Appendix B.2.
 """
@@ -23,7 +24,6 @@ from typing import Any
 import numpy as np
 import torch as th
 from numba import njit
-from torch.autograd.function import once_differentiable
 
 from rl3_sb3.one_core.exp2 import exp2
 from rl3_sb3.one_core.tiles import (
@@ -73,7 +73,7 @@ def _mixture(V, P, n, out):
         add_transposed_product(V[panel * length :], P, n, out[panel * TILE :])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def forward_kernel(qkv, attended, L):
     """Compute causal attention.
 
@@ -113,7 +113,7 @@ def forward_kernel(qkv, attended, L):
                 unpack_tiles(mixed, total, out, (b * T + first) * C + head * D, C, own, D)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def backward_kernel(gradient, qkv, attended, L, d_qkv):
     """Compute the gradient of causal attention.
 
@@ -135,7 +135,8 @@ def backward_kernel(gradient, qkv, attended, L, d_qkv):
     )
     # Queries and gradients lie both ways round: [d][lane] and [lane][d].
     width = columns * WIDTH
-    Q, G, dQ, Q_rows, G_rows = (
+    Q, G, A, dQ, Q_rows, G_rows = (
+        zeros(width),
         zeros(width),
         zeros(width),
         zeros(width),
@@ -146,6 +147,7 @@ def backward_kernel(gradient, qkv, attended, L, d_qkv):
     scratch = np.zeros(rows * WIDTH, np.int32)
     shift, mean = zeros(WIDTH), zeros(WIDTH)
     one, scale = np.float32(1), np.float32(1 / math.sqrt(D))
+    score_scale = np.float32(_LOG2_E / math.sqrt(D))  # to the bit as forward: L belongs to it
     scales = np.full(WIDTH, scale)
     x, g, out, dx = qkv.reshape(-1), gradient.reshape(-1), attended.reshape(-1), d_qkv.reshape(-1)
     C = n_heads * D
@@ -160,9 +162,9 @@ def backward_kernel(gradient, qkv, attended, L, d_qkv):
                 n, own = first + WIDTH, min(WIDTH, T - first)
                 here, o = q + 3 * first * C, (b * T + first) * C + head * D
                 pack_tiles(g, o, C, own, D, one, G)
-                pack_tiles(out, o, C, own, D, one, dQ)  # which is free until its turn
-                dot(G, dQ, mean)
-                pack_tiles(x, here, 3 * C, own, D, scale * _LOG2_E, Q)
+                pack_tiles(out, o, C, own, D, one, A)
+                dot(G, A, mean)
+                pack_tiles(x, here, 3 * C, own, D, score_scale, Q)
                 pack_panels(x, here, 3 * C, own, D, Q_rows)
                 pack_panels(g, o, C, own, D, G_rows)
                 shift[:own] = L[b, head, first : first + own]
@@ -198,16 +200,28 @@ class CausalAttention(th.autograd.Function):
         return attended
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: th.Tensor) -> th.Tensor:
         """Return the gradient of `qkv`."""
-        qkv, attended, normalisers = ctx.saved_tensors
-        d_qkv = th.empty_like(qkv)
-        backward_kernel(
-            gradient.contiguous().numpy(),
-            qkv.numpy(),
-            attended.detach().numpy(),  # saved as an output, so with its history
-            normalisers.numpy(),
-            d_qkv.numpy(),
-        )
+        d_qkv: th.Tensor = _Gradient.apply(gradient, *ctx.saved_tensors)
         return d_qkv
+
+
+class _Gradient(th.autograd.Function):
+    # A function of its own, so that whoever differentiates it is told: `once_differentiable` says
+    # nothing where the input is also reached by another way.
+
+    @staticmethod
+    def forward(
+        ctx: Any, gradient: th.Tensor, qkv: th.Tensor, attended: th.Tensor, normalisers: th.Tensor
+    ) -> th.Tensor:
+        d_qkv = th.empty_like(qkv)
+        arrays = [x.detach().numpy() for x in (gradient.contiguous(), qkv, attended, normalisers)]
+        backward_kernel(*arrays, d_qkv.numpy())  # type: ignore[call-arg] # a list of four
+        return d_qkv
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: th.Tensor) -> th.Tensor:
+        raise RuntimeError(
+            "The gradient of attention on one core cannot be differentiated again. Take double "
+            "precision within torch.nn.attention.sdpa_kernel(SDPBackend.MATH), whose attention can."
+        )

@@ -21,8 +21,7 @@ def exp2(x, scratch):
     """Replace x by 2^x.
 
     Args:
-        x: Any shape but flat; at most a little above 0, as in a softmax. Below -126.5 the result is
-            0; NaN stays NaN.
+        x: Flat; at most 1/2, as a softmax's are. Below -126.5 the result is 0; NaN stays NaN.
         scratch: As long.
     """
     for i in range(len(x)):

@@ -128,7 +128,7 @@ def pack_panels(x, start, step, n, D, out):
 
 @njit(cache=True, fastmath=_MATH)
 def unpack_panels(panels, factor, x, start, step, n, D):
-    """Copy n rows times a factor back from panels; see `_pack_panels`."""
+    """Copy n rows times a factor back from panels; see `pack_panels`."""
     length = len(panels) // ((D + WIDTH - 1) // WIDTH)
     for left in range(0, D, WIDTH):
         for j in range(n):

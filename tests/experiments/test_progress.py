@@ -46,5 +46,15 @@ def test_a_terminal_has_bars_and_no_lines():
     file = io.StringIO()
     signs = SignsOfLife(Console(file=file, force_terminal=True), lambda: now)
     now = 100.0
-    signs.say("alive")
+    signs.say_if_due("alive")
     assert file.getvalue() == ""
+
+
+def test_a_terminal_that_cannot_draw_has_lines_and_they_are_printed_as_they_are():
+    now = 0.0
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, _environ={"TERM": "dumb"})
+    signs = SignsOfLife(console, lambda: now)
+    now = 100.0
+    signs.say_if_due("[red]x:100:")
+    assert file.getvalue() == "[red]x:100:\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from rl3_sb3.experiments.metrics import last_row
-from rl3_sb3.experiments.progress import SignsOfLife
+from rl3_sb3.experiments.progress import SignsOfLife, print_plainly
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.cell import Cell, Ending, Outcome
 
@@ -59,7 +59,7 @@ class SweepBars:
             text += f": {outcome.reason}"
         if again:
             text += f"; it goes on from {n_steps:,} steps"
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        print_plainly(self._progress.console, text)
 
     def look(self) -> None:
         """Read how far the running cells are."""
@@ -71,4 +71,4 @@ class SweepBars:
                 self._progress.update(bar, completed=self._n_steps[name], reward=f"{reward:.1f}")
         cells, n_steps = f"{self._n_complete} of {self._n_cells} cells", sum(self._n_steps.values())
         self._progress.update(self._all, completed=n_steps, description=cells)
-        self._signs.say(f"{cells}, {n_steps:,} of {self._total:,} steps")
+        self._signs.say_if_due(f"{cells}, {n_steps:,} of {self._total:,} steps")

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch as th
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from rl3_sb3 import one_core
 from rl3_sb3.attention import torch_attention
@@ -40,11 +41,20 @@ def test_values_and_gradients_are_torchs(T, D):
     assert_agrees_with_double_precision(*random_inputs(2, T, 3, D), tolerance=3e-6)
 
 
-# Scores reach 300 and 30 000: no exponential may overflow, nor vanish for the token's best key.
-# Their own rounding, in single precision, is the tolerance.
+# Scores reach 500 and 50 000: no exponential may overflow, nor vanish for the token's best key.
+# Their own rounding, in single precision, is the tolerance. With D = 24 the scale is not exact.
+@pytest.mark.parametrize("D", [8, 24])
 @pytest.mark.parametrize(("scale", "tolerance"), [(1e-3, 3e-6), (10.0, 2e-4), (100.0, 4e-3)])
-def test_faint_and_strong_attention_is_torchs_too(scale, tolerance):
-    assert_agrees_with_double_precision(*random_inputs(3, 37, 2, 8, scale), tolerance)
+def test_faint_and_strong_attention_is_torchs_too(D, scale, tolerance):
+    assert_agrees_with_double_precision(*random_inputs(3, 37, 2, D, scale), tolerance)
+
+
+def test_the_weights_of_both_passes_are_the_same_at_any_strength():
+    # One token sees one key, so its weight is 1 whatever the score; then dv = g to the bit.
+    for D in range(1, 41):
+        qkv = th.full((1, 1, 3, 1, D), 300.0)
+        _, gradient = value_and_gradient(one_core.causal_attention, qkv, th.ones(1, 1, 1, D))
+        assert th.equal(gradient[0, 0, 2], th.ones(1, D))
 
 
 def test_empty_lanes_take_nothing_from_the_tile_before():
@@ -86,17 +96,20 @@ def test_a_sequence_does_not_depend_on_the_batch_it_is_in():
             assert th.equal(one, many[rows])
 
 
-def test_nan_reaches_every_later_output_and_no_other_sequence():
-    qkv, _ = random_inputs(2, 40, 2, 8)
-    clean = one_core.causal_attention(qkv)
-    qkv[0, 20, 1, 1, 3] = th.nan  # a key of the second head
-    out = one_core.causal_attention(qkv)
-    assert out[0, 20:, 1].isnan().all()
-    assert th.equal(out[1], clean[1])
-    assert th.equal(out[0, :, 0], clean[0, :, 0])
+@pytest.mark.parametrize("T", [16, 40])
+def test_nan_reaches_every_later_output_and_no_other_head_or_sequence(T):
+    qkv, weights = random_inputs(3, T, 2, 8)
+    clean, clean_gradient = value_and_gradient(one_core.causal_attention, qkv, weights)
+    qkv[1, T // 2, 1, 0, 3] = th.nan  # a key of the first head
+    out, gradient = value_and_gradient(one_core.causal_attention, qkv, weights)
+    assert out[1, T // 2 :, 0].isnan().all()
+    assert gradient[1, :, :, 0].isnan().any()
+    out[1, :, 0], gradient[1, :, :, 0] = clean[1, :, 0], clean_gradient[1, :, :, 0]
+    assert th.equal(out, clean)
+    assert th.equal(gradient, clean_gradient)
 
 
-def test_what_is_kept_for_the_gradient_grows_with_the_length_alone():
+def test_what_is_kept_for_the_gradient_grows_linearly_with_the_length():
     def kept(T):
         sizes = []
         qkv = random_inputs(1, T, 2, 8)[0].requires_grad_()
@@ -156,6 +169,15 @@ def test_the_transformer_says_the_same_with_it_and_without(monkeypatch):
         th.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
+def test_a_second_derivative_is_refused_on_every_way_to_it():
+    qkv, _ = random_inputs(1, 5, 1, 4)
+    qkv.requires_grad_()
+    out = one_core.causal_attention(qkv)
+    (gradient,) = th.autograd.grad(out.square().sum(), qkv, create_graph=True)
+    with pytest.raises(RuntimeError, match="cannot be differentiated again"):
+        th.autograd.grad(out.square().sum() + gradient.square().sum(), qkv)
+
+
 def traced_and_stored(net, x):
     file = io.BytesIO()
     th.jit.save(th.jit.trace(net, x), file)
@@ -169,8 +191,10 @@ def traced_and_stored(net, x):
         traced_and_stored,
         lambda net, x: th.export.export(net, (x,)).module(),
         lambda net, x: th.compile(net, backend="eager", fullgraph=True),
+        lambda net, x: make_fx(net)(x),
+        lambda net, x: lambda y: th.func.vmap(lambda row: net(row[None])[0])(y),
     ],
-    ids=["trace", "export", "compile"],
+    ids=["trace", "export", "compile", "make_fx", "vmap"],
 )
 def test_a_recorded_transformer_computes_with_other_inputs_too(recorded):
     th.manual_seed(0)
@@ -181,7 +205,7 @@ def test_a_recorded_transformer_computes_with_other_inputs_too(recorded):
         th.testing.assert_close(net_again(-x), net(-x), rtol=0, atol=3e-6)
 
 
-def test_compiled_kernels_do_what_they_say_in_python():
+def test_compiled_passes_do_what_they_say_in_python():
     from rl3_sb3.one_core import attention
 
     qkv, weights = random_inputs(1, 18, 1, 3)
