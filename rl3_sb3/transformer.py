@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rl3_sb3.attention import causal_attention
+from rl3_sb3.mlp import Mlp
 
 # Positions start small beside the unit-variance tokens they are added to, so that at first a token
 # reads nearly the same wherever it stands.
@@ -72,9 +73,7 @@ class _DecoderLayer(nn.Module):
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.projection = nn.Linear(d_model, d_model)
         self.attention_norm = nn.LayerNorm(d_model)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model)
-        )
+        self.feed_forward = Mlp(d_model, d_ff, d_model, "gelu")
         self.output_norm = nn.LayerNorm(d_model)
 
     def _finish(self, h: th.Tensor, attended: th.Tensor) -> th.Tensor:
@@ -162,12 +161,7 @@ class CausalTransformer(nn.Module):
                 f"Take {n_heads * max(1, d_model // n_heads)} or another number of heads."
             )
         self.context_length = context_length
-        self.embedding = nn.Sequential(
-            nn.Linear(input_dim, input_hidden),
-            nn.ReLU(),  # in place, on a view, its gradient would copy everything twice
-            nn.Linear(input_hidden, d_model),
-            nn.LayerNorm(d_model),
-        )
+        self.embedding = Mlp(input_dim, input_hidden, d_model, "relu", nn.LayerNorm(d_model))
         self.positions = nn.Parameter(th.randn(context_length, d_model) * _POSITION_INIT_STD)
         self.layers = nn.ModuleList(_DecoderLayer(d_model, n_heads, d_ff) for _ in range(n_layers))
         self.head = nn.Linear(d_model, output_dim)

@@ -1,4 +1,4 @@
-"""Powers of two of whole arrays, in vector instructions.
+"""Powers of two.
 
 x = k + f with k the nearest integer. 2^f is a polynomial, 2^k is k written into a float's exponent.
 """
@@ -6,33 +6,32 @@ x = k + f with k the nearest integer. 2^f is a polynomial, 2^k is k written into
 import math
 
 import numpy as np
-from numba import njit
+from numba.extending import register_jitable
+
+from rl3_sb3.one_core.lanes import everywhere, larger, multiply_add, nearest, power_of_two
 
 # 2^f = 1 + sum_k c_k f^k with c_k = ln(2)^k / k!, exact to 5e-9 for |f| <= 1/2.
 _C1, _C2, _C3, _C4, _C5, _C6, _C7 = (
     np.float32(math.log(2) ** k / math.factorial(k)) for k in range(1, 8)
 )
-_MANTISSA_BITS = 23  # of a float32; above them lies the exponent plus its bias
-_EXPONENT_BIAS = 127
+_LEAST = np.float32(-127)  # its power is 0, as is everything's below
 
 
-@njit(cache=True, fastmath={"contract"})
-def exp2(x, scratch):
-    """Replace x by 2^x.
+@register_jitable
+def exp2(x):
+    """Return 2^x.
 
     Args:
-        x: Flat; at most 1/2, as a softmax's are. Below -126.5 the result is 0; NaN stays NaN.
-        scratch: As long.
+        x: Lanes below 127, as a softmax's are. Below -126.5 the result is 0; NaN stays NaN.
     """
-    for i in range(len(x)):
-        y = x[i]
-        y = np.float32(-_EXPONENT_BIAS) if y < np.float32(-_EXPONENT_BIAS) else y
-        k = np.int32(y - np.float32(0.5))  # towards zero, so this is the nearest
-        f = y - np.float32(k)
-        x[i] = np.float32(1) + f * (
-            _C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * (_C6 + f * _C7)))))
-        )
-        scratch[i] = (k + np.int32(_EXPONENT_BIAS)) << np.int32(_MANTISSA_BITS)
-    power = scratch.view(np.float32)
-    for i in range(len(x)):
-        x[i] *= power[i]
+    x = larger(x, everywhere(_LEAST))
+    k = nearest(x)
+    f = x - k
+    y = multiply_add(f, everywhere(_C7), everywhere(_C6))
+    y = multiply_add(f, y, everywhere(_C5))
+    y = multiply_add(f, y, everywhere(_C4))
+    y = multiply_add(f, y, everywhere(_C3))
+    y = multiply_add(f, y, everywhere(_C2))
+    y = multiply_add(f, y, everywhere(_C1))
+    y = multiply_add(f, y, everywhere(np.float32(1)))
+    return y * power_of_two(k)
