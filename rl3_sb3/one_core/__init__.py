@@ -2,7 +2,7 @@
 
 torch's are made for wide heads, long sequences and many cores. Policies have narrow heads and short
 sequences, and many of them train fastest with a core each. Measured beside torch's in
-benchmarks/attention.py and benchmarks/mlp.py.
+benchmarks/one_core.py.
 
 They give torch's values and gradients up to rounding, where scores are finite; values that are not
 may reach the tokens up to 15 before their own. Wherever `suits` says no, torch does the work; so
@@ -68,5 +68,5 @@ def mlp(x: th.Tensor, first: nn.Linear, second: nn.Linear, activation: str) -> t
     from rl3_sb3.one_core.two_layers import TwoLayers
 
     parameters = first.weight, first.bias, second.weight, second.bias
-    out: th.Tensor = TwoLayers.apply(x, *parameters, activation)
+    out: th.Tensor = TwoLayers.apply(x, *parameters, activation, th.is_grad_enabled())
     return out

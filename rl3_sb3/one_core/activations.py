@@ -43,9 +43,10 @@ def gelu(h, bias, slope):
     Args:
         h: Shape (N, n_units), n_units a multiple of 16.
         bias: Shape (n_units,).
-        slope: Written; gelu'(h + bias), shape (N, n_units).
+        slope: Written; gelu'(h + bias), shape (N, n_units). Empty: it is not wanted.
     """
     x, slopes, n_units = h.reshape(-1), slope.reshape(-1), len(bias)
+    wanted = len(slopes) > 0
     one = everywhere(_ONE)
     for row in range(0, len(x), n_units):
         for i in range(0, n_units, WIDTH):
@@ -58,18 +59,21 @@ def gelu(h, bias, slope):
             c = multiply_add(t, c, everywhere(_A2))
             c = multiply_add(t, c, everywhere(_A1))
             c = c * t * e
-            w = c - u * e * everywhere(_DENSITY)
             store(larger(v, everywhere(_ZERO)) - u * c, x, row + i)
-            store(negative_or(v, w, one - w), slopes, row + i)
+            if wanted:
+                w = c - u * e * everywhere(_DENSITY)
+                store(negative_or(v, w, one - w), slopes, row + i)
 
 
 @njit(cache=True, nogil=True)
 def relu(h, bias, slope):
     """Add the bias and take max(h, 0), in place; see `gelu`."""
     x, slopes, n_units = h.reshape(-1), slope.reshape(-1), len(bias)
+    wanted = len(slopes) > 0
     zero, one = everywhere(_ZERO), everywhere(_ONE)
     for row in range(0, len(x), n_units):
         for i in range(0, n_units, WIDTH):
             v = load(x, row + i) + load(bias, i)
             store(larger(v, zero), x, row + i)
-            store(negative_or(zero - v, one, zero), slopes, row + i)
+            if wanted:
+                store(negative_or(zero - v, one, zero), slopes, row + i)

@@ -32,20 +32,22 @@ class TwoLayers(th.autograd.Function):
         U: th.Tensor,
         d: th.Tensor,
         activation: str,
+        keep: bool,
     ) -> th.Tensor:
-        """Compute, and keep what the gradient needs."""
+        """Compute, and keep what the gradient needs, or nothing if there will be none."""
         rows = x.reshape(-1, x.shape[-1])
         a = rows @ W.T
-        slope = th.empty_like(a)
+        slope = th.empty_like(a) if keep else a.new_empty(0)
         _KERNELS[activation](a.numpy(), b.detach().numpy(), slope.numpy())
-        ctx.save_for_backward(x, W, a, slope, U)
+        if keep:
+            ctx.save_for_backward(x, W, a, slope, U)
         return th.addmm(d, a, U.T).view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, gradient: th.Tensor) -> Any:
         """Return the gradients of the tensors that went in."""
         compute = _gradients if ctx.needs_input_grad[0] else _gradients_but_of_x
-        return *Gradient.apply(compute, gradient, *ctx.saved_tensors), None
+        return *Gradient.apply(compute, gradient, *ctx.saved_tensors), None, None
 
 
 def _gradients(

@@ -143,3 +143,14 @@ def test_mixed_precision_is_torchs():
         assert one_core.suits(th.zeros(2))
     finally:
         th.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+def test_without_gradients_the_values_are_the_same_and_nothing_is_kept(activation):
+    mlp, x, _ = make(5, 16, 3, activation)
+    y = one_core.mlp(x, mlp[0], mlp[2], activation)
+    with th.no_grad():
+        alone = one_core.mlp(x, mlp[0], mlp[2], activation)
+    assert y.requires_grad
+    assert not alone.requires_grad
+    assert th.equal(y, alone)
