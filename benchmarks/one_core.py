@@ -26,7 +26,6 @@ from torch import nn
 
 from rl3_sb3 import one_core
 from rl3_sb3.attention import torch_attention
-from rl3_sb3.mlp import Mlp
 
 _WARM_UPS = 3
 
@@ -81,22 +80,31 @@ def attention(args: Arguments, T: int, D: int) -> Part:
     )
 
 
-def mlp(args: Arguments, name: str, n_inputs: int, activation: str) -> Part:
-    """Return an MLP; only the feed-forward part's input has a gradient."""
-    network = Mlp(n_inputs, args.d_hidden, args.d_model, activation)
-    first, function, second = network
-    inner = name == "feed-forward"
-    x = th.randn(1, args.tokens, n_inputs, requires_grad=inner)
-    assert isinstance(first, nn.Linear), "made by Mlp"
-    assert isinstance(second, nn.Linear), "made by Mlp"
-    weights = first.weight.numel() * (6 if inner else 4) + second.weight.numel() * 6
+def feed_forward(args: Arguments) -> Part:
+    """Return the MLP of a layer."""
+    layers = [nn.Linear(args.d_model, args.d_hidden), nn.GELU()]
+    x = th.randn(1, args.tokens, args.d_model, requires_grad=True)
+    return mlp("feed-forward", x, [*layers, nn.Linear(args.d_hidden, args.d_model)], 6)
+
+
+def embedding(args: Arguments) -> Part:
+    """Return the MLP that embeds observations, which have no gradient."""
+    layers = [nn.Linear(args.observation, args.d_hidden), nn.ReLU()]
+    x = th.randn(1, args.tokens, args.observation)
+    return mlp("embedding", x, [*layers, nn.Linear(args.d_hidden, args.d_model)], 4)
+
+
+def mlp(name: str, x: th.Tensor, layers: list[nn.Module], per_weight: int) -> Part:
+    """Return linear, activation, linear; `per_weight` counts the first layer's operations."""
+    network = nn.Sequential(*layers)
+    first, second = (layer.weight.numel() for layer in (layers[0], layers[2]))
     return Part(
         f"{name:<25}",
-        lambda x: one_core.mlp(x, first, second, activation),
-        lambda x: second(function(first(x))),
+        lambda x: one_core.mlp(x, *layers),
+        network,
         x,
-        [*network.parameters(), x] if inner else [*network.parameters()],
-        args.tokens * weights,
+        [*network.parameters(), *([x] if x.requires_grad else [])],
+        x.shape[1] * (first * per_weight + second * 6),
     )
 
 
@@ -148,8 +156,7 @@ def main(args: Arguments) -> dict[str, float]:
     peak = peak_rate("cpu")
     print(f"one thread, torch {th.__version__}, {peak / 1e9:.0f} GFLOP/s at best\n{args}")
     parts = [attention(args, T, D) for D in args.head_dims for T in args.lengths]
-    parts.append(mlp(args, "feed-forward", args.d_model, "gelu"))
-    parts.append(mlp(args, "embedding", args.observation, "relu"))
+    parts += [feed_forward(args), embedding(args)]
     return {part.name: measure(args, part, peak) for part in parts}
 
 

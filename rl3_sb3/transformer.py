@@ -73,7 +73,7 @@ class _DecoderLayer(nn.Module):
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.projection = nn.Linear(d_model, d_model)
         self.attention_norm = nn.LayerNorm(d_model)
-        self.feed_forward = Mlp(d_model, d_ff, d_model, "gelu")
+        self.feed_forward = Mlp(nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model))
         self.output_norm = nn.LayerNorm(d_model)
 
     def _finish(self, h: th.Tensor, attended: th.Tensor) -> th.Tensor:
@@ -161,7 +161,12 @@ class CausalTransformer(nn.Module):
                 f"Take {n_heads * max(1, d_model // n_heads)} or another number of heads."
             )
         self.context_length = context_length
-        self.embedding = Mlp(input_dim, input_hidden, d_model, "relu", nn.LayerNorm(d_model))
+        self.embedding = Mlp(
+            nn.Linear(input_dim, input_hidden),
+            nn.ReLU(),  # in place, on a view, its gradient would copy everything twice
+            nn.Linear(input_hidden, d_model),
+            nn.LayerNorm(d_model),
+        )
         self.positions = nn.Parameter(th.randn(context_length, d_model) * _POSITION_INIT_STD)
         self.layers = nn.ModuleList(_DecoderLayer(d_model, n_heads, d_ff) for _ in range(n_layers))
         self.head = nn.Linear(d_model, output_dim)

@@ -5,7 +5,7 @@ sequences, and many of them train fastest with a core each. Measured beside torc
 benchmarks/one_core.py.
 
 They give torch's values and gradients up to rounding, where scores are finite; values that are not
-may reach the tokens up to 15 before their own. Wherever `suits` says no, torch does the work; so
+may reach the tokens up to 18 before their own. Wherever `suits` says no, torch does the work; so
 results differ in rounding between one thread and several, as torch's own do.
 """
 
@@ -51,22 +51,58 @@ def causal_attention(qkv: th.Tensor) -> th.Tensor:
     return out
 
 
-def suits_mlp(x: th.Tensor, n_hidden: int) -> bool:
-    """Return whether `mlp` can be used: `suits`, and the hidden units must fill registers."""
-    return n_hidden % 16 == 0 and suits(x)
+def suits_mlp(*layers: nn.Module) -> bool:
+    """Return whether `mlp` can be used with these layers.
+
+    Hooks on them would not be called, and what a subclass or a parametrization does not be done.
+    """
+    return (
+        [type(layer) for layer in layers] in _MLPS
+        and not any(_has_hooks(layer) for layer in layers)
+        and _fills_registers(layers[0])
+        and layers[2].bias is not None
+        and getattr(layers[1], "approximate", "none") == "none"
+    )
 
 
-def mlp(x: th.Tensor, first: nn.Linear, second: nn.Linear, activation: str) -> th.Tensor:
-    """Return `second(activation(first(x)))`; its gradient cannot be differentiated again.
+_MLPS = ([nn.Linear, nn.ReLU, nn.Linear], [nn.Linear, nn.GELU, nn.Linear])
+
+
+def _has_hooks(layer: nn.Module) -> bool:
+    return bool(
+        layer._forward_hooks
+        or layer._forward_pre_hooks
+        or layer._backward_hooks
+        or layer._backward_pre_hooks
+    )
+
+
+def _fills_registers(layer: nn.Module) -> bool:
+    # Asked of the tensors: whoever replaces them need not keep `out_features` true.
+    weight, bias = layer.weight, layer.bias
+    if not isinstance(weight, th.Tensor) or not isinstance(bias, th.Tensor):
+        return False
+    n_hidden = len(weight)
+    return n_hidden % 16 == 0 and bias.shape == (n_hidden,) and bias.dtype == th.float32
+
+
+def mlp(x: th.Tensor, *layers: nn.Module) -> th.Tensor:
+    """Return what linear, activation and linear do; the gradient cannot be differentiated again.
 
     Args:
-        x: Shape (..., n_inputs); `suits_mlp`.
-        first: Has a bias.
-        second: Has a bias.
-        activation: "relu" or "gelu".
+        x: Shape (..., n_inputs); `suits`.
+        layers: Three; `suits_mlp`.
     """
     from rl3_sb3.one_core.two_layers import TwoLayers
 
-    parameters = first.weight, first.bias, second.weight, second.bias
-    out: th.Tensor = TwoLayers.apply(x, *parameters, activation, th.is_grad_enabled())
-    return out
+    first, activation, second = layers
+    rows: th.Tensor = TwoLayers.apply(
+        x.reshape(-1, x.shape[-1]),
+        first.weight,
+        first.bias,
+        second.weight,
+        second.bias,
+        isinstance(activation, nn.GELU),
+        th.is_grad_enabled(),
+    )
+    return rows.view(*x.shape[:-1], rows.shape[-1])

@@ -12,8 +12,8 @@ and back from g_i, the gradient of o_i:
     dk_j = sum_i dS[i, j] q_i / sqrt(D),   dq_i = sum_j dS[i, j] k_j / sqrt(D)
 
 Nothing but q, k and v is kept between the two, so memory grows with T. Queries are taken 16 at a
-time, one a lane, with S, P, dP or dS for them laid out [j][lane] up to the last query's key. The
-first 16 may be fewer, so that all others are whole.
+time, one a lane, with S, P, dP or dS for them laid out [j][lane] up to the last query's key, and on
+to a multiple of 4. The first 16 may be fewer, so that all others are whole.
 """
 
 import math
@@ -43,7 +43,7 @@ _ONE = np.float32(1)
 
 @njit(cache=True)
 def _end_of_tile(first, T):
-    """Return where the tile of queries ends that begins at `first`."""
+    """Return where the tile of queries ends that begins at `first`: 0, or where another ends."""
     return first + WIDTH if (T - first) % WIDTH == 0 else T % WIDTH
 
 
@@ -175,10 +175,9 @@ class CausalAttention(th.autograd.Function):
     def forward(ctx: Any, qkv: th.Tensor) -> th.Tensor:
         """Attend, and keep what the gradient needs."""
         B, T, _, n_heads, D = qkv.shape
-        qkv = qkv.detach().contiguous()
         attended = qkv.new_empty(B, T, n_heads, D)
-        forward_kernel(qkv.numpy(), attended.numpy())
-        ctx.save_for_backward(qkv)
+        forward_kernel(qkv.detach().contiguous().numpy(), attended.numpy())
+        ctx.save_for_backward(qkv)  # itself: `Gradient` must know what it came from
         return attended
 
     @staticmethod
@@ -188,6 +187,7 @@ class CausalAttention(th.autograd.Function):
 
 
 def _gradient(gradient: th.Tensor, qkv: th.Tensor) -> th.Tensor:
-    d_qkv = th.empty_like(qkv)
-    backward_kernel(gradient.detach().contiguous().numpy(), qkv.numpy(), d_qkv.numpy())
+    d_qkv = th.empty_like(qkv, memory_format=th.contiguous_format)
+    arrays = (x.detach().contiguous().numpy() for x in (gradient, qkv))
+    backward_kernel(*arrays, d_qkv.numpy())  # type: ignore[call-arg] # of two
     return d_qkv

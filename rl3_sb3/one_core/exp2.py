@@ -10,7 +10,7 @@ from numba.extending import register_jitable
 
 from rl3_sb3.one_core.lanes import everywhere, larger, multiply_add, nearest, power_of_two
 
-# 2^f = 1 + sum_k c_k f^k with c_k = ln(2)^k / k!, exact to 5e-9 for |f| <= 1/2.
+# 2^f = 1 + sum_k c_k f^k with c_k = ln(2)^k / k!, exact to 6e-9 for |f| <= 1/2.
 _C1, _C2, _C3, _C4, _C5, _C6, _C7 = (
     np.float32(math.log(2) ** k / math.factorial(k)) for k in range(1, 8)
 )

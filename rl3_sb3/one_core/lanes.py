@@ -51,7 +51,8 @@ def _compiles(function, *kinds, result=LANES):
 
     Args:
         function: Called in compiled code.
-        kinds: Classes of its arguments' types.
+        kinds: Classes of its arguments' types. Arrays must be flat, contiguous and
+            single-precision: anything else would be read as if it were.
         result: Type of its result.
     """
 
@@ -59,7 +60,9 @@ def _compiles(function, *kinds, result=LANES):
         @infer_global(function)
         class _Template(AbstractTemplate):
             def generic(self, args, kws):
-                if len(args) == len(kinds) and all(map(isinstance, args, kinds)):
+                fits = len(args) == len(kinds) and all(map(isinstance, args, kinds))
+                arrays = [arg for arg in args if isinstance(arg, types.Array)]
+                if fits and all(map(_is_flat, arrays)):
                     return signature(result, *args)
                 return None
 
@@ -67,6 +70,10 @@ def _compiles(function, *kinds, result=LANES):
         return generate
 
     return register
+
+
+def _is_flat(array):
+    return array.dtype == types.float32 and array.ndim == 1 and array.layout == "C"
 
 
 def _constant(integers):

@@ -7,8 +7,8 @@ attention head's. Here one matrix lies in lanes, the other is read number by num
     rows    [j][d]     row after row, padded to a multiple of 16 columns (and, where the functions
                        say so, of 4 rows) by zeros
 
-All arrays are flat and single-precision. Each function keeps four sums at a time: that hides the
-latency of the multiply-adds.
+All arrays are flat and single-precision. Products keep four sums at a time: that hides the latency
+of the multiply-adds.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def product(C, width, n, X, x, x_step, depth, out, o, o_step, add):
     Args:
         C: Rows, `width` numbers each.
         width: See `C`.
-        n: How many rows j; padded to 4.
+        n: How many rows j. C and out have as many, and on to a multiple of 4.
         X: Holds the 16 columns: row k begins at x + k x_step.
         x: See `X`.
         x_step: See `X`.

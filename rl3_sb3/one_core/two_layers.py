@@ -6,18 +6,17 @@ and back from g, the gradient of y:
 
     dh = g U f',   dU = g^T a,   dd = sum g,   dW = dh^T x,   db = sum dh,   dx = dh W
 
-The products are torch's. What is saved is passing over memory: the bias is added by the activation,
-which also leaves f' behind, and each product is asked for in the order that is faster.
+The products are torch's. What is saved is passing over memory: a gelu adds the bias itself and
+leaves f' behind, and each product is asked for in the order that is faster.
 """
 
+from functools import partial
 from typing import Any
 
 import torch as th
 
-from rl3_sb3.one_core.activations import gelu, relu
+from rl3_sb3.one_core.gelu import gelu
 from rl3_sb3.one_core.once_differentiable import Gradient
-
-_KERNELS = {"gelu": gelu, "relu": relu}
 
 
 class TwoLayers(th.autograd.Function):
@@ -31,44 +30,61 @@ class TwoLayers(th.autograd.Function):
         b: th.Tensor,
         U: th.Tensor,
         d: th.Tensor,
-        activation: str,
+        is_gelu: bool,
         keep: bool,
     ) -> th.Tensor:
-        """Compute, and keep what the gradient needs, or nothing if there will be none."""
-        rows = x.reshape(-1, x.shape[-1])
-        a = rows @ W.T
-        slope = th.empty_like(a) if keep else a.new_empty(0)
-        _KERNELS[activation](a.numpy(), b.detach().numpy(), slope.numpy())
+        """Compute y from x, (N, n_inputs).
+
+        Args:
+            ctx: torch's.
+            x: See the module, as the next four.
+            W: See `x`.
+            b: See `x`.
+            U: See `x`.
+            d: See `x`.
+            is_gelu: Whether f is the gelu; else it is the ReLU.
+            keep: Whether to keep what the gradient needs.
+        """
+        if is_gelu:
+            a = x @ W.T
+            slope = th.empty_like(a) if keep else a.new_empty(0)
+            gelu(a.numpy(), b.detach().contiguous().numpy(), slope.numpy())
+        else:
+            a = th.addmm(b, x, W.T).relu_()
+            slope = a.new_empty(0)  # a > 0 says it
         if keep:
+            ctx.is_gelu = is_gelu
             ctx.save_for_backward(x, W, a, slope, U)
-        return th.addmm(d, a, U.T).view(*x.shape[:-1], -1)
+        return th.addmm(d, a, U.T)
 
     @staticmethod
     def backward(ctx: Any, gradient: th.Tensor) -> Any:
-        """Return the gradients of the tensors that went in."""
-        compute = _gradients if ctx.needs_input_grad[0] else _gradients_but_of_x
+        """Return the gradients of the tensors that went in, where they are needed."""
+        compute = partial(_gradients, ctx.is_gelu, ctx.needs_input_grad)
         return *Gradient.apply(compute, gradient, *ctx.saved_tensors), None, None
 
 
 def _gradients(
-    gradient: th.Tensor, x: th.Tensor, W: th.Tensor, a: th.Tensor, slope: th.Tensor, U: th.Tensor
+    is_gelu: bool,
+    needed: tuple[bool, ...],
+    g: th.Tensor,
+    x: th.Tensor,
+    W: th.Tensor,
+    a: th.Tensor,
+    slope: th.Tensor,
+    U: th.Tensor,
 ) -> tuple[th.Tensor | None, ...]:
-    dh, others = _of_parameters(gradient, x, a, slope, U)
-    return (dh @ W).view(x.shape), *others
-
-
-def _gradients_but_of_x(
-    gradient: th.Tensor, x: th.Tensor, W: th.Tensor, a: th.Tensor, slope: th.Tensor, U: th.Tensor
-) -> tuple[th.Tensor | None, ...]:
-    _, others = _of_parameters(gradient, x, a, slope, U)
-    return None, *others
-
-
-def _of_parameters(
-    gradient: th.Tensor, x: th.Tensor, a: th.Tensor, slope: th.Tensor, U: th.Tensor
-) -> tuple[th.Tensor, tuple[th.Tensor, ...]]:
-    g, rows = gradient.reshape(-1, gradient.shape[-1]), x.reshape(-1, x.shape[-1])
-    dh = (g @ U).mul_(slope)
-    # x^T dh, turned over: with few inputs, dh^T x takes twice as long.
-    dW = (rows.T @ dh).T.contiguous()
-    return dh, (dW, dh.sum(0), g.T @ a, g.sum(0))
+    x_needed, W_needed, b_needed, U_needed, d_needed, *_ = needed
+    dh = g @ U
+    if is_gelu:
+        dh.mul_(slope)
+    else:
+        th.ops.aten.threshold_backward.grad_input(dh, a, 0, grad_input=dh)
+    return (
+        dh @ W if x_needed else None,
+        # x^T dh, turned over: with few inputs, dh^T x takes twice as long.
+        (x.T @ dh).T.contiguous() if W_needed else None,
+        dh.sum(0) if b_needed else None,
+        g.T @ a if U_needed else None,
+        g.sum(0) if d_needed else None,
+    )

@@ -51,7 +51,8 @@ def test_cached_steps_equal_the_causal_pass_of_ragged_rows_after_resets(network)
 
 def test_equals_torch_own_post_norm_layers(network):
     x = tokens(2)
-    h = network.embedding(x) + network.positions
+    first, _, second, norm = network.embedding
+    h = norm(second(first(x).relu())) + network.positions
     for ours in network.layers:
         theirs = nn.TransformerEncoderLayer(
             16, 4, 32, dropout=0.0, activation=nn.GELU(), batch_first=True

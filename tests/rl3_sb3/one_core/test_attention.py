@@ -168,13 +168,20 @@ def test_the_transformer_says_the_same_with_it_and_without(monkeypatch):
         th.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_a_second_derivative_is_refused_on_every_way_to_it():
+@pytest.mark.parametrize("loss", [lambda out: out.square().sum(), lambda out: out.sum()])
+def test_a_second_derivative_is_refused_on_every_way_to_it(loss):
     qkv, _ = random_inputs(1, 5, 1, 4)
     qkv.requires_grad_()
     out = one_core.causal_attention(qkv)
-    (gradient,) = th.autograd.grad(out.square().sum(), qkv, create_graph=True)
+    (gradient,) = th.autograd.grad(loss(out), qkv, create_graph=True)
     with pytest.raises(RuntimeError, match="cannot be differentiated again"):
-        th.autograd.grad(out.square().sum() + gradient.square().sum(), qkv)
+        th.autograd.grad(loss(out) + gradient.square().sum(), qkv)
+
+
+@pytest.mark.parametrize(("B", "T"), [(0, 5), (2, 0)])
+def test_nothing_in_gives_nothing_out(B, T):
+    found = value_and_gradient(one_core.causal_attention, *random_inputs(B, T, 2, 4))
+    assert [x.shape for x in found] == [(B, T, 2, 4), (B, T, 3, 2, 4)]
 
 
 def traced_and_stored(net, x):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.errors import TypingError
 
 from rl3_sb3.one_core import lanes
 from rl3_sb3.one_core.lanes import WIDTH, load, store
@@ -149,3 +150,13 @@ def test_lanes_are_read_and_written_at_any_element():
         expected = np.zeros(40)
         expected[23:39] = x[5:21] + 1
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros(32), np.zeros(32, np.int32), np.zeros(64, np.float32)[::2], np.zeros((2, 32), "f4")],
+    ids=["double", "integers", "strided", "matrix"],
+)
+def test_arrays_that_would_be_misread_are_refused(array):
+    with pytest.raises(TypingError):
+        njit(lambda x: load(x, 0) + load(x, 0))(array)

@@ -1,40 +1,16 @@
 """Two layers on one core: torch's in double precision are the other road to the same answer."""
 
-import numpy as np
+import copy
+
 import pytest
 import torch as th
+from torch import nn
+from torch.nn.utils import parametrizations, prune
 
 from rl3_sb3 import one_core
 from rl3_sb3.mlp import Mlp
-from rl3_sb3.one_core import activations
 
-
-def outputs_and_gradients(mlp, x, weights):
-    x = x.detach().clone().requires_grad_()
-    y = mlp(x)
-    gradients = th.autograd.grad((y * weights.to(y)).sum(), [x, *mlp.parameters()])
-    return [y.detach(), *gradients]
-
-
-def make(n_inputs, n_hidden, n_outputs, activation):
-    th.manual_seed(n_inputs)
-    mlp = Mlp(n_inputs, n_hidden, n_outputs, activation)
-    return mlp, th.randn(3, 7, n_inputs) * 2, th.randn(3, 7, n_outputs)
-
-
-@pytest.mark.parametrize("activation", ["gelu", "relu"])
-@pytest.mark.parametrize(("n_inputs", "n_hidden", "n_outputs"), [(1, 16, 1), (29, 48, 5)])
-def test_values_and_gradients_are_torchs(n_inputs, n_hidden, n_outputs, activation, monkeypatch):
-    mlp, x, weights = make(n_inputs, n_hidden, n_outputs, activation)
-    monkeypatch.setattr(one_core, "suits_mlp", lambda x, n_hidden: x.dtype == th.float32)
-    monkeypatch.setattr(one_core, "mlp", counted := Counted(one_core.mlp))
-    found = outputs_and_gradients(mlp, x, weights)
-    expected = outputs_and_gradients(mlp.double(), x.double(), weights)
-    assert counted.calls == 1
-    for one, other in zip(found, expected, strict=True):
-        assert one.shape == other.shape
-        scale = max(1.0, other.abs().max().item())
-        assert (one - other).abs().max().item() <= 2e-6 * scale
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU}
 
 
 class Counted:
@@ -46,92 +22,184 @@ class Counted:
         return self.function(*args)
 
 
-def kernels(name):
-    kernel = getattr(activations, name)
-    return pytest.mark.parametrize("kernel", [kernel, kernel.py_func], ids=["compiled", "python"])
+@pytest.fixture
+def fast(monkeypatch):
+    """Count the calls of the fast way, open to single precision on any number of threads."""
+    monkeypatch.setattr(one_core, "suits", lambda x: x.dtype == th.float32)
+    monkeypatch.setattr(one_core, "mlp", counted := Counted(one_core.mlp))
+    return counted
 
 
-def activated(kernel, numbers, bias=0.0):
-    h = np.zeros((-(-len(numbers) // 16), 16), np.float32)
-    h.reshape(-1)[: len(numbers)] = numbers
-    slope = np.full_like(h, np.nan)
-    with np.errstate(invalid="ignore", over="ignore"):
-        kernel(h, np.full(16, bias, np.float32), slope)
-    return h.reshape(-1)[: len(numbers)], slope.reshape(-1)[: len(numbers)]
+def outputs_and_gradients(mlp, x, weights):
+    x = x.detach().clone().requires_grad_()
+    y = mlp(x)
+    gradients = th.autograd.grad((y * weights.to(y)).sum(), [x, *mlp.parameters()])
+    return [y.detach(), *gradients]
 
 
-@kernels("gelu")
-def test_gelu_and_its_slope_are_exact_to_a_few_parts_in_ten_million(kernel):
-    x = th.linspace(-12, 12, 2001, dtype=th.float32)
-    exact = (x.double() + 0.25).requires_grad_()
-    expected = th.nn.functional.gelu(exact)
-    (slope,) = th.autograd.grad(expected.sum(), exact)
-    values, slopes = activated(kernel, x.numpy(), bias=0.25)
-    np.testing.assert_allclose(values, expected.detach(), rtol=2e-7, atol=3e-7)
-    np.testing.assert_allclose(slopes, slope, rtol=2e-7, atol=3e-7)
+def make(n_inputs=5, n_hidden=16, n_outputs=3, activation="gelu"):
+    th.manual_seed(n_inputs)
+    layers = nn.Linear(n_inputs, n_hidden), nn.Linear(n_hidden, n_outputs)
+    mlp = Mlp(layers[0], ACTIVATIONS[activation](), layers[1])
+    return mlp, th.randn(3, 7, n_inputs) * 2, th.randn(3, 7, n_outputs)
 
 
-@kernels("gelu")
-def test_gelu_far_out_is_the_identity_or_nothing(kernel):
-    values, slopes = activated(kernel, [40.0, -40.0, 1e30, -1e30])
-    np.testing.assert_array_equal(values, np.float32([40, 0, 1e30, 0]))
-    np.testing.assert_array_equal(slopes, [1, 0, 1, 0])
+def assert_agrees_with_double_precision(mlp, x, weights):
+    found = outputs_and_gradients(mlp, x, weights)
+    expected = outputs_and_gradients(copy.deepcopy(mlp).double(), x.double(), weights)
+    for one, other in zip(found, expected, strict=True):
+        assert one.shape == other.shape
+        assert one.is_contiguous()
+        scale = max(1.0, other.abs().max().item()) if other.numel() > 0 else 1.0
+        th.testing.assert_close(one.double(), other, rtol=0, atol=2e-6 * scale)
 
 
-@kernels("relu")
-def test_relu_has_no_slope_at_nothing(kernel):
-    values, slopes = activated(kernel, [-1.0, 0.0, 1e-30, 2.0])
-    np.testing.assert_array_equal(values, np.float32([0, 0, 1e-30, 2]))
-    np.testing.assert_array_equal(slopes, [0, 0, 1, 1])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("n_inputs", "n_hidden", "n_outputs"), [(1, 16, 1), (29, 48, 5)])
+def test_values_and_gradients_are_torchs(fast, n_inputs, n_hidden, n_outputs, activation):
+    assert_agrees_with_double_precision(*make(n_inputs, n_hidden, n_outputs, activation))
+    assert fast.calls == 1
 
 
-@pytest.mark.parametrize("name", ["gelu", "relu"])
-def test_nan_stays(name):
-    values, _ = activated(getattr(activations, name), [1.0, np.nan, -1.0])
-    assert np.isnan(values).tolist() == [False, True, False]
+@pytest.mark.parametrize("shape", [(0, 7), (3, 0)])
+def test_nothing_in_gives_nothing_out(fast, shape):
+    mlp, x, weights = make()
+    B, T = shape
+    assert_agrees_with_double_precision(mlp, x[:B, :T], weights[:B, :T])
+    assert fast.calls == 1
 
 
-def test_strided_inputs_and_gradients_are_understood():
-    mlp, x, weights = make(5, 16, 3, "gelu")
-    plain = outputs_and_gradients(mlp, x, weights)
+def test_layers_that_follow_are_applied(fast):
+    mlp, x, _ = make()
+    whole = Mlp(*mlp, nn.Tanh())
+    assert th.equal(whole(x), mlp(x).tanh())
+    assert fast.calls == 2
+    assert len(whole[:2]) == 2
 
-    def strided(x):
-        return x.transpose(0, 1).contiguous().transpose(0, 1)
 
+def strided(x):
+    return x.transpose(0, 1).contiguous().transpose(0, 1)
+
+
+def test_strided_inputs_gradients_and_parameters_are_understood(fast):
+    mlp, x, weights = make()
+    expected = outputs_and_gradients(mlp, x, weights)
+    for layer in (mlp[0], mlp[2]):
+        layer.weight = nn.Parameter(layer.weight.detach().T.contiguous().T)
+        layer.bias = nn.Parameter(th.stack([layer.bias.detach()] * 3, dim=1)[:, 1])
     x = strided(x).requires_grad_()
-    y = one_core.mlp(x, mlp[0], mlp[2], "gelu")
+    y = mlp(x)
     gradients = th.autograd.grad(y, [x, *mlp.parameters()], strided(weights))
-    for one, other in zip([y, *gradients], plain, strict=True):
+    for one, other in zip([y, *gradients], expected, strict=True):
         th.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+    assert fast.calls == 2
 
 
-def test_inputs_that_need_no_gradient_get_none_and_change_no_others():
-    mlp, x, weights = make(5, 16, 3, "relu")
-    _, _, *expected = outputs_and_gradients(mlp, x, weights)
-    y = one_core.mlp(x, mlp[0], mlp[2], "relu")
-    (y * weights).sum().backward()
-    assert x.grad is None
-    for parameter, gradient in zip(mlp.parameters(), expected, strict=True):
-        th.testing.assert_close(parameter.grad, gradient)
+@pytest.mark.parametrize("frozen", range(5))
+def test_what_needs_no_gradient_gets_none_and_changes_no_other(fast, frozen):
+    mlp, x, weights = make()
+    _, *expected = outputs_and_gradients(mlp, x, weights)
+    inputs = [x.requires_grad_(), *mlp.parameters()]
+    inputs[frozen].requires_grad_(False)
+    (mlp(x) * weights).sum().backward()
+    for i, (tensor, gradient) in enumerate(zip(inputs, expected, strict=True)):
+        if i == frozen:
+            assert tensor.grad is None
+        else:
+            assert th.equal(tensor.grad, gradient)
+    assert fast.calls == 2
 
 
-def test_a_second_derivative_is_refused_on_every_way_to_it():
-    mlp, x, _ = make(5, 16, 3, "gelu")
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_without_gradients_the_values_are_the_same(fast, activation):
+    mlp, x, _ = make(activation=activation)
+    with th.no_grad():
+        alone = mlp(x)
+    assert th.equal(mlp(x), alone)
+    assert not alone.requires_grad
+    assert fast.calls == 2
+
+
+def test_an_output_may_be_changed_in_place(fast):
+    mlp, x, weights = make()
+    expected = outputs_and_gradients(mlp, x, 2 * weights)
+    y = mlp(x).mul_(2)
+    gradients = th.autograd.grad((y * weights).sum(), list(mlp.parameters()))
+    for one, other in zip(gradients, expected[2:], strict=True):
+        th.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("loss", [lambda y: y.square().sum(), lambda y: y.sum()])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_second_derivative_is_refused_on_every_way_to_it(fast, activation, loss):
+    mlp, x, _ = make(activation=activation)
     x.requires_grad_()
-    y = one_core.mlp(x, mlp[0], mlp[2], "gelu")
-    (gradient,) = th.autograd.grad(y.square().sum(), x, create_graph=True)
+    y = mlp(x)
+    (gradient,) = th.autograd.grad(loss(y), x, create_graph=True)
     with pytest.raises(RuntimeError, match="cannot be differentiated again"):
-        th.autograd.grad(y.square().sum() + gradient.square().sum(), x)
+        th.autograd.grad(loss(y) + gradient.square().sum(), x)
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+def replaced(i, layer):
+    def change(mlp):
+        mlp[i] = layer
+
+    return change
+
+
+def without_bias(mlp):
+    mlp[2].bias = None
+
+
+def widened(mlp):
+    mlp[0].weight = nn.Parameter(th.randn(24, 5))
+    mlp[0].bias = nn.Parameter(th.randn(24))
+    mlp[2] = nn.Linear(24, 3)
+
+
+def silent(module, inputs, output):
+    return output * 0
 
 
 @pytest.mark.parametrize(
-    ("shape", "n_hidden", "ours"), [((2, 3, 5), 16, 1), ((6, 5), 16, 0), ((2, 3, 5), 24, 0)]
+    "change",
+    [
+        replaced(1, nn.SiLU()),
+        replaced(1, nn.GELU(approximate="tanh")),
+        replaced(0, Doubled(5, 16)),
+        replaced(2, Doubled(16, 3)),
+        replaced(1, nn.Sequential(nn.GELU(), nn.Dropout(0.0))),
+        without_bias,
+        widened,
+        lambda mlp: mlp[0].register_forward_hook(silent),
+        lambda mlp: mlp[1].register_forward_hook(silent),
+        lambda mlp: mlp[2].register_forward_pre_hook(lambda module, inputs: inputs[0] * 0),
+        lambda mlp: mlp[2].register_full_backward_hook(lambda *_: None),
+        lambda mlp: mlp[0].register_full_backward_pre_hook(lambda *_: None),
+        lambda mlp: prune.l1_unstructured(mlp[0], "weight", amount=0.5),
+        lambda mlp: parametrizations.weight_norm(mlp[0]),
+        lambda mlp: mlp.pop(2),
+    ],
 )
-def test_it_is_for_sequences_whose_hidden_units_fill_registers(shape, n_hidden, ours, monkeypatch):
-    monkeypatch.setattr(one_core, "suits", lambda x: True)
-    monkeypatch.setattr(one_core, "mlp", counted := Counted(one_core.mlp))
-    Mlp(5, n_hidden, 3, "gelu")(th.randn(shape))
-    assert counted.calls == ours
+def test_layers_that_are_not_as_torch_made_them_are_called(fast, change):
+    mlp, x, _ = make()
+    change(mlp)
+    plain = nn.Sequential(*mlp)
+    th.manual_seed(0)
+    expected = plain(x)
+    assert th.equal(mlp(x), expected)
+    assert fast.calls == 0
+
+
+@pytest.mark.parametrize(("shape", "ours"), [((2, 3, 5), 1), ((6, 5), 0), ((1, 2, 3, 5), 0)])
+def test_the_fast_way_is_for_sequences(fast, shape, ours):
+    make()[0](th.randn(shape))
+    assert fast.calls == ours
 
 
 def test_mixed_precision_is_torchs():
@@ -143,14 +211,3 @@ def test_mixed_precision_is_torchs():
         assert one_core.suits(th.zeros(2))
     finally:
         th.set_num_threads(threads)
-
-
-@pytest.mark.parametrize("activation", ["gelu", "relu"])
-def test_without_gradients_the_values_are_the_same_and_nothing_is_kept(activation):
-    mlp, x, _ = make(5, 16, 3, activation)
-    y = one_core.mlp(x, mlp[0], mlp[2], activation)
-    with th.no_grad():
-        alone = one_core.mlp(x, mlp[0], mlp[2], activation)
-    assert y.requires_grad
-    assert not alone.requires_grad
-    assert th.equal(y, alone)

@@ -1,9 +1,10 @@
-"""Activations that leave their slope behind, so that the way back is one multiplication.
+"""The gelu, which leaves its slope behind, so that the way back is one multiplication.
 
     gelu(v) = v Phi(v),   gelu'(v) = Phi(v) + v phi(v)
 
-with the normal distribution's Phi and phi. For u = |v|, c = 1 - Phi(u) is a polynomial times
-phi(u), which both share: Abramowitz and Stegun 1964, 7.1.26, exact to 1e-7. By symmetry
+with the normal distribution's Phi and phi. For u = |v|, c = 1 - Phi(u) is phi(u), which both share,
+times a polynomial in t = 1 / (1 + p u): Abramowitz and Stegun 1964, 7.1.26, exact to 1e-7. By
+symmetry
 
     gelu(v) = max(v, 0) - u c,   gelu'(v) = w for v < 0, else 1 - w,   with w = c - u phi(u).
 """
@@ -63,17 +64,3 @@ def gelu(h, bias, slope):
             if wanted:
                 w = c - u * e * everywhere(_DENSITY)
                 store(negative_or(v, w, one - w), slopes, row + i)
-
-
-@njit(cache=True, nogil=True)
-def relu(h, bias, slope):
-    """Add the bias and take max(h, 0), in place; see `gelu`."""
-    x, slopes, n_units = h.reshape(-1), slope.reshape(-1), len(bias)
-    wanted = len(slopes) > 0
-    zero, one = everywhere(_ZERO), everywhere(_ONE)
-    for row in range(0, len(x), n_units):
-        for i in range(0, n_units, WIDTH):
-            v = load(x, row + i) + load(bias, i)
-            store(larger(v, zero), x, row + i)
-            if wanted:
-                store(negative_or(zero - v, one, zero), slopes, row + i)
