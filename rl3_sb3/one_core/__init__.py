@@ -4,14 +4,16 @@ torch's are made for wide heads, long sequences and many cores. Policies have na
 sequences, and many of them train fastest with a core each. Measured beside torch's in
 benchmarks/one_core.py.
 
-They give torch's values and gradients up to rounding, where scores are finite; values that are not
-may reach the tokens up to 18 before their own. Wherever `suits` says no, torch does the work; so
+They give torch's values and gradients up to rounding, where all numbers are finite; others may
+reach the tokens up to 18 before their own. Wherever `suits` says no, torch does the work; so
 results differ in rounding between one thread and several, as torch's own do.
 """
 
 import torch as th
 from torch import nn
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+_MLPS = ([nn.Linear, nn.ReLU, nn.Linear], [nn.Linear, nn.GELU, nn.Linear])
 
 
 def suits(x: th.Tensor) -> bool:
@@ -63,9 +65,6 @@ def suits_mlp(*layers: nn.Module) -> bool:
         and layers[2].bias is not None
         and getattr(layers[1], "approximate", "none") == "none"
     )
-
-
-_MLPS = ([nn.Linear, nn.ReLU, nn.Linear], [nn.Linear, nn.GELU, nn.Linear])
 
 
 def _has_hooks(layer: nn.Module) -> bool:

@@ -209,9 +209,11 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         The masks at the top of infos belong to the observations shown: where an episode ended, to
         the next one's start.
         """
-        n = self.num_envs
+        n, last_infos = self.num_envs, infos.get("final_info", {})
+        if "action_mask" not in infos and "action_mask" not in last_infos:  # most environments
+            return self.estimator.no_masks
         masks, told = masks_from(infos, self._n_actions, n)
-        last_masks, last_told = masks_from(infos.get("final_info", {}), self._n_actions, n)
+        last_masks, last_told = masks_from(last_infos, self._n_actions, n)
         told = np.where(ended, last_told, told)
         if not told.any():
             return self.estimator.no_masks
