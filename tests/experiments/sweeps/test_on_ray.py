@@ -43,6 +43,9 @@ def two_nodes(monkeypatch):
 
     # Of a short name, because sockets lie in there.
     folder = tempfile.mkdtemp(prefix="rl3-", dir="/tmp")
+    # Where a cluster's address is noted; Ray itself makes only its default folder.
+    monkeypatch.setenv("RAY_TMPDIR", folder)
+    os.mkdir(os.path.join(folder, "ray"))
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder})
     try:
         cluster.add_node(**NODE)
