@@ -113,6 +113,13 @@ def load_policy(
         PolicyFileError: A file is missing, damaged, too large or hostile; the message names it.
     """
     folder = Path(path)
+    if folder.is_file():
+        raise refuse(
+            folder,
+            "be the folder of an exported policy",
+            "a file",
+            "If `save` wrote it and you trust its author, use `TransformerPPO.load`.",
+        )
     described, weights = _read_folder(folder, max_bytes)
     tensors = _read_tensors(weights, described, folder / WEIGHTS_FILE)
     with th.random.fork_rng(devices=[]):  # random weights are drawn before these replace them

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
-    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -63,17 +62,22 @@ class RunBar:
     def __init__(self, progress: Progress, config: RunConfig, n_done: int) -> None:
         self._progress, self._config = progress, config
         self._bar = progress.add_task(
-            config.title, total=config.total_steps, completed=n_done, reward="-"
+            config.title, total=config.total_steps, completed=n_done, reward=""
         )
         self._signs = SignsOfLife(progress.console, progress.get_time)
 
     def show(self, n_steps: int, reward: float) -> None:
         """Show steps done and the last rollout's mean total reward."""
-        self._progress.update(self._bar, completed=n_steps, reward=f"{reward:.1f}")
+        self._progress.update(self._bar, completed=n_steps, reward=reward_label(reward))
         self._signs.say_if_due(
             f"{self._config.title}: {n_steps:,} of {self._config.total_steps:,} steps, "
             f"total reward {reward:.1f}"
         )
+
+
+def reward_label(reward: float) -> str:
+    """Return what a bar says of the last rollout's mean total reward."""
+    return f"reward {reward:.1f}"
 
 
 @contextmanager
@@ -84,13 +88,13 @@ def run_bar(config: RunConfig, n_done: int) -> Iterator[RunBar]:
 
 
 def step_progress() -> Progress:
-    """Return the bars' place; each needs the field `reward`, and counts training steps."""
+    """Return the bars' place; each needs the field `reward`, a text, and counts training steps."""
+    # As short as to leave the times room on 80 columns.
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TaskProgressColumn(),
         TextColumn("{task.completed:,} of {task.total:,} steps"),
-        TextColumn("total reward {task.fields[reward]}"),
+        TextColumn("{task.fields[reward]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
         console=Console(stderr=True),

@@ -4,7 +4,8 @@ Both sides have the same transformer, the same PPO and the same number of steps,
 a thread of their own each (with a single core: one after the other). The batches are smaller than
 the paper's, which learns faster when steps are few.
 
-It is a sweep of two cells. Stopped or killed, it goes on where it was when it is called again.
+It is a sweep of two cells. Stopped or killed, it goes on where it was when it is called again;
+complete, it shows its table again.
 """
 
 from __future__ import annotations
@@ -83,10 +84,10 @@ def default_folder(size: Size = FULL, seed: int = 0) -> Path:
     """Return where to go on, or else to begin.
 
     That is the first of rl3-quickstart, rl3-quickstart-2, ... that does not exist, or holds a
-    quickstart of this size and seed that has not come to its end.
+    quickstart of this size and seed.
     """
     folder, number, both = Path("rl3-quickstart"), 1, cells(size, seed)
-    while folder.exists() and (_table_file(folder).exists() or not _has_begun(folder, both)):
+    while folder.exists() and not _has_begun(folder, both):
         number += 1
         folder = Path(f"rl3-quickstart-{number}")
     return folder
@@ -123,10 +124,6 @@ def _has_begun(out: Path, both: list[Cell]) -> bool:
     return bool(stored) and all(found == config for found, config in stored)
 
 
-def _table_file(out: Path) -> Path:
-    return out / "table.md"
-
-
 def _compare(out: Path, both: list[Cell]) -> str:
     """Draw the picture, write the table and return it."""
     config = both[0].config
@@ -140,5 +137,5 @@ def _compare(out: Path, both: list[Cell]) -> str:
     )
     runs = {cell.config.title: RunDirectory(out / cell.name) for cell in both}
     draw_comparison(out / "quickstart.png", config, runs, evaluations)
-    _table_file(out).write_text(table + "\n", encoding="utf-8")
+    (out / "table.md").write_text(table + "\n", encoding="utf-8")
     return table

@@ -58,6 +58,13 @@ def runs_table(paths: Sequence[Path]) -> str:
     )
 
 
+def evaluated_runs(path: Path) -> list[Path]:
+    """Return the folder if it is an evaluated run, else the evaluated runs in it, as of a sweep."""
+    candidates = [path, *sorted(path.glob("*"))]
+    evaluated = [run for run in candidates if any(run.glob("evaluation*.json"))]
+    return [path] if path in evaluated else evaluated
+
+
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table whose columns are padded to equal widths.
 

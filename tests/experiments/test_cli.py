@@ -330,3 +330,4 @@ def test_a_pattern_of_folders_may_match_other_things_than_evaluated_runs(capsys,
     assert "oracle" in text
     assert str(stray) in notes
     assert run(capsys, "table", stray)[0] == 2
+    assert run(capsys, "table", copied.parent)[:2] == (0, text), "as a sweep's folder"

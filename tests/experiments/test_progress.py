@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.progress import RunBar, SignsOfLife
+from rl3_sb3.experiments.progress import RunBar, SignsOfLife, reward_label, step_progress
 
 CONFIG = RunConfig.of("bandit", horizon=10, n_envs=10, iterations=10)
 
@@ -58,3 +58,15 @@ def test_a_terminal_that_cannot_draw_has_lines_and_they_are_printed_as_they_are(
     now = 100.0
     signs.say_if_due("[red]x:100:")
     assert file.getvalue() == "[red]x:100:\n"
+
+
+def test_the_times_of_a_long_run_fit_a_terminal_of_80_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    progress = step_progress()
+    for reward in ("", reward_label(-144.9)):
+        progress.add_task("2 of 2 cells", total=9_024_000, completed=9_024_000, reward=reward)
+    with progress.console.capture() as captured:
+        progress.console.print(progress)
+    lines = captured.get().splitlines()
+    assert len(lines) == 2
+    assert all("9,024,000 of 9,024,000 steps" in line and "0:00:00" in line for line in lines)

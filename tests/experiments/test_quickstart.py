@@ -32,6 +32,12 @@ def test_the_smoke_size_goes_all_the_way_from_where_it_was_stopped(capsys, tmp_p
     steps = [read_metrics(out / name / "metrics.csv")[-1] for name in ("rl2", "rl3")]
     assert steps[0]["time/total_timesteps"] == steps[1]["time/total_timesteps"]
 
+    # Complete, it shows its table again and trains nothing.
+    metrics = [(out / name / "metrics.csv").read_bytes() for name in ("rl2", "rl3")]
+    assert main(["quickstart", "--smoke", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == text
+    assert metrics == [(out / name / "metrics.csv").read_bytes() for name in ("rl2", "rl3")]
+
 
 def test_without_a_name_each_quickstart_gets_a_new_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -43,9 +49,7 @@ def test_without_a_name_each_quickstart_gets_a_new_folder(tmp_path, monkeypatch)
     assert names == ["rl3-quickstart", "rl3-quickstart-2", "rl3-quickstart-3"]
 
 
-def test_an_interrupted_quickstart_of_the_same_settings_is_where_to_go_on(
-    tmp_path, monkeypatch, capsys
-):
+def test_a_quickstart_of_the_same_settings_is_where_to_go_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     folder = default_folder(SMOKE)
     rl2, _ = cells(SMOKE)
@@ -55,8 +59,6 @@ def test_an_interrupted_quickstart_of_the_same_settings_is_where_to_go_on(
         assert others != folder
     assert main(["quickstart", "--smoke", "--seed", "1", "--out", str(folder)]) == 2
     assert "or that of a quickstart with the same settings" in capsys.readouterr().err
-    (folder / "table.md").touch()
-    assert default_folder(SMOKE) != folder, "that one is complete"
 
 
 @pytest.mark.slow

@@ -417,3 +417,10 @@ def test_a_folder_without_a_policy_is_named(tmp_path):
     (tmp_path / "out" / "policy.safetensors").unlink()
     with pytest.raises(PolicyFileError, match=r"no policy.safetensors"):
         load_policy(tmp_path / "out")
+
+
+def test_a_checkpoint_is_not_taken_for_a_damaged_policy(tmp_path):
+    file = tmp_path / "model.zip"
+    file.write_bytes(b"PK")
+    with pytest.raises(PolicyFileError, match=r"folder of an exported policy, got a file\. .*load"):
+        load_policy(file)

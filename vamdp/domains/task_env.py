@@ -257,7 +257,8 @@ def check_task(name: str, task: object, n_states: int, n_actions: int) -> None:
     if (task.n_states, task.n_actions) != (n_states, n_actions):
         raise ValueError(
             f"`{name}` must have {n_states} states and {n_actions} actions as the environment's "
-            f"spaces, got {task.n_states} and {task.n_actions}."
+            f"spaces, got {task.n_states} and {task.n_actions}. Let all tasks have as many: states "
+            "that a task does not need may stay out of reach."
         )
 
 

@@ -27,6 +27,7 @@ from vamdp.wrappers.inner_env import (
     find_layout,
     records_statistics,
     refuse_meta_episodes,
+    require_vector,
 )
 from vamdp.wrappers.observation import (
     InnerParts,
@@ -70,6 +71,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         reward_scale: float = 1.0,
         flatten: bool = True,
     ) -> None:
+        require_vector(env, "MetaEpisode")
         super().__init__(env)
         require_same_step(env)
         refuse_meta_episodes(env)

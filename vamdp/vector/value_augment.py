@@ -26,6 +26,7 @@ from vamdp.wrappers.inner_env import (
     find_state_key,
     find_state_keys,
     refuse_meta_episodes,
+    require_vector,
 )
 from vamdp.wrappers.observation import (
     Layout,
@@ -75,6 +76,7 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         threads: int = 1,
         **options: Any,
     ) -> None:
+        require_vector(env, "ValueAugment")
         super().__init__(env)
         require_same_step(env)
         refuse_meta_episodes(env)

@@ -6,7 +6,7 @@ from typing import Any
 
 import gymnasium
 from gymnasium import spaces
-from gymnasium.vector import SyncVectorEnv, VectorWrapper
+from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
 from vamdp.estimator_options import check_positive_integer
 
@@ -15,6 +15,24 @@ StateKey = Callable[[Any], Hashable]
 #: Where tasks or environments are given seeds of their own, these are below it. Gymnasium's may be
 #: of any size; 31 bits suit those too that seed older generators or have a C++ core.
 N_SEEDS = 2**31
+
+
+def require_single(env: Any, name: str) -> None:
+    """Raise TypeError unless this is an environment of one task, for the wrapper of this name."""
+    if isinstance(env, VectorEnv):
+        raise TypeError(
+            f"`env` must be a gymnasium.Env, got {type(env).__name__}, a vector environment. "
+            f"Use vamdp.vector.{name}."
+        )
+
+
+def require_vector(env: Any, name: str) -> None:
+    """Raise TypeError unless this is a vector environment, for the wrapper of this name."""
+    if isinstance(env, gymnasium.Env):
+        raise TypeError(
+            f"`env` must be a gymnasium.vector.VectorEnv, got {type(env).__name__}, a single "
+            f"environment. Use vamdp.{name}."
+        )
 
 
 def layers(env: Any) -> Iterator[Any]:

@@ -17,6 +17,7 @@ from vamdp.wrappers.inner_env import (
     place_of,
     records_statistics,
     refuse_meta_episodes,
+    require_single,
 )
 from vamdp.wrappers.observation import (
     InnerParts,
@@ -81,6 +82,7 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
         reward_scale: float = 1.0,
         flatten: bool = True,
     ) -> None:
+        require_single(env, "MetaEpisode")
         RecordConstructorArgs.__init__(
             self, horizon=horizon, task_horizon=task_horizon, reward_scale=reward_scale,
             flatten=flatten,

@@ -21,6 +21,7 @@ from vamdp.wrappers.inner_env import (
     find_owner,
     find_state_key,
     refuse_meta_episodes,
+    require_single,
 )
 from vamdp.wrappers.observation import (
     Layout,
@@ -85,6 +86,7 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         estimator: Any = None,
         **options: Any,
     ) -> None:
+        require_single(env, "ValueAugment")
         RecordConstructorArgs.__init__(
             self, task_horizon=task_horizon, value_scale=value_scale, count_scale=count_scale,
             state_key=state_key, show_state=show_state, flatten=flatten, estimator=estimator,

@@ -14,7 +14,10 @@ def add(commands: Any) -> None:
         "quickstart", help="compare RL2 and RL3 on random MDPs in a few minutes on two cores"
     )
     parser.add_argument(
-        "--out", type=Path, help="a new folder, or one to go on in (rl3-quickstart)"
+        "--out",
+        type=Path,
+        help="a new folder, or one to go on in (rl3-quickstart; with another seed or size there, "
+        "rl3-quickstart-2, ...)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of both runs (%(default)s)")
     parser.add_argument("--smoke", action="store_true", help="tiny: only shows that all works")

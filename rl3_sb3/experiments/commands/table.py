@@ -11,16 +11,19 @@ from typing import Any
 def add(commands: Any) -> None:
     """Add the parser."""
     parser = commands.add_parser("table", help="compare evaluated runs")
-    parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folders of runs")
+    parser.add_argument(
+        "dirs", type=Path, nargs="+", metavar="DIR", help="folders of runs or of sweeps"
+    )
     parser.set_defaults(command=_table)
 
 
 def _table(options: argparse.Namespace) -> None:
-    from rl3_sb3.experiments.table import runs_table
+    from rl3_sb3.experiments.table import evaluated_runs, runs_table
 
     # A pattern such as runs/* matches other things too; they are errors only where nothing is left.
-    evaluated = [path for path in options.dirs if any(path.glob("evaluation*.json"))]
-    left_out = [str(path) for path in options.dirs if path not in evaluated]
+    found = {path: evaluated_runs(path) for path in options.dirs}
+    evaluated = [run for runs in found.values() for run in runs]
+    left_out = [str(path) for path, runs in found.items() if not runs]
     print(runs_table(evaluated or options.dirs))
     if evaluated and left_out:
-        print(f"left out, never evaluated: {', '.join(left_out)}", file=sys.stderr)
+        print(f"left out, without an evaluated run: {', '.join(left_out)}", file=sys.stderr)

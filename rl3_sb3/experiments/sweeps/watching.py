@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from rl3_sb3.experiments.metrics import last_row
-from rl3_sb3.experiments.progress import SignsOfLife, print_plainly
+from rl3_sb3.experiments.progress import SignsOfLife, print_plainly, reward_label
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.cell import Cell, Ending, Outcome
 
@@ -34,7 +34,7 @@ class SweepBars:
         self._n_complete = sum(not cell.missing_variations(out) for cell in cells)
         self._bars: dict[str, TaskID] = {}  # of running cells
         self._total = sum(cell.config.total_steps for cell in cells)
-        self._all = progress.add_task("", total=self._total, reward="-")
+        self._all = progress.add_task("", total=self._total, reward="")
         self._signs = SignsOfLife(progress.console, progress.get_time)
         self.look()
 
@@ -44,7 +44,7 @@ class SweepBars:
             cell.name,
             total=cell.config.total_steps,
             completed=self._n_steps[cell.name],
-            reward="-",
+            reward="",
         )
 
     def ends(self, cell: Cell, outcome: Outcome, *, again: bool) -> None:
@@ -68,7 +68,9 @@ class SweepBars:
             # A cell whose turn on the cluster has not come shows what was there before.
             if row is not None:
                 self._n_steps[name], reward = row
-                self._progress.update(bar, completed=self._n_steps[name], reward=f"{reward:.1f}")
+                self._progress.update(
+                    bar, completed=self._n_steps[name], reward=reward_label(reward)
+                )
         cells, n_steps = f"{self._n_complete} of {self._n_cells} cells", sum(self._n_steps.values())
         self._progress.update(self._all, completed=n_steps, description=cells)
         self._signs.say_if_due(f"{cells}, {n_steps:,} of {self._total:,} steps")

@@ -293,11 +293,14 @@ def test_a_wrong_task_is_refused_and_the_present_one_goes_on():
     env.step(0)
 
 
-def test_single_and_batched_wrappers_are_not_confused():
-    with pytest.raises(TypeError, match="VectorEnv"):
-        vamdp.vector.ValueAugment(lake(), task_horizon=5)
-    with pytest.raises((TypeError, AssertionError), match=r"gymnasium.Env"):
-        vamdp.ValueAugment(lakes(), task_horizon=5)
+@pytest.mark.parametrize(
+    ("name", "options"), [("ValueAugment", {"task_horizon": 5}), ("MetaEpisode", {"horizon": 5})]
+)
+def test_single_and_batched_wrappers_are_not_confused(name, options):
+    with pytest.raises(TypeError, match=rf"VectorEnv, got .* Use vamdp\.{name}\."):
+        getattr(vamdp.vector, name)(lake(), **options)
+    with pytest.raises(TypeError, match=rf"gymnasium\.Env, got .* Use vamdp\.vector\.{name}\."):
+        getattr(vamdp, name)(lakes(), **options)
 
 
 @pytest.mark.parametrize(
