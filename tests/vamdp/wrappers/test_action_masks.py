@@ -118,6 +118,17 @@ def test_a_batch_with_a_live_state_without_an_action_names_it(tools):
     assert env.estimator.n_states.tolist() == [0, 0]
 
 
+def test_a_batch_hears_the_mask_of_a_last_state_even_where_no_start_has_one(tools):
+    cut_off = (1, 1.0, False, True, {"action_mask": np.array([1, 0, 1], np.int8)})
+    env = vamdp.vector.ValueAugment(
+        tools.same_step(lambda: tools.Script([cut_off], 0, spaces.Discrete(6)), 2), task_horizon=2
+    )
+    env.reset()
+    *_, infos = env.step(np.zeros(2, int))
+    assert "action_mask" not in infos
+    assert env.estimator.allowed_actions(np.ones((2, 1))).tolist() == [[True, False, True]] * 2
+
+
 def test_taxi_masks_are_respected():
     id = "Taxi-v4" if "Taxi-v4" in gymnasium.registry else "Taxi-v3"
     env = vamdp.ValueAugment(gymnasium.make(id), task_horizon=5)
