@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 
 import gymnasium
+import torch
 from stable_baselines3.common.vec_env import VecMonitor
 
 import vamdp
@@ -27,6 +28,9 @@ class Arguments:
     iterations: int = 50
     """rollouts, each of one meta-episode per bandit"""
 
+
+# On a CPU: two threads, beside another process, can take 30 times as long as one.
+torch.set_num_threads(1)
 
 args = Arguments(n_envs=8, iterations=2) if "--smoke" in sys.argv else Arguments()
 
