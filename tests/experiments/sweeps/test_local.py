@@ -26,6 +26,9 @@ PATIENCE = 120.0
 # `rl3`, on a machine without Ray.
 WITHOUT_RAY = "import sys; sys.modules['ray'] = None; from rl3_sb3.experiments.cli import main;"
 
+# As from a terminal: what a shell starts in the background ignores Ctrl-C, and so do its children.
+WITH_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+
 
 def sweep(*arguments):
     return main(["sweep", *map(str, arguments)])
@@ -115,7 +118,7 @@ def test_a_sweep_that_is_interrupted_or_killed_goes_on_with_the_same_command(
     out, cells = tmp_path / "swept", read_sweep(held_sweep)
     arguments = ["sweep", str(held_sweep), "--out", str(out), "--jobs", "2"]
     command = subprocess.Popen(
-        [sys.executable, "-c", f"{WITHOUT_RAY} sys.exit(main())", *arguments],
+        [sys.executable, "-c", f"{WITHOUT_RAY} {WITH_CTRL_C} sys.exit(main())", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
