@@ -33,15 +33,15 @@ class TwoLayers(th.autograd.Function):
         is_gelu: bool,
         keep: bool,
     ) -> th.Tensor:
-        """Compute y from x, (N, n_inputs).
+        """Return y, (N, n_outputs).
 
         Args:
             ctx: torch's.
-            x: See the module, as the next four.
-            W: See `x`.
-            b: See `x`.
-            U: See `x`.
-            d: See `x`.
+            x: Shape (N, n_inputs).
+            W: Shape (n_hidden, n_inputs).
+            b: Shape (n_hidden,).
+            U: Shape (n_outputs, n_hidden).
+            d: Shape (n_outputs,).
             is_gelu: Whether f is the gelu; else it is the ReLU.
             keep: Whether to keep what the gradient needs.
         """

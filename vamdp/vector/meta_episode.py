@@ -60,6 +60,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
 
     Raises:
         ValueError: an argument is out of its range, or `env` restarts in the next step.
+        TypeError: `env` is a single environment.
     """
 
     def __init__(

@@ -64,6 +64,7 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
 
     Raises:
         ValueError: an argument is out of its range, or the actions are not Discrete.
+        TypeError: `env` is a vector environment.
 
     Example:
         >>> import gymnasium, vamdp

@@ -64,6 +64,7 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     Raises:
         ValueError: an argument is out of its range, the actions are not Discrete, or observations
             that are not Discrete have no `state_key`.
+        TypeError: `env` is a vector environment.
 
     Example:
         >>> import gymnasium, vamdp
