@@ -92,6 +92,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._table = TaskTable.empty(1, probe.n_states * probe.n_actions + 1)
         self._task: TabularMDP | None = None
         self._state = -1  # no episode is running
+        self._elapsed = 0
         self._seen: int | None = None  # the last state shown, which remains when an episode ends
 
     @property
@@ -104,6 +105,16 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         if self._task is None:
             raise ResetNeeded("There is no task yet: call reset() or set_task() first.")
         return self._task
+
+    @property
+    def state(self) -> int:
+        """Index of the present state; -1 where no episode is running."""
+        return self._state
+
+    @property
+    def elapsed_steps(self) -> int:
+        """Steps since the episode began."""
+        return self._elapsed
 
     def get_task(self) -> TabularMDP:
         """Return the present task."""
@@ -167,6 +178,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             self._n_states * self._n_actions,
             table.keys,
         )
+        self._elapsed = 0
         self._seen = self._state
         if self.grid_view.follows:
             self.render()
@@ -191,6 +203,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             *self._table, 0, self._state * self._n_actions + action
         )
         self._state = -1 if terminated else state
+        self._elapsed += 1
         self._seen = state
         if self.grid_view.follows:
             self.render()

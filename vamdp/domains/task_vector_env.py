@@ -118,6 +118,16 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             raise ResetNeeded("There are no tasks yet: call reset() or set_task() first.")
         return tasks
 
+    @property
+    def states(self) -> npt.NDArray[np.int64]:
+        """Indices of the present states, (num_envs,); -1 where no episode is running."""
+        return self._states.copy()
+
+    @property
+    def elapsed_steps(self) -> npt.NDArray[np.int64]:
+        """Steps since the episodes began, (num_envs,)."""
+        return self._elapsed.copy()
+
     @property  # type: ignore[misc]  # as in SyncVectorEnv: a tuple, and without a setter
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The tasks streams, one per environment as in SyncVectorEnv."""
