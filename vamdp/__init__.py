@@ -9,7 +9,7 @@ from vamdp.estimator_options import EstimatorOptions
 from vamdp.tabular_mdp import TabularMDP
 from vamdp.value_estimator import ValueEstimator
 from vamdp.value_iteration import ValueIterationResult, value_iteration
-from vamdp.wrappers import HoldSeed, MetaEpisode, ValueAugment
+from vamdp.wrappers import HoldSeed, MetaEpisode, RegretReward, ValueAugment
 
 __all__ = [
     "AbstractState",
@@ -18,6 +18,7 @@ __all__ = [
     "HoldSeed",
     "LearnedModel",
     "MetaEpisode",
+    "RegretReward",
     "SampledEnv",
     "TabularMDP",
     "TaskEnv",

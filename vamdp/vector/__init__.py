@@ -1,4 +1,4 @@
-"""`ValueAugment` and `MetaEpisode` over a batch of environments that is stepped at once.
+"""`ValueAugment`, `MetaEpisode` and `RegretReward` over a batch that is stepped at once.
 
 Environment i of the batch shows bit for bit what the single wrappers around the environment with
 its seed show. (With one exception: where an episode ends in a meta-episode's last step, the
@@ -13,6 +13,7 @@ The boundaries clear what `vamdp.wrappers` says, for each environment by itself.
 """
 
 from vamdp.vector.meta_episode import MetaEpisode
+from vamdp.vector.regret_reward import RegretReward
 from vamdp.vector.value_augment import ValueAugment
 
-__all__ = ["MetaEpisode", "ValueAugment"]
+__all__ = ["MetaEpisode", "RegretReward", "ValueAugment"]

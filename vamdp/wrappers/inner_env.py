@@ -161,11 +161,17 @@ def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
 
 
 def refuse_meta_episodes(env: Any) -> None:
-    """Raise ValueError if there is a MetaEpisode below: nothing of ours goes around one.
+    """Raise ValueError if there is a MetaEpisode or a RegretReward below a wrapper that sees tasks.
 
-    It begins a new task in every reset, of which a learner around it would hear nothing, and which
-    would tear the task of a longer meta-episode.
+    A MetaEpisode begins a new task in every reset, of which a learner around it would hear nothing,
+    and which would tear the task of a longer meta-episode. A RegretReward's reward is for training
+    only: a learner around it would learn from it, and observations would show it.
     """
+    if any(c.__name__ == "RegretReward" for layer in layers(env) for c in type(layer).__mro__):
+        raise ValueError(
+            f"`env` must have no RegretReward inside, got {env}: it goes outermost, as in "
+            "RegretReward(MetaEpisode(ValueAugment(env, task_horizon=...), horizon))."
+        )
     if any(c.__name__ == "MetaEpisode" for layer in layers(env) for c in type(layer).__mro__):
         raise ValueError(
             f"`env` must have no MetaEpisode inside, got {env}: it goes outermost, as in "
