@@ -30,7 +30,7 @@ R and N of a policy solve `(I - gamma P) x = b`. Gaussian elimination needs no p
 the matrix is diagonally dominant, and fills in between a row's first and last entry only: a grid,
 whose moves lead to near numbers, costs S times its width squared.
 
-Source of the equation in h: Puterman, Markov Decision Processes, 1994, sections 8.2 and 11.4.
+Gains and relative values, for gamma = 1: Puterman, Markov Decision Processes, 1994, chapter 8.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def optimal_advantages(
 
     Returns:
         A, shape (max_episode_steps, S, A): entry [k - 1, s, a] is with k steps left. Without a
-        limit shape (1, S, A). The best action of each state has 0, all others less.
+        limit shape (1, S, A). The best actions of each state have 0, the others less.
 
     Raises:
         ValueError: `gamma` is out of range.

@@ -152,6 +152,20 @@ def test_a_walk_to_the_goal_and_again(gamma):
     np.testing.assert_allclose(found[:2], expected, rtol=1e-12, atol=1e-10)
 
 
+def test_a_slippery_lake_that_takes_several_rounds():
+    """The second guess of the gain is still wrong in the fourth digit here."""
+    task = FrozenLakes(4, slippery=True)(np.random.default_rng(1))
+    P, R, ending = np.zeros((16, 4, 16)), np.zeros((16, 4, 16)), np.zeros((16, 4, 16), bool)
+    s, a = np.divmod(np.repeat(np.arange(64), np.diff(task.rows[:-1])), 4)
+    K = task.rows[-2]
+    move = s, a, task.successor[:K]
+    P[move], R[move], ending[move] = task.probability[:K], task.reward[:K], task.ends[:K]
+    is_alive = P.any(axis=(1, 2))
+    expected = Chain(P, R, ending, task.start_distribution, 25).advantages(0.95)
+    found = optimal_advantages(task, 0.95, 25)
+    np.testing.assert_allclose(found[:, is_alive], expected[:, is_alive], atol=1e-12)
+
+
 def test_far_from_a_long_limit_the_clock_does_not_matter():
     task = GridWorlds(11)(np.random.default_rng(0))
     cut, free = optimal_advantages(task, 0.9, 400), optimal_advantages(task, 0.9)
