@@ -1,6 +1,6 @@
 """The agent that learns nothing: the bottom line of every table."""
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,29 +11,35 @@ class RandomAgent:
 
     Args:
         n_actions: At least 1.
-        seed: Of its actions.
 
     Raises:
         ValueError: There is no action.
 
     Example:
-        >>> agent = RandomAgent(n_actions=1, seed=0)
-        >>> agent.start(2)
-        >>> agent.act(np.zeros((2, 7)))
+        >>> agent = RandomAgent(n_actions=1)
+        >>> agent.start(2, seed=0)
+        >>> agent.act(np.zeros(2, np.int64))
         array([0, 0])
     """
 
-    def __init__(self, n_actions: int, seed: int) -> None:
+    title = "random"
+    sees: ClassVar[Literal["states"]] = "states"
+
+    def __init__(self, n_actions: int) -> None:
         if n_actions < 1:
             raise ValueError(f"`n_actions` must be at least 1, got {n_actions}.")
         self.n_actions = n_actions
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(0)
         self._n_tasks = 0
 
-    def start(self, n_tasks: int) -> None:
+    def start(self, n_tasks: int, seed: int) -> None:
         """Begin meta-episodes in this many new tasks."""
+        self._rng = np.random.default_rng(seed)
         self._n_tasks = n_tasks
 
-    def act(self, observations: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return actions, shape (n_tasks,); the observations are not looked at."""
+    def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return actions, shape (n_tasks,); the states are not looked at."""
         return self._rng.integers(self.n_actions, size=self._n_tasks)
+
+    def learn(self, *transition: npt.NDArray[Any]) -> None:
+        """Do nothing: it does not learn."""

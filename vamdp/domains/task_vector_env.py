@@ -105,6 +105,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         self._seeds: list[int | None] = [None] * num_envs
         self._states = np.full(num_envs, -1, np.int64)  # -1: no episode is running
         self._elapsed = np.zeros(num_envs, np.int64)
+        self._reached = self._states
 
     @property
     def tasks(self) -> list[TabularMDP]:
@@ -127,6 +128,11 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
     def elapsed_steps(self) -> npt.NDArray[np.int64]:
         """Steps since the episodes began, (num_envs,)."""
         return self._elapsed.copy()
+
+    @property
+    def reached_states(self) -> npt.NDArray[np.int64]:
+        """Indices of the states that the last step led to, before any restart, (num_envs,)."""
+        return self._reached.copy()
 
     @property  # type: ignore[misc]  # as in SyncVectorEnv: a tuple, and without a setter
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
@@ -289,6 +295,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         )
         if n_ended < 0:
             self._explain(actions)
+        self._reached = np.where(ended, final, states) if n_ended else states
         infos: dict[str, Any] = {}
         if n_ended:
             infos["final_obs"], infos["_final_obs"] = self._shown(final), ended
