@@ -14,7 +14,7 @@ def check_arguments(
     batch_size: int,
     learning_rate: float | Schedule,
     gamma: float,
-    gae_lambda: float,
+    gae_lambda: float | Schedule,
     clip_range: float | Schedule,
     normalize_advantage: bool,
     ent_coef: float | Schedule,
@@ -35,7 +35,7 @@ def check_arguments(
     _check_at_least("ent_coef", ent_coef, 0)
     _check_at_least("learning_rate", learning_rate, 0)
     for name, fraction in (("gamma", gamma), ("gae_lambda", gae_lambda)):
-        if not 0 <= fraction <= 1:
+        if not callable(fraction) and not 0 <= fraction <= 1:
             raise ValueError(f"`{name}` must be in [0, 1], got {fraction}.")
     if not callable(clip_range) and not clip_range > 0:
         raise ValueError(f"`clip_range` must be above 0, got {clip_range}.")

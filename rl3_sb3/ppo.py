@@ -77,7 +77,7 @@ class TransformerPPO(PPO):
             minibatches allow.
         n_epochs: Passes over each rollout.
         gamma: Discount, in [0, 1].
-        gae_lambda: In [0, 1].
+        gae_lambda: In [0, 1]; a number or a schedule, read when a rollout begins.
         clip_range: Clipping of the probability ratio, > 0; a number or a schedule.
         normalize_advantage: Normalise advantages in each minibatch.
         ent_coef: Entropy coefficient; a number or a schedule.
@@ -114,7 +114,7 @@ class TransformerPPO(PPO):
         batch_size: int = 4096,
         n_epochs: int = 8,
         gamma: float = 0.99,
-        gae_lambda: float = 0.3,
+        gae_lambda: float | Schedule = 0.3,
         clip_range: float | Schedule = 0.2,
         normalize_advantage: bool = True,
         ent_coef: float | Schedule = 0.01,
@@ -154,7 +154,7 @@ class TransformerPPO(PPO):
             batch_size=batch_size,
             n_epochs=n_epochs,
             gamma=gamma,
-            gae_lambda=gae_lambda,
+            gae_lambda=gae_lambda,  # type: ignore[arg-type] # a schedule too, see _setup_model
             clip_range=clip_range,
             normalize_advantage=normalize_advantage,
             ent_coef=ent_coef,  # type: ignore[arg-type] # a schedule too, see _setup_model
@@ -181,6 +181,7 @@ class TransformerPPO(PPO):
             self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
         super()._setup_model()
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
+        self.gae_lambda = FloatSchedule(self.gae_lambda)  # type: ignore[assignment]
         self._acting: Acting | None = None
         self._updates: Updates | None = None
         # Episodes that ended in this rollout, which the other ranks do not know yet.
@@ -231,6 +232,7 @@ class TransformerPPO(PPO):
         complete = False
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
+        rollout_buffer.gae_lambda = self._scheduled_lambda()
         callback.on_rollout_start()
         try:
             complete = self._collect_steps(env, callback, rollout_buffer)
@@ -249,6 +251,14 @@ class TransformerPPO(PPO):
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
+
+    def _scheduled_lambda(self) -> float:
+        # SB3's progress is still that of the iteration before, or of an earlier `learn`.
+        progress = max(0.0, 1 - self.num_timesteps / self._total_timesteps)
+        gae_lambda = self.gae_lambda(progress)  # type: ignore[operator] # since _setup_model
+        if not 0 <= gae_lambda <= 1:
+            raise ValueError(f"`gae_lambda` must stay in [0, 1], got {gae_lambda}.")
+        return float(gae_lambda)
 
     def _collect_steps(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: SequenceRolloutBuffer
@@ -335,6 +345,7 @@ class TransformerPPO(PPO):
             self.logger.record(f"train/{name}", value)
         self.logger.record("train/clip_range", settings.clip_range)
         self.logger.record("train/ent_coef", settings.ent_coef)
+        self.logger.record("train/gae_lambda", self.rollout_buffer.gae_lambda)
         self.logger.record("train/explained_variance", self.rollout_buffer.explained_variance())
         if hasattr(self.policy, "log_std"):
             self.logger.record("train/std", self.policy.log_std.exp().mean().item())
