@@ -32,7 +32,6 @@ from walks import WalkArguments, walk
 
 import vamdp
 from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.environments import value_options
 from rl3_sb3.experiments.training import make_model, make_training_env
 from vamdp.domains import GridWorlds
 from vamdp.domains.grid_generator import ACCEPTED_HORIZON, _best_return, _draw_grid
@@ -123,10 +122,7 @@ def measure_planning(args: Arguments) -> dict[str, list[float]]:
             algo=name.split(",")[0],
             warm_start="warm" in name,
         )
-        options = value_options(config, config.algo)
-        for shown in ("value_scale", "count_scale", "show_state"):
-            del options[shown]
-        learners[name] = vamdp.BatchValueEstimator(args.walks, 5, **options)
+        learners[name] = vamdp.BatchValueEstimator(args.walks, 5, **config.estimator_options)
         replay(learners[name])
     times: dict[str, list[float]] = {name: [] for name in learners}
     for _ in range(args.rounds):

@@ -33,22 +33,19 @@ class Checkpoints:
 
     Args:
         path: Their folder; it need not exist yet.
-        single_file: Where earlier versions kept their only checkpoint. It is read, never written.
     """
 
-    def __init__(self, path: Path, single_file: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.best_file = path / "best.zip"
-        self._single_file = single_file
 
     def files(self) -> list[Path]:
         """Return all but the best, the newest first, whole or not."""
-        stored = sorted(self.path.glob(f"{_STEM}*.zip"), key=_n_steps, reverse=True)
-        return stored + [self._single_file] * self._single_file.is_file()
+        return sorted(self.path.glob(f"{_STEM}*.zip"), key=_n_steps, reverse=True)
 
     def n_steps(self) -> int:
         """Return the training steps of the newest, by its name; 0 if there is none."""
-        return next((_n_steps(file) for file in self.files() if file != self._single_file), 0)
+        return next(map(_n_steps, self.files()), 0)
 
     def newest(self) -> Path | None:
         """Return the newest that is whole; None if there is no checkpoint at all.
@@ -100,13 +97,13 @@ class Checkpoints:
         """Return what is stored beside the model.
 
         Raises:
-            InputError: There is nothing: an earlier version wrote it, or it was saved without.
+            InputError: There is nothing: it was saved without.
         """
         with zipfile.ZipFile(file) as archive:
             if _STATE not in archive.namelist():
                 raise InputError(
-                    f"`{file}` must hold {_STATE} to be trained on, got a model alone, as earlier "
-                    "versions saved it. It can still be evaluated; train into another folder."
+                    f"`{file}` must hold {_STATE} to be trained on, got a model alone. It can "
+                    "still be evaluated; train into another folder."
                 )
             return TrainingState.from_json(archive.read(_STATE).decode())
 
@@ -122,8 +119,8 @@ class Checkpoints:
         remove_leftovers(self.path)
         n_steps = model.num_timesteps
         replace_content(self.path / f"{_STEM}{n_steps:012d}.zip", _archive(model, state))
-        # Those with more steps are damaged ones, or else training would have gone on from there.
-        # They do not count, and stay until training comes to them.
+        # A file with more steps is damaged: otherwise training would have gone on from it. It does
+        # not count here, and training writes over it once it gets there.
         older = [file for file in self.files() if _n_steps(file) <= n_steps]
         for file in older[keep:]:
             file.unlink()

@@ -1,8 +1,9 @@
 """What defines a training run: `RunConfig`, as it is stored in the run's `config.json`.
 
 One iteration of PPO takes `n_envs * horizon` steps, about 32768 as in the paper: each environment
-lives through one meta-episode. Defaults are the paper's (RL3, arXiv 2306.15909, Appendix C); those
-that depend on the domain or the horizon are filled in by `RunConfig.of`.
+lives through one meta-episode. `RunConfig.of` fills in what is not given: from the paper (RL3,
+arXiv 2306.15909, Appendix C), the domain, the algorithm's row, the policy's class and the
+estimator. All of it is stored, so that a run never depends on a default of later code.
 
 Seeds. Environment i of a run is seeded with s + i, where s is drawn from the run's seed. All of
 them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can have seen one.
@@ -10,59 +11,48 @@ them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
+from rl3_sb3.experiments.algorithms import Algorithm, algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL, Domain, domain_of
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.parts import (
+    checked_estimator_options,
+    checked_policy_arguments,
+    estimator_defaults,
+    policy_defaults,
+)
+from rl3_sb3.experiments.schedules import Schedule
+from rl3_sb3.experiments.settings import declared, full_name, setting
 
-ALGORITHMS = {
-    "rl2": "RL²",
-    "rl3": "RL³",
-    "rl3-coarse": "RL³-coarse",
-    "rl3-markov": "RL³ (Markov)",
-}
-# Cells that RL3-coarse plans for as one.
-COARSE_CLUSTER_SIZE = 2
 PAPER_STEPS_PER_ITERATION = 32768
 FIRST_HELD_OUT_SEED = 2**31
+SIGNALS = ("reward", "regret")
+
+# Fields that hold further settings, by the prefix of their names.
+_TABLES = {"policy.": "policy_arguments", "estimator.": "estimator_options"}
+# What tells runs of one experiment apart; everything else is a setting.
+IDENTITY = ("domain", "size", "algo", "horizon", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """All settings of a run; two runs with equal ones differ by nothing but the hardware.
 
+    Each field's help says what it is; `rl3 train --help` lists them.
+
     Args:
-        domain: A name in `DOMAINS`.
-        algo: "rl2": the environment as it is. "rl3": with value estimates. "rl3-coarse": with value
-            estimates of pairs of neighbouring states. "rl3-markov": value estimates and counts
-            alone, for a policy without memory.
+        domain: A name in `DOMAINS`, or `module:attribute` of tasks of one's own.
+        size: Rows and columns of the tasks, where they are grids; else None.
+        algo: A name in `ALGORITHMS`.
         horizon: Steps of a meta-episode, at least 1.
         seed: Of everything random, at least 0.
-        n_envs: Environments, at least 1 (2 at horizon 1).
-        batch_size: Steps per minibatch, at least 4; whole meta-episodes are taken.
-        iterations: PPO iterations in all.
-        ent_coef: Entropy coefficient at the beginning.
-        final_ent_coef: The same at the end; linear in between.
-        learning_rate: Adam's.
-        n_epochs: Passes over each iteration's steps.
-        gamma: Discount of PPO.
-        gae_lambda: See `TransformerPPO`.
-        clip_range: See `TransformerPPO`.
-        target_kl: See `TransformerPPO`.
-        vf_coef: See `TransformerPPO`.
-        size: Rows and columns of the tasks, where they are grids; else None.
-        variation: Which distribution of tasks: "canonical", or a name in the domain's `variations`.
-        cluster_terminals: Let RL3-coarse put terminal states together with others, as the authors'
-            released code does; see `vamdp.EstimatorOptions`.
-        warm_start: Let value iteration go on from the tables before, see `vamdp.EstimatorOptions`.
-        mixed_precision: Compute the networks' matrix products in bfloat16, see `TransformerPolicy`.
-        validate_every: Iterations from one measurement of the validation return to the next; 0:
-            never. It changes nothing of the training.
+        policy_arguments: All arguments of the policy's class.
+        estimator_options: All options of the estimator; empty without one.
 
     Raises:
         InputError: A value is out of range.
@@ -70,116 +60,162 @@ class RunConfig:
 
     domain: str
     algo: str
-    horizon: int
-    seed: int
-    n_envs: int
-    batch_size: int
-    iterations: int
-    ent_coef: float
-    final_ent_coef: float
-    learning_rate: float = 3e-4
-    n_epochs: int = 8
-    gamma: float = 0.99
-    gae_lambda: float = 0.3
-    clip_range: float = 0.2
-    target_kl: float = 0.01
-    vf_coef: float = 0.5
     size: int | None = None
-    variation: str = CANONICAL
-    cluster_terminals: bool = False
-    warm_start: bool = False
-    mixed_precision: bool = False
-    validate_every: int = 50
+    horizon: int = setting("steps of a meta-episode", group="task", least=1)
+    seed: int = setting("of everything random", group="task", least=0)
+    variation: str = setting(
+        "which distribution of tasks to train on", group="task", default=CANONICAL
+    )
+
+    iterations: int = setting("PPO iterations in all", group="learning", least=1)
+    n_envs: int = setting("environments, each a meta-episode", group="learning", least=1)
+    batch_size: int = setting(
+        "steps per minibatch; whole meta-episodes are taken", group="learning", least=4
+    )
+    n_epochs: int = setting("passes over each iteration's steps", group="learning", least=1)
+    learning_rate: float | Schedule = setting("Adam's", group="learning", least=0)
+    gamma: float = setting("PPO's discount", group="learning", least=0, most=1)
+    gae_lambda: float | Schedule = setting(
+        "of PPO's advantage estimates", group="learning", least=0, most=1
+    )
+    clip_range: float | Schedule = setting(
+        "of the probability ratio, on either side of 1", group="learning", above=0
+    )
+    target_kl: float | None = setting(
+        "KL divergence after which the actor rests", group="learning", above=0
+    )
+    ent_coef: float | Schedule = setting("weight of the entropy", group="learning", least=0)
+    vf_coef: float = setting("weight of the critic's loss", group="learning", least=0)
+    max_grad_norm: float | None = setting(
+        "to which gradients are clipped", group="learning", above=0
+    )
+    normalize_advantage: bool = setting("in each minibatch", group="learning")
+    signal: str = setting(
+        "what PPO learns from: the reward, or the expected regret of each action in the true "
+        "task (vamdp.RegretReward)",
+        group="learning",
+        choices=SIGNALS,
+    )
+    signal_scale: float = setting("what the signal is multiplied by", group="learning", above=0)
+    validate_every: int = setting(
+        "iterations between two validations; 0: none", group="learning", least=0
+    )
+
+    value_scale: float = setting("what values are divided by", group="observation", above=0)
+    count_scale: float = setting("what counts are divided by", group="observation", above=0)
+    reward_scale: float = setting(
+        "what the previous reward is divided by", group="observation", above=0
+    )
+
+    policy: str = setting("class of the policy", group="policy")
+    policy_arguments: Mapping[str, Any] = field(default_factory=dict)
+    estimator: str | None = setting("who estimates values", group="estimator")
+    estimator_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("domain", "algo", "variation"):
+        for each in fields(self):
+            declaration = declared(each)
+            if declaration is not None:
+                value = declaration.checked(each.name, getattr(self, each.name))
+                object.__setattr__(self, each.name, value)
+        for name in ("domain", "algo"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"`{name}` must be a name, got {getattr(self, name)!r}.")
-        domain_of(self.domain)
-        if self.algo not in ALGORITHMS:
-            raise InputError(f"`algo` must be one of {', '.join(ALGORITHMS)}, got {self.algo!r}.")
-        least = {"horizon": 1, "seed": 0, "n_envs": 1, "batch_size": 4, "iterations": 1}
-        least |= {"n_epochs": 1, "validate_every": 0}
-        for name, minimum in least.items():
-            check_integer(name, getattr(self, name), minimum)
-        for field in fields(self):
-            if field.type == "float":
-                _check_number(field.name, getattr(self, field.name))
+        algorithm = algorithm_of(self.algo)
+        self.facts.check_size(self.size)
+        self.facts.check_variation(self.variation)
         if self.n_envs * self.horizon < 2:
             raise InputError(
                 "`n_envs` must be at least 2 when `horizon` is 1, got 1. "
                 "PPO cannot normalise a single advantage."
             )
-        self._check_tasks_and_estimates()
+        self._check_parts(algorithm)
 
-    def _check_tasks_and_estimates(self) -> None:
-        facts = self.facts
-        check_size(facts, self.size)
-        facts.check_variation(self.variation)
-        for name in ("cluster_terminals", "warm_start", "mixed_precision"):
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(f"`{name}` must be true or false, got {getattr(self, name)!r}.")
-        if self.algo == "rl3-coarse" and not facts.has_places:
+    def _check_parts(self, algorithm: Algorithm) -> None:
+        if (self.estimator is None) != (algorithm.estimator is None):
+            needs = "left out" if algorithm.estimator is None else "the name of one"
             raise InputError(
-                f"`algo` must not be rl3-coarse in the domain {self.domain}: it puts together "
-                "neighbours by their row and column, which only gridworld shows. Take rl3."
+                f"`estimator` must be {needs} with {self.algo}, got {self.estimator!r}."
             )
-        if self.cluster_terminals and self.algo != "rl3-coarse":
+        arguments = checked_policy_arguments(self.policy, self.policy_arguments)
+        object.__setattr__(self, "policy_arguments", arguments)
+        options = checked_estimator_options(self.estimator, self.estimator_options)
+        object.__setattr__(self, "estimator_options", options)
+        n_clustered = options.get("cluster_size", 1)
+        if n_clustered > 1 and not self.facts.has_places:
             raise InputError(
-                f"`cluster_terminals` must be left out with {self.algo}, got True: only rl3-coarse "
-                "has clusters."
+                f"`estimator.cluster_size` must be 1 in the domain {self.domain}, got "
+                f"{n_clustered} ({self.algo}): clusters are of neighbours by row and column, which "
+                "its states do not have. Take rl3."
             )
-        if self.mixed_precision and self.algo == "rl3-markov":
+        if options.get("cluster_terminals") and n_clustered == 1:
             raise InputError(
-                f"`mixed_precision` must be left out with {self.algo}, got True: only transformers "
-                "have it."
-            )
-        if self.warm_start and (self.algo == "rl2" or facts.gamma == 1.0):
-            raise InputError(
-                f"`warm_start` must be left out with {self.algo} in the domain {self.domain}, got "
-                "True: it needs value estimates, and a discount below 1."
+                "`estimator.cluster_terminals` must be left out without clusters, got True. Take "
+                "rl3-coarse."
             )
 
     @classmethod
     def of(
         cls,
         domain: str,
+        /,  # so that settings may have any name
         *,
         algo: str = "rl3",
         horizon: int | None = None,
         seed: int = 0,
         size: int | None = None,
-        **options: Any,
+        **settings: Any,
     ) -> RunConfig:
-        """Make the paper's configuration, except for the options given (None: the paper's).
+        """Make a configuration from what differs from the defaults.
+
+        Args:
+            domain: See the class.
+            algo: See the class.
+            horizon: See the class; None: the domain's.
+            seed: See the class.
+            size: See the class; None: the domain's first.
+            **settings: By their names, full or short, as `d_model` or `policy.d_model`.
 
         Raises:
-            InputError: A value is out of range.
+            InputError: A setting is unknown, or a value out of range.
 
         Example:
             >>> RunConfig.of("bandit", horizon=500).n_envs
             65
+            >>> RunConfig.of("bandit", **{"estimator.gamma": 0.9}).estimator_options["gamma"]
+            0.9
         """
-        facts = domain_of(domain)
-        if size is None:
-            size = next(iter(facts.horizons))
-        check_size(facts, size)
-        if horizon is None:
-            horizon = facts.horizons[size]
+        facts, algorithm = _domain_and_algorithm(domain, algo)
+        size = next(iter(facts.horizons)) if size is None else size
+        facts.check_size(size)
+        horizon = facts.horizons[size] if horizon is None else horizon
         check_integer("horizon", horizon, 1)
-        defaults = {
-            "learning_rate": facts.learning_rate,
-            "gae_lambda": facts.gae_lambda,
-            "n_envs": max(1, PAPER_STEPS_PER_ITERATION // horizon),
-            "batch_size": 4096,
-            "iterations": facts.iterations,
-            "ent_coef": facts.ent_coef,
-            "final_ent_coef": facts.final_ent_coef,
+        policy = settings.get("policy", algorithm.policy)
+        estimator = settings.get("estimator", algorithm.estimator)
+        tables: dict[str, dict[str, Any]] = {
+            "policy.": {**policy_defaults(policy), **algorithm.policy_arguments},
+            "estimator.": _estimator_options(estimator, facts, algorithm, horizon),
         }
-        given = {name: value for name, value in options.items() if value is not None}
-        return cls(
-            domain=domain, algo=algo, horizon=horizon, seed=seed, size=size, **(defaults | given)
-        )
+        values: dict[str, Any] = {
+            **PAPER,
+            "n_envs": max(1, PAPER_STEPS_PER_ITERATION // horizon),
+            "value_scale": facts.value_scale,
+            "count_scale": facts.count_scale,
+            "reward_scale": facts.reward_scale,
+            "policy": policy,
+            "estimator": estimator,
+            **facts.settings,
+        }
+        known = [*_plain_names(), *(p + name for p, table in tables.items() for name in table)]
+        for name, value in settings.items():
+            name = full_name(name, known)
+            prefix, dot, short = name.partition(".")
+            if dot:
+                tables[prefix + dot][short] = value
+            else:
+                values[name] = value
+        values |= {_TABLES[prefix]: table for prefix, table in tables.items()}
+        return cls(domain=domain, algo=algo, horizon=horizon, seed=seed, size=size, **values)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str) -> RunConfig:
@@ -192,24 +228,55 @@ class RunConfig:
         Raises:
             InputError: An entry is missing, unknown or out of range.
         """
-        known = {field.name for field in fields(cls)}
-        needed = {field.name for field in fields(cls) if field.default is MISSING}
-        wrong = sorted((values.keys() - known) | (needed - values.keys()))
-        if wrong:
-            raise InputError(
-                f"`{source}` must hold the settings of a run, got missing or unknown ones: "
-                f"{', '.join(wrong)}. Restore the file, or choose another folder."
-            )
+        if "policy_arguments" not in values:
+            return cls._from_first_version(values, source)
+        _check_names(values.keys(), {each.name for each in fields(cls)}, source)
         return cls(**values)
 
+    @classmethod
+    def _from_first_version(cls, values: Mapping[str, Any], source: str) -> RunConfig:
+        """Read the settings of version 0.1, which had neither schedules nor tables."""
+        _check_names(values.keys(), set(_FIRST_VERSION), source)
+        known = dict(values)
+        first, last = known.pop("ent_coef"), known.pop("final_ent_coef")
+        known["ent_coef"] = first if first == last else Schedule(first, last)
+        flags = {name: known.pop(name) for name in ("warm_start", "cluster_terminals")}
+        known |= {name: True for name, given in flags.items() if given}
+        if not known["mixed_precision"]:
+            del known["mixed_precision"]
+        return cls.of(known.pop("domain"), **known)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return all settings."""
-        return asdict(self)
+        """Return all settings as plain values; schedules as text."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        for name, value in values.items():
+            if isinstance(value, Schedule):
+                values[name] = str(value)
+            elif isinstance(value, Mapping):
+                values[name] = dict(value)
+        return values
+
+    def flat(self) -> dict[str, Any]:
+        """Return all settings as `to_dict`, those of policy and estimator by their full names."""
+        values = self.to_dict()
+        for prefix, table in _TABLES.items():
+            values |= {prefix + name: value for name, value in values.pop(table).items()}
+        return values
+
+    def resolved(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what somebody gave for this run by full names, values as `flat` has them."""
+        flat = self.flat()
+        return {name: flat[name] for name in (full_name(given, flat) for given in settings)}
 
     @property
     def facts(self) -> Domain:
-        """The domain's fixed settings."""
+        """The domain."""
         return domain_of(self.domain)
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The algorithm's row."""
+        return algorithm_of(self.algo)
 
     @property
     def task_horizon(self) -> int:
@@ -219,13 +286,14 @@ class RunConfig:
     @property
     def title(self) -> str:
         """The algorithm's name in tables and figures."""
-        return ALGORITHMS[self.algo]
+        return self.algorithm.title
 
     @property
     def kind(self) -> str:
         """What the run trains on, in one word for names of folders, as gridworld13-dense."""
         variation = "" if self.variation == CANONICAL else f"-{self.variation}"
-        return f"{self.domain}{self.size or ''}{variation}"
+        domain = self.domain.replace(":", "-").replace(".", "-")
+        return f"{domain}{self.size or ''}{variation}"
 
     @property
     def sentence(self) -> str:
@@ -253,21 +321,62 @@ class RunConfig:
         return int(drawn) % (FIRST_HELD_OUT_SEED - self.n_envs)
 
 
-def check_size(facts: Domain, size: int | None) -> None:
-    """Raise InputError unless the domain has tasks of this size."""
-    if not isinstance(size, int | None) or size not in facts.horizons:
-        known = " or ".join("left out" if n is None else str(n) for n in facts.horizons)
-        raise InputError(f"`size` must be {known} in {facts.title.lower()}, got {size!r}.")
+# Of all domains; a domain's own `settings` come on top.
+PAPER: Mapping[str, Any] = {
+    "iterations": 5000,
+    "batch_size": 4096,
+    "n_epochs": 8,
+    "learning_rate": 3e-4,
+    "gamma": 0.99,
+    "gae_lambda": 0.3,
+    "clip_range": 0.2,
+    "target_kl": 0.01,
+    "ent_coef": 0.01,
+    "vf_coef": 0.5,
+    "max_grad_norm": None,
+    "normalize_advantage": True,
+    "signal": "reward",
+    "signal_scale": 1.0,
+    "validate_every": 50,
+}
+
+_FIRST_VERSION = (
+    "domain", "algo", "horizon", "seed", "n_envs", "batch_size", "iterations", "ent_coef",
+    "final_ent_coef", "learning_rate", "n_epochs", "gamma", "gae_lambda", "clip_range",
+    "target_kl", "vf_coef", "size", "variation", "cluster_terminals", "warm_start",
+    "mixed_precision", "validate_every",
+)  # fmt: skip
 
 
-def _check_number(name: str, value: Any) -> None:
-    """Raise InputError unless the setting called `name` is a number that `TransformerPPO` takes."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
-        raise InputError(f"`{name}` must be a number of at least 0, got {value!r}.")
-    if name in ("gamma", "gae_lambda") and value > 1:
-        raise InputError(f"`{name}` must be in [0, 1], got {value!r}.")
-    if name in ("clip_range", "target_kl") and value == 0:
-        raise InputError(f"`{name}` must be above 0, got {value!r}.")
+def _plain_names() -> list[str]:
+    """Names of the settings that are fields of their own, without the run's identity."""
+    taken = {*IDENTITY, *_TABLES.values()}
+    return [each.name for each in fields(RunConfig) if each.name not in taken]
+
+
+def _domain_and_algorithm(domain: Any, algo: Any) -> tuple[Domain, Algorithm]:
+    for name, value in (("domain", domain), ("algo", algo)):
+        if not isinstance(value, str):
+            raise InputError(f"`{name}` must be a name, got {value!r}.")
+    return domain_of(domain), algorithm_of(algo)
+
+
+def _estimator_options(
+    estimator: str | None, facts: Domain, algorithm: Algorithm, horizon: int
+) -> dict[str, Any]:
+    """Return the estimator's defaults, then what domain and algorithm say of those it has."""
+    options = estimator_defaults(estimator, task_horizon=facts.task_horizon or horizon)
+    suited = {name: value for name, value in facts.estimator_options.items() if name in options}
+    return {**options, **suited, **algorithm.estimator_options}
+
+
+def _check_names(given: Any, known: set[str], source: str) -> None:
+    wrong = sorted(known ^ set(given))
+    if wrong:
+        raise InputError(
+            f"`{source}` must hold the settings of a run, got missing or unknown ones: "
+            f"{', '.join(wrong)}. Restore the file, or choose another folder."
+        )
 
 
 def check_integer(name: str, value: Any, least: int) -> None:

@@ -1,72 +1,138 @@
 """The task distributions of the experiments, and what is the same in every run on them.
 
+A domain is a row of `DOMAINS`, an object that a package registers with `register_domain` or through
+the entry point group "rl3_sb3.domains", or, named `module:attribute`, whatever a module holds: a
+`Domain`, or a function from a random generator to a `vamdp.TabularMDP`.
+
 The settings of the value estimates are those of the paper's authors where the text leaves them open
 (RL3, arXiv 2306.15909, section 5 and Appendix C). Rewards and values are divided by their scales so
 that the network's inputs lie about in [0, 1]. Frozen lakes are ours, not the paper's.
 """
 
+from __future__ import annotations
+
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
+import gymnasium
+from gymnasium.vector import VectorEnv
+
 from rl3_sb3.experiments.errors import InputError
+from vamdp.domains import TaskDistribution, TaskEnv, TaskVectorEnv
 from vamdp.domains.gridworlds import VARIATIONS
 
 CANONICAL = "canonical"
+ENTRY_POINTS = "rl3_sb3.domains"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Domain:
-    """Fixed facts of one task distribution.
+    """One task distribution, with the settings that suit it.
 
-    Attributes:
+    Args:
         title: Its name in tables and figures.
-        env_id: Gymnasium id, with a vector entry point.
-        variations: The shifted distributions, by name: arguments of the environment.
-        task_horizon: Longest episode; also the sweeps of value iteration. None: H.
-        reward_model: The learned model's rewards, see `vamdp.EstimatorOptions`.
+        env_id: A Gymnasium id with a vector entry point, or None where `tasks` is given.
+        tasks: A function from a NumPy generator to a `vamdp.TabularMDP`, or None where `env_id` is.
+        variations: The shifted distributions, by name: arguments of the environment, or another
+            function in the place of `tasks`.
+        arguments: The environment's arguments, whatever the variation.
+        feature_scale: Of `tasks` whose states are shown as coordinates, see `vamdp.TaskEnv`.
+        horizons: H by size of the tasks; where they have but one size, it is None.
+        task_horizon: Longest episode, which is cut there; also the sweeps of value iteration.
+            None: H, and nothing is cut.
         value_scale: Divides Q-estimates in observations.
         reward_scale: Divides the previous reward in observations.
-        ent_coef: Entropy coefficient at the beginning.
-        final_ent_coef: Entropy coefficient at the end; linear in between.
-        iterations: PPO iterations, the paper's where it is the paper's domain.
-        horizons: H by size of the tasks; where they have but one size, it is None.
-        has_places: Whether states are places with neighbours, which RL3-coarse puts together.
-        arguments: The environment's arguments, whatever the variation.
-        learning_rate: Adam's.
-        gae_lambda: Lambda of PPO's advantage estimates.
-        smoothing: Laplace smoothing of the learned transition model.
-        tolerance: Stopping threshold of value iteration.
-        gamma: Discount of value iteration.
         count_scale: Divides visit counts in observations.
+        estimator_options: Of the estimator, where they differ from its defaults. Another estimator
+            than the model-based takes those that it knows.
+        settings: Other settings of a run that suit the domain, by their names in `RunConfig`.
+        has_places: Whether states are places with neighbours, which RL3-coarse puts together.
+        action_names: One per action, where the tasks have pictures; none: there is nothing to film.
+
+    Raises:
+        ValueError: Not exactly one of `env_id` and `tasks` is given.
+
+    Example:
+        >>> from vamdp.domains import Bandits
+        >>> domain = Domain(title="Two arms", tasks=Bandits(n_arms=2), task_horizon=1)
+        >>> domain.make_vector_env(3, None, CANONICAL).single_action_space
+        Discrete(2)
     """
 
     title: str
-    env_id: str
-    variations: Mapping[str, Mapping[str, Any]]
-    task_horizon: int | None
-    reward_model: str
-    value_scale: float
-    reward_scale: float
-    ent_coef: float
-    final_ent_coef: float
-    iterations: int
-    horizons: Mapping[int | None, int] = field(default_factory=lambda: {None: 100})
-    has_places: bool = False
+    env_id: str | None = None
+    tasks: TaskDistribution | None = None
+    variations: Mapping[str, Mapping[str, Any] | TaskDistribution] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    learning_rate: float = 3e-4
-    gae_lambda: float = 0.3
-    smoothing: float = 0.1
-    tolerance: float = 0.01
-    gamma: float = 1.0
+    feature_scale: float | None = None
+    horizons: Mapping[int | None, int] = field(default_factory=lambda: {None: 100})
+    task_horizon: int | None = None
+    value_scale: float = 1.0
+    reward_scale: float = 1.0
     count_scale: float = 10.0
+    estimator_options: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    has_places: bool = False
+    action_names: tuple[str, ...] = ()
 
-    def env_arguments(self, size: int | None, variation: str) -> dict[str, Any]:
-        """Return the environment's arguments for tasks of this size and variation."""
+    def __post_init__(self) -> None:
+        """Check where the tasks come from."""
+        if (self.env_id is None) == (self.tasks is None):
+            raise ValueError(
+                f"A domain must have either `env_id` or `tasks`, got {self.env_id!r} and "
+                f"{self.tasks!r}."
+            )
+
+    def make_vector_env(
+        self, n_envs: int, size: int | None, variation: str
+    ) -> VectorEnv[Any, Any, Any]:
+        """Make a batch of environments with tasks of this size and variation."""
+        if self.env_id is None:
+            return TaskVectorEnv(
+                self._tasks(variation),
+                n_envs,
+                feature_scale=self.feature_scale,
+                max_episode_steps=self.task_horizon,
+            )
+        return gymnasium.make_vec(
+            self.env_id,
+            num_envs=n_envs,
+            vectorization_mode="vector_entry_point",
+            **self._env_arguments(size, variation),
+        )
+
+    def make_env(
+        self, size: int | None, variation: str, render_mode: str | None = None
+    ) -> gymnasium.Env[Any, Any]:
+        """Make one environment that equals the first of a batch."""
+        if self.env_id is None:
+            env = TaskEnv(
+                self._tasks(variation), feature_scale=self.feature_scale, render_mode=render_mode
+            )
+            limit = self.task_horizon
+            return env if limit is None else gymnasium.wrappers.TimeLimit(env, limit)
+        arguments = self._env_arguments(size, variation)
+        return gymnasium.make(self.env_id, render_mode=render_mode, **arguments)
+
+    def _tasks(self, variation: str) -> TaskDistribution:
+        tasks = self.tasks if variation == CANONICAL else self.variations[variation]
+        assert callable(tasks), "a domain's tasks are functions"
+        return tasks
+
+    def _env_arguments(self, size: int | None, variation: str) -> dict[str, Any]:
         arguments = dict(self.arguments)
         if size is not None:
             arguments["size"] = size
-        return arguments if variation == CANONICAL else arguments | dict(self.variations[variation])
+        if variation != CANONICAL:
+            shifted = self.variations[variation]
+            assert not callable(shifted), "an environment's variations are arguments"
+            arguments |= shifted
+        return arguments
 
     def check_variation(self, name: str) -> None:
         """Raise InputError unless there is a variation of this name."""
@@ -74,79 +140,127 @@ class Domain:
             known = ", ".join([CANONICAL, *self.variations])
             raise InputError(f"`variation` must be one of {known}, got {name!r}.")
 
+    def check_size(self, size: int | None) -> None:
+        """Raise InputError unless there are tasks of this size."""
+        if not isinstance(size, int | None) or size not in self.horizons:
+            known = " or ".join("left out" if n is None else str(n) for n in self.horizons)
+            raise InputError(f"`size` must be {known} in {self.title.lower()}, got {size!r}.")
 
-DOMAINS = {
+
+DOMAINS: dict[str, Domain] = {
     "bandit": Domain(
         title="Bandits",
         env_id="vamdp/Bandit-v0",
         variations={"ood": {"ood": True}},
         task_horizon=1,
-        reward_model="state_action",
-        value_scale=1.0,
-        reward_scale=1.0,
-        ent_coef=0.01,
-        final_ent_coef=0.01,
-        iterations=5000,
+        # Q is then the mean reward of an arm, untouched by smoothing (Appendix A.1).
+        estimator_options={"reward_model": "state_action"},
+        settings={"iterations": 5000, "ent_coef": 0.01},
     ),
     "random-mdp": Domain(
         title="Random MDPs",
         env_id="vamdp/RandomMDP-v0",
         variations={"ood": {"ood": True}},
         task_horizon=10,
-        reward_model="transition",
         value_scale=10.0,
         reward_scale=10.0,
-        ent_coef=0.1,
-        final_ent_coef=0.0,
-        iterations=10_000,
+        settings={"iterations": 10_000, "ent_coef": "0.1:0"},
     ),
     "gridworld": Domain(
         title="Gridworlds",
         env_id="vamdp/GridWorld-v0",
         variations={name: {"variation": name} for name in VARIATIONS},
-        task_horizon=None,
-        reward_model="transition",
+        horizons={11: 250, 13: 350},
         value_scale=10.0,
         reward_scale=100.0,
-        ent_coef=0.04,
-        final_ent_coef=0.04,
-        iterations=20_000,
-        horizons={11: 250, 13: 350},
+        estimator_options={"gamma": 0.95, "smoothing": 0.01},
+        settings={"iterations": 20_000, "ent_coef": 0.04, "learning_rate": 2e-4},
         has_places=True,
-        learning_rate=2e-4,
-        smoothing=0.01,
-        gamma=0.95,
+        action_names=("stay", "north", "east", "south", "west"),
     ),
     "frozen-lake": Domain(
         title="Frozen lakes",
         env_id="vamdp/FrozenLake-v0",
         variations={"slippery": {"slippery": True}},
-        task_horizon=200,
-        reward_model="transition",
-        value_scale=1.0,
-        reward_scale=1.0,
         # On Gymnasium's default maps, p = 0.8, chance reaches the goal in one of 2300 episodes: who
         # learns anything is a lottery. At 0.9 it is one of 160.
         arguments={"p": 0.9},
-        # Entropy keeps it trying, and one success has to speak for all the steps that led to it.
-        ent_coef=0.1,
-        final_ent_coef=0.01,
-        gae_lambda=0.95,
-        iterations=2000,
         horizons={8: 200, 4: 100},
-        smoothing=0.01,
-        tolerance=0.001,
-        gamma=0.95,
+        task_horizon=200,
+        estimator_options={"gamma": 0.95, "smoothing": 0.01, "tolerance": 0.001},
+        # Entropy keeps it trying, and one success has to speak for all the steps that led to it.
+        settings={"iterations": 2000, "ent_coef": "0.1:0.01", "gae_lambda": 0.95},
+        action_names=("west", "south", "east", "north"),
     ),
 }
 
 
+def register_domain(name: str, domain: Domain) -> None:
+    """Let `rl3` know a domain by this name.
+
+    A package calls this when it is imported. For a domain that `rl3` shall know without importing
+    the package by name, declare an entry point `name = "module:attribute"` in the group
+    "rl3_sb3.domains" instead.
+
+    Args:
+        name: Without a colon.
+        domain: Its settings.
+
+    Raises:
+        ValueError: The name holds a colon, or another domain has it.
+        TypeError: `domain` is no `Domain`.
+    """
+    if not isinstance(domain, Domain):
+        raise TypeError(f"`domain` must be a Domain, got {domain!r}.")
+    if ":" in name or not name:
+        raise ValueError(f"`name` must be a word without a colon, got {name!r}.")
+    if DOMAINS.get(name, domain) is not domain:
+        raise ValueError(f"`name` must be new, got {name!r}, the name of {DOMAINS[name].title}.")
+    DOMAINS[name] = domain
+
+
 def domain_of(name: str) -> Domain:
-    """Return the domain of this name.
+    """Return the domain of this name, or the one that `module:attribute` names.
 
     Raises:
         InputError: There is none.
     """
-    if name not in DOMAINS:
-        raise InputError(f"`domain` must be one of {', '.join(DOMAINS)}, got {name!r}.")
-    return DOMAINS[name]
+    if name in DOMAINS:
+        return DOMAINS[name]
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        return _as_domain(name, entry.load())
+    if ":" not in name:
+        raise InputError(
+            f"`domain` must be one of {', '.join(DOMAINS)}, or MODULE:NAME of your own tasks, got "
+            f"{name!r}."
+        )
+    return _as_domain(name, _attribute(name))
+
+
+def _attribute(name: str) -> Any:
+    """Return what `module:attribute` names; modules beside the user's are found too."""
+    module_name, _, path = name.partition(":")
+    here = os.getcwd()
+    if here not in sys.path:  # the script `rl3` does not look there
+        sys.path.insert(0, here)
+    try:
+        found: Any = import_module(module_name)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"`domain` must be MODULE:NAME of something that can be imported from {here}, got "
+            f"{name!r}: {error}."
+        ) from error
+    return found
+
+
+def _as_domain(name: str, found: Any) -> Domain:
+    if isinstance(found, Domain):
+        return found
+    if isinstance(found, type) or not callable(found):
+        raise InputError(
+            f"`domain` must name a Domain, or a function from a generator to a TabularMDP, got "
+            f"{name!r}, which is {found!r}."
+        )
+    return Domain(title=name.rpartition(":")[2], tasks=found)

@@ -1,8 +1,7 @@
 """The environments of a run: batched tasks, value estimates if wanted, meta-episodes.
 
-The algorithms differ here and nowhere else, except that the Markov version's network has no memory:
-RL2 leaves `ValueAugment` out, RL3-coarse estimates the values of clusters, RL3 (Markov) shows
-nothing but what `ValueAugment` adds.
+The algorithms' rows say what is shown: RL2 leaves `ValueAugment` out, RL3 (Markov) shows nothing
+but what `ValueAugment` adds.
 """
 
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from gymnasium.spaces.utils import flatdim
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 import vamdp.vector
-from rl3_sb3.experiments.config import COARSE_CLUSTER_SIZE, RunConfig
+from rl3_sb3.experiments.config import RunConfig
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -52,56 +52,36 @@ class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
 
 
 def make_envs(
-    config: RunConfig, n_envs: int, *, algo: str | None = None, variation: str | None = None
+    config: RunConfig, n_envs: int, *, variation: str | None = None
 ) -> VectorEnv[Any, Any, Any]:
-    """Make the environments that an algorithm sees.
+    """Make the environments that a run's agent sees.
 
     Args:
-        config: A run.
+        config: The run.
         n_envs: How many environments.
-        algo: Whose observations, a name in `ALGORITHMS`; None: the run's.
         variation: Which tasks, "canonical" or a name in the domain's `variations`; None: the run's.
 
     Returns:
         A batch of meta-episodes in step with each other.
     """
-    facts, algo = config.facts, algo or config.algo
-    envs: VectorEnv[Any, Any, Any] = gymnasium.make_vec(
-        facts.env_id,
-        num_envs=n_envs,
-        vectorization_mode="vector_entry_point",
-        **facts.env_arguments(config.size, variation or config.variation),
-    )
-    n_values = 0
-    if algo != "rl2":
-        envs = augmented = vamdp.vector.ValueAugment(envs, **value_options(config, algo))
-        n_values = augmented.layout["count"].stop
-    envs = vamdp.vector.MetaEpisode(
-        envs,
-        config.horizon,
-        task_horizon=config.task_horizon,
-        reward_scale=facts.reward_scale,
-    )
-    return FirstEntries(envs, n_values) if algo == "rl3-markov" else envs
+    envs = config.facts.make_vector_env(n_envs, config.size, variation or config.variation)
+    if config.estimator is not None:
+        envs = vamdp.vector.ValueAugment(envs, **value_arguments(config))
+    n_entries = flatdim(envs.single_observation_space)
+    envs = vamdp.vector.MetaEpisode(envs, config.horizon, **meta_arguments(config))
+    return envs if config.algorithm.shows_history else FirstEntries(envs, n_entries)
 
 
-def value_options(config: RunConfig, algo: str) -> dict[str, Any]:
-    """Return the arguments of `ValueAugment` for an algorithm that sees values."""
-    facts = config.facts
-    options: dict[str, Any] = {
-        "task_horizon": config.task_horizon,
-        "value_scale": facts.value_scale,
-        "count_scale": facts.count_scale,
-        "show_state": algo != "rl3-markov",
-        "gamma": facts.gamma,
-        "smoothing": facts.smoothing,
-        "tolerance": facts.tolerance,
-        "reward_model": facts.reward_model,
-        "warm_start": config.warm_start,
+def value_arguments(config: RunConfig) -> dict[str, Any]:
+    """Return the arguments of `ValueAugment`, single or batched."""
+    return {
+        "value_scale": config.value_scale,
+        "count_scale": config.count_scale,
+        "show_state": config.algorithm.shows_state,
+        **config.estimator_options,
     }
-    if algo == "rl3-coarse":
-        options |= {
-            "cluster_size": COARSE_CLUSTER_SIZE,
-            "cluster_terminals": config.cluster_terminals,
-        }
-    return options
+
+
+def meta_arguments(config: RunConfig) -> dict[str, Any]:
+    """Return the arguments of `MetaEpisode`, single or batched."""
+    return {"task_horizon": config.task_horizon, "reward_scale": config.reward_scale}

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from rl3_sb3.experiments.algorithms import colour_of
 from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.evaluation import Evaluation
+from rl3_sb3.experiments.evaluation import Evaluation, Score
 from rl3_sb3.experiments.metrics import RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.run_directory import RunDirectory
 
-# Okabe and Ito's colours, told apart by every kind of colour vision.
-_COLOURS = {
-    "RL²": "#d55e00",
-    "RL³": "#0072b2",
-    "RL³-coarse": "#56b4e9",
-    "RL³ (Markov)": "#009e73",
-    "random": "#777777",
-}
+# Yardsticks that no algorithm's row colours.
+_GREY, _BLACK = "#777777", "#000000"
+_STYLES = {"sampled": "-", "greedy": "--", "": ":"}
 
 
 def draw_comparison(
@@ -53,12 +50,14 @@ def draw_comparison(
 def _draw_learning(
     axes: Axes, config: RunConfig, runs: Mapping[str, RunDirectory], evaluation: Evaluation
 ) -> None:
-    random = float(np.mean(evaluation.rewards["random"].returns))
-    axes.axhline(random, color=_COLOURS["random"], linestyle=":", label="random")
+    for score in evaluation.scores:
+        if not score.play:
+            mean = float(np.mean(score.returns))
+            axes.axhline(mean, color=_colour(score), linestyle=":", label=score.label)
     for title, directory in runs.items():
         rows = read_metrics(directory.metrics_file)
         steps = np.array([row[STEPS] for row in rows]) / 1000
-        axes.plot(steps, [row[RETURN] for row in rows], color=_COLOURS[title], label=title)
+        axes.plot(steps, [row[RETURN] for row in rows], color=colour_of(title, _GREY), label=title)
     axes.set_title(f"Meta-training on {config.facts.title}")
     axes.set_xlabel("training steps (thousands)")
     axes.set_ylabel(f"total reward in {config.horizon} steps")
@@ -70,18 +69,26 @@ def _draw_within(axes: Axes, config: RunConfig, evaluations: Sequence[Evaluation
     n_episodes = config.horizon // length
     episodes = np.arange(1, n_episodes + 1)
     drawn = set()
-    for evaluation in evaluations:
-        for title, got in evaluation.rewards.items():
-            if title in drawn:
-                continue
-            drawn.add(title)
-            by_episode = got.by_step[: n_episodes * length].reshape(n_episodes, length).mean(axis=1)
-            style = ":" if title == "random" else "-"
-            axes.plot(episodes, by_episode, color=_COLOURS[title], linestyle=style, label=title)
-    oracle = float(np.mean(evaluations[0].oracle)) / config.horizon
-    axes.axhline(oracle, color="black", linestyle="--", linewidth=1, label="oracle")
+    for score in (score for evaluation in evaluations for score in evaluation.scores):
+        if score.label in drawn:
+            continue
+        drawn.add(score.label)
+        look: dict[str, Any] = {
+            "color": _colour(score),
+            "linestyle": _STYLES[score.play],
+            "label": score.label,
+        }
+        if score.by_step is None:
+            axes.axhline(float(np.mean(score.returns)) / config.horizon, **look)
+            continue
+        shown = score.by_step[: n_episodes * length]
+        axes.plot(episodes, shown.reshape(n_episodes, length).mean(axis=1), **look)
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(f"Within a meta-episode ({len(evaluations[0].oracle)} held-out tasks)")
     axes.set_xlabel(f"episode ({length} step{'s' if length > 1 else ''} each)")
     axes.set_ylabel("reward per step")
+
+
+def _colour(score: Score) -> str:
+    return colour_of(score.title, _BLACK if score.by_step is None else _GREY)

@@ -16,15 +16,19 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 import torch as th
+from gymnasium.spaces.utils import flatdim
 
 import vamdp
 from rl3_sb3.experiments.config import FIRST_HELD_OUT_SEED, RunConfig
-from rl3_sb3.experiments.environments import value_options
+from rl3_sb3.experiments.environments import meta_arguments, value_arguments
 from rl3_sb3.experiments.evaluation import PolicyAgent
 from rl3_sb3.experiments.strip import Still, keep
 from rl3_sb3.policy import TransformerPolicy
 
 FloatArray = npt.NDArray[np.float32]
+
+# What an estimator of Q-values shows; where all is zero, it knows nothing.
+_LEARNED = ("advantage", "value", "count")
 
 
 @dataclass
@@ -133,7 +137,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _advantages(self, observation: Any) -> FloatArray | None:
         if self._layout is None:
             return None
-        known = observation[self._layout["advantage"].start :]  # advantages, value, counts
+        known = np.concatenate([observation[self._layout[part]] for part in _LEARNED])
         scale = self.env.get_wrapper_attr("value_scale")
         return observation[self._layout["advantage"]] * scale if known.any() else None
 
@@ -153,26 +157,17 @@ def make_filmed_env(
         variation: Which distribution the task comes from.
         show_counts: Whether pictures show visit counts, where there is a learner.
     """
-    facts = config.facts
-    env: gymnasium.Env[Any, Any] = gymnasium.make(
-        facts.env_id, render_mode="rgb_array", **facts.env_arguments(config.size, variation)
-    )
+    env = config.facts.make_env(config.size, variation, "rgb_array")
     env.get_wrapper_attr("grid_view").show_counts = show_counts
-    n_values = 0
-    if config.algo != "rl2":
-        env = augmented = vamdp.ValueAugment(env, **value_options(config, config.algo))
-        n_values = augmented.layout["count"].stop
-    env = vamdp.MetaEpisode(
-        Camera(env, film),
-        config.horizon,
-        task_horizon=config.task_horizon,
-        reward_scale=facts.reward_scale,
-    )
-    if config.algo != "rl3-markov":
+    if config.estimator is not None:
+        env = vamdp.ValueAugment(env, **value_arguments(config))
+    n_entries = flatdim(env.observation_space)
+    env = vamdp.MetaEpisode(Camera(env, film), config.horizon, **meta_arguments(config))
+    if config.algorithm.shows_history:
         return env
     box: Any = env.observation_space
-    shown = gymnasium.spaces.Box(box.low[:n_values], box.high[:n_values], dtype=np.float32)
-    return gymnasium.wrappers.TransformObservation(env, lambda all_: all_[:n_values], shown)
+    shown = gymnasium.spaces.Box(box.low[:n_entries], box.high[:n_entries], dtype=np.float32)
+    return gymnasium.wrappers.TransformObservation(env, lambda all_: all_[:n_entries], shown)
 
 
 def record(
@@ -201,9 +196,8 @@ def record(
     env = make_filmed_env(config, film, variation=variation, show_counts=show_counts)
     agent = PolicyAgent(policy)
     with th.random.fork_rng():
-        th.manual_seed(FIRST_HELD_OUT_SEED + task)
         observation, _ = env.reset(seed=FIRST_HELD_OUT_SEED + task)
-        agent.start(1)
+        agent.start(1, FIRST_HELD_OUT_SEED + task)
         over = False
         while not over:
             (action,) = agent.act(observation[None])

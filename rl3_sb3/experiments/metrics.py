@@ -6,6 +6,7 @@ checkpoint holds; later ones are written again by the continued run, number for 
     time/total_timesteps         steps of all environments together so far
     time/time_elapsed            seconds since this process began to train
     rollout/ep_rew_mean          mean total reward of this iteration's meta-episodes
+    rollout/signal_mean          mean total of what PPO learned from in them, see `learning_env`
     train/policy_gradient_loss   PPO's clipped loss, mean over the actor's minibatches
     train/entropy_loss           minus the policy's mean entropy, in nats
     train/value_loss             mean squared error of the critic
@@ -14,6 +15,7 @@ checkpoint holds; later ones are written again by the continued run, number for 
     train/actor_epochs           epochs until that KL stopped the actor
     train/clip_fraction          share of steps whose probability ratio was clipped
     train/ent_coef               entropy coefficient
+    train/gae_lambda             lambda of the advantages
     train/learning_rate          Adam's
     eval/mean_reward             mean total reward in the validation tasks, where it was measured
 
@@ -38,6 +40,7 @@ COLUMNS = (
     STEPS,
     "time/time_elapsed",
     RETURN,
+    "rollout/signal_mean",
     "train/policy_gradient_loss",
     "train/entropy_loss",
     "train/value_loss",
@@ -46,6 +49,7 @@ COLUMNS = (
     "train/actor_epochs",
     "train/clip_fraction",
     "train/ent_coef",
+    "train/gae_lambda",
     "train/learning_rate",
     "eval/mean_reward",
 )
@@ -59,13 +63,13 @@ class MetricsFile(KVWriter):
 
     Args:
         path: The file; replaced if there is one.
-        text: What it shall hold at first; None: no rows.
+        text: What it shall hold at first, perhaps with fewer columns; None: no rows.
     """
 
     def __init__(self, path: Path, text: str | None = None) -> None:
         self._path = path
         remove_leftovers(path.parent, path.name)
-        replace_content(path, (text or _header()).encode())
+        replace_content(path, _with_all_columns(text or "").encode())
         self._file = path.open("a", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
 
@@ -88,10 +92,13 @@ class MetricsFile(KVWriter):
         self._file.close()
 
 
-def _header() -> str:
-    text = io.StringIO(newline="")
-    csv.DictWriter(text, COLUMNS).writeheader()
-    return text.getvalue()
+def _with_all_columns(text: str) -> str:
+    """Return the rows of a metrics file under the header of this version."""
+    whole = io.StringIO(newline="")
+    writer = csv.DictWriter(whole, COLUMNS, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(csv.DictReader(io.StringIO(text, newline="")))
+    return whole.getvalue()
 
 
 def plain_number(value: Any) -> float:
@@ -129,7 +136,6 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         rows = [row for row in reader if None not in row.values()]
     try:
         numbers = [{name: float(value) for name, value in row.items() if value} for row in rows]
-        # Runs of earlier versions have fewer columns.
         if not {STEPS, RETURN} <= set(reader.fieldnames or ()) <= set(COLUMNS):
             raise ValueError(f"columns {reader.fieldnames}")
     except (TypeError, ValueError) as error:

@@ -13,16 +13,13 @@ from pathlib import Path
 
 from rl3_sb3.experiments.atomic_file import replace_content
 from rl3_sb3.experiments.config import RunConfig, check_integer
+from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.film import Film, Shot, record
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.run_policy import load_run_policy
 from rl3_sb3.experiments.strip import film_frame, snapshot_sheet
 
-ACTION_NAMES = {
-    "gridworld": ("stay", "north", "east", "south", "west"),
-    "frozen-lake": ("west", "south", "east", "north"),
-}
 LEAST_FPS, MOST_FPS = 0.1, 50.0  # what GIFs can hold at one end, what browsers play at the other
 MOST_TASK = 2**31  # torch's and NumPy's seeds, of which theirs is one, go no further for sure
 _END_FACTOR = 4  # an episode's end stays so many frames
@@ -106,7 +103,7 @@ def play_runs(
                 show_counts=options.show_counts,
             )
         )
-    write_gif(options.out, films, ACTION_NAMES[configs[0].domain], options.fps)
+    write_gif(options.out, films, configs[0].facts.action_names, options.fps)
     if options.snapshots:
         rows = [(film.title, snapshots(film, options.snapshots)) for film in films]
         snapshot_sheet(rows, configs[0].horizon).save(options.snapshots_file)
@@ -165,10 +162,11 @@ def _by_step(film: Film) -> list[list[Shot]]:
 
 def _check(paths: Sequence[Path], configs: Sequence[RunConfig], options: PlayOptions) -> None:
     for path, config in zip(paths, configs, strict=True):
-        if config.domain not in ACTION_NAMES:
+        if not config.facts.action_names:
+            filmed = ", ".join(name for name, facts in DOMAINS.items() if facts.action_names)
             raise InputError(
-                f"`DIR` must be a run in a domain with pictures ({', '.join(ACTION_NAMES)}), got "
-                f"{path}, which is of {config.domain}."
+                f"`DIR` must be a run in a domain with pictures ({filmed}), got {path}, which is "
+                f"of {config.domain}."
             )
         if options.variation is not None:
             config.facts.check_variation(options.variation)

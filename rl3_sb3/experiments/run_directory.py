@@ -55,7 +55,7 @@ class RunDirectory:
         self.config_file = self.path / "config.json"
         self.metrics_file = self.path / "metrics.csv"
         self.tensorboard = self.path / "tensorboard"
-        self.checkpoints = Checkpoints(self.path / "checkpoints", self.path / "checkpoint.zip")
+        self.checkpoints = Checkpoints(self.path / "checkpoints")
         self.policy_folder = self.path / "policy"
         self.best_policy_folder = self.path / "policy-best"
         self._lock = FolderLock(self.path)
@@ -98,9 +98,9 @@ class RunDirectory:
     def prolong(self, iterations: int) -> RunConfig:
         """Store more iterations in all, and since when; return the new settings.
 
-        What depends on their number, the entropy coefficient, follows the longer run's line from
-        now on: the run is not the one that had this many from its beginning. Nor is it, should a
-        damaged checkpoint take it back to before now, the prolonged run that was not taken back.
+        Schedules follow the longer run's line from now on. So the run differs from one that had
+        this many iterations from its beginning; and should a damaged checkpoint take it back to
+        before now, it also differs from the prolonged run that was not taken back.
 
         Raises:
             InputError: The run cannot go on; nothing is changed then.

@@ -9,53 +9,79 @@ from pathlib import Path
 from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation import Evaluation, FloatArray, mean_and_error
+from rl3_sb3.experiments.evaluation import Evaluation, FloatArray, Score, mean_and_error
+from rl3_sb3.experiments.labels import agent_labels
 from rl3_sb3.experiments.run_directory import RunDirectory
-
-ORACLE = "oracle"
 
 
 def evaluation_table(evaluations: Iterable[Evaluation]) -> str:
-    """Compare agents in the same tasks: one row per agent, the oracle last.
+    """Compare agents in the same tasks: one row per agent, in the order of their scores.
 
     Args:
         evaluations: Of the same tasks; an agent in several of them is shown once.
     """
-    rows: dict[str, list[str]] = {}
-    for evaluation in evaluations:
-        for title, got in evaluation.rewards.items():
-            rows.setdefault(title, [title, *_score(got.returns, evaluation.oracle)])
-        # Taken out first, so that it stays the last row.
-        rows.pop(ORACLE, None)
-        rows[ORACLE] = [ORACLE, *_score(evaluation.oracle, evaluation.oracle)]
-    return aligned(["agent", "total reward", "of the oracle"], list(rows.values()))
+    groups = [
+        [(bool(score.play), [score.label, *_entries(score, each.oracle)]) for score in each.scores]
+        for each in evaluations
+    ]
+    return aligned(["agent", "total reward", "of the oracle"], merged(groups))
 
 
 def runs_table(paths: Sequence[Path]) -> str:
-    """Compare runs by their stored evaluations, with random agent and oracle per distribution.
+    """Compare runs by their stored evaluations, with their yardsticks once per distribution.
 
     Raises:
         InputError: A folder is no run, or was never evaluated.
     """
-    rows: list[list[str]] = []
-    for path in paths:
-        directory = RunDirectory(path)
-        config = directory.read_config()
+    directories = [RunDirectory(path) for path in paths]
+    configs = [directory.read_config() for directory in directories]
+    labels = agent_labels(configs)
+    # By domain, H and tasks, in the order of their first run.
+    groups: dict[tuple[str, ...], list[list[tuple[bool, list[str]]]]] = {}
+    for directory, config, label in zip(directories, configs, labels, strict=True):
         variations = [CANONICAL, *config.facts.variations]
         stored = [directory.read_evaluation(variation) for variation in variations]
         evaluations = [evaluation for evaluation in stored if evaluation is not None]
         if not evaluations:
             raise InputError(
-                f"`DIR` must be an evaluated run, got {path}, which has no evaluation.json. "
-                f"Run `rl3 evaluate {path}` first."
+                f"`DIR` must be an evaluated run, got {directory.path}, which has no "
+                f"evaluation.json. Run `rl3 evaluate {directory.path}` first."
             )
         for evaluation in evaluations:
-            rows += _rows(config, evaluation)
-    order = {tuple(row[:3]): None for row in rows}  # groups, in the order of their first row
-    grouped = [row for group in order for row in _without_repeats(rows, group)]
+            group = tasks_label(config, len(evaluation.oracle), evaluation.variation)
+            rows = _rows(config, label, evaluation)
+            groups.setdefault(tuple(group), []).append(rows)
+    header = ["domain", "H", "tasks", "agent", "seed", "steps", "total reward", "of the oracle"]
     return aligned(
-        ["domain", "H", "tasks", "agent", "seed", "steps", "total reward", "of the oracle"], grouped
+        header, [[*group, *row] for group, runs in groups.items() for row in merged(runs)]
     )
+
+
+def merged(groups: Sequence[Sequence[tuple[bool, list[str]]]]) -> list[list[str]]:
+    """Return the rows of several evaluations in the same tasks as those of one.
+
+    What stands before the first trained agent of an evaluation comes before all trained agents,
+    what stands after them, after all; each such row once, by its first entry.
+
+    Args:
+        groups: For each evaluation its rows, and whether their agents are trained.
+
+    Example:
+        >>> merged([[(False, ["random"]), (True, ["RL²"])], [(False, ["random"]), (True, ["RL³"])]])
+        [['random'], ['RL²'], ['RL³']]
+    """
+    before: dict[str, list[str]] = {}
+    trained: list[list[str]] = []
+    after: dict[str, list[str]] = {}
+    for rows in groups:
+        side = before
+        for is_trained, row in rows:
+            if is_trained:
+                trained.append(row)
+                side = after
+            else:
+                side.setdefault(row[0], row)
+    return [*before.values(), *trained, *after.values()]
 
 
 def evaluated_runs(path: Path) -> list[Path]:
@@ -92,11 +118,6 @@ def tasks_label(config: RunConfig, n_tasks: int, variation: str) -> list[str]:
     return [f"{config.facts.title}{size}", str(config.horizon), tasks]
 
 
-def agent_label(config: RunConfig) -> str:
-    """Return the algorithm's name, and what sets the run apart from others of it."""
-    return config.title + _peculiarities(config)
-
-
 def fraction_label(total: float, best: float) -> str:
     """Return a total as a fraction of the oracle's; "-" of an oracle that gets nothing."""
     return f"{total / best:.3f}" if best > 0 else "-"
@@ -107,36 +128,19 @@ def mean_label(mean: float, error: float) -> str:
     return f"{mean:.1f}" if math.isnan(error) else f"{mean:.1f} ± {error:.1f}"
 
 
-def _score(returns: FloatArray, oracle: FloatArray) -> list[str]:
-    total = fraction_label(float(returns.sum()), float(oracle.sum()))
-    return [mean_label(*mean_and_error(returns)), total]
+def _entries(score: Score, oracle: FloatArray) -> list[str]:
+    total = fraction_label(float(score.returns.sum()), float(oracle.sum()))
+    return [mean_label(*mean_and_error(score.returns)), total]
 
 
-def _rows(config: RunConfig, evaluation: Evaluation) -> list[list[str]]:
-    group = tasks_label(config, len(evaluation.oracle), evaluation.variation)
+def _rows(config: RunConfig, label: str, evaluation: Evaluation) -> list[tuple[bool, list[str]]]:
     rows = []
-    for title, got in evaluation.rewards.items():
-        trained = title == config.title
-        if trained:
-            title = agent_label(config)
-        seed = str(config.seed) if trained else ""
-        steps = f"{evaluation.n_training_steps:,}" if trained else ""
-        rows.append([*group, title, seed, steps, *_score(got.returns, evaluation.oracle)])
-    oracle = _score(evaluation.oracle, evaluation.oracle)
-    return [*rows, [*group, ORACLE, "", "", *oracle]]
-
-
-def _peculiarities(config: RunConfig) -> str:
-    """What sets a run apart from others of its algorithm."""
-    notes = [] if config.variation == CANONICAL else [f"trained on {config.variation}"]
-    notes += ["clustered terminals"] if config.cluster_terminals else []
-    notes += ["warm start"] if config.warm_start else []
-    return f" ({', '.join(notes)})" if notes else ""
-
-
-def _without_repeats(rows: list[list[str]], group: tuple[str, ...]) -> list[list[str]]:
-    """Return the group's rows: random first, then the runs, the oracle last, those two once."""
-    members = [row for row in rows if tuple(row[:3]) == group]
-    first = [row for row in members if row[3] == "random"][:1]
-    last = [row for row in members if row[3] == ORACLE][:1]
-    return first + [row for row in members if row[3] not in ("random", ORACLE)] + last
+    for score in evaluation.scores:
+        entries = _entries(score, evaluation.oracle)
+        if score.play:
+            steps = f"{evaluation.n_training_steps:,}"
+            row = [f"{label}, {score.play}", str(config.seed), steps, *entries]
+        else:
+            row = [score.title, "", "", *entries]
+        rows.append((bool(score.play), row))
+    return rows

@@ -31,7 +31,8 @@ def train_command(
 
     Args:
         config: Of a run that begins.
-        given: The settings that were given; one that goes on must agree with them.
+        given: The settings that were given, by full names, values as in `RunConfig.flat`; a run
+            that goes on must agree with them.
         out: The run's folder.
         device: As torch names it, or "auto".
         options: `time_limit`, `save_every` and `keep`, see `train`.
@@ -107,15 +108,16 @@ def _continued(directory: RunDirectory, given: Mapping[str, Any]) -> RunConfig:
         return config
     longer = directory.prolong(iterations)
     print(
-        f"prolonged from {config.iterations:,} to {iterations:,} iterations; the entropy "
-        "coefficient follows the longer run's line from here on"
+        f"prolonged from {config.iterations:,} to {iterations:,} iterations; schedules "
+        "follow the longer run's line from here on"
     )
     return longer
 
 
 def _check_agreement(given: Mapping[str, Any], config: RunConfig, path: Path) -> None:
+    flat = config.flat()
     for name, value in given.items():
-        stored = getattr(config, name)
+        stored = flat.get(name, "left out")
         if name == "iterations" and value < stored:
             raise InputError(
                 f"`iterations` must be at least {stored} as in {path / 'config.json'}, got "

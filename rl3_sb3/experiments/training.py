@@ -1,6 +1,6 @@
 """One training run: from its configuration, or on from its checkpoint, to its last iteration.
 
-    batched tasks -> ValueAugment -> MetaEpisode -> GymnasiumVecEnv -> VecMonitor -> TransformerPPO
+    make_envs -> RegretReward, if wanted -> GymnasiumVecEnv -> ReturnMonitor -> TransformerPPO
 
 A run can stop after any iteration: at its end, at a time limit, asked to; then it leaves a
 checkpoint. It can also be killed at any moment, and goes on from the last checkpoint. Either way,
@@ -23,13 +23,12 @@ from contextlib import closing, nullcontext
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.utils import LinearSchedule
-from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.experiments.between_iterations import BetweenIterations
 from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.learning_env import make_learning_env
 from rl3_sb3.experiments.metrics import MetricsFile
 from rl3_sb3.experiments.run_directory import DEFAULT_KEEP, RunDirectory
 from rl3_sb3.experiments.stopping import IterationClock
@@ -38,7 +37,6 @@ from rl3_sb3.experiments.training_state import Stream, get_tasks_streams
 from rl3_sb3.ppo import TransformerPPO
 from rl3_sb3.ranks import from_first_rank, n_ranks, own_share, this_rank
 from rl3_sb3.update import DivergedError
-from rl3_sb3.vec_env import GymnasiumVecEnv
 
 # Called after every rollout with the steps done and the mean return of its meta-episodes.
 Report = Callable[[int, float], None]
@@ -130,7 +128,7 @@ def train(
 
 
 def make_training_env(config: RunConfig) -> VecEnv:
-    """Return this rank's training environments as SB3 takes them, with statistics.
+    """Return this rank's training environments, see `make_learning_env`.
 
     Raises:
         InputError: There are fewer environments than ranks.
@@ -140,14 +138,13 @@ def make_training_env(config: RunConfig) -> VecEnv:
             f"`n_envs` must be at least 1 for each of {n_ranks()} processes, got {config.n_envs}. "
             "Start fewer processes, or train with more environments."
         )
-    envs = make_envs(config, len(own_share(range(config.n_envs))))
-    return VecMonitor(GymnasiumVecEnv(envs, info_keys=()))
+    return make_learning_env(config, len(own_share(range(config.n_envs))))
 
 
 def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
     """Return an untrained model with the run's settings."""
     return TransformerPPO(
-        "MarkovPolicy" if config.algo == "rl3-markov" else "TransformerPolicy",
+        config.policy,
         env,
         learning_rate=config.learning_rate,
         batch_size=config.batch_size,
@@ -155,14 +152,16 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
         gamma=config.gamma,
         gae_lambda=config.gae_lambda,
         clip_range=config.clip_range,
-        ent_coef=LinearSchedule(config.ent_coef, config.final_ent_coef, 1.0),
+        normalize_advantage=config.normalize_advantage,
+        ent_coef=config.ent_coef,
+        max_grad_norm=config.max_grad_norm,
         target_kl=config.target_kl,
         vf_coef=config.vf_coef,
         # The mean return of a row in the metrics is then that of the whole rollout.
         stats_window_size=config.n_envs,
         seed=config.environment_seed,
         device=device,
-        policy_kwargs={"mixed_precision": True} if config.mixed_precision else None,
+        policy_kwargs=dict(config.policy_arguments),
     )
 
 
@@ -188,6 +187,9 @@ class _Keeper(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
+        assert isinstance(self.model, TransformerPPO), "train() makes no other"
+        signal = float(self.model.rollout_buffer.rewards.sum(axis=1).mean())
+        self.logger.record("rollout/signal_mean", signal)
         if self._report is not None:
             returns = [episode["r"] for episode in self.model.ep_info_buffer or ()]
             self._report(self.model.num_timesteps, float(np.mean(returns)))

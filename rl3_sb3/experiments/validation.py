@@ -34,7 +34,6 @@ def validation_return(config: RunConfig, policy: TransformerPolicy) -> float:
     with th.random.fork_rng([device] if device.type == "cuda" else []):
         th.manual_seed(FIRST_VALIDATION_SEED)
         rewards = play(
-            config.algo,
             config,
             PolicyAgent(policy),
             n_tasks=N_VALIDATION_TASKS,

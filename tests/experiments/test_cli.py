@@ -43,20 +43,21 @@ def test_train_continue_evaluate_table(capsys, tmp_path, small_options):
         status, text, _ = run(capsys, "evaluate", out, "--tasks", 6, *options)
         assert status == 0
         assert [
-            line.split("|")[1].strip() for line in text.splitlines()[:5] if "--" not in line
+            line.split("|")[1].strip() for line in text.splitlines()[:6] if "--" not in line
         ] == [
             "agent",
             "random",
-            "RL²",
+            "RL², sampled",
+            "RL², greedy",
             "oracle",
         ]
         assert len(json.loads((out / file).read_text())["oracle"]) == 6
     status, text, _ = run(capsys, "table", out)
     assert status == 0
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
-    assert len(rows) == 2 + 2 * 3
-    assert rows[3][:6] == ["Bandits", "12", "6", "RL²", "0", "144"]
-    assert rows[7][:4] == ["Bandits", "12", "6 ood", "oracle"]
+    assert len(rows) == 2 + 2 * 4
+    assert rows[3][:6] == ["Bandits", "12", "6", "RL², sampled", "0", "144"]
+    assert rows[9][:4] == ["Bandits", "12", "6 ood", "oracle"]
 
 
 def test_gridworlds_train_coarsely_and_are_evaluated_on_variations(capsys, tmp_path):
@@ -68,7 +69,8 @@ def test_gridworlds_train_coarsely_and_are_evaluated_on_variations(capsys, tmp_p
     assert "90 of 90 steps done" in text
     stored = json.loads((out / "config.json").read_text())["run"]
     assert (stored["algo"], stored["size"]) == ("rl3-coarse", 13)
-    assert stored["cluster_terminals"] and stored["warm_start"]
+    options = stored["estimator_options"]
+    assert options["cluster_terminals"] and options["warm_start"] and options["cluster_size"] == 2
     for options, file in (
         ([], "evaluation.json"),
         (["--variation", "watery"], "evaluation-watery.json"),
@@ -85,7 +87,7 @@ def test_gridworlds_train_coarsely_and_are_evaluated_on_variations(capsys, tmp_p
     status, text, _ = run(capsys, "table", out)
     assert status == 0
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
-    agent = "RL³-coarse (clustered terminals, warm start)"
+    agent = "RL³-coarse (estimator.warm_start, estimator.cluster_terminals), greedy"
     assert ["Gridworlds 13x13", "30", "3 watery", agent] in [row[:4] for row in rows]
 
 
@@ -122,10 +124,13 @@ def test_evaluating_twice_gives_the_same_file(capsys, copied):
         (["train", "bandit", "--validate-every", -1], "`validate_every` must be an integer of at"),
         (["train", "bandit", "--threads", 0], "`--threads` must be at least 1, got 0"),
         (["train", "bandit", "--device", "tpu9"], "`--device` must be one that torch can use"),
-        (["train", "go"], "invalid choice: 'go'"),
+        (["train", "go"], "`domain` must be one of bandit, random-mdp, gridworld, frozen-lake, or"),
         (["train", "gridworld", "--size", 12], "`size` must be 11 or 13 in gridworlds, got 12"),
         (["train", "bandit", "--variation", "x"], "`variation` must be one of canonical, ood"),
-        (["train", "random-mdp", "--algo", "rl3-coarse"], "`algo` must not be rl3-coarse"),
+        (
+            ["train", "random-mdp", "--algo", "rl3-coarse"],
+            "`estimator.cluster_size` must be 1 in the domain random-mdp, got 2",
+        ),
         (["train", "bandit", "--algo", "rl4"], "invalid choice: 'rl4'"),
         (["evaluate", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
         (["sweep", "nowhere.toml"], "No such file or directory: 'nowhere.toml'"),

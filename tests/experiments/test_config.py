@@ -6,15 +6,16 @@ from hypothesis import strategies as st
 
 from rl3_sb3.experiments.config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.schedules import Schedule
 
 
 @pytest.mark.parametrize(
     ("domain", "horizon", "expected"),
     [
-        ("bandit", 500, (65, 4096, 5000, 0.01, 0.01)),
-        ("random-mdp", 100, (327, 4096, 10_000, 0.1, 0.0)),
-        ("bandit", 100_000, (1, 4096, 5000, 0.01, 0.01)),
-        ("gridworld", None, (131, 4096, 20_000, 0.04, 0.04)),
+        ("bandit", 500, (65, 4096, 5000, 0.01)),
+        ("random-mdp", 100, (327, 4096, 10_000, Schedule(0.1, 0.0))),
+        ("bandit", 100_000, (1, 4096, 5000, 0.01)),
+        ("gridworld", None, (131, 4096, 20_000, 0.04)),
     ],
 )
 def test_defaults_are_the_papers(domain, horizon, expected):
@@ -24,7 +25,6 @@ def test_defaults_are_the_papers(domain, horizon, expected):
         config.batch_size,
         config.iterations,
         config.ent_coef,
-        config.final_ent_coef,
     )
     learning_rate = 2e-4 if domain == "gridworld" else 3e-4
     assert (config.learning_rate, config.n_epochs, config.gamma) == (learning_rate, 8, 0.99)
@@ -55,17 +55,21 @@ def test_a_configuration_survives_its_dictionary():
         ({"n_envs": 0}, "`n_envs` must be an integer of at least 1, got 0."),
         ({"batch_size": 3}, "`batch_size` must be an integer of at least 4, got 3."),
         ({"iterations": True}, "`iterations` must be an integer of at least 1, got True."),
-        ({"learning_rate": "fast"}, "`learning_rate` must be a number of at least 0, got 'fast'."),
+        (
+            {"learning_rate": "fast"},
+            "`learning_rate` must be a number of at least 0 or a schedule such as 0.3:1@0.5, got "
+            "'fast'.",
+        ),
         ({"algo": "rl4"}, "`algo` must be one of rl2, rl3, rl3-coarse, rl3-markov, got 'rl4'."),
         ({"size": 11}, "`size` must be left out in bandits, got 11."),
         ({"variation": "wet"}, "`variation` must be one of canonical, ood, got 'wet'."),
-        ({"algo": "rl3-coarse"}, "`algo` must not be rl3-coarse in the domain bandit"),
-        ({"cluster_terminals": True}, "`cluster_terminals` must be left out with rl3, got True"),
+        ({"algo": "rl3-coarse"}, "`estimator.cluster_size` must be 1 in the domain bandit, got 2"),
+        ({"cluster_terminals": True}, "`estimator.cluster_terminals` must be left out without"),
         ({"variation": ["ood"]}, "`variation` must be a name, got ['ood']."),
         ({"algo": ["rl3"]}, "`algo` must be a name, got ['rl3']."),
         ({"size": [11]}, "`size` must be left out in bandits, got [11]."),
-        ({"cluster_terminals": 1}, "`cluster_terminals` must be true or false, got 1."),
-        ({"warm_start": True}, "`warm_start` must be left out with rl3 in the domain bandit"),
+        ({"cluster_terminals": 1}, "`estimator.cluster_terminals` must be true or false, got 1."),
+        ({"warm_start": True}, "`estimator.warm_start` must be False where `estimator.gamma` is"),
         ({"horizon": 1, "n_envs": 1}, "`n_envs` must be at least 2 when `horizon` is 1"),
     ],
 )

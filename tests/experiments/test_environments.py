@@ -14,14 +14,16 @@ META = ["previous_action", "previous_reward", "episode_time", "meta_time"]
     ("algo", "parts"), [("rl2", ["state", *META]), ("rl3", ["state", *VALUES, *META])]
 )
 def test_the_algorithms_differ_by_the_value_estimates(domain, algo, parts):
-    envs = make_envs(RunConfig.of(domain, horizon=12), 3, algo=algo)
+    envs = make_envs(RunConfig.of(domain, horizon=12, algo=algo), 3)
     assert list(envs.layout) == parts
     assert envs.single_observation_space.shape == (envs.layout["meta_time"].stop,)
 
 
 def test_the_markov_version_sees_the_same_estimates_and_nothing_else():
-    config = RunConfig.of("random-mdp", horizon=12)
-    whole, alone = (make_envs(config, 4, algo=algo) for algo in ("rl3", "rl3-markov"))
+    whole, alone = (
+        make_envs(RunConfig.of("random-mdp", horizon=12, algo=algo), 4)
+        for algo in ("rl3", "rl3-markov")
+    )
     shown = slice(whole.layout["advantage"].start, whole.layout["count"].stop)
     assert alone.single_observation_space.shape == (shown.stop - shown.start,)
     seen, _ = whole.reset(seed=3)
@@ -56,8 +58,10 @@ def walk_straight(envs, n_steps):
 
 
 def test_coarse_estimates_are_those_of_pairs_of_tiles():
-    config = RunConfig.of("gridworld", size=11, horizon=60)
-    fine, coarse = (make_envs(config, 3, algo=algo) for algo in ("rl3", "rl3-coarse"))
+    fine, coarse = (
+        make_envs(RunConfig.of("gridworld", size=11, horizon=60, algo=algo), 3)
+        for algo in ("rl3", "rl3-coarse")
+    )
     one, two = (walk_straight(envs, 59) for envs in (fine, coarse))
     changed = (one != two).any(axis=(0, 1))
     values = [*range(fine.layout["advantage"].start, fine.layout["value"].stop)]

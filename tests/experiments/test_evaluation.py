@@ -24,25 +24,37 @@ class Cycle:
     def __init__(self, n_actions=5):
         self.n_actions = n_actions
 
-    def start(self, n_tasks):
+    title = "cycle"
+    sees = "observations"
+
+    def start(self, n_tasks, seed):
         self.next = np.arange(n_tasks)
 
-    def act(self, observations):
+    def act(self, seen):
         actions, self.next = self.next % self.n_actions, self.next + 1
         return actions
+
+    def learn(self, *transition):
+        pass
 
 
 class BestArm:
     """Knows the bandits."""
 
+    title = "best arm"
+    sees = "states"
+
     def __init__(self, tasks):
         self.best = np.array([np.argmax(task.reward[:5]) for task in tasks])
 
-    def start(self, n_tasks):
+    def start(self, n_tasks, seed):
         assert n_tasks == len(self.best)
 
-    def act(self, observations):
+    def act(self, seen):
         return self.best
+
+    def learn(self, *transition):
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +86,7 @@ def rewards_in_single_environments(env_id, n_tasks, horizon, **options):
     ],
 )
 def test_task_i_is_the_first_of_seed_two_to_the_31_plus_i(config, variation, env_id, options):
-    got = play("rl2", config, Cycle(4 if config is LAKES else 5), n_tasks=5, variation=variation)
+    got = play(config, Cycle(4 if config is LAKES else 5), n_tasks=5, variation=variation)
     expected = rewards_in_single_environments(env_id, 5, config.horizon, **options)
     np.testing.assert_allclose(got.returns, expected.sum(axis=1), rtol=1e-12)
     np.testing.assert_allclose(got.by_step, expected.mean(axis=0), rtol=1e-12)
@@ -82,7 +94,12 @@ def test_task_i_is_the_first_of_seed_two_to_the_31_plus_i(config, variation, env
 
 def test_every_algorithms_environment_gives_an_agent_the_same_rewards():
     got = [
-        play(algo, GRIDS, Cycle(), n_tasks=6, variation="canonical")
+        play(
+            RunConfig.of("gridworld", size=13, horizon=20, n_envs=2, algo=algo),
+            Cycle(),
+            n_tasks=6,
+            variation="canonical",
+        )
         for algo in ("rl2", "rl3", "rl3-coarse", "rl3-markov")
     ]
     for other in got[1:]:
@@ -94,13 +111,13 @@ def test_batches_of_tasks_change_nothing(monkeypatch):
         return [task.reward for task in held_out_tasks(MDPS, n_tasks=5, variation="canonical")]
 
     class Constant(Cycle):
-        def act(self, observations):
-            return np.full(len(observations), 2)
+        def act(self, seen):
+            return np.full(len(seen), 2)
 
-    whole, rewards = tables(), play("rl3", MDPS, Constant(), n_tasks=5, variation="canonical")
+    whole, rewards = tables(), play(MDPS, Constant(), n_tasks=5, variation="canonical")
     monkeypatch.setattr(evaluation, "_BATCH_OF_TASKS", 2)
     np.testing.assert_array_equal(tables(), whole)
-    cut = play("rl3", MDPS, Constant(), n_tasks=5, variation="canonical")
+    cut = play(MDPS, Constant(), n_tasks=5, variation="canonical")
     np.testing.assert_array_equal(cut.returns, rewards.returns)
     np.testing.assert_allclose(cut.by_step, rewards.by_step, rtol=1e-12)
 
@@ -111,7 +128,7 @@ def test_knowing_a_bandit_without_chance_gives_the_oracles_total():
     certain = (best >= 1) | (best <= 0)
     assert certain.sum() > 10
     oracle = np.array([task.optimal_return(7, 1) for task in tasks])
-    got = play("rl2", BANDITS, BestArm(tasks), n_tasks=40, variation="ood")
+    got = play(BANDITS, BestArm(tasks), n_tasks=40, variation="ood")
     np.testing.assert_allclose(got.returns[certain], oracle[certain])
 
 
@@ -123,8 +140,9 @@ def test_evaluation_is_the_same_at_every_call_and_leaves_torchs_generator_alone(
     th.manual_seed(2)
     second = evaluate(MDPS, policy, n_training_steps=0, n_tasks=4)
     assert first.to_dict() == second.to_dict()
-    assert set(first.rewards) == {"random", "RL³"}
-    assert not np.array_equal(first.rewards["random"].returns, first.rewards["RL³"].returns)
+    labels = ["random", "RL³, sampled", "RL³, greedy", "oracle"]
+    assert [score.label for score in first.scores] == labels
+    assert len({tuple(score.returns) for score in first.scores}) == 4
 
 
 def test_more_tasks_begin_with_the_same_ones(policy):

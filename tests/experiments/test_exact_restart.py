@@ -251,11 +251,3 @@ def test_a_model_without_its_state_can_be_evaluated_but_not_trained(copied):
     with pytest.raises(InputError, match=r"must hold training_state.json to be trained on"):
         copied.prolong(9)
     assert contents(copied.path) == before
-
-
-def test_the_single_checkpoint_of_earlier_versions_is_still_read(copied):
-    config = copied.read_config()
-    model = copied.load_checkpoint(make_training_env(config), "cpu")
-    shutil.rmtree(copied.checkpoints.path)
-    model.save(copied.path / "checkpoint.zip")
-    assert copied.load_checkpoint(make_training_env(config), "cpu").num_timesteps == 144

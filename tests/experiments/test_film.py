@@ -64,14 +64,20 @@ def test_a_film_has_the_evaluations_rewards_of_its_task_and_actions():
     film = record(config, make_model(config, make_training_env(config), "cpu").policy, task=2)
 
     class Replay:
-        def start(self, n_tasks):
+        title = "replay"
+        sees = "states"
+
+        def start(self, n_tasks, seed):
             self.t = -1
 
-        def act(self, observations):
+        def act(self, seen):
             self.t += 1
-            return np.full(len(observations), film.actions[self.t])
+            return np.full(len(seen), film.actions[self.t])
 
-    returns = play("rl3", config, Replay(), n_tasks=3, variation="canonical").returns
+        def learn(self, *transition):
+            pass
+
+    returns = play(config, Replay(), n_tasks=3, variation="canonical").returns
     assert len(film.actions) == config.horizon
     assert len(set(returns)) == 3
     assert film.total == returns[2]

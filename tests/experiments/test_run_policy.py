@@ -124,7 +124,10 @@ def test_a_damaged_policy_is_named_in_one_line(capsys, copied, name):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"algo": "rl2"}, "a policy for the observations of the run in config.json"),
+        (
+            {"algo": "rl2", "estimator": None, "estimator_options": {}},
+            "a policy for the observations of the run in config.json",
+        ),
         ({"domain": "bandit"}, "a policy for the observations of the run in config.json"),
         ({"horizon": 24}, "a policy that remembers the 24 steps in config.json, got one for 12"),
     ],

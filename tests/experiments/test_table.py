@@ -1,6 +1,6 @@
 import numpy as np
 
-from rl3_sb3.experiments.evaluation import Evaluation, Rewards
+from rl3_sb3.experiments.evaluation import Evaluation, Score
 from rl3_sb3.experiments.table import aligned, evaluation_table
 
 
@@ -12,10 +12,11 @@ def evaluation(title, returns, oracle=(2.0, 6.0)):
         variation="canonical",
         n_training_steps=0,
         oracle=np.array(oracle),
-        rewards={
-            "random": Rewards(np.array([0.0, 2.0]), by_step),
-            title: Rewards(np.array(returns), by_step),
-        },
+        scores=[
+            Score("random", "", np.array([0.0, 2.0]), by_step),
+            Score(title, "sampled", np.array(returns), by_step),
+            Score("oracle", "", np.array(oracle), None),
+        ],
     )
 
 
@@ -23,12 +24,12 @@ def test_agents_of_several_evaluations_stand_in_one_table_with_the_oracle_last()
     table = evaluation_table([evaluation("RL²", [1.0, 3.0]), evaluation("RL³", [3.0, 5.0])])
     assert table == "\n".join(
         [
-            "| agent  | total reward | of the oracle |",
-            "| ------ | ------------ | ------------- |",
-            "| random | 1.0 ± 1.0    | 0.250         |",
-            "| RL²    | 2.0 ± 1.0    | 0.500         |",
-            "| RL³    | 4.0 ± 1.0    | 1.000         |",
-            "| oracle | 4.0 ± 2.0    | 1.000         |",
+            "| agent        | total reward | of the oracle |",
+            "| ------------ | ------------ | ------------- |",
+            "| random       | 1.0 ± 1.0    | 0.250         |",
+            "| RL², sampled | 2.0 ± 1.0    | 0.500         |",
+            "| RL³, sampled | 4.0 ± 1.0    | 1.000         |",
+            "| oracle       | 4.0 ± 2.0    | 1.000         |",
         ]
     )
 
@@ -45,5 +46,5 @@ def test_all_lines_of_a_table_are_equally_long():
 
 def test_of_a_single_task_no_error_is_told():
     table = evaluation_table([evaluation("RL³", [3.0], oracle=(6.0,))])
-    assert "| RL³    | 3.0          | 0.500         |" in table
+    assert "| RL³, sampled | 3.0          | 0.500         |" in table
     assert "nan" not in table

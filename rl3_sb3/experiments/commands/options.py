@@ -16,6 +16,11 @@ def add_variation(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def domain_help() -> str:
+    """Return what a domain can be, for a help text."""
+    return f"{', '.join(DOMAINS)}, or MODULE:NAME of your own tasks (see docs/own_tasks.md)"
+
+
 def variations() -> str:
     """Return all domains' variations for a help text."""
     return "; ".join(f"{name}: {', '.join(facts.variations)}" for name, facts in DOMAINS.items())

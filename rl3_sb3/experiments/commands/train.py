@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 from pathlib import Path
 from typing import Any
 
-from rl3_sb3.experiments.commands.options import add_machine, use_machine, variations
-from rl3_sb3.experiments.config import ALGORITHMS, RunConfig
-from rl3_sb3.experiments.domains import CANONICAL, DOMAINS
+from rl3_sb3.experiments.algorithms import ALGORITHMS
+from rl3_sb3.experiments.commands.options import (
+    add_machine,
+    domain_help,
+    use_machine,
+    variations,
+)
+from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.settings import read_assignments
 
 # Options of `rl3 train` that are settings of the run. None: not given.
 _RUN_OPTIONS = (
@@ -19,6 +26,9 @@ _RUN_OPTIONS = (
     "variation",
     "horizon",
     "seed",
+    "policy",
+    "estimator",
+    "signal",
     "n_envs",
     "batch_size",
     "iterations",
@@ -29,80 +39,115 @@ _RUN_OPTIONS = (
 )
 
 
+class _Help(argparse.Action):
+    """Shows the options, and below them all settings: looking for those takes a moment."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print all and exit."""
+        print(parser.format_help(), end="")
+        missing = [n for n in ("torch", "stable_baselines3") if importlib.util.find_spec(n) is None]
+        if missing:
+            print(f"\nThe settings are listed where {' and '.join(missing)} can be imported.")
+        else:
+            from rl3_sb3.experiments.settings_help import settings_help
+
+            print(f"\n{settings_help()}")
+        parser.exit()
+
+
 def add(commands: Any) -> None:
     """Add the parser."""
-    parser = commands.add_parser("train", help="train a run, or go on with it")
-    parser.add_argument("domain", choices=DOMAINS)
-    parser.add_argument("--algo", choices=ALGORITHMS, help="(rl3)")
-    parser.add_argument("--size", type=int, help="of grids: 11 or 13, of lakes: 8 or 4 (the first)")
-    parser.add_argument("--variation", help=f"which tasks ({CANONICAL}); {variations()}")
+    parser = commands.add_parser("train", help="train a run, or go on with it", add_help=False)
     parser.add_argument(
-        "--horizon", type=int, help="steps of a meta-episode (100; grids 250 or 350, lakes 200)"
+        "-h", "--help", action=_Help, nargs=0, help="show this, with all settings, and exit"
     )
-    parser.add_argument("--seed", type=int, help="of everything random (0)")
-    parser.add_argument(
-        "--out", type=Path, help="folder of the run (runs/DOMAIN[SIZE]-ALGO-HORIZON-SEED)"
-    )
-    parser.add_argument(
-        "--iterations",
-        type=int,
-        help="PPO iterations in all (the paper's 5000, 10 000 or 20 000); a run that goes on is "
-        "prolonged by more than it had",
-    )
-    parser.add_argument("--n-envs", type=int, help="environments (32768 / horizon)")
-    parser.add_argument("--batch-size", type=int, help="steps per minibatch (4096)")
-    parser.add_argument(
+    parser.add_argument("domain", help=domain_help())
+    tasks = parser.add_argument_group("tasks")
+    tasks.add_argument("--size", type=int, help="of grids: 11 or 13, of lakes: 8 or 4 (the first)")
+    tasks.add_argument("--variation", help=f"which tasks ({CANONICAL}); {variations()}")
+    tasks.add_argument("--horizon", type=int, help="steps of a meta-episode (the domain's)")
+    tasks.add_argument("--seed", type=int, help="of everything random (0)")
+    agent = parser.add_argument_group("agent")
+    agent.add_argument("--algo", choices=ALGORITHMS, help="(rl3)")
+    agent.add_argument("--policy", help="class of the policy, in place of the algorithm's")
+    agent.add_argument("--estimator", help="who estimates values, in place of the algorithm's")
+    agent.add_argument(
         "--cluster-terminals",
         action="store_true",
         default=None,
         help="rl3-coarse as the paper's authors released it: goals may join clusters",
     )
-    parser.add_argument(
+    agent.add_argument(
         "--warm-start",
         action="store_true",
         default=None,
         help="plan from the last values on: cheaper, depends on the order of the data",
     )
-    parser.add_argument(
+    agent.add_argument(
         "--mixed-precision",
         action="store_true",
         default=None,
         help="matrix products in bfloat16: faster on a GPU, slower on most CPUs",
     )
-    parser.add_argument(
+    learning = parser.add_argument_group("learning")
+    learning.add_argument(
+        "--iterations",
+        type=int,
+        help="PPO iterations in all (the domain's); a run that goes on is prolonged by more than "
+        "it had",
+    )
+    learning.add_argument("--n-envs", type=int, help="environments (32768 / horizon)")
+    learning.add_argument("--batch-size", type=int, help="steps per minibatch (4096)")
+    learning.add_argument("--signal", help="what PPO learns from: reward or regret (reward)")
+    learning.add_argument(
         "--validate-every",
         type=int,
         help="iterations between two measurements of the held-out return, by which the best "
         "checkpoint is chosen (50; 0: never)",
     )
-    parser.add_argument(
+    learning.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any setting of the list below; may be given again and again",
+    )
+    process = parser.add_argument_group("files and machine")
+    process.add_argument(
+        "--out", type=Path, help="folder of the run (runs/DOMAIN[SIZE]-ALGO-HORIZON-SEED)"
+    )
+    process.add_argument(
         "--keep", type=int, default=2, help="how many of the last checkpoints to keep (%(default)s)"
     )
-    parser.add_argument(
+    process.add_argument(
         "--save-every",
         type=float,
         default=60.0,
         help="seconds between two checkpoints (%(default)s; 0: one after every iteration)",
     )
-    parser.add_argument(
+    process.add_argument(
         "--time-limit", type=float, default=math.inf, help="seconds after which to stop in time"
     )
-    add_machine(parser)
+    add_machine(process)
     parser.set_defaults(command=_train)
 
 
 def _train(options: argparse.Namespace) -> int:
-    given = {
-        name: value
-        for name in ("domain", *_RUN_OPTIONS)
-        if (value := getattr(options, name)) is not None
-    }
+    given = read_assignments(options.set)
+    for name in _RUN_OPTIONS:
+        if (value := getattr(options, name)) is None:
+            continue
+        if name in given:
+            raise InputError(f"`--set` must not give {name} again, got it beside the option.")
+        given[name] = value
     _check_train_options(options)
-    fresh = RunConfig.of(**given)
-    out = options.out or Path("runs", f"{fresh.kind}-{fresh.algo}-{fresh.horizon}-{fresh.seed}")
+    from rl3_sb3.experiments.config import RunConfig
     from rl3_sb3.experiments.train_command import train_command
 
-    return train_command(fresh, given, out, use_machine(options), options)
+    fresh = RunConfig.of(options.domain, **given)
+    out = options.out or Path("runs", f"{fresh.kind}-{fresh.algo}-{fresh.horizon}-{fresh.seed}")
+    asked = fresh.resolved({"domain": options.domain, **given})
+    return train_command(fresh, asked, out, use_machine(options), options)
 
 
 def _check_train_options(options: argparse.Namespace) -> None:

@@ -1,11 +1,13 @@
-"""The results of a sweep: one row per domain, horizon, tasks and algorithm, over the seeds.
+"""The results of a sweep: two rows per domain, horizon, tasks and algorithm, over the seeds.
+
+One row is of sampled and one of greedy actions.
 
 A seed's score is the mean total reward of its policy in the held-out tasks, the same tasks for all
 seeds. A row shows the mean over the seeds, plus or minus the standard error of that mean: the
 standard deviation of the seeds' scores (n - 1 in the denominator) over the square root of their
 number. So ± says how far another set of seeds might lie, in these tasks; a single seed has none.
-The random agent and the oracle have no seeds, and no ±. The fraction of the oracle is the mean
-total over the oracle's.
+Agents that are not trained have no seeds, and no ±. The fraction of the oracle is the mean total
+over the oracle's.
 
 Seeds without a result are counted, never left out in silence: "2 of 3" seeds, or "missing".
 """
@@ -22,18 +24,12 @@ from pathlib import Path
 import numpy as np
 
 from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.evaluation import Evaluation, FloatArray, mean_and_error
+from rl3_sb3.experiments.evaluation import Evaluation, FloatArray, Score, mean_and_error
+from rl3_sb3.experiments.labels import agent_labels
 from rl3_sb3.experiments.sweeps.cell import Cell
-from rl3_sb3.experiments.table import (
-    ORACLE,
-    agent_label,
-    aligned,
-    fraction_label,
-    mean_label,
-    tasks_label,
-)
+from rl3_sb3.experiments.table import aligned, fraction_label, mean_label, tasks_label
 
-_RANDOM = "random"
+_PLAYS = ("sampled", "greedy")
 
 _HEADER = ("domain", "H", "tasks", "agent", "seeds", "steps", "total reward", "of the oracle")
 _COLUMNS = (
@@ -43,6 +39,7 @@ _COLUMNS = (
     "n_tasks",
     "variation",
     "agent",
+    "play",
     "trained_on",
     "seeds",
     "missing_seeds",
@@ -62,10 +59,11 @@ class Row:
     """What one agent got in one distribution of tasks.
 
     Attributes:
-        config: Of its runs, whatever the seed; of random agent and oracle, some run's there.
+        config: Of its runs, whatever the seed; of those without, some run's there.
         n_tasks: Held-out tasks.
         variation: Where they come from.
-        agent: A name in `ALGORITHMS`, "random" or "oracle".
+        agent: A name in `ALGORITHMS`, or the title of one that is not trained.
+        play: How a trained agent chose its actions; "" of others.
         label: The agent in words.
         scores: See `Scores`.
         oracle: The oracle's mean total; nan: nothing is evaluated here yet.
@@ -75,6 +73,7 @@ class Row:
     n_tasks: int
     variation: str
     agent: str
+    play: str
     label: str
     scores: Scores
     oracle: float
@@ -87,7 +86,7 @@ class Row:
     @property
     def is_trained(self) -> bool:
         """Whether it has seeds."""
-        return self.agent not in (_RANDOM, ORACLE)
+        return self.play != ""
 
     def as_text(self) -> list[str]:
         """Return the entries of the table's row."""
@@ -113,6 +112,7 @@ class Row:
             "n_tasks": self.n_tasks,
             "variation": self.variation,
             "agent": self.agent,
+            "play": self.play,
             "trained_on": config.variation if trained else "",
             "seeds": len(self.present) if trained else "",
             "missing_seeds": " ".join(map(str, missing)) if trained else "",
@@ -153,30 +153,48 @@ def results_csv(rows: Sequence[Row]) -> str:
 
 
 def _group_rows(members: Sequence[tuple[Cell, str]], out: Path) -> list[Row]:
-    """Return the rows of all cells in the same tasks: random, the agents, the oracle."""
+    """Return the rows of all cells in the same tasks, the trained agents between the others."""
     (first, variation), n_tasks = members[0], members[0][0].n_tasks
     found = {cell.name: cell.evaluation(out, variation) for cell, _ in members}
     some = next((each for each in found.values() if each is not None), None)
     oracle = math.nan if some is None else float(np.mean(some.oracle))
-    random = None if some is None else _mean_reward(some, _RANDOM)
-    agents: dict[RunConfig, Scores] = {}  # by all settings but the seed
-    for cell, _ in members:
-        evaluation, config = found[cell.name], cell.config
-        score = None if evaluation is None else _mean_reward(evaluation, config.title)
-        agents.setdefault(replace(config, seed=0), {})[config.seed] = score
 
-    def row(config: RunConfig, agent: str, label: str, scores: Scores) -> Row:
-        return Row(config, n_tasks, variation, agent, label, scores, oracle)
+    def row(config: RunConfig, agent: str, play: str, label: str, scores: Scores) -> Row:
+        return Row(config, n_tasks, variation, agent, play, label, scores, oracle)
 
-    return [
-        row(first.config, _RANDOM, _RANDOM, {None: random}),
-        *(row(config, config.algo, agent_label(config), agents[config]) for config in agents),
-        row(first.config, ORACLE, ORACLE, {None: None if math.isnan(oracle) else oracle}),
-    ]
+    def row_of(score: Score) -> Row:
+        mean = float(np.mean(score.returns))
+        return row(first.config, score.title, "", score.title, {None: mean})
+
+    scores = [] if some is None else list(some.scores)
+    plays = [score.play != "" for score in scores]
+    where = plays.index(True) if any(plays) else len(scores)
+    kinds = _by_all_but_the_seed([cell for cell, _ in members])
+    labels = agent_labels([cells[0].config for cells in kinds])
+    rows = [row_of(score) for score in scores[:where]]
+    for cells, label in zip(kinds, labels, strict=True):
+        for play in _PLAYS:
+            by_seed: Scores = {cell.config.seed: _mean(found[cell.name], play) for cell in cells}
+            config = cells[0].config
+            rows.append(row(config, config.algo, play, f"{label}, {play}", by_seed))
+    return rows + [row_of(score) for score in scores[where:] if not score.play]
 
 
-def _mean_reward(evaluation: Evaluation, title: str) -> float:
-    return float(np.mean(evaluation.rewards[title].returns))
+def _by_all_but_the_seed(cells: Sequence[Cell]) -> list[list[Cell]]:
+    kinds: list[list[Cell]] = []
+    for cell in cells:
+        config = cell.config
+        alike = (each for each in kinds if replace(each[0].config, seed=config.seed) == config)
+        kind = next(alike, None)
+        if kind is None:
+            kinds.append([cell])
+        else:
+            kind.append(cell)
+    return kinds
+
+
+def _mean(evaluation: Evaluation | None, play: str) -> float | None:
+    return None if evaluation is None else float(np.mean(evaluation.score_of(play).returns))
 
 
 def _or_empty(value: float) -> float | str:

@@ -7,8 +7,11 @@
         "random-mdp",
         {name = "gridworld", size = 13, horizons = [350], algorithms = ["rl2", "rl3-coarse"]},
     ]
-    [settings]                      # of every run, see `RunConfig`; left out: the paper's
+    [settings]                      # of every run, as `rl3 train --help` lists them
     iterations = 40
+    gae_lambda = "0.3:1@0.5"
+    d_model = 32
+    "estimator.gamma" = 0.95
     [evaluation]
     tasks = 1000
     variations = ["canonical"]      # left out: those trained on
@@ -23,12 +26,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rl3_sb3.experiments.config import RunConfig, check_integer
+from rl3_sb3.experiments.config import IDENTITY, RunConfig, check_integer
 from rl3_sb3.experiments.domains import domain_of
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation import N_HELD_OUT_TASKS
@@ -37,12 +39,6 @@ from rl3_sb3.experiments.sweeps.cell import Cell
 _LISTS = ("horizons", "algorithms", "seeds")
 _TABLES = ("settings", "evaluation")
 _EVALUATION = ("tasks", "variations")
-# What the lists and the domains' entries say is no setting.
-_SETTINGS = tuple(
-    field.name
-    for field in fields(RunConfig)
-    if field.name not in ("domain", "algo", "horizon", "seed", "size")
-)
 
 
 def read_sweep(file: Path) -> list[Cell]:
@@ -66,7 +62,7 @@ def parse_sweep(content: bytes, source: str) -> list[Cell]:
     try:
         values = tomllib.loads(content.decode())
     except ValueError as error:  # also of the decoding
-        raise InputError(f"`{source}` must be TOML, got a file that is none: {error}.") from error
+        raise InputError(f"`{source}` must be a TOML file, got another: {error}.") from error
     try:
         cells = list(_cells(values))
     except InputError as error:
@@ -105,7 +101,13 @@ def _cells_of_domain(
         # Only the horizons may be left out.
         missing = key == "horizons" and key not in values
         lists.append([None] if missing else _list(place, values.get(key)))
-    settings = _table("settings", where, shared, own, _SETTINGS)
+    settings = _table("settings", where, shared, own, None)
+    for name in IDENTITY:
+        if name in settings:
+            raise InputError(
+                f"`settings.{name}` must not be there, got {settings[name]!r}: it belongs into "
+                "`domains` or a list."
+            )
     evaluation = _table("evaluation", where, shared, own, _EVALUATION)
     for horizon, algo, seed in product(*lists):
         try:
@@ -120,16 +122,18 @@ def _cells_of_domain(
             yield _cell(config, evaluation)
         except InputError as error:
             name = str(error).split("`")[1]  # of the argument at fault
-            if name in settings:
-                place = f"{where}.settings" if name in own.get("settings", {}) else "settings"
-                raise InputError(str(error).replace(name, f"{place}.{name}", 1)) from error
+            short = name.rpartition(".")[2]
+            given = next((each for each in (name, short) if each in settings), None)
+            if given is not None:
+                place = f"{where}.settings" if given in own.get("settings", {}) else "settings"
+                raise InputError(str(error).replace(name, f"{place}.{given}", 1)) from error
             if name == "domain":
                 raise InputError(str(error).replace(name, where, 1)) from error
-            given = f"algorithm {algo!r}, seed {seed!r}" + (
+            combination = f"algorithm {algo!r}, seed {seed!r}" + (
                 "" if horizon is None else f", horizon {horizon!r}"
             )
             raise InputError(
-                f"`{where}` cannot be had with {given}: {error} An entry of `domains` may have "
+                f"`{where}` does not go with {combination}: {error} An entry of `domains` may have "
                 f"{', '.join((*_LISTS, *_TABLES))} of its own."
             ) from error
 
@@ -163,15 +167,28 @@ def _list(where: str, values: Any) -> list[Any]:
 
 
 def _table(
-    key: str, where: str, shared: Mapping[str, Any], own: Mapping[str, Any], known: Sequence[str]
+    key: str,
+    where: str,
+    shared: Mapping[str, Any],
+    own: Mapping[str, Any],
+    known: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """Return a table of the file with what an entry of `domains` has of its own."""
+    """Return a table of the file with what an entry of `domains` has of its own.
+
+    Args:
+        key: Of the table.
+        where: Of the entry.
+        shared: The file.
+        own: The entry.
+        known: The keys that the table may have; None: whoever reads it knows.
+    """
     joined: dict[str, Any] = {}
     for prefix, values in (("", shared), (f"{where}.", own)):
         table = values.get(key, {})
         if not isinstance(table, dict):
             raise InputError(f"`{prefix}{key}` must be a table, got {table!r}.")
-        _check_keys(f"{prefix}{key}.", table, known)
+        if known is not None:
+            _check_keys(f"{prefix}{key}.", table, known)
         joined |= table
     return joined
 

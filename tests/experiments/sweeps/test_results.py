@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rl3_sb3.experiments.evaluation import Evaluation, Rewards
+from rl3_sb3.experiments.evaluation import Evaluation, Score
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.results import result_rows, results_csv, results_table
 
@@ -21,10 +21,12 @@ def store(cell, out, returns, variation="canonical", n_steps=N_STEPS, oracle=(4.
         variation=variation,
         n_training_steps=n_steps,
         oracle=np.array(oracle),
-        rewards={
-            "random": Rewards(np.array([0.0, 2.0]), by_step),
-            cell.config.title: Rewards(np.array(returns), by_step),
-        },
+        scores=[
+            Score("random", "", np.array([0.0, 2.0]), by_step),
+            Score(cell.config.title, "sampled", np.array(returns), by_step),
+            Score(cell.config.title, "greedy", np.array(returns) + 1, by_step),
+            Score("oracle", "", np.array(oracle), None),
+        ],
     )
     directory = RunDirectory(out / cell.name)
     directory.path.mkdir(exist_ok=True)
@@ -49,14 +51,16 @@ def test_rows_are_means_over_seeds_with_the_standard_error_of_the_mean(make_cell
     assert entries(results_table(rows)) == [
         ["domain", "H", "tasks", "agent", "seeds", "steps", "total reward", "of the oracle"],
         ["Bandits", "6", "2", "random", "", "", "1.0", "0.200"],
-        ["Bandits", "6", "2", "RL³", "3", "72", "3.0 ± 1.5", "0.600"],
+        ["Bandits", "6", "2", "RL³, sampled", "3", "72", "3.0 ± 1.5", "0.600"],
+        ["Bandits", "6", "2", "RL³, greedy", "3", "72", "4.0 ± 1.5", "0.800"],
         ["Bandits", "6", "2", "oracle", "", "", "5.0", "1.000"],
     ]
-    random, trained, oracle = numbers(rows)
+    random, trained, greedy, oracle = numbers(rows)
     assert float(trained["mean"]) == 3
     assert float(trained["standard_error"]) == pytest.approx(math.sqrt(7 / 3))
     assert float(trained["oracle"]) == float(oracle["mean"]) == 5
     assert (trained["agent"], trained["seeds"], trained["missing_seeds"]) == ("rl3", "3", "")
+    assert [row["play"] for row in (random, trained, greedy)] == ["", "sampled", "greedy"]
     assert (random["mean"], random["standard_error"], random["seeds"]) == ("1.0", "", "")
 
 
@@ -77,24 +81,30 @@ def test_missing_cells_are_counted_and_never_left_out(make_cell, tmp_path):
     rows = result_rows(cells, tmp_path)
     assert [row[3:7] for row in entries(results_table(rows))[1:]] == [
         ["random", "", "", "1.0"],
-        ["RL²", "1 of 2", "72", "1.0"],
-        ["RL³", "0 of 2", "72", "missing"],
+        ["RL², sampled", "1 of 2", "72", "1.0"],
+        ["RL², greedy", "1 of 2", "72", "2.0"],
+        ["RL³, sampled", "0 of 2", "72", "missing"],
+        ["RL³, greedy", "0 of 2", "72", "missing"],
         ["oracle", "", "", "5.0"],
     ]
-    assert [row["missing_seeds"] for row in numbers(rows)] == ["", "1", "0 1", ""]
-    assert numbers(rows)[2]["mean"] == ""
+    assert [row["missing_seeds"] for row in numbers(rows)] == ["", "1", "1", "0 1", "0 1", ""]
+    assert numbers(rows)[3]["mean"] == ""
 
 
 def test_before_the_first_cell_is_complete_all_is_missing(make_cell, tmp_path):
     rows = result_rows([make_cell()], tmp_path)
-    assert [row[6] for row in entries(results_table(rows))[1:]] == ["missing"] * 3
+    assert [row[6] for row in entries(results_table(rows))[1:]] == ["missing"] * 2
 
 
 def test_each_distribution_of_tasks_has_rows_of_its_own(make_cell, tmp_path):
     cell = make_cell(n_tasks=2, variations=("canonical", "ood"))
     store(cell, tmp_path, [1.0, 3.0])
     store(cell, tmp_path, [4.0, 6.0], variation="ood", oracle=(10.0, 10.0))
-    rows = [row for row in entries(results_table(result_rows([cell], tmp_path))) if "RL³" in row]
+    rows = [
+        row
+        for row in entries(results_table(result_rows([cell], tmp_path)))
+        if "RL³, sampled" in row
+    ]
     assert [(row[2], row[6], row[7]) for row in rows] == [
         ("2", "2.0", "0.400"),
         ("2 ood", "5.0", "0.500"),
@@ -105,5 +115,5 @@ def test_runs_with_other_settings_are_no_seeds_of_one_row(make_cell, tmp_path):
     cells = [make_cell(0, n_tasks=2), make_cell(1, n_tasks=2, iterations=2)]
     for cell in cells:
         store(cell, tmp_path, [1.0, 3.0])
-    steps = [row[4:6] for row in entries(results_table(result_rows(cells, tmp_path)))[2:4]]
-    assert steps == [["1", "72"], ["1", "48"]]
+    steps = [row[4:6] for row in entries(results_table(result_rows(cells, tmp_path)))[2:6]]
+    assert steps == [["1", "72"], ["1", "72"], ["1", "48"], ["1", "48"]]

@@ -95,10 +95,19 @@ def test_the_example_can_be_read():
             {"settings": "{n_epochs = 0}"},
             "`settings.n_epochs` must be an integer of at least 1, got 0.",
         ),
-        ({"settings": "{gamma = 1.5}"}, "`settings.gamma` must be in [0, 1], got 1.5."),
-        ({"settings": "{gae_lambda = 2}"}, "`settings.gae_lambda` must be in [0, 1], got 2."),
-        ({"settings": "{target_kl = 0.0}"}, "`settings.target_kl` must be above 0, got 0.0."),
-        ({"settings": "{clip_range = 0}"}, "`settings.clip_range` must be above 0, got 0."),
+        ({"settings": "{gamma = 1.5}"}, "`settings.gamma` must be a number in [0, 1], got 1.5."),
+        (
+            {"settings": "{gae_lambda = 2}"},
+            "`settings.gae_lambda` must be a number in [0, 1] or a schedule such",
+        ),
+        (
+            {"settings": "{target_kl = 0.0}"},
+            "`settings.target_kl` must be a number above 0 or none, got 0.0.",
+        ),
+        (
+            {"settings": "{clip_range = 0}"},
+            "`settings.clip_range` must be a number above 0 or a schedule such",
+        ),
         (
             {"settings": "{vf_coef = true}"},
             "`settings.vf_coef` must be a number of at least 0, got True.",
@@ -112,7 +121,7 @@ def test_the_example_can_be_read():
         ({"algorithms": '["rl4"]'}, "`algo` must be one of rl2, rl3, rl3-coarse, rl3-markov, got"),
         (
             {"algorithms": '["rl3-coarse"]'},
-            "`domains[0]` cannot be had with algorithm 'rl3-coarse'",
+            "`domains[0]` does not go with algorithm 'rl3-coarse'",
         ),
         ({"algorithms": '["rl3-coarse"]'}, "An entry of `domains` may have horizons, algorithms,"),
         (
@@ -138,9 +147,12 @@ def test_the_example_can_be_read():
         ),
         (
             {"domains": '[{name = "bandit", settings = {gamma = 2}}]'},
-            "`domains[0].settings.gamma` must be in [0, 1], got 2.",
+            "`domains[0].settings.gamma` must be a number in [0, 1], got 2.0.",
         ),
-        ({"settings": "{epochs = 3}"}, "`settings.epochs` must not be there, got 3: known are n_e"),
+        (
+            {"settings": "{epochs = 3}"},
+            "`settings.epochs` is no setting of this run: did you mean n_e",
+        ),
         ({"settings": "{horizon = 3}"}, "`settings.horizon` must not be there, got 3"),
         ({"settings": "3"}, "`settings` must be a table, got 3."),
         (
@@ -164,5 +176,5 @@ def test_what_cannot_be_is_named_with_its_place(changes, message):
 
 @pytest.mark.parametrize("content", [b"seeds = [", b"\xff"])
 def test_a_file_that_is_no_toml_is_named(content):
-    with pytest.raises(InputError, match=r"`a.toml` must be TOML, got a file that is none: "):
+    with pytest.raises(InputError, match=r"`a.toml` must be a TOML file, got another: "):
         parse_sweep(content, "a.toml")

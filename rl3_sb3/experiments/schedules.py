@@ -1,0 +1,77 @@
+"""Settings that change while a run learns, written as `0.3:1@0.5`.
+
+    START:END@SHARE     from START to END over the first SHARE of the run, END from then on
+    START:END           the same over the whole run
+
+The line is straight in the run's progress, so it stretches with `iterations`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_PATTERN = re.compile(rf"({_NUMBER}):({_NUMBER})(?:@({_NUMBER}))?")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A number that moves on a straight line while a run learns, and then stays.
+
+    Attributes:
+        start: Its value at the beginning.
+        end: Its value at the end.
+        share: Of the run's steps, after which it has arrived; in (0, 1].
+
+    Example:
+        >>> str(Schedule.parse("0.3:1@0.5"))
+        '0.3:1@0.5'
+        >>> Schedule.parse("0.1:0").at(0.25)
+        0.075
+    """
+
+    start: float
+    end: float
+    share: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the share.
+
+        Raises:
+            ValueError: It is outside of (0, 1].
+        """
+        if not 0 < self.share <= 1:
+            raise ValueError(f"The share of a schedule must be in (0, 1], got {self.share}.")
+
+    @classmethod
+    def parse(cls, text: str) -> Schedule:
+        """Read what `str` writes.
+
+        Raises:
+            ValueError: It is no schedule.
+        """
+        found = _PATTERN.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(f"A schedule must look like 0.3:1@0.5, START:END@SHARE, got {text!r}.")
+        start, end, share = found.groups()
+        return cls(float(start), float(end), 1.0 if share is None else float(share))
+
+    def at(self, progress: float) -> float:
+        """Return the value after this share of the run, in [0, 1]."""
+        if progress > self.share:
+            return self.end
+        return self.start + progress * (self.end - self.start) / self.share
+
+    def __call__(self, progress_remaining: float) -> float:
+        """Return the value as Stable-Baselines3 asks for it: its progress runs from 1 to 0."""
+        return self.at(1 - progress_remaining)
+
+    def __str__(self) -> str:
+        """Write it so that `parse` reads it."""
+        line = f"{_plain(self.start)}:{_plain(self.end)}"
+        return line if self.share == 1 else f"{line}@{_plain(self.share)}"
+
+
+def _plain(x: float) -> str:
+    return f"{x:g}" if float(f"{x:g}") == x else repr(x)
