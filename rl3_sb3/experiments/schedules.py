@@ -27,8 +27,8 @@ class Schedule:
     Example:
         >>> str(Schedule.parse("0.3:1@0.5"))
         '0.3:1@0.5'
-        >>> Schedule.parse("0.1:0").at(0.25)
-        0.075
+        >>> Schedule.parse("1:0").at(0.25)
+        0.75
     """
 
     start: float
