@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rl3_sb3.exchange.folder import export_policy, load_policy
     from rl3_sb3.exchange.record import TrainingRecord
     from rl3_sb3.exchange.untrusted import PolicyFileError
+    from rl3_sb3.experiments.domains import Domain, register_domain
     from rl3_sb3.markov import MarkovPolicy
     from rl3_sb3.policy import TransformerPolicy
     from rl3_sb3.ppo import TransformerPPO
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CausalTransformer",
+    "Domain",
     "GymnasiumVecEnv",
     "MarkovPolicy",
     "PolicyFileError",
@@ -35,11 +37,13 @@ __all__ = [
     "joined_ranks",
     "load_policy",
     "own_share",
+    "register_domain",
     "this_rank",
 ]
 
 _MODULES = {
     "CausalTransformer": "transformer",
+    "Domain": "experiments.domains",
     "GymnasiumVecEnv": "vec_env",
     "MarkovPolicy": "markov",
     "PolicyFileError": "exchange.untrusted",
@@ -51,6 +55,7 @@ _MODULES = {
     "joined_ranks": "ranks",
     "load_policy": "exchange.folder",
     "own_share": "ranks",
+    "register_domain": "experiments.domains",
     "this_rank": "ranks",
 }
 

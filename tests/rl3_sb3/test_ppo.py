@@ -573,3 +573,27 @@ def test_parameters_that_are_not_finite_stop_training_even_if_losses_are(make_ve
         model.policy.critic.register_parameter("unused", th.nn.Parameter(th.tensor([np.nan])))
     with pytest.raises(DivergedError, match=r"norm of all parameters = nan in iteration 2"):
         model.learn(12, reset_num_timesteps=False)
+
+
+def test_lambda_follows_its_schedule_from_the_rollouts_first_step_on(make_vec, make_model):
+    seen = []
+
+    class Look(BaseCallback):
+        def _on_step(self):
+            return True
+
+        def _on_rollout_end(self):
+            seen.append(self.model.rollout_buffer.gae_lambda)
+
+    model = make_model(make_vec([4, 4]), n_steps=4, gae_lambda=lambda progress: 1 - progress)
+    n_steps = model.n_steps * model.n_envs
+    model.learn(4 * n_steps, Look())
+    model.learn(2 * n_steps, Look(), reset_num_timesteps=False)
+    model.learn(2 * n_steps, Look())
+    assert seen == pytest.approx([0, 0.25, 0.5, 0.75, 4 / 6, 5 / 6, 0, 0.5])
+
+
+def test_a_schedule_that_leaves_lambdas_range_is_named(make_vec, make_model):
+    model = make_model(make_vec([4, 4]), n_steps=4, gae_lambda=lambda progress: 2.0)
+    with pytest.raises(ValueError, match=r"`gae_lambda` must stay in \[0, 1\], got 2.0"):
+        model.learn(1)

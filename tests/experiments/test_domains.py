@@ -1,0 +1,178 @@
+"""Tasks of one's own are a domain like ours."""
+
+import json
+import re
+import sys
+from importlib.metadata import EntryPoint
+
+import numpy as np
+import pytest
+
+import rl3_sb3
+from rl3_sb3.experiments import domains
+from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.config import RunConfig
+from rl3_sb3.experiments.domains import DOMAINS, Domain, domain_of, register_domain
+from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation import held_out_tasks
+from vamdp.domains import Bandits
+
+MODULE = '''
+"""Tasks that a user might bring."""
+
+import numpy as np
+
+import vamdp
+from rl3_sb3 import Domain
+
+
+def two_doors(rng):
+    return vamdp.TabularMDP.from_dense(np.ones((1, 2, 1)), [rng.permutation([0.0, 1.0])])
+
+
+def bad_doors(rng):
+    return vamdp.TabularMDP.from_dense(np.ones((1, 2, 1)), [rng.permutation([0.0, -1.0])])
+
+
+def little_lakes(rng):
+    rows = ["S  ", "   ", "   "]
+    goal = 3 + int(rng.integers(6))
+    rows[goal // 3] = rows[goal // 3][: goal % 3] + "G" + rows[goal // 3][goal % 3 + 1 :]
+    return vamdp.TabularMDP.from_grid(rows)
+
+
+doors = Domain(
+    title="Doors",
+    tasks=two_doors,
+    variations={"bad": bad_doors},
+    task_horizon=3,
+    horizons={None: 12},
+    reward_scale=2.0,
+    estimator_options={"gamma": 0.5},
+    settings={"iterations": 2, "n_envs": 4, "batch_size": 24, "ent_coef": "0.2:0"},
+)
+lakes = Domain(
+    title="Little lakes",
+    tasks=little_lakes,
+    horizons={None: 12},
+    action_names=("stay", "north", "east", "south", "west"),
+    settings={"iterations": 1, "n_envs": 4, "batch_size": 24},
+)
+number = 3
+'''
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Return the name of a module of the user's, beside which the commands run."""
+    (tmp_path / "my_tasks.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "my_tasks", raising=False)
+    yield "my_tasks"
+    sys.modules.pop("my_tasks", None)
+
+
+def run(*arguments):
+    return main([str(each) for each in arguments])
+
+
+def test_a_function_that_draws_tasks_goes_through_every_command(module, capsys, tmp_path):
+    tiny = ["--horizon", 8, "--n-envs", 4, "--batch-size", 16, "--iterations", 2]
+    assert run("train", f"{module}:two_doors", *tiny, "--signal", "regret") == 0
+    out = tmp_path / "runs" / "my_tasks-two_doors-rl3-8-0"
+    stored = json.loads((out / "config.json").read_text())["run"]
+    assert (stored["domain"], stored["horizon"]) == ("my_tasks:two_doors", 8)
+    assert run("evaluate", out, "--tasks", 5) == 0
+    assert run("table", out) == 0
+    table = [[e.strip() for e in row.split("|")] for row in capsys.readouterr().out.splitlines()]
+    # The oracle opens the right door each time.
+    oracle = ["", "two_doors", "8", "5", "oracle", "", "", "8.0 ± 0.0", "1.000", ""]
+    assert oracle in table
+    assert run("train", f"{module}:two_doors", "--out", out, "--iterations", 3) == 0
+
+
+def test_a_domain_says_scales_horizons_variations_and_settings(module, capsys, tmp_path):
+    assert run("train", f"{module}:doors", "--out", "run") == 0
+    config = RunConfig.from_dict(json.loads((tmp_path / "run/config.json").read_text())["run"], "")
+    assert (config.horizon, config.task_horizon, config.reward_scale) == (12, 3, 2.0)
+    assert (config.iterations, config.n_envs, str(config.ent_coef)) == (2, 4, "0.2:0")
+    assert config.estimator_options["gamma"] == 0.5
+    envs = make_envs(config, 2)
+    assert envs.unwrapped.max_episode_steps == 3
+    assert run("evaluate", "run", "--tasks", 4, "--variation", "bad") == 0
+    assert "| oracle       | 0.0 ± 0.0" in capsys.readouterr().out
+    tasks = held_out_tasks(config, n_tasks=2, variation="bad")
+    assert {tuple(sorted(task.reward[:2])) for task in tasks} == {(-1.0, 0.0)}
+    assert run("evaluate", "run", "--variation", "ood") == 2
+
+
+def test_own_tasks_can_be_swept(module, tmp_path):
+    file = tmp_path / "own.toml"
+    file.write_text(
+        'algorithms = ["rl2"]\nseeds = [0]\ndomains = ["my_tasks:doors"]\n[evaluation]\ntasks = 3\n'
+    )
+    assert run("sweep", file, "--out", "swept", "--jobs", 1) == 0
+    assert "Doors" in (tmp_path / "swept/results.md").read_text()
+
+
+def test_own_grids_are_filmed(module, tmp_path):
+    assert run("train", f"{module}:lakes", "--out", "run") == 0
+    assert run("play", "run", "--out", "film.gif") == 0
+    assert (tmp_path / "film.gif").read_bytes().startswith(b"GIF")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_module:tasks", "No module named 'no_such_module'"),
+        ("my_tasks:missing", "has no attribute 'missing'"),
+        ("my_tasks:number", "which is 3"),
+        ("my_tasks", "or MODULE:NAME of your own tasks, got 'my_tasks'"),
+        ("my_tasks:", "`domain` must be MODULE:NAME of something that can be imported"),
+        (":two_doors", "`domain` must be MODULE:NAME of something that can be imported"),
+    ],
+)
+def test_what_is_no_task_distribution_is_named(module, name, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        domain_of(name)
+
+
+def test_a_registered_domain_has_a_name_like_ours(monkeypatch):
+    monkeypatch.setattr(domains, "DOMAINS", dict(DOMAINS))
+    mine = rl3_sb3.Domain(title="Two arms", tasks=Bandits(n_arms=2), task_horizon=1)
+    rl3_sb3.register_domain("two-arms", mine)
+    register_domain("two-arms", mine)  # as when its module is reloaded
+    assert RunConfig.of("two-arms").facts is mine
+    with pytest.raises(ValueError, match=r"`name` must be new, got 'bandit', the name of Bandits"):
+        register_domain("bandit", mine)
+    with pytest.raises(ValueError, match=r"`name` must be a word without a colon, got 'a:b'"):
+        register_domain("a:b", mine)
+    with pytest.raises(TypeError, match=r"`domain` must be a Domain"):
+        register_domain("other", Bandits())
+
+
+def test_an_entry_point_of_an_installed_package_is_a_name(module, monkeypatch):
+    entry = EntryPoint("doors", f"{module}:doors", domains.ENTRY_POINTS)
+    monkeypatch.setattr(domains, "entry_points", lambda group, name: [entry] * (name == "doors"))
+    monkeypatch.syspath_prepend(".")
+    assert domain_of("doors").title == "Doors"
+
+
+def test_single_and_batched_environments_of_own_tasks_agree():
+    domain = Domain(title="Arms", tasks=Bandits(n_arms=3), task_horizon=2)
+    env, envs = domain.make_env(None, "canonical"), domain.make_vector_env(1, None, "canonical")
+    env.reset(seed=5)
+    envs.reset(seed=[5])
+    np.testing.assert_array_equal(env.unwrapped.task.reward, envs.unwrapped.tasks[0].reward)
+    for action in (0, 1, 2, 1):
+        one, many = env.step(action), envs.step(np.array([action]))
+        assert (one[1], one[2]) == (many[1][0], many[2][0])
+        env.reset()
+
+
+@pytest.mark.parametrize("given", [{}, {"tasks": Bandits(), "env_id": "vamdp/Bandit-v0"}])
+def test_a_domain_has_tasks_or_an_environment(given):
+    with pytest.raises(ValueError, match=r"must have either `env_id` or `tasks`"):
+        Domain(title="x", **given)
