@@ -31,8 +31,8 @@ from stable_baselines3.common.logger import configure
 from walks import WalkArguments, walk
 
 import vamdp
-from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.training import make_model, make_training_env
+from rl3_sb3.experiments.runs.training import make_model, make_training_env
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.domains import GridWorlds
 from vamdp.domains.grid_generator import ACCEPTED_HORIZON, _best_return, _draw_grid
 

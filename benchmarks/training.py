@@ -39,8 +39,8 @@ from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import configure
 
 from rl3_sb3 import TransformerPPO
-from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.training import make_model, make_training_env
+from rl3_sb3.experiments.runs.training import make_model, make_training_env
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 PHASES = ("collect", "environment", "planning", "gradients", "divergence")
 

@@ -14,7 +14,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 import vamdp.vector
-from rl3_sb3.experiments.config import RunConfig
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 FloatArray = npt.NDArray[np.float32]
 

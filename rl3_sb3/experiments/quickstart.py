@@ -14,16 +14,16 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.figures import draw_comparison
 from rl3_sb3.experiments.machine import n_cores
-from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.results.figures import draw_comparison
+from rl3_sb3.experiments.results.table import evaluation_table
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell
 from rl3_sb3.experiments.sweeps.command import run_sweep
 from rl3_sb3.experiments.sweeps.folder import driver_files, driving
-from rl3_sb3.experiments.table import evaluation_table
 
 _ALGORITHMS = ("rl2", "rl3")
 _SECONDS_BETWEEN_CHECKPOINTS = 15.0

@@ -7,8 +7,8 @@ import torch as th
 
 from rl3_sb3 import load_policy
 from rl3_sb3.experiments.cli import main
-from rl3_sb3.experiments.run_directory import RunDirectory
-from rl3_sb3.experiments.training import make_training_env
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.training import make_training_env
 
 # Meta-episodes of 12 steps: one whole episode of a random MDP, and one that is cut.
 SMALL = ["--horizon", "12", "--n-envs", "4", "--batch-size", "24", "--iterations", "3"]

@@ -11,11 +11,11 @@ import pytest
 import rl3_sb3
 from rl3_sb3.experiments import domains
 from rl3_sb3.experiments.cli import main
-from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.domains import DOMAINS, Domain, domain_of, register_domain
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation import held_out_tasks
+from rl3_sb3.experiments.results.evaluation import held_out_tasks
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.domains import Bandits
 
 MODULE = '''

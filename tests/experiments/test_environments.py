@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 VALUES = ["advantage", "value", "count"]
 META = ["previous_action", "previous_reward", "episode_time", "meta_time"]

@@ -22,10 +22,10 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from rl3_sb3.experiments.evaluation import evaluate
-    from rl3_sb3.experiments.run_directory import RunDirectory
-    from rl3_sb3.experiments.run_policy import load_run_policy
-    from rl3_sb3.experiments.table import evaluation_table
+    from rl3_sb3.experiments.results.evaluation import evaluate
+    from rl3_sb3.experiments.results.table import evaluation_table
+    from rl3_sb3.experiments.runs.run_directory import RunDirectory
+    from rl3_sb3.experiments.runs.run_policy import load_run_policy
 
     device = use_machine(options)
     directory = RunDirectory(options.dir)

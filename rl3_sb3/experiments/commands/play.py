@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 
 
 def _play(options: argparse.Namespace) -> None:
-    from rl3_sb3.experiments.play import PlayOptions, play_runs
+    from rl3_sb3.experiments.films.play import PlayOptions, play_runs
 
     chosen = PlayOptions(
         out=options.out,

@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
 
 
 def _table(options: argparse.Namespace) -> None:
-    from rl3_sb3.experiments.table import evaluated_runs, runs_table
+    from rl3_sb3.experiments.results.table import evaluated_runs, runs_table
 
     # A pattern such as runs/* matches other things too; they are errors only where nothing is left.
     found = {path: evaluated_runs(path) for path in options.dirs}

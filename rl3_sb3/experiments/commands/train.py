@@ -17,7 +17,7 @@ from rl3_sb3.experiments.commands.options import (
 )
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.settings import read_assignments
+from rl3_sb3.experiments.settings.setting import read_assignments
 
 # Options of `rl3 train` that are settings of the run. None: not given.
 _RUN_OPTIONS = (
@@ -49,7 +49,7 @@ class _Help(argparse.Action):
         if missing:
             print(f"\nThe settings are listed where {' and '.join(missing)} can be imported.")
         else:
-            from rl3_sb3.experiments.settings_help import settings_help
+            from rl3_sb3.experiments.settings.help import settings_help
 
             print(f"\n{settings_help()}")
         parser.exit()
@@ -141,8 +141,8 @@ def _train(options: argparse.Namespace) -> int:
             raise InputError(f"`--set` must not give {name} again, got it beside the option.")
         given[name] = value
     _check_train_options(options)
-    from rl3_sb3.experiments.config import RunConfig
-    from rl3_sb3.experiments.train_command import train_command
+    from rl3_sb3.experiments.runs.train_command import train_command
+    from rl3_sb3.experiments.settings.run_config import RunConfig
 
     fresh = RunConfig.of(options.domain, **given)
     out = options.out or Path("runs", f"{fresh.kind}-{fresh.algo}-{fresh.horizon}-{fresh.seed}")

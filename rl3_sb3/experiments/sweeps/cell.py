@@ -25,11 +25,11 @@ from pathlib import Path
 
 import torch as th
 
-from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation import Evaluation, evaluate
-from rl3_sb3.experiments.run_directory import RunDirectory
-from rl3_sb3.experiments.training import train
+from rl3_sb3.experiments.results.evaluation import Evaluation, evaluate
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.training import train
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 # A worker that was lost with its machine may hold the cell's lock for as long as an NFS server
 # believes in the machine (90 seconds), and one that was asked to stop, until its iteration ends.

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from rl3_sb3.experiments.atomic_file import replace_content
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.machine import RUN_MEMORY, n_runs_at_a_time
-from rl3_sb3.experiments.progress import step_progress
-from rl3_sb3.experiments.stopping import StopSignals
+from rl3_sb3.experiments.runs.atomic_file import replace_content
+from rl3_sb3.experiments.runs.progress import step_progress
+from rl3_sb3.experiments.runs.stop_signals import StopSignals
 from rl3_sb3.experiments.sweeps.cell import Cell, Order, Outcome
 from rl3_sb3.experiments.sweeps.folder import SweepFolder
 from rl3_sb3.experiments.sweeps.local import LocalWorkers

@@ -23,11 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.evaluation import Evaluation, FloatArray, Score, mean_and_error
-from rl3_sb3.experiments.labels import agent_labels
+from rl3_sb3.experiments.results.evaluation import Evaluation, FloatArray, Score, mean_and_error
+from rl3_sb3.experiments.results.labels import agent_labels
+from rl3_sb3.experiments.results.table import aligned, fraction_label, mean_label, tasks_label
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell
-from rl3_sb3.experiments.table import aligned, fraction_label, mean_label, tasks_label
 
 _PLAYS = ("sampled", "greedy")
 

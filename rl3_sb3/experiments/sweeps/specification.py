@@ -30,10 +30,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rl3_sb3.experiments.config import IDENTITY, RunConfig, check_integer
 from rl3_sb3.experiments.domains import domain_of
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation import N_HELD_OUT_TASKS
+from rl3_sb3.experiments.results.evaluation import N_HELD_OUT_TASKS
+from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig, check_integer
 from rl3_sb3.experiments.sweeps.cell import Cell
 
 _LISTS = ("horizons", "algorithms", "seeds")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
-from rl3_sb3.experiments.metrics import last_row
-from rl3_sb3.experiments.progress import SignsOfLife, print_plainly, reward_label
-from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.metrics import last_row
+from rl3_sb3.experiments.runs.progress import SignsOfLife, print_plainly, reward_label
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.cell import Cell, Ending, Outcome
 
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from rl3_sb3.experiments.config import RunConfig
-from rl3_sb3.experiments.metrics import last_row
-from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.metrics import last_row
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell, Ending, Order, attempt_cell
 
 # The longest that a test waits for a cell to begin.

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from rl3_sb3.experiments.cli import main
-from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps import cell as module
 from rl3_sb3.experiments.sweeps.cell import Ending, Outcome, attempt_cell
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 
 from rl3_sb3.experiments.cli import main
-from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.cell import Ending
 from rl3_sb3.experiments.sweeps.local import LocalWorkers
 from rl3_sb3.experiments.sweeps.specification import read_sweep

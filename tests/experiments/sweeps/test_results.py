@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from rl3_sb3.experiments.evaluation import Evaluation, Score
-from rl3_sb3.experiments.run_directory import RunDirectory
+from rl3_sb3.experiments.results.evaluation import Evaluation, Score
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.results import result_rows, results_csv, results_table
 
 N_STEPS = 72  # of a small cell

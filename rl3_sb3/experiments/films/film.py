@@ -1,0 +1,206 @@
+"""Playing one meta-episode in a held-out task, and keeping what is to be seen of it.
+
+    single task -> ValueAugment (unless RL2) -> Camera -> MetaEpisode -> the run's policy
+
+The camera stands inside of `MetaEpisode`, so that it sees the goal reached before the restart, in
+the same step, hides it. A film of H steps with R restarts has 1 + H + R shots: the first state, the
+state after each step, and the state that each restart leads to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from gymnasium.spaces.utils import flatdim
+
+import vamdp
+from rl3_sb3.experiments.environments import meta_arguments, value_arguments
+from rl3_sb3.experiments.films.panels import Still, keep
+from rl3_sb3.experiments.results.evaluation import PolicyAgent
+from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
+from rl3_sb3.policy import TransformerPolicy
+
+FloatArray = npt.NDArray[np.float32]
+
+# What an estimator of Q-values shows; where all is zero, it knows nothing.
+_LEARNED = ("advantage", "value", "count")
+
+
+@dataclass
+class Shot:
+    """One moment of a meta-episode.
+
+    Attributes:
+        picture: Of the task.
+        episode: The running episode's number, from 1.
+        step: Steps done in the meta-episode.
+        total: Their rewards together.
+        reward: Of the last of them; 0 before the first and after a restart.
+        starts: Whether an episode starts in this moment.
+        ended: How the episode ended in this moment: "", "terminated" or "truncated".
+        advantages: Q - max Q of the present state, shape (A,); None without value estimates, and
+            where the learner knows nothing.
+        action: The one that the policy takes next; None where the episode has ended, and at the
+            last step.
+    """
+
+    picture: Still
+    episode: int
+    step: int
+    total: float
+    reward: float = 0.0
+    starts: bool = False
+    ended: str = ""
+    advantages: FloatArray | None = None
+    action: int | None = None
+
+
+@dataclass(frozen=True)
+class Film:
+    """A meta-episode.
+
+    Attributes:
+        title: Of the algorithm.
+        horizon: Steps of the meta-episode.
+        shots: In their order.
+    """
+
+    title: str
+    horizon: int
+    shots: list[Shot] = field(default_factory=list)
+
+    @property
+    def total(self) -> float:
+        """Total reward."""
+        return self.shots[-1].total
+
+    @property
+    def actions(self) -> list[int]:
+        """The actions taken, one per step."""
+        return [shot.action for shot in self.shots if shot.action is not None]
+
+
+class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Takes a shot after every reset and step.
+
+    Args:
+        env: Renders arrays. Advantages and counts are read from its observations, if it has them.
+        film: Where the shots go. A reset goes on with it: the camera films one task.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], film: Film) -> None:
+        super().__init__(env)
+        self._film = film
+        self._layout = env.get_wrapper_attr("layout") if env.has_wrapper_attr("layout") else None
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset; see the environment."""
+        observation, info = self.env.reset(**kwargs)
+        last = self._film.shots[-1] if self._film.shots else None
+        if last is None:
+            self._shoot(observation, episode=1, step=0, total=0.0, starts=True)
+        else:
+            self._shoot(
+                observation,
+                episode=last.episode + 1,
+                step=last.step,
+                total=last.total,
+                starts=True,
+            )
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step; see the environment."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        last = self._film.shots[-1]
+        last.action = int(action)
+        self._shoot(
+            observation,
+            episode=last.episode,
+            step=last.step + 1,
+            total=last.total + float(reward),
+            reward=float(reward),
+            ended="terminated" if terminated else "truncated" if truncated else "",
+        )
+        return observation, reward, terminated, truncated, info
+
+    def _shoot(self, observation: Any, **facts: Any) -> None:
+        picture: Any = self.env.render()
+        advantages = None if facts.get("ended") else self._advantages(observation)
+        self._film.shots.append(Shot(keep(picture), advantages=advantages, **facts))
+
+    def _advantages(self, observation: Any) -> FloatArray | None:
+        if self._layout is None:
+            return None
+        known = np.concatenate([observation[self._layout[part]] for part in _LEARNED])
+        scale = self.env.get_wrapper_attr("value_scale")
+        return observation[self._layout["advantage"]] * scale if known.any() else None
+
+
+def make_filmed_env(
+    config: RunConfig,
+    film: Film,
+    *,
+    variation: str,
+    show_counts: bool = False,
+) -> gymnasium.Env[Any, Any]:
+    """Make the single environment that equals the run's batched ones, with a camera inside.
+
+    Args:
+        config: Of a run whose tasks are grids.
+        film: Where the shots go.
+        variation: Which distribution the task comes from.
+        show_counts: Whether pictures show visit counts, where there is a learner.
+    """
+    env = config.facts.make_env(config.size, variation, "rgb_array")
+    env.get_wrapper_attr("grid_view").show_counts = show_counts
+    if config.estimator is not None:
+        env = vamdp.ValueAugment(env, **value_arguments(config))
+    n_entries = flatdim(env.observation_space)
+    env = vamdp.MetaEpisode(Camera(env, film), config.horizon, **meta_arguments(config))
+    if config.algorithm.shows_history:
+        return env
+    box: Any = env.observation_space
+    shown = gymnasium.spaces.Box(box.low[:n_entries], box.high[:n_entries], dtype=np.float32)
+    return gymnasium.wrappers.TransformObservation(env, lambda all_: all_[:n_entries], shown)
+
+
+def record(
+    config: RunConfig,
+    policy: TransformerPolicy,
+    *,
+    task: int = 0,
+    variation: str | None = None,
+    show_counts: bool = False,
+) -> Film:
+    """Let a policy live through one held-out task, and film it.
+
+    Args:
+        config: The run that trained the policy.
+        policy: Its actions are sampled, as in an evaluation.
+        task: The held-out task's number, from 0.
+        variation: Which distribution it comes from; None: the one trained on.
+        show_counts: See `make_filmed_env`.
+
+    Returns:
+        The same at every call: the actions' random numbers start from a fixed seed, and torch's
+        generators are left as they were.
+    """
+    film = Film(config.title, config.horizon)
+    variation = variation or config.variation
+    env = make_filmed_env(config, film, variation=variation, show_counts=show_counts)
+    agent = PolicyAgent(policy)
+    with th.random.fork_rng():
+        observation, _ = env.reset(seed=FIRST_HELD_OUT_SEED + task)
+        agent.start(1, FIRST_HELD_OUT_SEED + task)
+        over = False
+        while not over:
+            (action,) = agent.act(observation[None])
+            observation, _, over, _, _ = env.step(int(action))
+    env.close()
+    return film

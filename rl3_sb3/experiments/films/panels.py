@@ -1,0 +1,250 @@
+"""Panels of a film: a picture, above it a title, below it what happens and what the agent weighs.
+
+    RL³                   goal: +100       title, and what has just happened
+    [ picture of the task            ]
+    episode 2    step 41 of 350   return -87
+    [stay -1.2][north 0.0][east -3.4] ...      Q - max Q of the present tile; the action in yellow
+
+All pictures of a film share one palette: the colours that tiles and panels are drawn with, and
+mixes of them with ink, for the edges of letters. Hence files are small, and nothing flickers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from vamdp.domains.grid_picture import (
+    AGENT_COLOUR,
+    INK,
+    LINE_COLOUR,
+    MOST_GREY,
+    MOST_VIOLET,
+    TILE_COLOURS,
+    WHITE,
+    Colour,
+    shades,
+    value_text,
+)
+
+if TYPE_CHECKING:
+    from rl3_sb3.experiments.films.film import Shot
+
+Still = Image.Image  # of mode "P", with the palette below
+
+MARGIN, GAP = 12, 6
+TITLE_HEIGHT, LINE_HEIGHT, ACTIONS_HEIGHT = 34, 28, 40
+_CELL_COLOUR: Colour = (236, 238, 241)
+_RAISED = {"²": "2", "³": "3"}  # the font has no such signs
+
+
+class Caption(NamedTuple):
+    """What is written around a picture.
+
+    Attributes:
+        title: Whose meta-episode.
+        event: What has just happened, or "".
+        colour: Of the event.
+        facts: Episode, step and total reward.
+        actions: Name of each action, and its advantage or "".
+    """
+
+    title: str
+    event: str
+    colour: Colour
+    facts: tuple[str, str, str]
+    actions: list[tuple[str, str]]
+
+
+def caption(title: str, shot: Shot, horizon: int, action_names: Sequence[str]) -> Caption:
+    """Return what is written around a shot.
+
+    Args:
+        title: Of the algorithm.
+        shot: See there.
+        horizon: Steps of the meta-episode.
+        action_names: One per action.
+    """
+    event, colour = "", _CELL_COLOUR
+    if shot.ended == "terminated":
+        name = "goal" if shot.reward > 0 else "danger" if shot.reward < 0 else "hole"
+        event = f"{name}: {_signed(shot.reward)}"
+        colour = TILE_COLOURS["G" if shot.reward > 0 else "X"]
+    elif shot.ended:
+        event = "time limit"
+    elif shot.starts and shot.step > 0:
+        event = "back to the start"
+    advantages = [""] * len(action_names)
+    if shot.advantages is not None and len(action_names) > 0:
+        scale = 100.0 if shot.advantages.min() <= -1.0 else 1.0
+        advantages = [value_text(float(x), scale) for x in shot.advantages]
+    return Caption(
+        title,
+        event,
+        colour,
+        (
+            f"episode {shot.episode}",
+            f"step {shot.step} of {horizon}",
+            f"return {_signed(shot.total)}",
+        ),
+        list(zip(action_names, advantages, strict=True)),
+    )
+
+
+def _signed(x: float) -> str:
+    """A reward, with a decimal only where it has one."""
+    if x == 0:
+        return "0"
+    return f"{x:+z.0f}" if x == round(x) else f"{x:+z.1f}"
+
+
+# -------------------------------------------------------------------- drawing
+
+
+def keep(picture: npt.NDArray[np.uint8]) -> Still:
+    """Return a picture (height, width, 3) in the palette: a third of its size."""
+    return Image.fromarray(picture).quantize(palette=_palette(), dither=Image.Dither.NONE)
+
+
+def film_frame(
+    titles: Sequence[str], shots: Sequence[Shot], horizon: int, action_names: Sequence[str]
+) -> Still:
+    """Draw the panels of several agents in the same task side by side."""
+    return _side_by_side(
+        [
+            _panel(caption(title, shot, horizon, action_names), shot)
+            for title, shot in zip(titles, shots, strict=True)
+        ]
+    )
+
+
+def snapshot_sheet(rows: Sequence[tuple[str, Sequence[Shot]]], horizon: int) -> Still:
+    """Draw each agent's shots in a row, without the actions.
+
+    Args:
+        rows: Title and shots of each agent; all have as many shots.
+        horizon: Steps of the meta-episode.
+    """
+    strips = []
+    for title, shots in rows:
+        titles = [title] + [""] * (len(shots) - 1)
+        words = [caption(*each, horizon, ()) for each in zip(titles, shots, strict=True)]
+        strips.append(_side_by_side([_panel(w, s) for w, s in zip(words, shots, strict=True)]))
+    sheet = _blank(strips[0].width, sum(strip.height for strip in strips))
+    for i, strip in enumerate(strips):
+        sheet.paste(strip, (0, i * strip.height))
+    return sheet
+
+
+def _panel(words: Caption, shot: Shot) -> Still:
+    width, height = shot.picture.size
+    above = Image.new("RGB", (width, TITLE_HEIGHT), WHITE)
+    _draw_title(above, words)
+    actions_height = ACTIONS_HEIGHT if words.actions else 0
+    below = Image.new("RGB", (width, LINE_HEIGHT + actions_height), WHITE)
+    _draw_facts(below, words.facts)
+    if words.actions:
+        _draw_actions(below, words.actions, shot)
+    panel = _blank(width, above.height + height + below.height)
+    panel.paste(keep(np.asarray(above)), (0, 0))
+    panel.paste(shot.picture, (0, above.height))
+    panel.paste(keep(np.asarray(below)), (0, above.height + height))
+    return panel
+
+
+def _draw_title(canvas: Still, words: Caption) -> None:
+    pen = ImageDraw.Draw(canvas)
+    x, base = 0.0, TITLE_HEIGHT - 10
+    for sign in words.title:
+        is_raised = sign in _RAISED
+        font = _font(14 if is_raised else 21)
+        pen.text((x, base - 8 * is_raised), _RAISED.get(sign, sign), INK, font, anchor="ls")
+        x += pen.textlength(_RAISED.get(sign, sign), font)
+    if words.event:
+        font = _font(15)
+        length = pen.textlength(words.event, font)
+        right = canvas.width - 1
+        box = (right - length - 16, 5, right, TITLE_HEIGHT - 6)
+        pen.rounded_rectangle(box, 6, fill=words.colour)
+        middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        ink = INK if words.colour == _CELL_COLOUR else WHITE
+        pen.text(middle, words.event, ink, font, anchor="mm")
+
+
+def _draw_facts(canvas: Still, facts: tuple[str, str, str]) -> None:
+    pen, font, y = ImageDraw.Draw(canvas), _font(15), LINE_HEIGHT / 2 + 1
+    for text, x, anchor in zip(
+        facts, (0, canvas.width / 2, canvas.width - 1), ("lm", "mm", "rm"), strict=True
+    ):
+        pen.text((x, y), text, INK, font, anchor=anchor)
+
+
+def _draw_actions(canvas: Still, actions: Sequence[tuple[str, str]], shot: Shot) -> None:
+    pen = ImageDraw.Draw(canvas)
+    n = len(actions)
+    width = (canvas.width - GAP * (n - 1)) / n
+    top, bottom = LINE_HEIGHT, LINE_HEIGHT + ACTIONS_HEIGHT - 2
+    for a, (name, advantage) in enumerate(actions):
+        left = round(a * (width + GAP))
+        right = round(left + width) - 1
+        is_chosen = a == shot.action
+        pen.rounded_rectangle(
+            (left, top, right, bottom),
+            5,
+            fill=AGENT_COLOUR if is_chosen else _CELL_COLOUR,
+            outline=INK if is_chosen else None,
+        )
+        middle = (top + bottom) / 2 - (3 if advantage else 0)
+        if not advantage or shot.advantages is None:
+            pen.text(((left + right) / 2, middle), name, INK, _font(13), anchor="mm")
+            continue
+        pen.text((left + 7, middle), name, INK, _font(13), anchor="lm")
+        pen.text((right - 6, middle), advantage, INK, _font(13), anchor="rm")
+        worst = float(shot.advantages.min())
+        share = 1.0 if worst == 0.0 else 1.0 - float(shot.advantages[a]) / worst
+        if share > 0.0:
+            end = left + 7 + share * (right - left - 13)
+            paint = MOST_VIOLET if shot.advantages[a] == 0.0 else MOST_GREY
+            pen.rectangle((left + 7, bottom - 9, end, bottom - 6), fill=paint)
+
+
+def _side_by_side(panels: Sequence[Still]) -> Still:
+    width = sum(panel.width for panel in panels) + MARGIN * (len(panels) + 1)
+    frame = _blank(width + width % 2, panels[0].height + MARGIN)
+    x = MARGIN
+    for panel in panels:
+        frame.paste(panel, (x, 0))
+        x += panel.width + MARGIN
+    return frame
+
+
+def _blank(width: int, height: int) -> Still:
+    """A white image in the palette, whose first colour is white."""
+    image = Image.new("P", (width, height))
+    image.putpalette(_palette().getpalette() or ())
+    return image
+
+
+@lru_cache(maxsize=1)
+def _palette() -> Still:
+    grounds = [WHITE, *TILE_COLOURS.values(), LINE_COLOUR, AGENT_COLOUR, _CELL_COLOUR, *shades()]
+    colours: dict[Colour, None] = dict.fromkeys([*grounds, MOST_VIOLET, MOST_GREY, INK])
+    for ground in grounds:
+        for share in (1 / 3, 2 / 3):
+            ink = WHITE if sum(ground) < 300 else INK
+            mixed = [round(x + share * (y - x)) for x, y in zip(ground, ink, strict=True)]
+            colours[mixed[0], mixed[1], mixed[2]] = None
+    assert len(colours) < 256, "one index is left for transparency"
+    image = Image.new("P", (1, 1))
+    image.putpalette([x for colour in colours for x in colour])
+    return image
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)

@@ -1,0 +1,192 @@
+"""What `rl3 play` does: meta-episodes of trained runs in one held-out task, as GIF and as PNG.
+
+Several runs are shown side by side, step by step. Where an episode ends, the frame that shows its
+end comes before the one that shows the restart, and stays a little longer.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rl3_sb3.experiments.domains import DOMAINS
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.films.film import Film, Shot, record
+from rl3_sb3.experiments.films.panels import film_frame, snapshot_sheet
+from rl3_sb3.experiments.runs.atomic_file import replace_content
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.run_policy import load_run_policy
+from rl3_sb3.experiments.settings.run_config import RunConfig, check_integer
+
+LEAST_FPS, MOST_FPS = 0.1, 50.0  # what GIFs can hold at one end, what browsers play at the other
+MOST_TASK = 2**31  # torch's and NumPy's seeds, of which theirs is one, go no further for sure
+_END_FACTOR = 4  # an episode's end stays so many frames
+_LAST_MILLISECONDS = 3000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayOptions:
+    """What to film, and how.
+
+    Args:
+        out: The GIF.
+        task: The held-out task's number, from 0.
+        variation: Which distribution it comes from; None: the one trained on.
+        fps: Frames per second, in [0.1, 50].
+        snapshots: Panels of a PNG beside the GIF; 0 makes none.
+        show_counts: Whether to show the learner's visit counts.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+
+    out: Path
+    task: int = 0
+    variation: str | None = None
+    fps: float = 10.0
+    snapshots: int = 0
+    show_counts: bool = False
+
+    def __post_init__(self) -> None:
+        check_integer("task", self.task, 0)
+        check_integer("snapshots", self.snapshots, 0)
+        if self.task > MOST_TASK:
+            raise InputError(f"`--task` must be at most {MOST_TASK}, got {self.task}.")
+        if not LEAST_FPS <= self.fps <= MOST_FPS:
+            raise InputError(f"`--fps` must be in [{LEAST_FPS}, {MOST_FPS:.0f}], got {self.fps}.")
+        if self.out.suffix.lower() != ".gif":
+            raise InputError(f"`--out` must end in .gif, got {self.out}.")
+        if not self.out.parent.is_dir():
+            raise InputError(f"`--out` must lie in a folder, got {self.out}. Make it first.")
+
+    @property
+    def snapshots_file(self) -> Path:
+        """The PNG."""
+        return self.out.with_suffix(".png")
+
+
+def play_runs(
+    paths: Sequence[Path],
+    options: PlayOptions,
+    device: str = "auto",
+    *,
+    trust_pickle: bool = False,
+) -> list[Film]:
+    """Film runs in the same held-out task, and write the files.
+
+    Args:
+        paths: Folders of runs.
+        options: See there.
+        device: Of the policies.
+        trust_pickle: See `load_run_policy`.
+
+    Returns:
+        One film per run.
+
+    Raises:
+        InputError: A run cannot be read, has no picture, or is no match for the others.
+    """
+    directories = [RunDirectory(path) for path in paths]
+    configs = [directory.read_config() for directory in directories]
+    _check(paths, configs, options)
+    films = []
+    for directory, config in zip(directories, configs, strict=True):
+        policy, _ = load_run_policy(directory, config, device, trust_pickle=trust_pickle)
+        films.append(
+            record(
+                config,
+                policy,
+                task=options.task,
+                variation=options.variation,
+                show_counts=options.show_counts,
+            )
+        )
+    write_gif(options.out, films, configs[0].facts.action_names, options.fps)
+    if options.snapshots:
+        rows = [(film.title, snapshots(film, options.snapshots)) for film in films]
+        snapshot_sheet(rows, configs[0].horizon).save(options.snapshots_file)
+    return films
+
+
+def timeline(films: Sequence[Film]) -> list[tuple[Shot, ...]]:
+    """Return the frames of films side by side: each one's shot.
+
+    At every step there is a frame, and one more if an episode ends and restarts in any of them;
+    the others wait.
+    """
+    frames = []
+    by_step = [_by_step(film) for film in films]
+    for present in zip(*by_step, strict=True):
+        for i in range(max(map(len, present))):
+            frames.append(tuple(shots[min(i, len(shots) - 1)] for shots in present))
+    return frames
+
+
+def snapshots(film: Film, n: int) -> list[Shot]:
+    """Return n shots at equal distances, the last one at the end; none hides an episode's end."""
+    by_step = _by_step(film)
+    return [by_step[film.horizon * (i + 1) // n][0] for i in range(n)]
+
+
+def write_gif(file: Path, films: Sequence[Film], action_names: Sequence[str], fps: float) -> None:
+    """Write films side by side as a GIF that repeats."""
+    frames = timeline(films)
+    millisecs = max(10, round(100 / fps) * 10)  # GIF counts hundredths of a second
+    durations = [
+        millisecs * (_END_FACTOR if any(shot.ended for shot in shots) else 1) for shots in frames
+    ]
+    durations[-1] = max(_LAST_MILLISECONDS, durations[-1])
+    titles = [film.title for film in films]
+    pictures = (film_frame(titles, shots, films[0].horizon, action_names) for shots in frames)
+    content = io.BytesIO()
+    next(pictures).save(
+        content,
+        "GIF",
+        save_all=True,
+        append_images=pictures,
+        duration=durations,
+        loop=0,
+        optimize=True,
+    )
+    replace_content(file, content.getvalue())
+
+
+def _by_step(film: Film) -> list[list[Shot]]:
+    shots: list[list[Shot]] = [[] for _ in range(film.horizon + 1)]
+    for shot in film.shots:
+        shots[shot.step].append(shot)
+    return shots
+
+
+def _check(paths: Sequence[Path], configs: Sequence[RunConfig], options: PlayOptions) -> None:
+    for path, config in zip(paths, configs, strict=True):
+        if not config.facts.action_names:
+            filmed = ", ".join(name for name, facts in DOMAINS.items() if facts.action_names)
+            raise InputError(
+                f"`DIR` must be a run in a domain with pictures ({filmed}), got {path}, which is "
+                f"of {config.domain}."
+            )
+        if options.variation is not None:
+            config.facts.check_variation(options.variation)
+        if options.snapshots > config.horizon:
+            raise InputError(
+                f"`--snapshots` must be at most the {config.horizon} steps of a meta-episode, got "
+                f"{options.snapshots}."
+            )
+        for name, ours, others in _facts_that_must_agree(configs[0], config, options):
+            if ours != others:
+                raise InputError(
+                    f"`DIR` must be runs of one {name}, got {ours} in {paths[0]} and {others} in "
+                    f"{path}: side by side they live in the same task."
+                )
+
+
+def _facts_that_must_agree(
+    one: RunConfig, other: RunConfig, options: PlayOptions
+) -> Iterator[tuple[str, object, object]]:
+    for name in ("domain", "size", "horizon"):
+        yield name, getattr(one, name), getattr(other, name)
+    if options.variation is None:
+        yield "variation", one.variation, other.variation

@@ -1,0 +1,1 @@
+"""What agents got: evaluations, tables and figures."""

@@ -1,0 +1,146 @@
+"""Results as a table that reads well as text and is Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.results.evaluation import Evaluation, FloatArray, Score, mean_and_error
+from rl3_sb3.experiments.results.labels import agent_labels
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.settings.run_config import RunConfig
+
+
+def evaluation_table(evaluations: Iterable[Evaluation]) -> str:
+    """Compare agents in the same tasks: one row per agent, in the order of their scores.
+
+    Args:
+        evaluations: Of the same tasks; an agent in several of them is shown once.
+    """
+    groups = [
+        [(bool(score.play), [score.label, *_entries(score, each.oracle)]) for score in each.scores]
+        for each in evaluations
+    ]
+    return aligned(["agent", "total reward", "of the oracle"], merged(groups))
+
+
+def runs_table(paths: Sequence[Path]) -> str:
+    """Compare runs by their stored evaluations, with their yardsticks once per distribution.
+
+    Raises:
+        InputError: A folder is no run, or was never evaluated.
+    """
+    directories = [RunDirectory(path) for path in paths]
+    configs = [directory.read_config() for directory in directories]
+    labels = agent_labels(configs)
+    # By domain, H and tasks, in the order of their first run.
+    groups: dict[tuple[str, ...], list[list[tuple[bool, list[str]]]]] = {}
+    for directory, config, label in zip(directories, configs, labels, strict=True):
+        variations = [CANONICAL, *config.facts.variations]
+        stored = [directory.read_evaluation(variation) for variation in variations]
+        evaluations = [evaluation for evaluation in stored if evaluation is not None]
+        if not evaluations:
+            raise InputError(
+                f"`DIR` must be an evaluated run, got {directory.path}, which has no "
+                f"evaluation.json. Run `rl3 evaluate {directory.path}` first."
+            )
+        for evaluation in evaluations:
+            group = tasks_label(config, len(evaluation.oracle), evaluation.variation)
+            rows = _rows(config, label, evaluation)
+            groups.setdefault(tuple(group), []).append(rows)
+    header = ["domain", "H", "tasks", "agent", "seed", "steps", "total reward", "of the oracle"]
+    return aligned(
+        header, [[*group, *row] for group, runs in groups.items() for row in merged(runs)]
+    )
+
+
+def merged(groups: Sequence[Sequence[tuple[bool, list[str]]]]) -> list[list[str]]:
+    """Return the rows of several evaluations in the same tasks as those of one.
+
+    What stands before the first trained agent of an evaluation comes before all trained agents,
+    what stands after them, after all; each such row once, by its first entry.
+
+    Args:
+        groups: For each evaluation its rows, and whether their agents are trained.
+
+    Example:
+        >>> merged([[(False, ["random"]), (True, ["RL²"])], [(False, ["random"]), (True, ["RL³"])]])
+        [['random'], ['RL²'], ['RL³']]
+    """
+    before: dict[str, list[str]] = {}
+    trained: list[list[str]] = []
+    after: dict[str, list[str]] = {}
+    for rows in groups:
+        side = before
+        for is_trained, row in rows:
+            if is_trained:
+                trained.append(row)
+                side = after
+            else:
+                side.setdefault(row[0], row)
+    return [*before.values(), *trained, *after.values()]
+
+
+def evaluated_runs(path: Path) -> list[Path]:
+    """Return the folder if it is an evaluated run, else the evaluated runs in it, as of a sweep."""
+    candidates = [path, *sorted(path.glob("*"))]
+    evaluated = [run for run in candidates if any(run.glob("evaluation*.json"))]
+    return [path] if path in evaluated else evaluated
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table whose columns are padded to equal widths.
+
+    Example:
+        >>> print(aligned(["agent", "H"], [["random", "100"]]))
+        | agent  | H   |
+        | ------ | --- |
+        | random | 100 |
+    """
+    lines = [list(header), *map(list, rows)]
+    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(header))]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| "
+        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        + " |"
+        for line in lines
+    )
+
+
+def tasks_label(config: RunConfig, n_tasks: int, variation: str) -> list[str]:
+    """Return what the first columns of a row say: domain, H and tasks."""
+    size = "" if config.size is None else f" {config.size}x{config.size}"
+    tasks = str(n_tasks) if variation == CANONICAL else f"{n_tasks} {variation}"
+    return [f"{config.facts.title}{size}", str(config.horizon), tasks]
+
+
+def fraction_label(total: float, best: float) -> str:
+    """Return a total as a fraction of the oracle's; "-" of an oracle that gets nothing."""
+    return f"{total / best:.3f}" if best > 0 else "-"
+
+
+def mean_label(mean: float, error: float) -> str:
+    """Return mean ± standard error; a single value has no error (nan)."""
+    return f"{mean:.1f}" if math.isnan(error) else f"{mean:.1f} ± {error:.1f}"
+
+
+def _entries(score: Score, oracle: FloatArray) -> list[str]:
+    total = fraction_label(float(score.returns.sum()), float(oracle.sum()))
+    return [mean_label(*mean_and_error(score.returns)), total]
+
+
+def _rows(config: RunConfig, label: str, evaluation: Evaluation) -> list[tuple[bool, list[str]]]:
+    rows = []
+    for score in evaluation.scores:
+        entries = _entries(score, evaluation.oracle)
+        if score.play:
+            steps = f"{evaluation.n_training_steps:,}"
+            row = [f"{label}, {score.play}", str(config.seed), steps, *entries]
+        else:
+            row = [score.title, "", "", *entries]
+        rows.append((bool(score.play), row))
+    return rows

@@ -1,0 +1,145 @@
+"""The checkpoints of a run: the newest few, and the best one.
+
+    checkpoints/step-000000032700.zip    after so many training steps; the newest has most
+    checkpoints/best.zip                 the one with the best validation return
+
+Each is an archive as SB3 writes it (`TransformerPPO.load` reads it) with one member more,
+training_state.json. It is put together in memory and moved to its place as a whole, and only then
+are older ones deleted: once there was one, there is a whole one at any moment. A damaged newest one
+is passed over for the one before it, which is why two are kept unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from pathlib import Path
+
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl3_sb3.checkpoint import require_complete_checkpoint
+from rl3_sb3.experiments.runs.atomic_file import remove_leftovers, replace_content
+from rl3_sb3.experiments.errors import InputError, RunWarning
+from rl3_sb3.experiments.runs.training_state import TrainingState
+from rl3_sb3.ppo import TransformerPPO
+
+_STATE = "training_state.json"
+_STEM = "step-"
+
+
+class Checkpoints:
+    """Reads and writes the checkpoints of a run.
+
+    Args:
+        path: Their folder; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.best_file = path / "best.zip"
+
+    def files(self) -> list[Path]:
+        """Return all but the best, the newest first, whole or not."""
+        return sorted(self.path.glob(f"{_STEM}*.zip"), key=_n_steps, reverse=True)
+
+    def n_steps(self) -> int:
+        """Return the training steps of the newest, by its name; 0 if there is none."""
+        return next(map(_n_steps, self.files()), 0)
+
+    def newest(self) -> Path | None:
+        """Return the newest that is whole; None if there is no checkpoint at all.
+
+        Warns:
+            RunWarning: A newer one is damaged.
+
+        Raises:
+            InputError: All are damaged.
+        """
+        damaged: list[Path] = []
+        for file in self.files():
+            try:
+                require_complete_checkpoint(file)
+            except ValueError:
+                damaged.append(file)
+                continue
+            if damaged:
+                names = ", ".join(str(path) for path in damaged)
+                warnings.warn(
+                    f"{names} is damaged: going on from {file.name}, the one before.",
+                    RunWarning,
+                    stacklevel=2,
+                )
+            return file
+        if damaged:
+            raise InputError(
+                f"`{damaged[0]}` must be a complete checkpoint, got a truncated or damaged file, "
+                "and there is no other. Restore it from a copy, or train into another folder."
+            )
+        return None
+
+    def load(self, file: Path, env: VecEnv, device: str) -> TransformerPPO:
+        """Return a stored model on these environments.
+
+        Raises:
+            InputError: It is damaged, or made for other observations.
+        """
+        try:
+            return TransformerPPO.load(file, env, device=device)
+        except (ValueError, KeyError) as error:
+            raise InputError(
+                f"`{file}` must be a complete checkpoint of the run in config.json, got one that "
+                f"cannot be used: {error} Restore both files from a copy, or train into another "
+                "folder."
+            ) from error
+
+    def load_state(self, file: Path) -> TrainingState:
+        """Return what is stored beside the model.
+
+        Raises:
+            InputError: There is nothing: it was saved without.
+        """
+        with zipfile.ZipFile(file) as archive:
+            if _STATE not in archive.namelist():
+                raise InputError(
+                    f"`{file}` must hold {_STATE} to be trained on, got a model alone. It can "
+                    "still be evaluated; train into another folder."
+                )
+            return TrainingState.from_json(archive.read(_STATE).decode())
+
+    def save(self, model: TransformerPPO, state: TrainingState | None, keep: int) -> None:
+        """Write a checkpoint and delete those that are too old.
+
+        Args:
+            model: To be saved.
+            state: Without it the model can be evaluated, but not trained on.
+            keep: How many to keep, at least 1; the best does not count.
+        """
+        self.path.mkdir(exist_ok=True)
+        remove_leftovers(self.path)
+        n_steps = model.num_timesteps
+        replace_content(self.path / f"{_STEM}{n_steps:012d}.zip", _archive(model, state))
+        # A file with more steps is damaged: otherwise training would have gone on from it. It does
+        # not count here, and training writes over it once it gets there.
+        older = [file for file in self.files() if _n_steps(file) <= n_steps]
+        for file in older[keep:]:
+            file.unlink()
+
+    def save_best(self, model: TransformerPPO, state: TrainingState) -> None:
+        """Replace the best checkpoint."""
+        self.path.mkdir(exist_ok=True)
+        replace_content(self.best_file, _archive(model, state))
+
+
+def _archive(model: TransformerPPO, state: TrainingState | None) -> bytes:
+    buffer = io.BytesIO()
+    model.save(buffer)
+    if state is not None:
+        with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_STATE, state.to_json())
+    return buffer.getvalue()
+
+
+def _n_steps(file: Path) -> int:
+    number = file.stem.removeprefix(_STEM)
+    return int(number) if number.isdigit() else 0

@@ -1,0 +1,146 @@
+"""The metrics of a run as `metrics.csv`, one row per iteration.
+
+SB3's own CSV output starts an empty file with every process. This one goes on from the rows that a
+checkpoint holds; later ones are written again by the continued run, number for number.
+
+    time/total_timesteps         steps of all environments together so far
+    time/time_elapsed            seconds since this process began to train
+    rollout/ep_rew_mean          mean total reward of this iteration's meta-episodes
+    rollout/signal_mean          mean total of what PPO learned from in them, see `learning_env`
+    train/policy_gradient_loss   PPO's clipped loss, mean over the actor's minibatches
+    train/entropy_loss           minus the policy's mean entropy, in nats
+    train/value_loss             mean squared error of the critic
+    train/explained_variance     1 - var(R - V) / var(R), before the update
+    train/kl                     mean KL(behaviour || current) after the actor's last epoch
+    train/actor_epochs           epochs until that KL stopped the actor
+    train/clip_fraction          share of steps whose probability ratio was clipped
+    train/ent_coef               entropy coefficient
+    train/gae_lambda             lambda of the advantages
+    train/learning_rate          Adam's
+    eval/mean_reward             mean total reward in the validation tasks, where it was measured
+
+What is under "train" and "eval" describes the policy that the update before the row's rollout made;
+the first row has none.
+"""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.logger import KVWriter
+
+from rl3_sb3.experiments.runs.atomic_file import remove_leftovers, replace_content
+from rl3_sb3.experiments.errors import InputError
+
+# Names as SB3 logs them.
+STEPS = "time/total_timesteps"
+RETURN = "rollout/ep_rew_mean"
+COLUMNS = (
+    STEPS,
+    "time/time_elapsed",
+    RETURN,
+    "rollout/signal_mean",
+    "train/policy_gradient_loss",
+    "train/entropy_loss",
+    "train/value_loss",
+    "train/explained_variance",
+    "train/kl",
+    "train/actor_epochs",
+    "train/clip_fraction",
+    "train/ent_coef",
+    "train/gae_lambda",
+    "train/learning_rate",
+    "eval/mean_reward",
+)
+
+# Bytes; a row is about 200.
+_END = 1000
+
+
+class MetricsFile(KVWriter):
+    """Appends rows to a metrics file.
+
+    Args:
+        path: The file; replaced if there is one.
+        text: What it shall hold at first, perhaps with fewer columns; None: no rows.
+    """
+
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        self._path = path
+        remove_leftovers(path.parent, path.name)
+        replace_content(path, _with_all_columns(text or "").encode())
+        self._file = path.open("a", newline="", encoding="utf-8")
+        self._writer = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
+
+    def write(
+        self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
+    ) -> None:
+        """Append a row; SB3's logger calls this."""
+        # NumPy writes a number of 32 bits shorter than Python writes its equal. All are written as
+        # Python's, which is what comes out of a checkpoint.
+        row = {name: plain_number(key_values[name]) for name in COLUMNS if name in key_values}
+        self._writer.writerow({**row, STEPS: step})
+        self._file.flush()
+
+    def text(self) -> str:
+        """Return all rows so far."""
+        return self._path.read_bytes().decode()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _with_all_columns(text: str) -> str:
+    """Return the rows of a metrics file under the header of this version."""
+    whole = io.StringIO(newline="")
+    writer = csv.DictWriter(whole, COLUMNS, restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(csv.DictReader(io.StringIO(text, newline="")))
+    return whole.getvalue()
+
+
+def plain_number(value: Any) -> float:
+    """Return a logged number as Python's own; integers stay integers."""
+    return value if isinstance(value, int) else float(value)
+
+
+def last_row(path: Path) -> tuple[int, float] | None:
+    """Return steps and mean total reward of the last whole row; None: there is none.
+
+    It reads the file's end only, while another process may be writing it.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(_END, file.seek(0, io.SEEK_END)), io.SEEK_END)
+            lines = file.read().split(b"\n")[:-1]
+        entries = dict(zip(COLUMNS, lines[-1].decode().split(","), strict=False))
+        return int(entries[STEPS]), float(entries[RETURN])
+    except (OSError, IndexError, ValueError):  # no file, no line, or the header
+        return None
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Return the rows of a metrics file without their empty entries; none if there is no file.
+
+    A last row that was cut short is left out.
+
+    Raises:
+        InputError: It is no metrics file.
+    """
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows = [row for row in reader if None not in row.values()]
+    try:
+        numbers = [{name: float(value) for name, value in row.items() if value} for row in rows]
+        if not {STEPS, RETURN} <= set(reader.fieldnames or ()) <= set(COLUMNS):
+            raise ValueError(f"columns {reader.fieldnames}")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"`{path}` must be the metrics of a run, got another file: {error}. "
+            "Restore it from a copy, or move it away to begin a new one."
+        ) from error
+    return numbers

@@ -1,0 +1,235 @@
+"""The folder of one training run, and how it survives interruptions.
+
+    config.json            settings of the run, and the versions of what ran it
+    metrics.csv            one row per iteration
+    tensorboard/           the same for TensorBoard
+    checkpoints/           the newest few and the best, see `checkpoints`; to train on
+    policy/                the newest one's policy alone, as anyone can load it without trust; to
+                           evaluate
+    policy-best/           the best one's
+    evaluation.json        what the agents got in the held-out tasks
+    evaluation-ood.json    the same for the variation "ood"; others alike
+    lock                   held by the process that trains here, see `folder_lock`
+
+Files are replaced as a whole, see `atomic_file`. What cannot be read is reported and left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl3_sb3.exchange.record import library_versions
+from rl3_sb3.experiments.runs.atomic_file import leftovers, remove_leftovers, replace_content
+from rl3_sb3.experiments.runs.checkpoints import Checkpoints
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.results.evaluation import Evaluation
+from rl3_sb3.experiments.runs.folder_lock import LOCK_NAME, FolderLock
+from rl3_sb3.experiments.runs.training_state import TrainingState
+from rl3_sb3.ppo import TransformerPPO
+
+_PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "numba")
+
+# The newest, and one to fall back to.
+DEFAULT_KEEP = 2
+
+
+class RunDirectory:
+    """Reads and writes the files of a run.
+
+    Args:
+        path: The folder; it need not exist yet.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.json"
+        self.metrics_file = self.path / "metrics.csv"
+        self.tensorboard = self.path / "tensorboard"
+        self.checkpoints = Checkpoints(self.path / "checkpoints")
+        self.policy_folder = self.path / "policy"
+        self.best_policy_folder = self.path / "policy-best"
+        self._lock = FolderLock(self.path)
+
+    def evaluation_file(self, variation: str) -> Path:
+        """Return where the evaluation of this distribution lies."""
+        suffix = "" if variation == CANONICAL else f"-{variation}"
+        return self.path / f"evaluation{suffix}.json"
+
+    def locked(self, patience: float = 0.0) -> AbstractContextManager[None]:
+        """Return a block in which no other process trains here, see `FolderLock.held`."""
+        return self._lock.held(patience)
+
+    # ---------------------------------------------------------------- configuration
+
+    def begin(self, config: RunConfig) -> None:
+        """Make the folder and store the settings.
+
+        Raises:
+            InputError: There is a file of this name, or a folder with other contents.
+        """
+        self._check_new()
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self.locked():
+            self._check_new()  # another process may have begun a run meanwhile
+            remove_leftovers(self.path, self.config_file.name)
+            versions = library_versions(_PACKAGES)
+            self._write_json(self.config_file, {"run": config.to_dict(), "versions": versions})
+
+    def _check_new(self) -> None:
+        # What a process leaves that is killed while it begins a run.
+        known = {self.path / LOCK_NAME, *leftovers(self.path, self.config_file.name)}
+        found = self.path.iterdir() if self.path.is_dir() else ()
+        if self.path.is_file() or not known.issuperset(found):
+            raise InputError(
+                f"`--out` must be a new folder, an empty one or a run's, got {self.path}, which "
+                "has other contents. Choose another one."
+            )
+
+    def prolong(self, iterations: int) -> RunConfig:
+        """Store more iterations in all, and since when; return the new settings.
+
+        Schedules follow the longer run's line from now on. So the run differs from one that had
+        this many iterations from its beginning; and should a damaged checkpoint take it back to
+        before now, it also differs from the prolonged run that was not taken back.
+
+        Raises:
+            InputError: The run cannot go on; nothing is changed then.
+        """
+        newest = self.checkpoints.newest()
+        if newest is not None:
+            self.checkpoints.load_state(newest)
+        config = replace(self.read_config(), iterations=iterations)
+        values = self._read_json(self.config_file)
+        change = {"n_steps": self.checkpoints.n_steps(), "iterations": iterations}
+        values["prolonged"] = [*values.get("prolonged", []), change]
+        self._write_json(self.config_file, {**values, "run": config.to_dict()})
+        return config
+
+    def read_config(self) -> RunConfig:
+        """Return the stored settings.
+
+        Raises:
+            InputError: There are none, or they cannot be read.
+        """
+        if not self.config_file.is_file():
+            raise InputError(
+                f"`DIR` must be the folder of a run, got {self.path}, which has no config.json. "
+                "Pass the --out of an earlier `rl3 train`."
+            )
+        values = self._read_json(self.config_file)
+        return RunConfig.from_dict(values.get("run", {}), source=str(self.config_file))
+
+    # ---------------------------------------------------------------- checkpoint
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """The newest checkpoint, or the folder for them if there is none."""
+        return next(iter(self.checkpoints.files()), self.checkpoints.path)
+
+    def save_checkpoint(
+        self, model: TransformerPPO, state: TrainingState | None = None, keep: int = DEFAULT_KEEP
+    ) -> None:
+        """Replace the exported policy, then write a checkpoint; see `Checkpoints.save`.
+
+        In this order, because a run that is killed in between does both again.
+
+        Raises:
+            InputError: The policy cannot be exported: training has diverged. There is no new
+                checkpoint then.
+        """
+        self._export(model, self.policy_folder)
+        self.checkpoints.save(model, state, keep)
+
+    def save_best(self, model: TransformerPPO, state: TrainingState) -> None:
+        """Replace the best checkpoint and its exported policy.
+
+        Raises:
+            InputError: See `save_checkpoint`.
+        """
+        self._export(model, self.best_policy_folder)
+        self.checkpoints.save_best(model, state)
+
+    def _export(self, model: TransformerPPO, folder: Path) -> None:
+        try:
+            model.export(folder, environment=self.read_config().sentence)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+
+    def load_checkpoint(self, env: VecEnv, device: str, *, best: bool = False) -> TransformerPPO:
+        """Return the newest model, or the best one, on these environments.
+
+        Warns:
+            RunWarning: The newest is damaged, and this is the one before.
+
+        Raises:
+            InputError: There is none, it is damaged, or it was made for other observations.
+        """
+        file = self.checkpoints.best_file if best else self.checkpoints.newest()
+        if best and not self.checkpoints.best_file.is_file():
+            raise self.no_best()
+        if file is None:
+            raise InputError(
+                f"`DIR` must hold a checkpoint, got {self.path} without one. Train first: "
+                "`rl3 train` writes it."
+            )
+        return self.checkpoints.load(file, env, device)
+
+    def no_best(self) -> InputError:
+        """Return the error of a run without a best checkpoint."""
+        return InputError(
+            f"`DIR` must hold the best checkpoint, got {self.path} without one. `rl3 train` "
+            "chooses it every --validate-every iterations: train longer, or leave out --best."
+        )
+
+    # ---------------------------------------------------------------- evaluations
+
+    def write_evaluation(self, evaluation: Evaluation) -> Path:
+        """Replace the evaluation of this distribution and return its file."""
+        file = self.evaluation_file(evaluation.variation)
+        self._write_json(file, evaluation.to_dict())
+        return file
+
+    def read_evaluation(self, variation: str) -> Evaluation | None:
+        """Return the stored evaluation of this distribution; None if there is none.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+        file = self.evaluation_file(variation)
+        if not file.is_file():
+            return None
+        values = self._read_json(file)
+        try:
+            return Evaluation.from_dict(values)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"`{file}` must be an evaluation, got a file in which {error} is missing. "
+                "Write it again with `rl3 evaluate`."
+            ) from error
+
+    # ---------------------------------------------------------------- JSON
+
+    def _write_json(self, file: Path, values: Mapping[str, Any]) -> None:
+        replace_content(file, (json.dumps(values, indent=2) + "\n").encode())
+
+    def _read_json(self, file: Path) -> dict[str, Any]:
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(
+                f"`{file}` must be complete JSON, got a damaged file ({error}). "
+                "Restore it from a copy, or choose another folder."
+            ) from error
+        if not isinstance(values, dict):
+            raise InputError(f"`{file}` must hold a JSON object, got {type(values).__name__}.")
+        return values

@@ -1,0 +1,97 @@
+"""The policy of a run, for evaluation and films: read without executing anything of it.
+
+A run's folder holds its policy twice. `policy/` is the exchange format: numbers and plain JSON,
+safe whoever made the run. The checkpoints, from which training goes on, are in Stable-Baselines3's
+format and contain pickles, which can run any code when they are loaded. So they are read only by
+those who ask for it: `rl3 train` with the folder as `--out`, and `--trust-pickle` elsewhere. The
+best checkpoint has its policy in `policy-best/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rl3_sb3.exchange.folder import load_policy
+from rl3_sb3.exchange.untrusted import PolicyFileError
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.training import make_training_env
+from rl3_sb3.policy import TransformerPolicy
+
+
+def load_run_policy(
+    directory: RunDirectory,
+    config: RunConfig,
+    device: str,
+    *,
+    trust_pickle: bool = False,
+    best: bool = False,
+) -> tuple[TransformerPolicy, int]:
+    """Return a run's policy, and the steps it was trained for.
+
+    Args:
+        directory: Of the run.
+        config: Its configuration; the policy must fit its environments.
+        device: See `load_policy`.
+        trust_pickle: Read the checkpoint instead of the exported policy. It can run any code.
+        best: The one with the best validation return, not the newest.
+
+    Raises:
+        InputError: There is no policy, it cannot be read, or it was made for other environments.
+    """
+    if trust_pickle:
+        env = make_training_env(replace(config, n_envs=2))
+        try:
+            model = directory.load_checkpoint(env, device, best=best)
+        finally:
+            env.close()
+        return model.policy, model.num_timesteps
+    folder = directory.best_policy_folder if best else directory.policy_folder
+    try:
+        policy = load_policy(folder, device)
+    except PolicyFileError as error:
+        if folder.exists():
+            raise InputError(str(error)) from error
+        raise (directory.no_best() if best else _no_policy(directory)) from error
+    _check_fit(policy, config, directory, folder)
+    assert policy.training_record is not None, "set by load_policy"
+    return policy, policy.training_record.n_steps
+
+
+def _no_policy(directory: RunDirectory) -> InputError:
+    must = f"`DIR` must hold an exported policy, got {directory.path} without "
+    must += f"{directory.policy_folder.name}/."
+    checkpoint = directory.checkpoint_file
+    if not checkpoint.is_file():
+        return InputError(f"{must} Train first: `rl3 train` writes it.")
+    return InputError(
+        f"{must} If the run is your own, pass --trust-pickle to read {checkpoint.name} instead: "
+        "its pickles can run any code that the run's author put in."
+    )
+
+
+def _check_fit(
+    policy: TransformerPolicy, config: RunConfig, directory: RunDirectory, folder: Path
+) -> None:
+    envs = make_envs(config, 1)
+    envs.close()
+    for what, got, needed in (
+        ("observations", policy.observation_space, envs.single_observation_space),
+        ("actions", policy.action_space, envs.single_action_space),
+    ):
+        if got != needed:
+            raise InputError(
+                f"`{folder}` must hold a policy for the {what} of the run in "
+                f"{directory.config_file.name}, {needed}, got one for {got}. Restore both from a "
+                "copy."
+            )
+    context_length = policy._get_constructor_parameters()["context_length"]
+    if context_length < config.horizon:
+        raise InputError(
+            f"`{folder}` must hold a policy that remembers the {config.horizon} "
+            f"steps in {directory.config_file.name}, got one for {context_length}. Restore both "
+            "from a copy."
+        )

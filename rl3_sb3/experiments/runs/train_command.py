@@ -1,0 +1,131 @@
+"""What `rl3 train` does: begin a run, go on with it, or prolong it.
+
+One command line serves for all: given again, it goes on where the run is. Options that contradict
+the stored run are errors, so that no run is continued as another one; only `--iterations` may grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.progress import run_bar
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.stop_signals import StopSignals
+from rl3_sb3.experiments.runs.training import train
+from rl3_sb3.ranks import from_first_rank, joined_ranks, n_ranks, this_rank
+
+
+def train_command(
+    config: RunConfig,
+    given: Mapping[str, Any],
+    out: Path,
+    device: str,
+    options: argparse.Namespace,
+) -> int:
+    """Train a run as far as it goes, and print what comes next.
+
+    Args:
+        config: Of a run that begins.
+        given: The settings that were given, by full names, values as in `RunConfig.flat`; a run
+            that goes on must agree with them.
+        out: The run's folder.
+        device: As torch names it, or "auto".
+        options: `time_limit`, `save_every` and `keep`, see `train`.
+
+    Returns:
+        0, or 128 + the number of the signal that stopped it.
+
+    Raises:
+        InputError: What was given does not fit the folder's run, it cannot go on, or another
+            process trains it.
+    """
+    directory = RunDirectory(out)
+    with joined_ranks(device) as own_device:
+        if this_rank() > 0:
+            return _follow(directory, config, own_device, options)
+        return _lead(directory, config, given, own_device, options)
+
+
+def _follow(
+    directory: RunDirectory, config: RunConfig, device: str, options: argparse.Namespace
+) -> int:
+    """Train along with rank 0, which alone writes files and says what happens."""
+    config = from_first_rank(config)
+    with StopSignals(silent=True) as signals:
+        train(directory, config, device=device, time_limit=options.time_limit, stop=signals.asked)
+    return 0
+
+
+def _lead(
+    directory: RunDirectory,
+    config: RunConfig,
+    given: Mapping[str, Any],
+    device: str,
+    options: argparse.Namespace,
+) -> int:
+    begins = not directory.config_file.exists()
+    if begins:
+        directory.begin(config)
+    with directory.locked():
+        if not begins:
+            config = _continued(directory, given)
+        config = from_first_rank(config)
+        n_before, n_all = directory.checkpoints.n_steps(), config.total_steps
+        with StopSignals() as signals, run_bar(config, n_before) as bar:
+            model = train(
+                directory,
+                config,
+                device=device,
+                time_limit=options.time_limit,
+                stop=signals.asked,
+                save_every=options.save_every,
+                keep=options.keep,
+                report=bar.show,
+            )
+    n_done = model.num_timesteps
+    print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")
+    go_on = f"rl3 train {config.domain} --out {directory.path}"
+    if n_done < n_all:
+        print(f"go on: {go_on}" if n_ranks() == 1 else "go on: the same torchrun command")
+        return 0 if signals.received is None else 128 + signals.received
+    print(f"next: rl3 evaluate {directory.path}")
+    if n_before >= n_all:
+        print(f"or prolong: {go_on} --iterations {2 * config.iterations}")
+    return 0
+
+
+def _continued(directory: RunDirectory, given: Mapping[str, Any]) -> RunConfig:
+    """Return the settings of a run that goes on, prolonged if that was asked for."""
+    config = directory.read_config()
+    _check_agreement(given, config, directory.path)
+    iterations: int = given.get("iterations", config.iterations)
+    if iterations <= config.iterations:
+        return config
+    longer = directory.prolong(iterations)
+    print(
+        f"prolonged from {config.iterations:,} to {iterations:,} iterations; schedules "
+        "follow the longer run's line from here on"
+    )
+    return longer
+
+
+def _check_agreement(given: Mapping[str, Any], config: RunConfig, path: Path) -> None:
+    flat = config.flat()
+    for name, value in given.items():
+        stored = flat.get(name, "left out")
+        if name == "iterations" and value < stored:
+            raise InputError(
+                f"`iterations` must be at least {stored} as in {path / 'config.json'}, got "
+                f"{value}. Leave it out to go on with that run, pass more to prolong it, or choose "
+                "another --out."
+            )
+        if name != "iterations" and value != stored:
+            raise InputError(
+                f"`{name}` must be {stored} as in {path / 'config.json'}, got {value}. Leave it "
+                "out to go on with that run, or choose another --out."
+            )

@@ -1,0 +1,203 @@
+"""One training run: from its configuration, or on from its checkpoint, to its last iteration.
+
+    make_envs -> RegretReward, if wanted -> GymnasiumVecEnv -> ReturnMonitor -> TransformerPPO
+
+A run can stop after any iteration: at its end, at a time limit, asked to; then it leaves a
+checkpoint. It can also be killed at any moment, and goes on from the last checkpoint. Either way,
+on a CPU, it ends with the parameters and the metrics (the clock's columns aside) of the run that
+was never interrupted, bit for bit; `training_state` says what that takes.
+
+After every `validate_every` iterations the policy is measured in the validation tasks, see
+`validation`, and the best one so far is stored.
+
+On several ranks (see `rl3_sb3.ranks`) each steps its share of the environments. Rank 0 reads and
+writes the run's files; the others only read checkpoints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl3_sb3.experiments.runs.end_of_iteration import BetweenIterations
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.learning_env import make_learning_env
+from rl3_sb3.experiments.runs.metrics import MetricsFile
+from rl3_sb3.experiments.runs.run_directory import DEFAULT_KEEP, RunDirectory
+from rl3_sb3.experiments.runs.stop_signals import IterationClock
+from rl3_sb3.experiments.runs.tensorboard import TensorBoardFile
+from rl3_sb3.experiments.runs.training_state import Stream, get_tasks_streams
+from rl3_sb3.ppo import TransformerPPO
+from rl3_sb3.ranks import from_first_rank, n_ranks, own_share, this_rank
+from rl3_sb3.update import DivergedError
+
+# Called after every rollout with the steps done and the mean return of its meta-episodes.
+Report = Callable[[int, float], None]
+
+
+def train(
+    directory: RunDirectory,
+    config: RunConfig,
+    *,
+    device: str = "auto",
+    time_limit: float = math.inf,
+    stop: Callable[[], bool] | None = None,
+    save_every: float = 60.0,
+    keep: int = DEFAULT_KEEP,
+    report: Report | None = None,
+) -> TransformerPPO:
+    """Train a run to its end, or until told to stop.
+
+    How it is cut into calls, and by what, changes nothing of its result.
+
+    Args:
+        directory: Holds the run's configuration already. If it has a checkpoint, training goes on
+            from there.
+        config: That configuration.
+        device: "auto" takes a CUDA device if there is one.
+        time_limit: Seconds from now. No iteration begins that would probably end later; the first
+            one always does.
+        stop: Asked after every iteration; True ends the call.
+        save_every: Seconds from one checkpoint to the next, at least; 0: one after every iteration.
+        keep: How many of the newest checkpoints to keep, at least 1; the best does not count.
+        report: Called after every rollout.
+
+    Returns:
+        The model as its checkpoint holds it.
+
+    Warns:
+        RunWarning: The newest checkpoint is damaged, and training goes on from the one before.
+
+    Raises:
+        InputError: The checkpoints cannot be used, or another process trains here; no file is
+            changed then. Or training diverged; the last checkpoint stays.
+    """
+    clock = IterationClock(time_limit)
+    state = None
+    writes = this_rank() == 0
+    lock = directory.locked() if writes else nullcontext()
+    with lock, closing(make_training_env(config)) as env:
+        file = from_first_rank(directory.checkpoints.newest() if writes else None)
+        if file is None:
+            model = make_model(config, env, device)
+        else:
+            model = directory.checkpoints.load(file, env, device)
+            if model.num_timesteps >= config.total_steps:
+                return model
+            state = directory.checkpoints.load_state(file)
+        metrics = None
+        logger = Logger(None, [])
+        if writes:
+            directory.tensorboard.mkdir(exist_ok=True)
+            metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)
+            tensorboard = TensorBoardFile(directory.tensorboard, model.num_timesteps)
+            logger = Logger(str(directory.path), [metrics, tensorboard])
+        model.set_logger(logger)
+        if state is not None:
+            state.restore(model, env)
+        between = BetweenIterations(
+            directory=directory,
+            config=config,
+            metrics=metrics,
+            best_return=None if state is None else state.best_return,
+            clock=clock,
+            stop=stop,
+            save_every=save_every,
+            keep=keep,
+        )
+        keeper = _Keeper(between, report)
+        try:
+            # SB3 counts the steps of this call when the counter is not to start again.
+            n_steps = config.total_steps - model.num_timesteps
+            model.learn(n_steps, keeper, reset_num_timesteps=False)
+        except _StoppedError:
+            pass
+        except DivergedError as error:
+            good = next(iter(directory.checkpoints.files()), "none yet")
+            raise InputError(f"{error} The last good checkpoint: {good}.") from error
+        finally:
+            logger.close()
+        return model
+
+
+def make_training_env(config: RunConfig) -> VecEnv:
+    """Return this rank's training environments, see `make_learning_env`.
+
+    Raises:
+        InputError: There are fewer environments than ranks.
+    """
+    if config.n_envs < n_ranks():
+        raise InputError(
+            f"`n_envs` must be at least 1 for each of {n_ranks()} processes, got {config.n_envs}. "
+            "Start fewer processes, or train with more environments."
+        )
+    return make_learning_env(config, len(own_share(range(config.n_envs))))
+
+
+def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
+    """Return an untrained model with the run's settings."""
+    return TransformerPPO(
+        config.policy,
+        env,
+        learning_rate=config.learning_rate,
+        batch_size=config.batch_size,
+        n_epochs=config.n_epochs,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip_range,
+        normalize_advantage=config.normalize_advantage,
+        ent_coef=config.ent_coef,
+        max_grad_norm=config.max_grad_norm,
+        target_kl=config.target_kl,
+        vf_coef=config.vf_coef,
+        # The mean return of a row in the metrics is then that of the whole rollout.
+        stats_window_size=config.n_envs,
+        seed=config.environment_seed,
+        device=device,
+        policy_kwargs=dict(config.policy_arguments),
+    )
+
+
+class _StoppedError(Exception):
+    """Leaves SB3's loop between two iterations, where it asks nobody whether to go on."""
+
+
+class _Keeper(BaseCallback):
+    """Tells SB3's loop what is to be done between iterations."""
+
+    def __init__(self, between: BetweenIterations, report: Report | None) -> None:
+        super().__init__()
+        self._between, self._report = between, report
+        self._tasks_streams: Sequence[Stream] | None = None  # when this iteration began
+
+    def _on_rollout_start(self) -> None:
+        if self._tasks_streams is not None and self._end_iteration():
+            raise _StoppedError
+        self._between.clock.begin()
+        self._tasks_streams = get_tasks_streams(self.training_env)
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        assert isinstance(self.model, TransformerPPO), "train() makes no other"
+        signal = float(self.model.rollout_buffer.rewards.sum(axis=1).mean())
+        self.logger.record("rollout/signal_mean", signal)
+        if self._report is not None:
+            returns = [episode["r"] for episode in self.model.ep_info_buffer or ()]
+            self._report(self.model.num_timesteps, float(np.mean(returns)))
+
+    def _on_training_end(self) -> None:
+        self._end_iteration()
+
+    def _end_iteration(self) -> bool:
+        assert isinstance(self.model, TransformerPPO), "train() makes no other"
+        assert self._tasks_streams is not None, "an iteration began"
+        return self._between.end_iteration(self.model, self._tasks_streams)

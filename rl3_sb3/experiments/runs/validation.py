@@ -1,0 +1,43 @@
+"""The held-out return during training, by which the best checkpoint is chosen.
+
+It is the policy's mean total reward in the first validation tasks: the same ones at every
+measurement, drawn as the held-out tasks are, with seeds of their own. Training never meets them,
+and neither does `rl3 evaluate`: the best of many checkpoints, chosen on the tasks of the final
+evaluation, would look better there than it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch as th
+
+from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
+from rl3_sb3.experiments.results.evaluation import PolicyAgent, play
+from rl3_sb3.policy import TransformerPolicy
+
+# Far beyond any number of held-out tasks.
+FIRST_VALIDATION_SEED = FIRST_HELD_OUT_SEED + 2**30
+
+N_VALIDATION_TASKS = 100
+
+# SB3's name for the mean total reward in an evaluation.
+VALIDATION_RETURN = "eval/mean_reward"
+
+
+def validation_return(config: RunConfig, policy: TransformerPolicy) -> float:
+    """Return the policy's mean total reward in the validation tasks of a run.
+
+    No generator of the training moves: the environments have seeds of their own, and actions are
+    drawn from a fixed seed, after which torch's generators are put back.
+    """
+    device = policy.device
+    with th.random.fork_rng([device] if device.type == "cuda" else []):
+        th.manual_seed(FIRST_VALIDATION_SEED)
+        rewards = play(
+            config,
+            PolicyAgent(policy),
+            n_tasks=N_VALIDATION_TASKS,
+            variation=config.variation,
+            first_seed=FIRST_VALIDATION_SEED,
+        )
+    return float(np.mean(rewards.returns))

@@ -1,0 +1,61 @@
+"""The list of all settings that `rl3 train --help` ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+from rl3_sb3.experiments.settings.parts import (
+    estimator_defaults,
+    estimator_names,
+    policy_defaults,
+    policy_names,
+)
+from rl3_sb3.experiments.settings.run_config import PAPER, RunConfig
+from rl3_sb3.experiments.settings.setting import Setting, declared
+
+_INTRODUCTION = """\
+settings (--set NAME=VALUE, or NAME = VALUE in a sweep's [settings]):
+  A domain may have defaults of its own; a run's config.json holds them all. Where a schedule is
+  allowed, 0.3:1@0.5 moves on a line from 0.3 to 1 over the first half of the run and then stays,
+  and 0.1:0 moves over all of it.
+"""
+
+
+def settings_help() -> str:
+    """Return a group of lines for each group of settings, with the paper's defaults."""
+    return _INTRODUCTION + "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    group = ""
+    for each in fields(RunConfig):
+        setting = declared(each)
+        if setting is None:
+            continue
+        if setting.group != group:
+            group = setting.group
+            yield f"\n{group}:"
+        yield _line(each.name, setting)
+    for policy in policy_names():
+        yield from _table(f"arguments of {policy}", "policy", policy_defaults(policy))
+    for name in estimator_names():
+        options = estimator_defaults(name, task_horizon=0)
+        yield from _table(f"options of the {name} estimator", "estimator", options)
+
+
+def _line(name: str, setting: Setting) -> str:
+    default = f" ({_text(PAPER[name])})" if name in PAPER else ""
+    return f"  {name:<21}{setting.help}; {setting.wanted}{default}"
+
+
+def _table(title: str, prefix: str, defaults: Mapping[str, Any]) -> Iterator[str]:
+    yield f"\n{title}:"
+    for name, default in defaults.items():
+        shown = "the domain's" if name == "task_horizon" else _text(default)
+        yield f"  {prefix + '.' + name:<33}({shown})"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool | None) else str(value)

@@ -1,0 +1,135 @@
+"""The exchangeable parts of a run, policy and estimator, as tables of settings.
+
+Their own classes say which arguments they have; nothing here repeats a name or a default.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.settings.setting import full_name
+from rl3_sb3.ppo import TransformerPPO
+from vamdp import EstimatorOptions
+
+# Of policies whose actions are real numbers; the experiments' are discrete.
+_NOT_FOR_US = ("log_std_init",)
+_ESTIMATORS = {"model-based": EstimatorOptions}
+
+
+def policy_names() -> list[str]:
+    """Return the names of all policies."""
+    return [*TransformerPPO.policy_aliases]
+
+
+def estimator_names() -> list[str]:
+    """Return the names of all estimators."""
+    return [*_ESTIMATORS]
+
+
+@cache
+def policy_defaults(policy: str) -> Mapping[str, Any]:
+    """Return the arguments of a policy's class with their defaults.
+
+    Raises:
+        InputError: There is no such policy.
+    """
+    known = TransformerPPO.policy_aliases
+    if policy not in known:
+        raise InputError(f"`policy` must be one of {', '.join(known)}, got {policy!r}.")
+    parameters = inspect.signature(known[policy]).parameters.values()
+    return {
+        each.name: each.default
+        for each in parameters
+        # `context_length` has no default: `TransformerPPO` fills it in.
+        if each.kind is each.KEYWORD_ONLY and each.default is not each.empty
+        if each.name not in _NOT_FOR_US
+    }
+
+
+def checked_policy_arguments(policy: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all arguments of a policy in their types, after trying them on a small one.
+
+    Raises:
+        InputError: One is unknown, of another type, or out of range.
+    """
+    defaults = policy_defaults(policy)
+    checked = _in_types("policy", defaults, arguments)
+    space = spaces.Box(-1, 1, (1,), np.float32)
+    try:
+        with th.random.fork_rng(devices=[]):
+            TransformerPPO.policy_aliases[policy](
+                space, spaces.Discrete(2), lambda _: 0.0, context_length=1, **checked
+            )
+    except ValueError as error:
+        raise InputError(_with_prefix(str(error), "policy", checked)) from error
+    return checked
+
+
+def estimator_defaults(estimator: str | None, *, task_horizon: int) -> dict[str, Any]:
+    """Return the options of an estimator with their defaults; none without one.
+
+    Raises:
+        InputError: There is no such estimator.
+    """
+    if estimator is None:
+        return {}
+    return {
+        each.name: task_horizon if each.default is MISSING else each.default
+        for each in fields(_options_class(estimator))
+    }
+
+
+def checked_estimator_options(estimator: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all options of an estimator in their types.
+
+    Raises:
+        InputError: One is unknown, of another type, or out of range.
+    """
+    if estimator is None:
+        if options:
+            raise InputError(f"`estimator_options` must be empty without one, got {options}.")
+        return {}
+    defaults = estimator_defaults(estimator, task_horizon=1)
+    checked = _in_types("estimator", defaults, options)
+    try:
+        return asdict(_options_class(estimator)(**checked))
+    except (ValueError, TypeError) as error:
+        raise InputError(_with_prefix(str(error), "estimator", checked)) from error
+
+
+def _options_class(estimator: str) -> type[EstimatorOptions]:
+    if estimator not in _ESTIMATORS:
+        known = ", ".join(_ESTIMATORS)
+        raise InputError(f"`estimator` must be one of {known}, got {estimator!r}.")
+    return _ESTIMATORS[estimator]
+
+
+def _in_types(prefix: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults with what is given, which must have their types."""
+    checked = dict(defaults)
+    for name, value in given.items():
+        full_name(f"{prefix}.{name}", [f"{prefix}.{known}" for known in defaults])
+        wanted = type(defaults[name])
+        if wanted is float and type(value) is int:
+            value = float(value)
+        if type(value) is not wanted:
+            words = {int: "an integer", float: "a number", bool: "true or false", str: "a name"}
+            raise InputError(f"`{prefix}.{name}` must be {words[wanted]}, got {value!r}.")
+        checked[name] = value
+    return checked
+
+
+def _with_prefix(message: str, prefix: str, names: Mapping[str, Any]) -> str:
+    """Let an error name its setting as it is given here."""
+    for name in names:
+        message = message.replace(f"`{name}`", f"`{prefix}.{name}`")
+    return message

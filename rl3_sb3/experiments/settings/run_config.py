@@ -1,0 +1,385 @@
+"""What defines a training run: `RunConfig`, as it is stored in the run's `config.json`.
+
+One iteration of PPO takes `n_envs * horizon` steps, about 32768 as in the paper: each environment
+lives through one meta-episode. `RunConfig.of` fills in what is not given: from the paper (RL3,
+arXiv 2306.15909, Appendix C), the domain, the algorithm's row, the policy's class and the
+estimator. All of it is stored, so that a run never depends on a default of later code.
+
+Seeds. Environment i of a run is seeded with s + i, where s is drawn from the run's seed. All of
+them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can have seen one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from rl3_sb3.experiments.algorithms import Algorithm, algorithm_of
+from rl3_sb3.experiments.domains import CANONICAL, Domain, domain_of
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.settings.parts import (
+    checked_estimator_options,
+    checked_policy_arguments,
+    estimator_defaults,
+    policy_defaults,
+)
+from rl3_sb3.experiments.settings.schedules import Schedule
+from rl3_sb3.experiments.settings.setting import declared, full_name, setting
+
+PAPER_STEPS_PER_ITERATION = 32768
+FIRST_HELD_OUT_SEED = 2**31
+SIGNALS = ("reward", "regret")
+
+# Fields that hold further settings, by the prefix of their names.
+_TABLES = {"policy.": "policy_arguments", "estimator.": "estimator_options"}
+# What tells runs of one experiment apart; everything else is a setting.
+IDENTITY = ("domain", "size", "algo", "horizon", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """All settings of a run; two runs with equal ones differ by nothing but the hardware.
+
+    Each field's help says what it is; `rl3 train --help` lists them.
+
+    Args:
+        domain: A name in `DOMAINS`, or `module:attribute` of tasks of one's own.
+        size: Rows and columns of the tasks, where they are grids; else None.
+        algo: A name in `ALGORITHMS`.
+        horizon: Steps of a meta-episode, at least 1.
+        seed: Of everything random, at least 0.
+        policy_arguments: All arguments of the policy's class.
+        estimator_options: All options of the estimator; empty without one.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+
+    domain: str
+    algo: str
+    size: int | None = None
+    horizon: int = setting("steps of a meta-episode", group="task", least=1)
+    seed: int = setting("of everything random", group="task", least=0)
+    variation: str = setting(
+        "which distribution of tasks to train on", group="task", default=CANONICAL
+    )
+
+    iterations: int = setting("PPO iterations in all", group="learning", least=1)
+    n_envs: int = setting("environments, each a meta-episode", group="learning", least=1)
+    batch_size: int = setting(
+        "steps per minibatch; whole meta-episodes are taken", group="learning", least=4
+    )
+    n_epochs: int = setting("passes over each iteration's steps", group="learning", least=1)
+    learning_rate: float | Schedule = setting("Adam's", group="learning", least=0)
+    gamma: float = setting("PPO's discount", group="learning", least=0, most=1)
+    gae_lambda: float | Schedule = setting(
+        "of PPO's advantage estimates", group="learning", least=0, most=1
+    )
+    clip_range: float | Schedule = setting(
+        "of the probability ratio, on either side of 1", group="learning", above=0
+    )
+    target_kl: float | None = setting(
+        "KL divergence after which the actor rests", group="learning", above=0
+    )
+    ent_coef: float | Schedule = setting("weight of the entropy", group="learning", least=0)
+    vf_coef: float = setting("weight of the critic's loss", group="learning", least=0)
+    max_grad_norm: float | None = setting(
+        "to which gradients are clipped", group="learning", above=0
+    )
+    normalize_advantage: bool = setting("in each minibatch", group="learning")
+    signal: str = setting(
+        "what PPO learns from: the reward, or the expected regret of each action in the true "
+        "task (vamdp.RegretReward)",
+        group="learning",
+        choices=SIGNALS,
+    )
+    signal_scale: float = setting("what the signal is multiplied by", group="learning", above=0)
+    validate_every: int = setting(
+        "iterations between two validations; 0: none", group="learning", least=0
+    )
+
+    value_scale: float = setting("what values are divided by", group="observation", above=0)
+    count_scale: float = setting("what counts are divided by", group="observation", above=0)
+    reward_scale: float = setting(
+        "what the previous reward is divided by", group="observation", above=0
+    )
+
+    policy: str = setting("class of the policy", group="policy")
+    policy_arguments: Mapping[str, Any] = field(default_factory=dict)
+    estimator: str | None = setting("who estimates values", group="estimator")
+    estimator_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            declaration = declared(each)
+            if declaration is not None:
+                value = declaration.checked(each.name, getattr(self, each.name))
+                object.__setattr__(self, each.name, value)
+        for name in ("domain", "algo"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"`{name}` must be a name, got {getattr(self, name)!r}.")
+        algorithm = algorithm_of(self.algo)
+        self.facts.check_size(self.size)
+        self.facts.check_variation(self.variation)
+        if self.n_envs * self.horizon < 2:
+            raise InputError(
+                "`n_envs` must be at least 2 when `horizon` is 1, got 1. "
+                "PPO cannot normalise a single advantage."
+            )
+        self._check_parts(algorithm)
+
+    def _check_parts(self, algorithm: Algorithm) -> None:
+        if (self.estimator is None) != (algorithm.estimator is None):
+            needs = "left out" if algorithm.estimator is None else "the name of one"
+            raise InputError(
+                f"`estimator` must be {needs} with {self.algo}, got {self.estimator!r}."
+            )
+        arguments = checked_policy_arguments(self.policy, self.policy_arguments)
+        object.__setattr__(self, "policy_arguments", arguments)
+        options = checked_estimator_options(self.estimator, self.estimator_options)
+        object.__setattr__(self, "estimator_options", options)
+        n_clustered = options.get("cluster_size", 1)
+        if n_clustered > 1 and not self.facts.has_places:
+            raise InputError(
+                f"`estimator.cluster_size` must be 1 in the domain {self.domain}, got "
+                f"{n_clustered} ({self.algo}): clusters are of neighbours by row and column, which "
+                "its states do not have. Take rl3."
+            )
+        if options.get("cluster_terminals") and n_clustered == 1:
+            raise InputError(
+                "`estimator.cluster_terminals` must be left out without clusters, got True. Take "
+                "rl3-coarse."
+            )
+
+    @classmethod
+    def of(
+        cls,
+        domain: str,
+        /,  # so that settings may have any name
+        *,
+        algo: str = "rl3",
+        horizon: int | None = None,
+        seed: int = 0,
+        size: int | None = None,
+        **settings: Any,
+    ) -> RunConfig:
+        """Make a configuration from what differs from the defaults.
+
+        Args:
+            domain: See the class.
+            algo: See the class.
+            horizon: See the class; None: the domain's.
+            seed: See the class.
+            size: See the class; None: the domain's first.
+            **settings: By their names, full or short, as `d_model` or `policy.d_model`.
+
+        Raises:
+            InputError: A setting is unknown, or a value out of range.
+
+        Example:
+            >>> RunConfig.of("bandit", horizon=500).n_envs
+            65
+            >>> RunConfig.of("bandit", **{"estimator.gamma": 0.9}).estimator_options["gamma"]
+            0.9
+        """
+        facts, algorithm = _domain_and_algorithm(domain, algo)
+        size = next(iter(facts.horizons)) if size is None else size
+        facts.check_size(size)
+        horizon = facts.horizons[size] if horizon is None else horizon
+        check_integer("horizon", horizon, 1)
+        policy = settings.get("policy", algorithm.policy)
+        estimator = settings.get("estimator", algorithm.estimator)
+        tables: dict[str, dict[str, Any]] = {
+            "policy.": {**policy_defaults(policy), **algorithm.policy_arguments},
+            "estimator.": _estimator_options(estimator, facts, algorithm, horizon),
+        }
+        values: dict[str, Any] = {
+            **PAPER,
+            "n_envs": max(1, PAPER_STEPS_PER_ITERATION // horizon),
+            "value_scale": facts.value_scale,
+            "count_scale": facts.count_scale,
+            "reward_scale": facts.reward_scale,
+            "policy": policy,
+            "estimator": estimator,
+            **facts.settings,
+        }
+        known = [*_plain_names(), *(p + name for p, table in tables.items() for name in table)]
+        for name, value in settings.items():
+            name = full_name(name, known)
+            prefix, dot, short = name.partition(".")
+            if dot:
+                tables[prefix + dot][short] = value
+            else:
+                values[name] = value
+        values |= {_TABLES[prefix]: table for prefix, table in tables.items()}
+        return cls(domain=domain, algo=algo, horizon=horizon, seed=seed, size=size, **values)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str) -> RunConfig:
+        """Make a configuration from what `to_dict` returned.
+
+        Args:
+            values: Entries that are no settings are an error.
+            source: Where they come from, for the error.
+
+        Raises:
+            InputError: An entry is missing, unknown or out of range.
+        """
+        if "policy_arguments" not in values:
+            return cls._from_first_version(values, source)
+        _check_names(values.keys(), {each.name for each in fields(cls)}, source)
+        return cls(**values)
+
+    @classmethod
+    def _from_first_version(cls, values: Mapping[str, Any], source: str) -> RunConfig:
+        """Read the settings of version 0.1, which had neither schedules nor tables."""
+        _check_names(values.keys(), set(_FIRST_VERSION), source)
+        known = dict(values)
+        first, last = known.pop("ent_coef"), known.pop("final_ent_coef")
+        known["ent_coef"] = first if first == last else Schedule(first, last)
+        flags = {name: known.pop(name) for name in ("warm_start", "cluster_terminals")}
+        known |= {name: True for name, given in flags.items() if given}
+        if not known["mixed_precision"]:
+            del known["mixed_precision"]
+        return cls.of(known.pop("domain"), **known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings as plain values; schedules as text."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        for name, value in values.items():
+            if isinstance(value, Schedule):
+                values[name] = str(value)
+            elif isinstance(value, Mapping):
+                values[name] = dict(value)
+        return values
+
+    def flat(self) -> dict[str, Any]:
+        """Return all settings as `to_dict`, those of policy and estimator by their full names."""
+        values = self.to_dict()
+        for prefix, table in _TABLES.items():
+            values |= {prefix + name: value for name, value in values.pop(table).items()}
+        return values
+
+    def resolved(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what somebody gave for this run by full names, values as `flat` has them."""
+        flat = self.flat()
+        return {name: flat[name] for name in (full_name(given, flat) for given in settings)}
+
+    @property
+    def facts(self) -> Domain:
+        """The domain."""
+        return domain_of(self.domain)
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The algorithm's row."""
+        return algorithm_of(self.algo)
+
+    @property
+    def task_horizon(self) -> int:
+        """Steps of the longest episode."""
+        return self.facts.task_horizon or self.horizon
+
+    @property
+    def title(self) -> str:
+        """The algorithm's name in tables and figures."""
+        return self.algorithm.title
+
+    @property
+    def kind(self) -> str:
+        """What the run trains on, in one word for names of folders, as gridworld13-dense."""
+        variation = "" if self.variation == CANONICAL else f"-{self.variation}"
+        domain = self.domain.replace(":", "-").replace(".", "-")
+        return f"{domain}{self.size or ''}{variation}"
+
+    @property
+    def sentence(self) -> str:
+        """What the run trains on, in words."""
+        size = f" of size {self.size}" if self.size else ""
+        return (
+            f"{self.title} in {self.domain}{size}, {self.variation} tasks, meta-episodes of "
+            f"{self.horizon} steps, seed {self.seed}"
+        )
+
+    @property
+    def steps_per_iteration(self) -> int:
+        """Steps of all environments together in one iteration."""
+        return self.n_envs * self.horizon
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.iterations * self.steps_per_iteration
+
+    @property
+    def environment_seed(self) -> int:
+        """The first environment's seed."""
+        drawn = np.random.SeedSequence([self.seed, 0]).generate_state(1)[0]
+        return int(drawn) % (FIRST_HELD_OUT_SEED - self.n_envs)
+
+
+# Of all domains; a domain's own `settings` come on top.
+PAPER: Mapping[str, Any] = {
+    "iterations": 5000,
+    "batch_size": 4096,
+    "n_epochs": 8,
+    "learning_rate": 3e-4,
+    "gamma": 0.99,
+    "gae_lambda": 0.3,
+    "clip_range": 0.2,
+    "target_kl": 0.01,
+    "ent_coef": 0.01,
+    "vf_coef": 0.5,
+    "max_grad_norm": None,
+    "normalize_advantage": True,
+    "signal": "reward",
+    "signal_scale": 1.0,
+    "validate_every": 50,
+}
+
+_FIRST_VERSION = (
+    "domain", "algo", "horizon", "seed", "n_envs", "batch_size", "iterations", "ent_coef",
+    "final_ent_coef", "learning_rate", "n_epochs", "gamma", "gae_lambda", "clip_range",
+    "target_kl", "vf_coef", "size", "variation", "cluster_terminals", "warm_start",
+    "mixed_precision", "validate_every",
+)  # fmt: skip
+
+
+def _plain_names() -> list[str]:
+    """Names of the settings that are fields of their own, without the run's identity."""
+    taken = {*IDENTITY, *_TABLES.values()}
+    return [each.name for each in fields(RunConfig) if each.name not in taken]
+
+
+def _domain_and_algorithm(domain: Any, algo: Any) -> tuple[Domain, Algorithm]:
+    for name, value in (("domain", domain), ("algo", algo)):
+        if not isinstance(value, str):
+            raise InputError(f"`{name}` must be a name, got {value!r}.")
+    return domain_of(domain), algorithm_of(algo)
+
+
+def _estimator_options(
+    estimator: str | None, facts: Domain, algorithm: Algorithm, horizon: int
+) -> dict[str, Any]:
+    """Return the estimator's defaults, then what domain and algorithm say of those it has."""
+    options = estimator_defaults(estimator, task_horizon=facts.task_horizon or horizon)
+    suited = {name: value for name, value in facts.estimator_options.items() if name in options}
+    return {**options, **suited, **algorithm.estimator_options}
+
+
+def _check_names(given: Any, known: set[str], source: str) -> None:
+    wrong = sorted(known ^ set(given))
+    if wrong:
+        raise InputError(
+            f"`{source}` must hold the settings of a run, got missing or unknown ones: "
+            f"{', '.join(wrong)}. Restore the file, or choose another folder."
+        )
+
+
+def check_integer(name: str, value: Any, least: int) -> None:
+    """Raise InputError unless the setting called `name` is an integer of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"`{name}` must be an integer of at least {least}, got {value!r}.")

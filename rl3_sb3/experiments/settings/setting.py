@@ -1,0 +1,198 @@
+"""What a setting of a run is: a name, a type, a range, and a line of help.
+
+`RunConfig` declares its fields with `setting`; the policy's arguments and the estimator's options
+are settings too, named by their own classes. All of them share one way of being given
+(`--set NAME=VALUE`, a key in a sweep's TOML, a keyword of `RunConfig.of`), one check, and one
+error.
+
+    learning_rate=1e-3        a field of `RunConfig`
+    gae_lambda=0.3:1@0.5      one that may change while the run learns, see `schedules`
+    policy.d_model=32         an argument of the policy's class; short: d_model=32
+    estimator.gamma=0.95      an option of the estimator; its short name is PPO's, so it has none
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, field
+from typing import Any
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.settings.schedules import Schedule
+
+_CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a value of one setting must be.
+
+    Attributes:
+        help: What it is, in one line.
+        group: Where `rl3 train --help` lists it.
+        kind: int, float, bool or str.
+        least: The smallest number allowed.
+        most: The largest number allowed.
+        above: Numbers must be larger than this.
+        optional: Whether None is allowed.
+        scheduled: Whether a `Schedule` is allowed.
+        choices: The texts allowed; none: all.
+    """
+
+    help: str
+    group: str
+    kind: type
+    least: float = -math.inf
+    most: float = math.inf
+    above: float = -math.inf
+    optional: bool = False
+    scheduled: bool = False
+    choices: tuple[str, ...] = ()
+
+    def checked(self, name: str, value: Any) -> Any:
+        """Return the value as its type, a schedule's text as a `Schedule`.
+
+        Args:
+            name: For the error.
+            value: As somebody gave it.
+
+        Raises:
+            InputError: It is of another type, or out of range.
+        """
+        if value is None and self.optional:
+            return None
+        if self.scheduled and isinstance(value, str | Schedule):
+            return self._checked_schedule(name, value)
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not self.kind or (self.choices and value not in self.choices):
+            raise self._error(name, value)
+        if isinstance(value, int | float) and not self._contains(value):
+            raise self._error(name, value)
+        return value
+
+    def _checked_schedule(self, name: str, value: str | Schedule) -> Schedule:
+        try:
+            schedule = Schedule.parse(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise self._error(name, value) from error
+        if not (self._contains(schedule.start) and self._contains(schedule.end)):
+            raise self._error(name, str(schedule))
+        return schedule
+
+    def _contains(self, value: float) -> bool:
+        # not `value < least`, which lets NaN pass
+        inside = self.least <= value <= self.most and self.above < value
+        return inside and value < math.inf
+
+    def _error(self, name: str, value: Any) -> InputError:
+        return InputError(f"`{name}` must be {self.wanted}, got {value!r}.")
+
+    @property
+    def wanted(self) -> str:
+        """What a value must be, in words."""
+        if self.kind is bool:
+            words = "true or false"
+        elif self.choices:
+            words = f"one of {', '.join(self.choices)}"
+        elif self.kind is str:
+            words = "a name"
+        else:
+            words = f"{'an integer' if self.kind is int else 'a number'}{self._range()}"
+        words += " or a schedule such as 0.3:1@0.5" if self.scheduled else ""
+        return words + (" or none" if self.optional else "")
+
+    def _range(self) -> str:
+        if self.above > -math.inf:
+            return f" above {self.above:g}"
+        if self.most < math.inf:
+            return f" in [{self.least:g}, {self.most:g}]"
+        return f" of at least {self.least:g}" if self.least > -math.inf else ""
+
+
+def setting(help: str, *, group: str, default: Any = MISSING, **limits: Any) -> Any:
+    """Return a dataclass field that is a setting; its kind comes from the field's annotation.
+
+    Args:
+        help: See `Setting`.
+        group: See `Setting`.
+        default: Of the field; left out: it has none.
+        **limits: The other attributes of `Setting`.
+    """
+    return field(default=default, metadata={"setting": {"help": help, "group": group, **limits}})
+
+
+def declared(of: Field[Any]) -> Setting | None:
+    """Return the setting that a dataclass field declares; None if it is no setting.
+
+    The annotation is text such as "int", "float | None" or "float | Schedule".
+    """
+    if "setting" not in of.metadata:
+        return None
+    first, *others = str(of.type).split(" | ")
+    kind = {"int": int, "float": float, "bool": bool, "str": str}[first]
+    return Setting(
+        kind=kind,
+        optional="None" in others,
+        scheduled="Schedule" in others,
+        **of.metadata["setting"],
+    )
+
+
+def read_value(text: str) -> Any:
+    """Return what a text on the command line says: a number, true, false, none, or itself.
+
+    Example:
+        >>> [read_value(text) for text in ("32", "1e-3", "true", "none", "0.1:0")]
+        [32, 0.001, True, None, '0.1:0']
+    """
+    if text.lower() in _CONSTANTS:
+        return _CONSTANTS[text.lower()]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def read_assignments(texts: Iterable[str]) -> dict[str, Any]:
+    """Return what texts such as `learning_rate=1e-3` say.
+
+    Raises:
+        InputError: One has no name, or a name comes twice.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name and sign):
+            raise InputError(f"`--set` must be NAME=VALUE, got {text!r}.")
+        if name in values:
+            raise InputError(f"`--set` must give each name once, got {name} twice.")
+        values[name] = read_value(value)
+    return values
+
+
+def full_name(name: str, known: Iterable[str]) -> str:
+    """Return the full name of a setting that may be given by its short one.
+
+    Args:
+        name: As somebody gave it.
+        known: All full names.
+
+    Raises:
+        InputError: There is none of this name; the error says which is nearest.
+    """
+    names = list(known)
+    if name in names:
+        return name
+    short = [each for each in names if each.rpartition(".")[2] == name]
+    if len(short) == 1:
+        return short[0]
+    if short:
+        raise InputError(f"`{name}` must be one of {', '.join(short)}: it stands for all of them.")
+    near = difflib.get_close_matches(name, [*names, *(n.rpartition(".")[2] for n in names)], n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
+    raise InputError(f"`{name}` is no setting of this run: {hint}")

@@ -1,0 +1,248 @@
+import gymnasium
+import numpy as np
+import pytest
+import torch as th
+
+import vamdp
+from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.films.film import Camera, Film, Shot, make_filmed_env, record
+from rl3_sb3.experiments.films.panels import MARGIN, caption, film_frame, keep
+from rl3_sb3.experiments.results.evaluation import play
+from rl3_sb3.experiments.runs.training import make_model, make_training_env
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp.domains.grid_picture import TILE_COLOURS, draw
+
+GRIDS = {
+    algo: RunConfig.of("gridworld", algo=algo, horizon=40, n_envs=2)
+    for algo in ("rl2", "rl3", "rl3-coarse", "rl3-markov")
+}
+LAKES = RunConfig.of("frozen-lake", size=4, horizon=40, n_envs=2)
+EAST, WEST = 2, 4
+
+
+def first_shots(config, n):
+    """The first n shots of a random walk in a held-out task."""
+    film = Film(config.title, config.horizon)
+    env = make_filmed_env(config, film, variation=config.variation)
+    env.reset(seed=2**31)
+    rng = np.random.default_rng(0)
+    while len(film.shots) < n:
+        env.step(int(rng.integers(env.action_space.n)))
+    return film.shots[:n]
+
+
+@pytest.fixture(scope="module")
+def lake_policy():
+    return make_model(LAKES, make_training_env(LAKES), "cpu").policy
+
+
+# -------------------------------------------------------------------- the single environment
+
+
+@pytest.mark.parametrize("config", [*GRIDS.values(), LAKES], ids=lambda config: config.algo)
+@pytest.mark.parametrize("task", [0, 3])
+def test_it_shows_and_pays_what_the_evaluations_batch_does(config, task):
+    variation = "watery" if config.domain == "gridworld" else "slippery"
+    single = make_filmed_env(config, Film("", config.horizon), variation=variation)
+    batch = make_envs(config, 1, variation=variation)
+    rng = np.random.default_rng(task)
+    seen = [single.reset(seed=2**31 + task)[0]]
+    expected = [batch.reset(seed=[2**31 + task])[0][0]]
+    for _ in range(config.horizon):
+        action = int(rng.integers(single.action_space.n))
+        observation, reward, over, *_ = single.step(action)
+        observations, rewards, terminated, _, infos = batch.step(np.array([action]))
+        assert (reward, over) == (rewards[0], terminated[0])
+        seen.append(observation)
+        expected.append(infos["final_obs"][0] if over else observations[0])
+    assert single.observation_space == batch.single_observation_space
+    np.testing.assert_array_equal(seen, expected)
+
+
+def test_a_film_has_the_evaluations_rewards_of_its_task_and_actions():
+    config = GRIDS["rl3"]
+    film = record(config, make_model(config, make_training_env(config), "cpu").policy, task=2)
+
+    class Replay:
+        title = "replay"
+        sees = "states"
+
+        def start(self, n_tasks, seed):
+            self.t = -1
+
+        def act(self, seen):
+            self.t += 1
+            return np.full(len(seen), film.actions[self.t])
+
+        def learn(self, *transition):
+            pass
+
+    returns = play(config, Replay(), n_tasks=3, variation="canonical").returns
+    assert len(film.actions) == config.horizon
+    assert len(set(returns)) == 3
+    assert film.total == returns[2]
+
+
+def test_every_recording_is_the_same_and_leaves_torchs_generator_alone(lake_policy):
+    th.manual_seed(1)
+    before = th.get_rng_state()
+    one = record(LAKES, lake_policy)
+    assert th.equal(th.get_rng_state(), before)
+    th.manual_seed(2)
+    two = record(LAKES, lake_policy)
+    assert [shot.action for shot in one.shots] == [shot.action for shot in two.shots]
+    assert all(
+        a.picture.tobytes() == b.picture.tobytes()
+        for a, b in zip(one.shots, two.shots, strict=True)
+    )
+    assert one.actions != record(LAKES, lake_policy, task=1).actions
+
+
+def test_there_is_a_shot_of_the_start_of_each_step_and_of_each_restart(lake_policy):
+    film = record(LAKES, lake_policy)
+    n_restarts = film.shots[-1].episode - 1
+    assert n_restarts > 2
+    assert len(film.shots) == 1 + LAKES.horizon + n_restarts
+    assert sum(shot.starts for shot in film.shots) == 1 + n_restarts
+    for shot, following in zip(film.shots, film.shots[1:], strict=False):
+        assert following.starts == (shot.ended != "")
+        assert following.step == shot.step + (not following.starts)
+        assert (shot.action is None) == (shot.ended != "")
+
+
+# -------------------------------------------------------------------- the camera
+
+
+def filmed_corridor(horizon, limit=None):
+    task = vamdp.TabularMDP.from_grid(["S G"], slip=0.0)
+    env = vamdp.TaskEnv(lambda rng: task, feature_scale=3, render_mode="rgb_array")
+    if limit is not None:
+        env = gymnasium.wrappers.TimeLimit(env, limit)
+    env = vamdp.ValueAugment(env, task_horizon=10, value_scale=10.0, gamma=0.95, smoothing=0.01)
+    film = Film("RL³", horizon)
+    return vamdp.MetaEpisode(Camera(env, film), horizon), film
+
+
+def test_the_goal_is_seen_before_the_restart():
+    env, film = filmed_corridor(horizon=3)
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(EAST)
+    facts = [(s.episode, s.step, s.total, s.reward, s.starts, s.ended) for s in film.shots]
+    assert facts == [
+        (1, 0, 0.0, 0.0, True, ""),
+        (1, 1, -1.0, -1.0, False, ""),
+        (1, 2, 99.0, 100.0, False, "terminated"),
+        (2, 2, 99.0, 0.0, True, ""),
+        (2, 3, 98.0, -1.0, False, ""),
+    ]
+    assert [shot.action for shot in film.shots] == [EAST, EAST, None, EAST, None]
+    n = film.shots[0].picture.height
+
+    def agent_is_at(shot):
+        pixels = np.asarray(shot.picture.convert("RGB"))
+        return [(pixels[n // 2, s * n + n // 4, :] == (255, 232, 31)).all() for s in range(3)]
+
+    assert [agent_is_at(shot).index(True) for shot in film.shots] == [0, 1, 2, 0, 1]
+
+
+def test_advantages_are_the_learners_of_the_present_tile():
+    env, film = filmed_corridor(horizon=9)
+    env.reset(seed=0)
+    env.step(EAST)
+    assert film.shots[0].advantages is None  # nothing is known yet
+    env.step(EAST)
+    env.step(WEST)
+    Q = env.get_wrapper_attr("estimator").q_values((1, 1))
+    assert np.ptp(Q) > 1
+    np.testing.assert_allclose(film.shots[-1].advantages, Q - Q.max(), rtol=1e-5, atol=1e-5)
+    assert film.shots[2].ended
+    assert film.shots[2].advantages is None
+
+
+def test_nothing_is_weighed_where_a_time_limit_has_ended_the_episode():
+    env, film = filmed_corridor(horizon=9, limit=2)
+    env.reset(seed=0)
+    for _ in range(2):
+        env.step(0)
+    assert [shot.ended for shot in film.shots] == ["", "", "truncated", ""]
+    assert [shot.advantages is None for shot in film.shots] == [True, False, True, False]
+
+
+def test_without_value_estimates_there_are_no_advantages():
+    assert all(shot.advantages is None for shot in first_shots(GRIDS["rl2"], 8))
+
+
+# -------------------------------------------------------------------- captions
+
+
+PICTURE = keep(draw(["S G"]))
+NAMES = ("stay", "north", "east", "south", "west")
+
+
+@pytest.mark.parametrize(
+    ("facts", "event"),
+    [
+        ({}, ""),
+        ({"reward": -1.0}, ""),
+        ({"reward": 100.0, "ended": "terminated"}, "goal: +100"),
+        ({"reward": -100.0, "ended": "terminated"}, "danger: -100"),
+        ({"reward": 0.0, "ended": "terminated"}, "hole: 0"),
+        ({"reward": -1.0, "ended": "truncated"}, "time limit"),
+        ({"starts": True}, "back to the start"),
+    ],
+)
+def test_captions_tell_what_has_happened(facts, event):
+    assert caption("RL³", Shot(PICTURE, 2, 41, -87.0, **facts), 350, NAMES).event == event
+
+
+def test_captions_tell_episode_step_return_and_advantages():
+    advantages = np.array([-12.34, 0.0, -3.21, -99.6, -1.0], np.float32)
+    shot = Shot(PICTURE, 2, 41, -87.0, advantages=advantages, action=2)
+    words = caption("RL³", shot, 350, NAMES)
+    assert words.title == "RL³"
+    assert words.facts == ("episode 2", "step 41 of 350", "return -87")
+    assert words.actions == [
+        ("stay", "-12"),
+        ("north", "0.0"),
+        ("east", "-3.2"),
+        ("south", "-100"),
+        ("west", "-1.0"),
+    ]
+
+
+def test_captions_of_small_advantages_have_two_decimals_and_none_are_left_out():
+    shot = Shot(PICTURE, 1, 0, 3.0, starts=True, advantages=np.array([-0.25, 0.0], np.float32))
+    words = caption("", shot, 9, ("west", "south"))
+    assert words.actions == [("west", "-.25"), ("south", ".00")]
+    assert words.event == ""
+    unknown = Shot(PICTURE, 1, 0, 2.5)
+    words = caption("", unknown, 9, ("west", "south"))
+    assert words.actions == [("west", ""), ("south", "")]
+    assert words.facts == ("episode 1", "step 0 of 9", "return +2.5")
+    assert words.event == ""
+
+
+def test_the_palette_keeps_the_colours_of_pictures():
+    grid = ("".join(TILE_COLOURS),)
+    values = np.linspace(-100, 100, len(TILE_COLOURS))
+    for picture in (draw(grid), draw(grid, values=values, scale=100.0, agent=3)):
+        kept = np.asarray(keep(picture).convert("RGB")).astype(int)
+        off = np.abs(kept - picture).max(axis=2)
+        assert (off > 4).mean() < 0.1  # edges of letters and discs
+        assert off.max() < 100
+        pairs = np.concatenate([picture, kept], axis=2).reshape(-1, 6)
+        colours = picture.reshape(-1, 3)
+        assert len(np.unique(pairs, axis=0)) == len(np.unique(colours, axis=0))  # no dithering
+
+
+def test_the_chosen_action_is_the_one_marked():
+    def marks(action):
+        wide = keep(np.zeros((40, 500, 3), np.uint8))
+        shot = Shot(wide, 1, 1, 0.0, action=action)
+        frame = np.asarray(film_frame(["RL²"], [shot], 9, NAMES).convert("RGB"))
+        yellow = (frame == (255, 232, 31)).all(axis=2)[-30]
+        return {int(5 * (x - MARGIN) / 500) for x in np.flatnonzero(yellow)}
+
+    assert marks(None) == set()
+    assert [marks(a) for a in range(5)] == [{a} for a in range(5)]

@@ -1,0 +1,40 @@
+from rl3_sb3.experiments.results.labels import agent_labels
+from rl3_sb3.experiments.settings.run_config import RunConfig
+
+
+def test_usual_runs_have_their_algorithms_titles_whatever_their_length():
+    configs = [
+        RunConfig.of("bandit", algo="rl2", iterations=3),
+        RunConfig.of("bandit", algo="rl3", seed=4, n_envs=7),
+        RunConfig.of("bandit", algo="rl3", seed=5, horizon=20),
+    ]
+    # The planning's horizon differs between gridworlds of other H: nobody's peculiarity.
+    configs.append(RunConfig.of("gridworld", horizon=40))
+    assert agent_labels(configs) == ["RL²", "RL³", "RL³", "RL³"]
+
+
+def test_what_was_learned_from_and_by_whom_is_always_told():
+    told = {
+        "signal regret": {"signal": "regret"},
+        "variation ood": {"variation": "ood"},
+        "policy.d_model 32": {"d_model": 32},
+        "estimator.smoothing 0.5": {"smoothing": 0.5},
+    }
+    for note, settings in told.items():
+        assert agent_labels([RunConfig.of("bandit", **settings)]) == [f"RL³ ({note})"]
+
+
+def test_other_settings_are_told_where_runs_of_one_algorithm_differ_by_them():
+    fast, slow = RunConfig.of("bandit", learning_rate=1e-3), RunConfig.of("bandit")
+    other = RunConfig.of("bandit", algo="rl2", learning_rate=1e-2)
+    assert agent_labels([fast]) == ["RL³"]
+    assert agent_labels([fast, slow, other]) == [
+        "RL³ (learning_rate 0.001)",
+        "RL³ (learning_rate 0.0003)",
+        "RL²",
+    ]
+    plain = RunConfig.of("bandit", normalize_advantage=False)
+    assert agent_labels([plain, slow]) == [
+        "RL³ (no normalize_advantage)",
+        "RL³ (normalize_advantage)",
+    ]

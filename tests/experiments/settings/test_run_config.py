@@ -1,0 +1,95 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
+from rl3_sb3.experiments.settings.schedules import Schedule
+
+
+@pytest.mark.parametrize(
+    ("domain", "horizon", "expected"),
+    [
+        ("bandit", 500, (65, 4096, 5000, 0.01)),
+        ("random-mdp", 100, (327, 4096, 10_000, Schedule(0.1, 0.0))),
+        ("bandit", 100_000, (1, 4096, 5000, 0.01)),
+        ("gridworld", None, (131, 4096, 20_000, 0.04)),
+    ],
+)
+def test_defaults_are_the_papers(domain, horizon, expected):
+    config = RunConfig.of(domain, horizon=horizon)
+    assert expected == (
+        config.n_envs,
+        config.batch_size,
+        config.iterations,
+        config.ent_coef,
+    )
+    learning_rate = 2e-4 if domain == "gridworld" else 3e-4
+    assert (config.learning_rate, config.n_epochs, config.gamma) == (learning_rate, 8, 0.99)
+    assert (config.gae_lambda, config.clip_range, config.target_kl) == (0.3, 0.2, 0.01)
+
+
+@pytest.mark.parametrize("n_envs", [1, 2**30])
+@given(seed=st.integers(0, 2**63))
+def test_training_never_meets_a_held_out_seed(n_envs, seed):
+    # With 2**30 environments every second first seed of 31 bits would be too large.
+    config = RunConfig.of("bandit", seed=seed, n_envs=n_envs)
+    first = config.environment_seed
+    assert 0 <= first
+    assert first + n_envs - 1 < FIRST_HELD_OUT_SEED
+
+
+def test_a_configuration_survives_its_dictionary():
+    config = RunConfig.of("random-mdp", algo="rl2", horizon=30, seed=7, iterations=5)
+    assert RunConfig.from_dict(config.to_dict(), "config.json") == config
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"horizon": 0}, "`horizon` must be an integer of at least 1, got 0."),
+        ({"horizon": 2.5}, "`horizon` must be an integer of at least 1, got 2.5."),
+        ({"seed": -1}, "`seed` must be an integer of at least 0, got -1."),
+        ({"n_envs": 0}, "`n_envs` must be an integer of at least 1, got 0."),
+        ({"batch_size": 3}, "`batch_size` must be an integer of at least 4, got 3."),
+        ({"iterations": True}, "`iterations` must be an integer of at least 1, got True."),
+        (
+            {"learning_rate": "fast"},
+            "`learning_rate` must be a number of at least 0 or a schedule such as 0.3:1@0.5, got "
+            "'fast'.",
+        ),
+        ({"algo": "rl4"}, "`algo` must be one of rl2, rl3, rl3-coarse, rl3-markov, got 'rl4'."),
+        ({"size": 11}, "`size` must be left out in bandits, got 11."),
+        ({"variation": "wet"}, "`variation` must be one of canonical, ood, got 'wet'."),
+        ({"algo": "rl3-coarse"}, "`estimator.cluster_size` must be 1 in the domain bandit, got 2"),
+        ({"cluster_terminals": True}, "`estimator.cluster_terminals` must be left out without"),
+        ({"variation": ["ood"]}, "`variation` must be a name, got ['ood']."),
+        ({"algo": ["rl3"]}, "`algo` must be a name, got ['rl3']."),
+        ({"size": [11]}, "`size` must be left out in bandits, got [11]."),
+        ({"cluster_terminals": 1}, "`estimator.cluster_terminals` must be true or false, got 1."),
+        ({"warm_start": True}, "`estimator.warm_start` must be False where `estimator.gamma` is"),
+        ({"horizon": 1, "n_envs": 1}, "`n_envs` must be at least 2 when `horizon` is 1"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(options, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        RunConfig.of("bandit", **options)
+
+
+def test_an_unknown_domain_is_named():
+    with pytest.raises(InputError, match=r"`domain` must be one of bandit, .*, got 'go'"):
+        RunConfig.of("go")
+
+
+@pytest.mark.parametrize("change", [{"surprise": 1}, {"horizon": None}])
+def test_a_dictionary_with_missing_or_unknown_settings_is_refused(change):
+    values = RunConfig.of("bandit").to_dict()
+    (name, value), *_ = change.items()
+    if value is None:
+        del values[name]
+    else:
+        values[name] = value
+    with pytest.raises(InputError, match=f"`c.json` must hold the settings .*: {name}"):
+        RunConfig.from_dict(values, "c.json")

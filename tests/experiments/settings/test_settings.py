@@ -1,0 +1,177 @@
+import re
+from dataclasses import fields
+
+import pytest
+
+from rl3_sb3.experiments.domains import DOMAINS
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.training import make_model, make_training_env
+from rl3_sb3.experiments.settings.help import settings_help
+from rl3_sb3.experiments.settings.parts import estimator_defaults, policy_defaults
+from rl3_sb3.experiments.settings.run_config import PAPER, RunConfig
+from rl3_sb3.experiments.settings.schedules import Schedule
+from rl3_sb3.experiments.settings.setting import declared, full_name, read_assignments
+
+# Another value than the default for every setting of an RL3 run that may be combined freely.
+OTHERS = {
+    "variation": "ood",
+    "iterations": 7,
+    "n_envs": 3,
+    "batch_size": 24,
+    "n_epochs": 2,
+    "learning_rate": Schedule(1e-3, 1e-4),
+    "gamma": 0.9,
+    "gae_lambda": Schedule(0.3, 1.0, 0.5),
+    "clip_range": 0.1,
+    "target_kl": None,
+    "ent_coef": 0.2,
+    "vf_coef": 0.25,
+    "max_grad_norm": 0.5,
+    "normalize_advantage": False,
+    "signal": "regret",
+    "signal_scale": 0.1,
+    "validate_every": 3,
+    "value_scale": 2.0,
+    "count_scale": 3.0,
+    "reward_scale": 4.0,
+    "policy": "TransformerPolicy",
+    "estimator": "model-based",
+    "policy.d_model": 32,
+    "policy.n_layers": 1,
+    "policy.n_heads": 2,
+    "policy.d_ff": 16,
+    "policy.input_hidden": 8,
+    "policy.critic_weight_decay": 0.0,
+    "policy.adam_eps": 1e-5,
+    "policy.mixed_precision": True,
+    "estimator.task_horizon": 5,
+    "estimator.gamma": 0.5,
+    "estimator.tolerance": 0.1,
+    "estimator.smoothing": 0.2,
+    "estimator.warm_start": True,
+    "estimator.reward_model": "state_action",
+    "estimator.cluster_radius": 2.0,
+}
+# Those that need a domain with places.
+CLUSTERS = {"estimator.cluster_size": 3, "estimator.cluster_terminals": True}
+
+
+def test_every_setting_can_be_set():
+    config = RunConfig.of("random-mdp", horizon=20, **OTHERS)
+    plain = {name: str(v) if isinstance(v, Schedule) else v for name, v in OTHERS.items()}
+    flat = config.flat()
+    assert {name: flat[name] for name in plain} == plain
+    identity = {"domain", "algo", "size", "horizon", "seed"}
+    assert set(flat) == {*OTHERS, *CLUSTERS, *identity}, "a setting is missing in this test"
+    usual = RunConfig.of("random-mdp", horizon=20).flat()
+    same = {name for name in OTHERS if flat[name] == usual[name]}
+    assert same == {"policy", "estimator"}, "there is but one choice"
+    grid = RunConfig.of("gridworld", **CLUSTERS)
+    assert {name: grid.flat()[name] for name in CLUSTERS} == CLUSTERS
+
+
+def test_what_is_set_reaches_model_and_environment():
+    config = RunConfig.of("random-mdp", horizon=20, **OTHERS)
+    env = make_training_env(config)
+    model = make_model(config, env, "cpu")
+    assert model.policy.actor.positions.shape == (20, 32)
+    assert len(model.policy.actor.layers) == 1
+    assert (model.gamma, model.vf_coef, model.n_epochs) == (0.9, 0.25, 2)
+    assert (model.max_grad_norm, model.target_kl, model.normalize_advantage) == (0.5, None, False)
+    assert [model.gae_lambda(p) for p in (1.0, 0.75, 0.0)] == pytest.approx([0.3, 0.65, 1.0])
+    assert model.lr_schedule(0.0) == pytest.approx(1e-4)
+    options = env.get_attr("estimator")[0].options
+    assert (options.task_horizon, options.gamma, options.smoothing) == (5, 0.5, 0.2)
+    assert (options.warm_start, options.reward_model) == (True, "state_action")
+    scales = [env.get_attr(name)[0] for name in ("value_scale", "count_scale", "reward_scale")]
+    assert scales == [2.0, 3.0, 4.0]
+
+
+def test_a_configuration_with_all_of_them_survives_its_dictionary():
+    config = RunConfig.of("random-mdp", horizon=20, **OTHERS)
+    assert RunConfig.from_dict(config.to_dict(), "config.json") == config
+
+
+def test_the_command_lines_texts_have_types():
+    texts = ["a=32", "b=1e-3", "c=true", "d=none", "e=0.1:0", "f=state_action", "g=x=y"]
+    values = [32, 0.001, True, None, "0.1:0", "state_action", "x=y"]
+    assert list(read_assignments(texts).values()) == values
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["d_model"], "`--set` must be NAME=VALUE, got 'd_model'."),
+        (["=3"], "`--set` must be NAME=VALUE, got '=3'."),
+        (["a=1", "a=2"], "`--set` must give each name once, got a twice."),
+    ],
+)
+def test_what_is_no_assignment_is_refused(texts, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_assignments(texts)
+
+
+def test_short_names_stand_for_full_ones_and_near_misses_are_told():
+    known = ["gamma", "policy.d_model", "estimator.gamma", "estimator.width", "policy.width"]
+    assert full_name("d_model", known) == "policy.d_model"
+    assert full_name("gamma", known) == "gamma"
+    with pytest.raises(InputError, match=r"`gama` is no setting of this run: did you mean gamma"):
+        full_name("gama", known)
+    with pytest.raises(InputError, match=r"`width` must be one of estimator.width, policy.width"):
+        full_name("width", known)
+    with pytest.raises(InputError, match=r"`zzz` is no setting of this run: known are gamma, "):
+        full_name("zzz", known)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"learning_rat": 1}, "`learning_rat` is no setting of this run: did you mean learning_"),
+        ({"horizon_": 1}, "`horizon_` is no setting of this run"),
+        ({"domain": "bandit"}, "`domain` is no setting of this run"),
+        ({"d_model": 30}, "`policy.d_model` must be a multiple of `policy.n_heads` = 4, got 30"),
+        ({"d_model": 32.5}, "`policy.d_model` must be an integer, got 32.5."),
+        ({"hidden": 3}, "`hidden` is no setting of this run"),
+        ({"smoothing": -1}, "`estimator.smoothing` must be finite and at least 0, got -1.0."),
+        ({"reward_model": "x"}, '`estimator.reward_model` must be "transition" or "state_action"'),
+        ({"gamma": 2}, "`gamma` must be a number in [0, 1], got 2.0."),
+        ({"gamma": float("nan")}, "`gamma` must be a number in [0, 1], got nan."),
+        ({"clip_range": 0}, "`clip_range` must be a number above 0 or a schedule"),
+        ({"gae_lambda": "0.3:2"}, "`gae_lambda` must be a number in [0, 1] or a schedule"),
+        ({"signal": "joy"}, "`signal` must be one of reward, regret, got 'joy'."),
+        ({"policy": "Gru"}, "`policy` must be one of TransformerPolicy, MarkovPolicy"),
+        ({"estimator": "oracle"}, "`estimator` must be one of model-based"),
+        ({"estimator": None}, "`estimator` must be the name of one with rl3, got None."),
+        ({"algo": "rl2", "estimator": "model-based"}, "`estimator` must be left out with rl2"),
+        ({"algo": "rl2", "smoothing": 0.1}, "`smoothing` is no setting of this run"),
+        ({"algo": "rl3-markov", "mixed_precision": True}, "`mixed_precision` is no setting"),
+    ],
+)
+def test_what_cannot_be_set_is_named_with_a_remedy(settings, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        RunConfig.of("random-mdp", **settings)
+
+
+def test_the_help_lists_every_setting_with_its_default():
+    text = settings_help()
+    for each in fields(RunConfig):
+        if declared(each) is not None:
+            line = next(ln for ln in text.splitlines() if ln.startswith(f"  {each.name} "))
+            assert each.name not in PAPER or line.endswith(")"), line
+    for prefix, defaults in (
+        ("policy", policy_defaults("TransformerPolicy")),
+        ("estimator", estimator_defaults("model-based", task_horizon=1)),
+    ):
+        assert all(f"  {prefix}.{name} " in text for name in defaults)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_domains_own_settings_are_what_its_runs_have(domain):
+    config, facts = RunConfig.of(domain), DOMAINS[domain]
+    flat = config.flat()
+    expected = {**PAPER, **facts.settings}
+    expected |= {f"estimator.{name}": v for name, v in facts.estimator_options.items()}
+    schedules = {"0.1:0": "0.1:0.0", "0.1:0.01": "0.1:0.01"}
+    for name, value in expected.items():
+        found = flat[name] if not isinstance(value, str) else str(flat[name])
+        assert found in (value, schedules.get(value)), name
