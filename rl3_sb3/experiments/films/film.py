@@ -9,7 +9,6 @@ state after each step, and the state that each restart leads to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -20,7 +19,8 @@ from gymnasium.spaces.utils import flatdim
 
 import vamdp
 from rl3_sb3.experiments.environments import meta_arguments, value_arguments
-from rl3_sb3.experiments.films.panels import Still, keep
+from rl3_sb3.experiments.films.panels import keep
+from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.results.evaluation import PolicyAgent
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.policy import TransformerPolicy
@@ -29,60 +29,6 @@ FloatArray = npt.NDArray[np.float32]
 
 # What an estimator of Q-values shows; where all is zero, it knows nothing.
 _LEARNED = ("advantage", "value", "count")
-
-
-@dataclass
-class Shot:
-    """One moment of a meta-episode.
-
-    Attributes:
-        picture: Of the task.
-        episode: The running episode's number, from 1.
-        step: Steps done in the meta-episode.
-        total: Their rewards together.
-        reward: Of the last of them; 0 before the first and after a restart.
-        starts: Whether an episode starts in this moment.
-        ended: How the episode ended in this moment: "", "terminated" or "truncated".
-        advantages: Q - max Q of the present state, shape (A,); None without value estimates, and
-            where the learner knows nothing.
-        action: The one that the policy takes next; None where the episode has ended, and at the
-            last step.
-    """
-
-    picture: Still
-    episode: int
-    step: int
-    total: float
-    reward: float = 0.0
-    starts: bool = False
-    ended: str = ""
-    advantages: FloatArray | None = None
-    action: int | None = None
-
-
-@dataclass(frozen=True)
-class Film:
-    """A meta-episode.
-
-    Attributes:
-        title: Of the algorithm.
-        horizon: Steps of the meta-episode.
-        shots: In their order.
-    """
-
-    title: str
-    horizon: int
-    shots: list[Shot] = field(default_factory=list)
-
-    @property
-    def total(self) -> float:
-        """Total reward."""
-        return self.shots[-1].total
-
-    @property
-    def actions(self) -> list[int]:
-        """The actions taken, one per step."""
-        return [shot.action for shot in self.shots if shot.action is not None]
 
 
 class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):

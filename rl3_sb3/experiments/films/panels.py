@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from rl3_sb3.experiments.films.shot import Shot, Still
 from vamdp.domains.grid_picture import (
     AGENT_COLOUR,
     INK,
@@ -31,11 +32,6 @@ from vamdp.domains.grid_picture import (
     shades,
     value_text,
 )
-
-if TYPE_CHECKING:
-    from rl3_sb3.experiments.films.film import Shot
-
-Still = Image.Image  # of mode "P", with the palette below
 
 MARGIN, GAP = 12, 6
 TITLE_HEIGHT, LINE_HEIGHT, ACTIONS_HEIGHT = 34, 28, 40
@@ -66,7 +62,7 @@ def caption(title: str, shot: Shot, horizon: int, action_names: Sequence[str]) -
 
     Args:
         title: Of the algorithm.
-        shot: See there.
+        shot: The moment.
         horizon: Steps of the meta-episode.
         action_names: One per action.
     """

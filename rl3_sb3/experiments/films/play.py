@@ -13,8 +13,9 @@ from pathlib import Path
 
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.films.film import Film, Shot, record
+from rl3_sb3.experiments.films.film import record
 from rl3_sb3.experiments.films.panels import film_frame, snapshot_sheet
+from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
@@ -78,7 +79,7 @@ def play_runs(
 
     Args:
         paths: Folders of runs.
-        options: See there.
+        options: What to film, and into which files.
         device: Of the policies.
         trust_pickle: See `load_run_policy`.
 

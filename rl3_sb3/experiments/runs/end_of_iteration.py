@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.runs.metrics import MetricsFile
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.stop_signals import IterationClock
 from rl3_sb3.experiments.runs.training_state import Stream, TrainingState
 from rl3_sb3.experiments.runs.validation import VALIDATION_RETURN, validation_return
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.ppo import TransformerPPO
 from rl3_sb3.ranks import any_rank, gather_over_ranks, this_rank
 

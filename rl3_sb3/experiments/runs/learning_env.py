@@ -14,8 +14,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 import vamdp.vector
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.vec_env import GymnasiumVecEnv
 
 # Where `RegretReward` tells the sampled reward.

@@ -30,8 +30,8 @@ from typing import Any
 
 from stable_baselines3.common.logger import KVWriter
 
-from rl3_sb3.experiments.runs.atomic_file import remove_leftovers, replace_content
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.atomic_file import remove_leftovers, replace_content
 
 # Names as SB3 logs them.
 STEPS = "time/total_timesteps"

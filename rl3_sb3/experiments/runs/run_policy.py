@@ -14,11 +14,11 @@ from pathlib import Path
 
 from rl3_sb3.exchange.folder import load_policy
 from rl3_sb3.exchange.untrusted import PolicyFileError
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.policy import TransformerPolicy
 
 

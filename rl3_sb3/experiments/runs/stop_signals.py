@@ -1,8 +1,8 @@
 """When a run stops early: asked by a signal, or before its time is over.
 
-Both are looked at between iterations only, where a checkpoint can be written. The first SIGTERM or
-SIGINT (Ctrl-C) asks; the second does what it would have done without us, which is safe too: the
-last checkpoint stays. A signal that the process ignores (as under `nohup`) it goes on to ignore.
+A run looks at both between iterations only, where it can write a checkpoint. The first SIGTERM or
+SIGINT (Ctrl-C) asks; the second has its usual effect and ends the process at once, which is safe
+too: the last checkpoint stays. A signal that the process ignores (as under `nohup`) stays ignored.
 """
 
 from __future__ import annotations

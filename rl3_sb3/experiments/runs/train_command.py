@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.progress import run_bar
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.stop_signals import StopSignals
 from rl3_sb3.experiments.runs.training import train
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.ranks import from_first_rank, joined_ranks, n_ranks, this_rank
 
 

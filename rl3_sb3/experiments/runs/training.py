@@ -25,15 +25,15 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
-from rl3_sb3.experiments.runs.end_of_iteration import BetweenIterations
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.end_of_iteration import BetweenIterations
 from rl3_sb3.experiments.runs.learning_env import make_learning_env
 from rl3_sb3.experiments.runs.metrics import MetricsFile
 from rl3_sb3.experiments.runs.run_directory import DEFAULT_KEEP, RunDirectory
 from rl3_sb3.experiments.runs.stop_signals import IterationClock
 from rl3_sb3.experiments.runs.tensorboard import TensorBoardFile
 from rl3_sb3.experiments.runs.training_state import Stream, get_tasks_streams
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.ppo import TransformerPPO
 from rl3_sb3.ranks import from_first_rank, n_ranks, own_share, this_rank
 from rl3_sb3.update import DivergedError
@@ -166,7 +166,7 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
 
 
 class _StoppedError(Exception):
-    """Leaves SB3's loop between two iterations, where it asks nobody whether to go on."""
+    """Ends SB3's loop between two iterations, where it has no other way out."""
 
 
 class _Keeper(BaseCallback):

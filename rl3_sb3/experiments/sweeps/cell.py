@@ -121,8 +121,8 @@ def attempt_cell(cell: Cell, order: Order, stop: Callable[[], bool] | None = Non
     """Do what is left of a cell: train, then evaluate; raises nothing.
 
     Args:
-        cell: See there.
-        order: See there.
+        cell: What to do.
+        order: Where, and until when.
         stop: Asked between iterations; True ends the attempt as the end of the token does.
     """
 

@@ -59,8 +59,8 @@ def run_cells(
     Args:
         cells: Those that are complete already are passed over.
         order: Its token is taken back when asked to stop.
-        workers: See there.
-        watcher: See there.
+        workers: Who attempts cells.
+        watcher: Who is told.
         n_at_a_time: How many attempts at the same time, at least 1.
         asked: True: stop all cells after their iteration.
 

@@ -5,8 +5,9 @@ import torch as th
 
 import vamdp
 from rl3_sb3.experiments.environments import make_envs
-from rl3_sb3.experiments.films.film import Camera, Film, Shot, make_filmed_env, record
+from rl3_sb3.experiments.films.film import Camera, make_filmed_env, record
 from rl3_sb3.experiments.films.panels import MARGIN, caption, film_frame, keep
+from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.results.evaluation import play
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from rl3_sb3.experiments.cli import main
-from rl3_sb3.experiments.films.film import Film, Shot
 from rl3_sb3.experiments.films.panels import film_frame, keep
 from rl3_sb3.experiments.films.play import snapshots, timeline, write_gif
+from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig

@@ -11,12 +11,12 @@ import torch as th
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rl3_sb3 import TransformerPPO
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.errors import InputError, RunWarning
 from rl3_sb3.experiments.runs.metrics import RETURN, read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env, train
 from rl3_sb3.experiments.runs.validation import VALIDATION_RETURN
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 # Stops after its first iteration.
 ONE_ITERATION = 1e-6

@@ -8,13 +8,13 @@ import threading
 
 import pytest
 
-from rl3_sb3.experiments.runs import folder_lock
 from rl3_sb3.experiments.cli import main
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.errors import InputError, RunWarning
+from rl3_sb3.experiments.runs import folder_lock
 from rl3_sb3.experiments.runs.folder_lock import FolderLock
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import train
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
 

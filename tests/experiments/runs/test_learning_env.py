@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.runs.learning_env import make_learning_env
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 H, N = 20, 5
 

@@ -3,8 +3,8 @@ import io
 from rich.console import Console
 from rich.progress import Progress
 
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.runs.progress import RunBar, SignsOfLife, reward_label, step_progress
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 CONFIG = RunConfig.of("bandit", horizon=10, n_envs=10, iterations=10)
 

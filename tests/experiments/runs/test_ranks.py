@@ -8,11 +8,11 @@ import sys
 import pytest
 
 import rl3_sb3.experiments.runs.training
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.metrics import RETURN, read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 OPTIONS = ["random-mdp", "--horizon", "12", "--n-envs", "5", "--batch-size", "24"]
 TORCHRUN = ["-m", "torch.distributed.run"]

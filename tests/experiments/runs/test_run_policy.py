@@ -11,10 +11,10 @@ import torch as th
 
 from rl3_sb3 import TransformerPPO, load_policy
 from rl3_sb3.experiments.cli import main
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch as th
 
-from rl3_sb3.experiments.runs import stop_signals as stopping
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs import stop_signals as stopping
 from rl3_sb3.experiments.runs.metrics import COLUMNS, RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env, train
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.update import Updates
 
 
