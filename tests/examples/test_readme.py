@@ -3,12 +3,18 @@ import textwrap
 from pathlib import Path
 
 README = Path(__file__).parents[2] / "README.md"
+OWN_TASKS = README.parent / "docs" / "own_tasks.md"
+
+
+def python_of(page):
+    """Return the Python blocks of a page as one program."""
+    blocks = re.findall(r"^ *```python\n(.*?)```", page.read_text("utf-8"), re.S | re.M)
+    assert blocks
+    return "\n".join(textwrap.dedent(block) for block in blocks)
 
 
 def test_the_code_in_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
-    blocks = re.findall(r"^ *```python\n(.*?)```", README.read_text("utf-8"), re.S | re.M)
-    assert len(blocks) >= 5
-    code = "\n".join(textwrap.dedent(block) for block in blocks)
+    code = python_of(README)
     shorter = code.replace("learn(300_000, progress_bar=True)", "learn(6_400)")
     assert shorter != code
     monkeypatch.chdir(tmp_path)
@@ -17,3 +23,11 @@ def test_the_code_in_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
     assert names["estimator"].counts(0).tolist() == [0, 0, 1, 0]
     assert names["terminated"]
     assert (tmp_path / "bandits.zip").exists()
+
+
+def test_the_domain_in_the_docs_makes_environments():
+    names = {}
+    exec(compile(python_of(OWN_TASKS), str(OWN_TASKS), "exec"), names)
+    doors = names["doors"]
+    assert doors.make_vector_env(2, None, "traps").max_episode_steps == 5
+    assert doors.horizons == {None: 50}
