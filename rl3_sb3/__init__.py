@@ -11,15 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rl3_sb3.buffer import SequenceRolloutBuffer
-    from rl3_sb3.exchange.folder import export_policy, load_policy
-    from rl3_sb3.exchange.record import TrainingRecord
-    from rl3_sb3.exchange.untrusted import PolicyFileError
     from rl3_sb3.markov import MarkovPolicy
+    from rl3_sb3.networks.transformer import CausalTransformer
     from rl3_sb3.policy import TransformerPolicy
+    from rl3_sb3.policy_files.folder import export_policy, load_policy
+    from rl3_sb3.policy_files.record import TrainingRecord
+    from rl3_sb3.policy_files.strict_json import PolicyFileError
     from rl3_sb3.ppo import TransformerPPO
     from rl3_sb3.ranks import joined_ranks, own_share, this_rank
-    from rl3_sb3.transformer import CausalTransformer
+    from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
     from rl3_sb3.vec_env import GymnasiumVecEnv
 
 __all__ = [
@@ -39,17 +39,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "CausalTransformer": "transformer",
+    "CausalTransformer": "networks.transformer",
     "GymnasiumVecEnv": "vec_env",
     "MarkovPolicy": "markov",
-    "PolicyFileError": "exchange.untrusted",
-    "SequenceRolloutBuffer": "buffer",
-    "TrainingRecord": "exchange.record",
+    "PolicyFileError": "policy_files.strict_json",
+    "SequenceRolloutBuffer": "rollout.buffer",
+    "TrainingRecord": "policy_files.record",
     "TransformerPPO": "ppo",
     "TransformerPolicy": "policy",
-    "export_policy": "exchange.folder",
+    "export_policy": "policy_files.folder",
     "joined_ranks": "ranks",
-    "load_policy": "exchange.folder",
+    "load_policy": "policy_files.folder",
     "own_share": "ranks",
     "this_rank": "ranks",
 }

@@ -9,7 +9,7 @@ from typing import Any
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 
-from rl3_sb3.dense import DenseNetwork
+from rl3_sb3.networks.memoryless import DenseNetwork
 from rl3_sb3.policy import TransformerPolicy
 
 

@@ -25,7 +25,6 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 from torch import nn
 from torch.distributions import Distribution
 
-from rl3_sb3.dense import DenseNetwork
 from rl3_sb3.distribution import (
     action_distribution,
     check_action_space,
@@ -33,8 +32,9 @@ from rl3_sb3.distribution import (
     n_outputs,
     sample_actions,
 )
-from rl3_sb3.exchange.record import TrainingRecord
-from rl3_sb3.transformer import AttentionCache, CausalTransformer
+from rl3_sb3.networks.memoryless import DenseNetwork
+from rl3_sb3.networks.transformer import AttentionCache, CausalTransformer
+from rl3_sb3.policy_files.record import TrainingRecord
 
 # SB3's gain for the policy's last layer: the first policy is nearly uniform.
 _ACTION_HEAD_GAIN = 0.01

@@ -39,17 +39,13 @@ from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
-from rl3_sb3.acting import Acting
 from rl3_sb3.arguments import check_arguments
-from rl3_sb3.buffer import SequenceRolloutBuffer
-from rl3_sb3.checkpoint import require_complete_checkpoint
-from rl3_sb3.collection import collect
+from rl3_sb3.checkpoint_file import require_complete_checkpoint
 from rl3_sb3.distribution import check_action_space
-from rl3_sb3.exchange.folder import export_policy
-from rl3_sb3.exchange.training import training_record
-from rl3_sb3.lengths import rollout_and_context_length
 from rl3_sb3.markov import MarkovPolicy
 from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.policy_files.folder import export_policy
+from rl3_sb3.policy_files.training import training_record
 from rl3_sb3.ranks import (
     any_rank,
     copy_from_first_rank,
@@ -58,7 +54,11 @@ from rl3_sb3.ranks import (
     n_ranks,
     this_rank,
 )
-from rl3_sb3.update import DivergedError, Settings, Updates
+from rl3_sb3.rollout.acting import Acting
+from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
+from rl3_sb3.rollout.collection import collect
+from rl3_sb3.rollout.rollout_length import rollout_and_context_length
+from rl3_sb3.update.updates import DivergedError, Settings, Updates
 
 
 class TransformerPPO(PPO):

@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rl3_sb3.exchange.folder import load_policy
-from rl3_sb3.exchange.untrusted import PolicyFileError
 from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.training import make_training_env
 from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.policy_files.folder import load_policy
+from rl3_sb3.policy_files.strict_json import PolicyFileError
 
 
 def load_run_policy(

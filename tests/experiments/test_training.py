@@ -13,7 +13,7 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.metrics import COLUMNS, RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.training import make_training_env, train
-from rl3_sb3.update import Updates
+from rl3_sb3.update.updates import Updates
 
 
 def small(algo="rl3", domain="bandit", iterations=3, **options):

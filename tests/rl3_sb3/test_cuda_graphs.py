@@ -16,11 +16,11 @@ from gymnasium import spaces
 
 import rl3_sb3.cuda_graphs
 from rl3_sb3 import TransformerPPO
-from rl3_sb3.acting import Acting
-from rl3_sb3.buffer import SequenceBatch
 from rl3_sb3.cuda_graphs import Replayed, _garbage_stays
-from rl3_sb3.gradients import Gradients
-from rl3_sb3.losses import Weights
+from rl3_sb3.rollout.acting import Acting
+from rl3_sb3.rollout.buffer import SequenceBatch
+from rl3_sb3.update.gradients import Gradients
+from rl3_sb3.update.losses import Weights
 
 
 class StandIn:

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch.distributions import kl_divergence
 
 from rl3_sb3 import GymnasiumVecEnv, MarkovPolicy, TransformerPPO
-from rl3_sb3.update import DivergedError
+from rl3_sb3.update.updates import DivergedError
 
 ALIGNED, RAGGED = [4, 4, 4], [4, 3, 7]
 

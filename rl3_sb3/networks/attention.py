@@ -1,0 +1,23 @@
+"""Causal self-attention over whole sequences, by whichever of two ways suits.
+
+    attended_t = sum_{j <= t} softmax_j(q_t . k_j / sqrt(D)) v_j
+
+Both take (B, T, 3, n_heads, D), queries, keys and values as one linear layer leaves them, and
+return (B, T, n_heads, D).
+"""
+
+import torch as th
+import torch.nn.functional as F
+
+from rl3_sb3 import cpu_kernels
+
+
+def causal_attention(qkv: th.Tensor) -> th.Tensor:
+    """Return what each token gathers from itself and the tokens before it."""
+    return cpu_kernels.causal_attention(qkv) if cpu_kernels.suits(qkv) else torch_attention(qkv)
+
+
+def torch_attention(qkv: th.Tensor) -> th.Tensor:
+    """Return the same from torch's fused attention, on any device and in any precision."""
+    q, k, v = (x.transpose(1, 2) for x in qkv.unbind(2))  # (B, n_heads, T, D)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)

@@ -1,0 +1,340 @@
+"""One causal transformer, two ways to call it: over whole sequences, and step by step with a cache.
+
+Training sees whole sequences, acting sees one token at a time. Both are the same function of the
+tokens so far,
+
+    h_t = LayerNorm(MLP(x_t)) + p_t,
+    h_t <- LayerNorm(h_t + sum_{j <= t} softmax_j(q_t . k_j / sqrt(d_head)) v_j),
+    h_t <- LayerNorm(h_t + FeedForward(h_t)),            (the last two lines once per layer)
+    y_t = W ReLU(h_t) + b,
+
+with learned positions p_t. The causal pass computes all t at once in O(T^2); the cached step keeps
+the keys k_j and values v_j of earlier tokens and adds token t in O(t).
+
+Source: the architecture of RL3 (arXiv 2306.15909, Appendix C): post-norm decoder layers, gelu
+feed-forward, learned position embeddings.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+import torch.nn.functional as F
+from torch import nn
+
+from rl3_sb3.networks.attention import causal_attention
+from rl3_sb3.networks.mlp import Mlp
+
+# Positions start small beside the unit-variance tokens they are added to, so that at first a token
+# reads nearly the same wherever it stands.
+_POSITION_INIT_STD = 0.02
+
+# A number for each state of each network's weights; unique in the process, so that a cache of one
+# network is not taken for one of another.
+_weight_versions = itertools.count(1)
+
+
+class AttentionCache(NamedTuple):
+    """Keys and values of the tokens so far: what the cached step passes from one call to the next.
+
+    Each step returns a new cache with positions of its own and the *same* storage. Stepping twice
+    from one cache is fine (the second call overwrites what the first wrote); stepping from an older
+    cache with another token makes the newer ones invalid: `copy.deepcopy` it to branch.
+
+    Attributes:
+        storage: Shape (n_layers, 2, B, n_heads, context_length, head_dim): keys, then values.
+        positions: Shape (B,): how many tokens each row holds. Kept on the host, so that deciding
+            between aligned and ragged rows never waits for a GPU.
+        version: The state of the weights the content was computed with.
+    """
+
+    storage: th.Tensor
+    positions: npt.NDArray[np.int64]
+    version: int
+
+    def reset_rows(self, rows: npt.NDArray[np.bool_]) -> "AttentionCache":
+        """Return the cache with these rows empty; the other rows and the storage stay.
+
+        Args:
+            rows: Shape (B,): True where a new episode starts.
+        """
+        return self._replace(positions=np.where(rows, 0, self.positions))
+
+
+class _DecoderLayer(nn.Module):
+    """Causal self-attention and feed-forward, each with a residual and a layer norm after it."""
+
+    def __init__(self, d_model: int, n_heads: int, d_ff: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.head_dim = d_model // n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.projection = nn.Linear(d_model, d_model)
+        self.attention_norm = nn.LayerNorm(d_model)
+        self.feed_forward = Mlp(nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model))
+        self.output_norm = nn.LayerNorm(d_model)
+
+    def _finish(self, h: th.Tensor, attended: th.Tensor) -> th.Tensor:
+        h = self.attention_norm(h + self.projection(attended))
+        out: th.Tensor = self.output_norm(h + self.feed_forward(h))
+        return out
+
+    def forward(self, h: th.Tensor) -> th.Tensor:
+        B, T, C = h.shape  # sequences, tokens, d_model
+        attended = causal_attention(self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim))
+        return self._finish(h, attended.reshape(B, T, C))
+
+    def step(
+        self,
+        h: th.Tensor,
+        keys: th.Tensor,
+        values: th.Tensor,
+        where: tuple[Any, ...],
+        length: int,
+        hidden: th.Tensor | None,
+    ) -> th.Tensor:
+        B, C = h.shape  # rows, d_model
+        q, k, v = self.qkv(h).view(B, 3, self.n_heads, self.head_dim).unbind(1)
+        keys[where] = k.to(keys.dtype)
+        values[where] = v.to(values.dtype)
+        # Plain batched products: with one query per row they beat fused attention on a CPU.
+        # (B, n_heads, 1, head_dim) @ (B, n_heads, head_dim, length)
+        scores = (q * self.head_dim**-0.5).unsqueeze(2) @ keys[:, :, :length].mT
+        if hidden is not None:
+            scores = scores.masked_fill_(hidden, -th.inf)
+        attended = scores.softmax(-1) @ values[:, :, :length]
+        return self._finish(h, attended.view(B, C))
+
+
+class CausalTransformer(nn.Module):
+    """A causal transformer from token vectors to output vectors, with a cache for acting.
+
+    Args:
+        input_dim: Length of a token vector.
+        output_dim: Length of an output vector.
+        context_length: The most tokens a sequence can have.
+        d_model: Width; a multiple of `n_heads`.
+        n_layers: Number of decoder layers.
+        n_heads: Attention heads per layer.
+        d_ff: Hidden width of the feed-forward parts.
+        input_hidden: Hidden width of the MLP that embeds a token.
+        mixed_precision: Compute matrix products in bfloat16, and keep the cache in it. Weights,
+            their gradients and the outputs' layer stay in the weights' own precision.
+
+    Raises:
+        ValueError: A size is below 1, or `d_model` is no multiple of `n_heads`.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        context_length: int,
+        *,
+        d_model: int = 64,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        d_ff: int = 256,
+        input_hidden: int = 256,
+        mixed_precision: bool = False,
+    ) -> None:
+        super().__init__()
+        self.mixed_precision = mixed_precision
+        sizes = {
+            "input_dim": input_dim,
+            "output_dim": output_dim,
+            "context_length": context_length,
+            "d_model": d_model,
+            "n_layers": n_layers,
+            "n_heads": n_heads,
+            "d_ff": d_ff,
+            "input_hidden": input_hidden,
+        }
+        for name, size in sizes.items():
+            if size < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {size}.")
+        if d_model % n_heads != 0:
+            raise ValueError(
+                f"`d_model` must be a multiple of `n_heads` = {n_heads}, got {d_model}. "
+                f"Take {n_heads * max(1, d_model // n_heads)} or another number of heads."
+            )
+        self.context_length = context_length
+        self.embedding = Mlp(
+            nn.Linear(input_dim, input_hidden),
+            nn.ReLU(),  # in place, on a view, its gradient would copy everything twice
+            nn.Linear(input_hidden, d_model),
+            nn.LayerNorm(d_model),
+        )
+        self.positions = nn.Parameter(th.randn(context_length, d_model) * _POSITION_INIT_STD)
+        self.layers = nn.ModuleList(_DecoderLayer(d_model, n_heads, d_ff) for _ in range(n_layers))
+        self.head = nn.Linear(d_model, output_dim)
+        self._cache_shape = (n_heads, context_length, d_model // n_heads)
+        self._version = next(_weight_versions)
+        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call] # torch's
+            _invalidate_after_loading
+        )
+
+    def forward(self, x: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
+        """Return the outputs of whole sequences: output t depends on the tokens up to t only.
+
+        Args:
+            x: Shape (B, T, input_dim).
+            bootstrap: Allow one token beyond the context, which then shares the last position.
+                For the value of the observation after an episode that was truncated with a full
+                context; no output at an earlier token changes.
+
+        Returns:
+            Shape (B, T, output_dim).
+
+        Raises:
+            ValueError: The sequences are longer than the context.
+        """
+        T = x.shape[1]
+        longest = self.context_length + int(bootstrap)
+        if T > longest:
+            raise ValueError(
+                f"`x` must have at most {longest} tokens per sequence, got {T}. "
+                "Raise `context_length` or cut the sequences."
+            )
+        positions = self.positions[:T]
+        if T > self.context_length:
+            positions = th.cat([positions, positions[-1:]])
+        with self._precision(x.device):
+            h = self.embedding(x) + positions
+            for layer in self.layers:
+                h = layer(h)
+        return self._output(h)
+
+    def _precision(self, device: th.device) -> th.autocast:
+        return th.autocast(device.type, th.bfloat16, enabled=self.mixed_precision)
+
+    def _output(self, h: th.Tensor) -> th.Tensor:
+        out: th.Tensor = self.head(F.relu(h.to(self.head.weight.dtype)))
+        return out
+
+    def new_cache(self, n_rows: int, storage: th.Tensor | None = None) -> AttentionCache:
+        """Return an empty cache for `n_rows` sequences that grow side by side.
+
+        It starts as zeros: a masked entry is multiplied by 0, and 0 times the NaN that fresh memory
+        may hold is NaN.
+
+        Args:
+            n_rows: How many.
+            storage: Of an earlier cache of as many rows, to be used again; it invalidates that one.
+        """
+        if storage is not None:
+            return AttentionCache(storage, np.zeros(n_rows, dtype=np.int64), self._version)
+        n_heads, context_length, head_dim = self._cache_shape
+        # A tensor made under inference mode could never be written to outside of it.
+        with th.inference_mode(False):
+            storage = self.positions.new_zeros(
+                (len(self.layers), 2, n_rows, n_heads, context_length, head_dim),
+                dtype=th.bfloat16 if self.mixed_precision else None,
+            ).detach()
+        return AttentionCache(storage, np.zeros(n_rows, dtype=np.int64), self._version)
+
+    @th.no_grad()
+    def step(self, x: th.Tensor, cache: AttentionCache) -> tuple[th.Tensor, AttentionCache]:
+        """Append one token to each row and return its output, without gradients.
+
+        Rows that hold equally many tokens (aligned) are written and read as a slice; otherwise
+        (ragged) each row is written at its own position and attends under a mask.
+
+        Args:
+            x: Shape (B, input_dim): the next token of each row.
+            cache: What `new_cache` or the last `step` returned, rows reset where an episode starts.
+
+        Returns:
+            The outputs, shape (B, output_dim), and the cache to pass next time.
+
+        Raises:
+            ValueError: The batch size is not the cache's, a row is full, or the weights changed
+                since the cache was filled.
+        """
+        self.require_room(x.shape[0], cache)
+        position, length = int(cache.positions.max()), int(cache.positions.max()) + 1
+        if int(cache.positions.min()) == position:
+            aligned = (slice(None), slice(None), position)
+            out = self._append(x, cache.storage, position, aligned, length, None)
+        else:
+            positions = th.as_tensor(cache.positions, device=x.device)
+            out = self._append_ragged(x, cache.storage, positions, length)
+        return out, cache._replace(positions=cache.positions + 1)
+
+    @th.no_grad()
+    def static_step(self, x: th.Tensor, storage: th.Tensor, positions: th.Tensor) -> th.Tensor:
+        """Do what `step` does without looking at the positions, so that it can be replayed.
+
+        Each row attends under a mask to the whole context. Repeating the call repeats its writes.
+
+        Args:
+            x: Shape (B, input_dim).
+            storage: A cache's.
+            positions: Its positions, on the device, shape (B,); all below the context length.
+
+        Returns:
+            The outputs, shape (B, output_dim).
+        """
+        return self._append_ragged(x, storage, positions, self.context_length)
+
+    def _append_ragged(
+        self, x: th.Tensor, storage: th.Tensor, positions: th.Tensor, length: int
+    ) -> th.Tensor:
+        where = (th.arange(x.shape[0], device=x.device), slice(None), positions)
+        # hidden[b, 0, 0, j]: entry j lies beyond row b's own token.
+        # positions (0, 2) -> [[0, 1, 1], [0, 0, 0]]
+        hidden = (th.arange(length, device=x.device) > positions[:, None])[:, None, None]
+        return self._append(x, storage, positions, where, length, hidden)
+
+    def _append(
+        self,
+        x: th.Tensor,
+        storage: th.Tensor,
+        position: int | th.Tensor,
+        where: tuple[Any, ...],
+        length: int,
+        hidden: th.Tensor | None,
+    ) -> th.Tensor:
+        with self._precision(x.device):
+            h = self.embedding(x) + self.positions[position]
+            for layer, (keys, values) in zip(self.layers, storage, strict=True):
+                h = layer.step(h, keys, values, where, length, hidden)  # type: ignore[operator]
+        return self._output(h)
+
+    def require_room(self, n_rows: int, cache: AttentionCache) -> None:
+        """Raise ValueError unless a token can be appended to each of the cache's rows.
+
+        Args:
+            n_rows: How many tokens.
+            cache: See `step`.
+        """
+        if cache.version != self._version:
+            raise ValueError(
+                "`cache` must come from the current weights, got one filled before they changed "
+                "(or by another network). Start again with `new_cache`, or `state=None` in predict."
+            )
+        if n_rows != len(cache.positions):
+            raise ValueError(
+                f"`cache` must have one row per token, got {len(cache.positions)} rows for "
+                f"{n_rows} tokens. Start again with `new_cache` when the batch changes."
+            )
+        if cache.positions.max() >= self.context_length:
+            row = int(cache.positions.argmax())
+            raise ValueError(
+                f"`cache` must have room for another token, got row {row} with "
+                f"{cache.positions[row]} of `context_length` = {self.context_length} tokens. "
+                "Reset the row where an episode starts (`episode_start` in predict), or train "
+                "with `n_steps` and `context_length` that cover the longest episode."
+            )
+
+    def invalidate_caches(self) -> None:
+        """Make every cache filled so far raise; to be called whenever the weights change."""
+        self._version = next(_weight_versions)
+
+
+def _invalidate_after_loading(module: nn.Module, _: Any) -> None:
+    # A function of the module, not a lambda: the hook must survive pickling and deep copies.
+    assert isinstance(module, CausalTransformer), "registered by CausalTransformer alone"
+    module.invalidate_caches()
