@@ -22,7 +22,7 @@ from gymnasium.vector import VectorEnv
 
 from rl3_sb3.experiments.config import FIRST_HELD_OUT_SEED, RunConfig, check_integer
 from rl3_sb3.experiments.environments import make_envs
-from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.sequence_policy import SequencePolicy
 from vamdp import TabularMDP
 from vamdp.baselines import RandomAgent
 
@@ -51,7 +51,7 @@ class PolicyAgent:
         policy: See there.
     """
 
-    def __init__(self, policy: TransformerPolicy) -> None:
+    def __init__(self, policy: SequencePolicy) -> None:
         self._policy = policy
         self._state = policy.new_state(0)
 
@@ -147,7 +147,7 @@ def mean_and_error(values: FloatArray) -> tuple[float, float]:
 
 def evaluate(
     config: RunConfig,
-    policy: TransformerPolicy,
+    policy: SequencePolicy,
     *,
     n_training_steps: int,
     n_tasks: int = N_HELD_OUT_TASKS,

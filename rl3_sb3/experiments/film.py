@@ -22,7 +22,7 @@ from rl3_sb3.experiments.config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.experiments.environments import value_options
 from rl3_sb3.experiments.evaluation import PolicyAgent
 from rl3_sb3.experiments.strip import Still, keep
-from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.sequence_policy import SequencePolicy
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -177,7 +177,7 @@ def make_filmed_env(
 
 def record(
     config: RunConfig,
-    policy: TransformerPolicy,
+    policy: SequencePolicy,
     *,
     task: int = 0,
     variation: str | None = None,

@@ -15,8 +15,7 @@ Source: the architecture of RL3 (arXiv 2306.15909, Appendix C): post-norm decode
 feed-forward, learned position embeddings.
 """
 
-import itertools
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +25,20 @@ from torch import nn
 
 from rl3_sb3.networks.attention import causal_attention
 from rl3_sb3.networks.mlp import Mlp
+from rl3_sb3.networks.network import Tensors
+from rl3_sb3.networks.remembering import RememberingModule
+from rl3_sb3.networks.shapes import (
+    BYTES_PER_NUMBER,
+    Shapes,
+    linear_shapes,
+    norm_shapes,
+    require_positive,
+)
+from rl3_sb3.to_device import to_device
 
 # Positions start small beside the unit-variance tokens they are added to, so that at first a token
 # reads nearly the same wherever it stands.
 _POSITION_INIT_STD = 0.02
-
-# A number for each state of each network's weights; unique in the process, so that a cache of one
-# network is not taken for one of another.
-_weight_versions = itertools.count(1)
 
 
 class AttentionCache(NamedTuple):
@@ -47,20 +52,28 @@ class AttentionCache(NamedTuple):
         storage: Shape (n_layers, 2, B, n_heads, context_length, head_dim): keys, then values.
         positions: Shape (B,): how many tokens each row holds. Kept on the host, so that deciding
             between aligned and ragged rows never waits for a GPU.
-        version: The state of the weights the content was computed with.
+        weight_version: The state of the weights the content was computed with.
     """
 
     storage: th.Tensor
     positions: npt.NDArray[np.int64]
-    version: int
+    weight_version: int
 
-    def reset_rows(self, rows: npt.NDArray[np.bool_]) -> "AttentionCache":
+    def reset_rows(self, rows: npt.NDArray[np.bool_]) -> Self:
         """Return the cache with these rows empty; the other rows and the storage stay.
 
         Args:
             rows: Shape (B,): True where a new episode starts.
         """
         return self._replace(positions=np.where(rows, 0, self.positions))
+
+    def tensors(self) -> Tensors:
+        """Return the positions, on the device; the storage stays where it is."""
+        return (to_device(self.positions, self.storage.device),)
+
+    def stepped(self, tensors: Tensors) -> Self:
+        """Return the cache with one token more in each row: the host counts without asking."""
+        return self._replace(positions=self.positions + 1)
 
 
 class _DecoderLayer(nn.Module):
@@ -108,7 +121,7 @@ class _DecoderLayer(nn.Module):
         return self._finish(h, attended.view(B, C))
 
 
-class CausalTransformer(nn.Module):
+class CausalTransformer(RememberingModule):
     """A causal transformer from token vectors to output vectors, with a cache for acting.
 
     Args:
@@ -127,6 +140,15 @@ class CausalTransformer(nn.Module):
         ValueError: A size is below 1, or `d_model` is no multiple of `n_heads`.
     """
 
+    SIZES: ClassVar[tuple[str, ...]] = (
+        "context_length",
+        "d_model",
+        "n_layers",
+        "n_heads",
+        "d_ff",
+        "input_hidden",
+    )
+
     def __init__(
         self,
         input_dim: int,
@@ -142,24 +164,15 @@ class CausalTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.mixed_precision = mixed_precision
-        sizes = {
-            "input_dim": input_dim,
-            "output_dim": output_dim,
-            "context_length": context_length,
-            "d_model": d_model,
-            "n_layers": n_layers,
-            "n_heads": n_heads,
-            "d_ff": d_ff,
-            "input_hidden": input_hidden,
-        }
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {size}.")
-        if d_model % n_heads != 0:
-            raise ValueError(
-                f"`d_model` must be a multiple of `n_heads` = {n_heads}, got {d_model}. "
-                f"Take {n_heads * max(1, d_model // n_heads)} or another number of heads."
-            )
+        require_positive(input_dim=input_dim, output_dim=output_dim)
+        self.check_sizes(
+            context_length=context_length,
+            d_model=d_model,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            d_ff=d_ff,
+            input_hidden=input_hidden,
+        )
         self.context_length = context_length
         self.embedding = Mlp(
             nn.Linear(input_dim, input_hidden),
@@ -171,10 +184,48 @@ class CausalTransformer(nn.Module):
         self.layers = nn.ModuleList(_DecoderLayer(d_model, n_heads, d_ff) for _ in range(n_layers))
         self.head = nn.Linear(d_model, output_dim)
         self._cache_shape = (n_heads, context_length, d_model // n_heads)
-        self._version = next(_weight_versions)
-        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call] # torch's
-            _invalidate_after_loading
-        )
+
+    @staticmethod
+    def check_sizes(*, d_model: int, n_heads: int, **sizes: int) -> None:
+        """Raise ValueError if a size is below 1, or `d_model` is no multiple of `n_heads`."""
+        require_positive(d_model=d_model, n_heads=n_heads, **sizes)
+        if d_model % n_heads != 0:
+            raise ValueError(
+                f"`d_model` must be a multiple of `n_heads` = {n_heads}, got {d_model}. "
+                f"Take {n_heads * max(1, d_model // n_heads)} or another number of heads."
+            )
+
+    @staticmethod
+    def weight_shapes(
+        input_dim: int,
+        output_dim: int,
+        *,
+        context_length: int,
+        d_model: int,
+        n_layers: int,
+        n_heads: int,
+        d_ff: int,
+        input_hidden: int,
+    ) -> Shapes:
+        """Return the names and shapes of the weights; the heads share them."""
+        shapes: Shapes = {"positions": (context_length, d_model)}
+        shapes |= linear_shapes("embedding.0", input_dim, input_hidden)
+        shapes |= linear_shapes("embedding.2", input_hidden, d_model)
+        shapes |= norm_shapes("embedding.3", d_model)
+        for i in range(n_layers):
+            layer = f"layers.{i}"
+            shapes |= linear_shapes(f"{layer}.qkv", d_model, 3 * d_model)
+            shapes |= linear_shapes(f"{layer}.projection", d_model, d_model)
+            shapes |= norm_shapes(f"{layer}.attention_norm", d_model)
+            shapes |= linear_shapes(f"{layer}.feed_forward.0", d_model, d_ff)
+            shapes |= linear_shapes(f"{layer}.feed_forward.2", d_ff, d_model)
+            shapes |= norm_shapes(f"{layer}.output_norm", d_model)
+        return shapes | linear_shapes("head", d_model, output_dim)
+
+    @staticmethod
+    def memory_bytes(*, context_length: int, n_layers: int, d_model: int, **_: int) -> int:
+        """Return how many bytes the cache of one row takes: keys and values of each layer."""
+        return 2 * BYTES_PER_NUMBER * n_layers * context_length * d_model
 
     def forward(self, x: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
         """Return the outputs of whole sequences: output t depends on the tokens up to t only.
@@ -214,7 +265,7 @@ class CausalTransformer(nn.Module):
         out: th.Tensor = self.head(F.relu(h.to(self.head.weight.dtype)))
         return out
 
-    def new_cache(self, n_rows: int, storage: th.Tensor | None = None) -> AttentionCache:
+    def new_memory(self, n_rows: int, replaced: AttentionCache | None = None) -> AttentionCache:
         """Return an empty cache for `n_rows` sequences that grow side by side.
 
         It starts as zeros: a masked entry is multiplied by 0, and 0 times the NaN that fresh memory
@@ -222,18 +273,19 @@ class CausalTransformer(nn.Module):
 
         Args:
             n_rows: How many.
-            storage: Of an earlier cache of as many rows, to be used again; it invalidates that one.
+            replaced: An earlier cache of as many rows, whose storage is used again.
         """
-        if storage is not None:
-            return AttentionCache(storage, np.zeros(n_rows, dtype=np.int64), self._version)
-        n_heads, context_length, head_dim = self._cache_shape
-        # A tensor made under inference mode could never be written to outside of it.
-        with th.inference_mode(False):
-            storage = self.positions.new_zeros(
-                (len(self.layers), 2, n_rows, n_heads, context_length, head_dim),
-                dtype=th.bfloat16 if self.mixed_precision else None,
-            ).detach()
-        return AttentionCache(storage, np.zeros(n_rows, dtype=np.int64), self._version)
+        if replaced is not None:
+            storage = replaced.storage
+        else:
+            n_heads, context_length, head_dim = self._cache_shape
+            # A tensor made under inference mode could never be written to outside of it.
+            with th.inference_mode(False):
+                storage = self.positions.new_zeros(
+                    (len(self.layers), 2, n_rows, n_heads, context_length, head_dim),
+                    dtype=th.bfloat16 if self.mixed_precision else None,
+                ).detach()
+        return AttentionCache(storage, np.zeros(n_rows, dtype=np.int64), self.weight_version)
 
     @th.no_grad()
     def step(self, x: th.Tensor, cache: AttentionCache) -> tuple[th.Tensor, AttentionCache]:
@@ -244,7 +296,7 @@ class CausalTransformer(nn.Module):
 
         Args:
             x: Shape (B, input_dim): the next token of each row.
-            cache: What `new_cache` or the last `step` returned, rows reset where an episode starts.
+            cache: What `new_memory` or the last `step` returned, rows reset where episodes start.
 
         Returns:
             The outputs, shape (B, output_dim), and the cache to pass next time.
@@ -264,20 +316,22 @@ class CausalTransformer(nn.Module):
         return out, cache._replace(positions=cache.positions + 1)
 
     @th.no_grad()
-    def static_step(self, x: th.Tensor, storage: th.Tensor, positions: th.Tensor) -> th.Tensor:
+    def static_step(self, x: th.Tensor, cache: AttentionCache, tensors: Tensors) -> Tensors:
         """Do what `step` does without looking at the positions, so that it can be replayed.
 
         Each row attends under a mask to the whole context. Repeating the call repeats its writes.
 
         Args:
             x: Shape (B, input_dim).
-            storage: A cache's.
-            positions: Its positions, on the device, shape (B,); all below the context length.
+            cache: Its storage is read and written.
+            tensors: The positions, on the device, shape (B,); all below the context length.
 
         Returns:
-            The outputs, shape (B, output_dim).
+            The outputs, shape (B, output_dim), and the next positions.
         """
-        return self._append_ragged(x, storage, positions, self.context_length)
+        (positions,) = tensors
+        out = self._append_ragged(x, cache.storage, positions, self.context_length)
+        return out, positions + 1
 
     def _append_ragged(
         self, x: th.Tensor, storage: th.Tensor, positions: th.Tensor, length: int
@@ -310,31 +364,12 @@ class CausalTransformer(nn.Module):
             n_rows: How many tokens.
             cache: See `step`.
         """
-        if cache.version != self._version:
-            raise ValueError(
-                "`cache` must come from the current weights, got one filled before they changed "
-                "(or by another network). Start again with `new_cache`, or `state=None` in predict."
-            )
-        if n_rows != len(cache.positions):
-            raise ValueError(
-                f"`cache` must have one row per token, got {len(cache.positions)} rows for "
-                f"{n_rows} tokens. Start again with `new_cache` when the batch changes."
-            )
+        self.require_own(cache.weight_version, len(cache.positions), n_rows)
         if cache.positions.max() >= self.context_length:
             row = int(cache.positions.argmax())
             raise ValueError(
-                f"`cache` must have room for another token, got row {row} with "
+                f"`memory` must have room for another token, got row {row} with "
                 f"{cache.positions[row]} of `context_length` = {self.context_length} tokens. "
                 "Reset the row where an episode starts (`episode_start` in predict), or train "
                 "with `n_steps` and `context_length` that cover the longest episode."
             )
-
-    def invalidate_caches(self) -> None:
-        """Make every cache filled so far raise; to be called whenever the weights change."""
-        self._version = next(_weight_versions)
-
-
-def _invalidate_after_loading(module: nn.Module, _: Any) -> None:
-    # A function of the module, not a lambda: the hook must survive pickling and deep copies.
-    assert isinstance(module, CausalTransformer), "registered by CausalTransformer alone"
-    module.invalidate_caches()

@@ -5,6 +5,5 @@ description   what `policy.json` says: class, arguments, spaces, versions
 spaces        observation and action spaces as JSON, bit for bit
 record        what a policy was trained on, for how long, by which versions
 card          the README of an exported policy
-shapes        which weights a description promises, before anything is allocated
 strict_json   reading bytes of strangers: limits, and the one error
 """

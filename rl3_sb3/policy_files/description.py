@@ -1,7 +1,8 @@
 """The JSON beside the weights of an exported policy: enough to build it, and nothing that runs.
 
-The policy's class is a name in `POLICIES`, never an import path. What the description implies for
-the weights (names, shapes, bytes) is known before any of them is read or made.
+The policy's class is a name in `rl3_sb3.policy.POLICIES`, never an import path. What the
+description implies for the weights (names, shapes, bytes) is known before any of them is read or
+made.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +20,12 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 from rl3_sb3.distribution import check_action_space, n_outputs
-from rl3_sb3.markov import MarkovPolicy
-from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.networks.shapes import BYTES_PER_NUMBER, Shapes
+from rl3_sb3.policy import POLICIES
 from rl3_sb3.policy_files.record import TrainingRecord
-from rl3_sb3.policy_files.shapes import Shapes, dense_shapes, transformer_shapes
 from rl3_sb3.policy_files.spaces import MOST_NUMBERS, n_numbers, space_from_json, space_to_json
 from rl3_sb3.policy_files.strict_json import Node, parse_object, refuse
+from rl3_sb3.sequence_policy import SequencePolicy
 
 FORMAT = "rl3_sb3 policy"
 FORMAT_VERSION = 1
@@ -40,27 +41,8 @@ _FIELDS = (
 )
 _MOST_LAYERS = 256
 _MOST_WIDTH = 2**20
-_BYTES_PER_NUMBER = 4  # float32
 _LARGEST_LOG_STD = 1e30  # well within float32; beyond it the policy could not be made
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """One class of policies: its networks' shapes, and the arguments that they depend on."""
-
-    policy: type[TransformerPolicy]
-    shapes: Callable[..., Shapes]
-    sizes: tuple[str, ...]
-
-
-POLICIES = {
-    "TransformerPolicy": _Kind(
-        TransformerPolicy,
-        transformer_shapes,
-        ("context_length", "d_model", "n_layers", "n_heads", "d_ff", "input_hidden"),
-    ),
-    "MarkovPolicy": _Kind(MarkovPolicy, dense_shapes, ("context_length", "hidden")),
-}
+# Arguments of every policy, beside its networks' sizes.
 _NUMBERS = ("critic_weight_decay", "adam_eps", "log_std_init")
 
 
@@ -71,8 +53,8 @@ class PolicyDescription:
     Attributes:
         policy: A name in `POLICIES`.
         arguments: Of its constructor, without spaces and learning rate.
-        observation_space: See `TransformerPolicy`.
-        action_space: See `TransformerPolicy`.
+        observation_space: See `SequencePolicy`.
+        action_space: See `SequencePolicy`.
         n_bytes: Length of the file of weights.
         sha256: Of that file, in hexadecimal: both files belong to one export.
         record: What trained it.
@@ -88,7 +70,7 @@ class PolicyDescription:
 
     @classmethod
     def of(
-        cls, policy: TransformerPolicy, weights: bytes, record: TrainingRecord
+        cls, policy: SequencePolicy, weights: bytes, record: TrainingRecord
     ) -> PolicyDescription:
         """Describe a policy.
 
@@ -96,16 +78,16 @@ class PolicyDescription:
             ValueError: Its class is not in the table.
         """
         name = type(policy).__name__
-        if name not in POLICIES or type(policy) is not POLICIES[name].policy:
+        if type(policy) is not POLICIES.get(name):
             raise ValueError(
-                f"`policy` must be exactly a {' or a '.join(POLICIES)} to be exported, got "
-                f"{type(policy).__name__}: a file cannot carry the code of another class. "
+                f"`policy` must be exactly one of {', '.join(POLICIES)} to be exported, got "
+                f"another class, {name}: a file cannot carry its code. "
                 "Save it with `TransformerPPO.save`."
             )
         given = policy._get_constructor_parameters()
         return cls(
             name,
-            {n: int(given[n]) for n in POLICIES[name].sizes}
+            {n: int(given[n]) for n in policy.network.SIZES}
             | {n: float(given[n]) for n in _NUMBERS},
             policy.observation_space,
             policy.action_space,
@@ -150,7 +132,7 @@ class PolicyDescription:
         weights = fields["weights"].fields(("bytes", "sha256"))
         described = cls(
             name,
-            _read_arguments(fields["arguments"], POLICIES[name].sizes),
+            _read_arguments(fields["arguments"], POLICIES[name].network.SIZES),
             space_from_json(fields["observation_space"]),
             space_from_json(fields["action_space"]),
             weights["bytes"].integer(0, 2**63 - 1),
@@ -170,23 +152,20 @@ class PolicyDescription:
     def check(self) -> None:
         """Raise ValueError where the policy's constructor would, without the cost of calling it."""
         check_action_space(self.action_space)
-        width, n_heads = self.arguments.get("d_model", 1), self.arguments.get("n_heads", 1)
-        if width % n_heads != 0:
-            raise ValueError(f"`d_model` must be a multiple of `n_heads`, got {width}, {n_heads}.")
+        POLICIES[self.policy].network.check_sizes(**self._sizes)
         if min(map(min, self.weight_shapes.values())) < 1:
             raise ValueError("`observation_space` and `action_space` must not be empty.")
 
     @cached_property
     def weight_shapes(self) -> Shapes:
         """The shape of each of the policy's tensors, by name, without making them."""
-        kind = POLICIES[self.policy]
-        sizes = {name: self.arguments[name] for name in kind.sizes}
+        shapes_of = POLICIES[self.policy].network.weight_shapes
         input_dim = int(get_flattened_obs_dim(self.observation_space))
         n_actions = n_outputs(self.action_space)
         shapes = {
             f"{network}.{name}": shape
             for network, output_dim in (("actor", n_actions), ("critic", 1))
-            for name, shape in kind.shapes(input_dim, output_dim, **sizes).items()
+            for name, shape in shapes_of(input_dim, output_dim, **self._sizes).items()
         }
         if isinstance(self.action_space, spaces.Box):
             shapes["log_std"] = (n_actions,)
@@ -194,17 +173,20 @@ class PolicyDescription:
 
     def n_weight_bytes(self) -> int:
         """Return how many bytes the policy's tensors take."""
-        return _BYTES_PER_NUMBER * sum(map(math.prod, self.weight_shapes.values()))
+        return BYTES_PER_NUMBER * sum(map(math.prod, self.weight_shapes.values()))
 
     def n_memory_bytes(self) -> int:
         """Return how many bytes the memory of one episode takes while the policy acts."""
-        width = self.arguments.get("n_layers", 0) * self.arguments.get("d_model", 0)
-        return int(2 * _BYTES_PER_NUMBER * self.arguments["context_length"] * width)
+        return POLICIES[self.policy].network.memory_bytes(**self._sizes)
 
-    def build(self) -> TransformerPolicy:
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return {n: int(self.arguments[n]) for n in POLICIES[self.policy].network.SIZES}
+
+    def build(self) -> SequencePolicy:
         """Return a policy with random weights, on the CPU."""
         arguments: dict[str, Any] = dict(self.arguments)
-        return POLICIES[self.policy].policy(
+        return POLICIES[self.policy](
             self.observation_space, self.action_space, lambda _: 0.0, **arguments
         )
 

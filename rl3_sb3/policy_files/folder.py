@@ -33,7 +33,6 @@ import safetensors.torch
 import torch as th
 from stable_baselines3.common.utils import get_device
 
-from rl3_sb3.policy import TransformerPolicy
 from rl3_sb3.policy_files.card import model_card
 from rl3_sb3.policy_files.description import PolicyDescription
 from rl3_sb3.policy_files.record import TrainingRecord
@@ -45,6 +44,7 @@ from rl3_sb3.policy_files.strict_json import (
     refuse,
     show,
 )
+from rl3_sb3.sequence_policy import SequencePolicy
 
 WEIGHTS_FILE = "policy.safetensors"
 DESCRIPTION_FILE = "policy.json"
@@ -58,7 +58,7 @@ _ATTEMPTS = 5
 
 
 def export_policy(
-    policy: TransformerPolicy,
+    policy: SequencePolicy,
     path: str | os.PathLike[str],
     *,
     record: TrainingRecord | None = None,
@@ -66,7 +66,7 @@ def export_policy(
     """Write a policy into a folder from which `load_policy` reads it, without pickle.
 
     Args:
-        policy: A `TransformerPolicy` or `MarkovPolicy`; no subclass of your own.
+        policy: One of those in `rl3_sb3.policy`; no subclass of your own.
         path: A new folder, or the folder of an earlier export, which is replaced.
         record: What trained it. None: what the policy was loaded with, if it was.
 
@@ -95,7 +95,7 @@ def load_policy(
     device: th.device | str = "auto",
     *,
     max_bytes: int = 2**28,
-) -> TransformerPolicy:
+) -> SequencePolicy:
     """Read a policy that `export_policy` or `TransformerPPO.export` wrote; execute nothing.
 
     Args:
@@ -242,7 +242,7 @@ def _check_header(weights: bytes, described: PolicyDescription, file: Path) -> N
 # ---------------------------------------------------------------- writing
 
 
-def _files(policy: TransformerPolicy, record: TrainingRecord) -> dict[str, bytes]:
+def _files(policy: SequencePolicy, record: TrainingRecord) -> dict[str, bytes]:
     """Return the content of each file, which is known to be readable."""
     tensors = {
         name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()

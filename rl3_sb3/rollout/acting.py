@@ -1,10 +1,8 @@
 """A policy that acts in many environments at once, as fast as its device allows.
 
-One step is: tokens in, distribution parameters, actions drawn from them. A CPU is given slices of
-just the attention cache that is filled. A GPU replays one recording for all steps (see
-`cuda_graphs`), which reads the whole cache under a mask: the cache is small, and reading it costs
-less than launching anew. Its positions are then kept on both sides, so that the host can refuse an
-overflow without asking.
+One step is: tokens in, distribution parameters, actions drawn from them. A CPU steps the policy as
+it comes. A GPU may replay one recording for all steps instead (see `cuda_graphs`), of a step that
+is a function of tensors alone.
 
 Boundaries: an episode's end empties its row of the memory, a new rollout empties all rows.
 """
@@ -14,9 +12,8 @@ import numpy.typing as npt
 import torch as th
 
 from rl3_sb3.cuda_graphs import Replayed, Tensors
-from rl3_sb3.policy import TransformerPolicy
 from rl3_sb3.ranks import gather_over_ranks, this_rank
-from rl3_sb3.to_device import to_device
+from rl3_sb3.sequence_policy import SequencePolicy
 
 
 class Acting:
@@ -25,30 +22,26 @@ class Acting:
     Args:
         policy: Whose actor chooses.
         n_envs: Environments of this rank; all ranks must make theirs at once.
-        static: Step as a GPU does. None: only on a GPU.
+        cuda_graphs: Step in the way that can be recorded, and record it on a GPU.
 
     Attributes:
         n_all_envs: Environments of all ranks.
     """
 
-    def __init__(
-        self, policy: TransformerPolicy, n_envs: int, *, static: bool | None = None
-    ) -> None:
+    def __init__(self, policy: SequencePolicy, n_envs: int, *, cuda_graphs: bool = False) -> None:
         self.policy = policy
         self.n_envs = n_envs
         counts = gather_over_ranks(n_envs)
         first = sum(counts[: this_rank()])
         self.n_all_envs = sum(counts)
         self._rows = slice(first, first + n_envs)
-        self._static = policy.device.type == "cuda" if static is None else static
-        self._state = policy.new_state(n_envs)
-        self._positions = th.zeros(n_envs, dtype=th.int64, device=policy.device)
-        self._replayed = Replayed(self._static_choice)
+        self._static = cuda_graphs
+        self._memory = policy.new_state(n_envs)
+        self._replayed = Replayed(self._static_choice, record=cuda_graphs)
 
     def begin(self) -> None:
         """Empty the memory of all rows: a rollout begins."""
-        self._state = self.policy.new_state(self.n_envs, self._state.storage)
-        self._positions = th.zeros_like(self._positions)
+        self._memory = self.policy.new_state(self.n_envs, self._memory)
 
     @th.no_grad()
     def choose(self, tokens: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
@@ -61,23 +54,20 @@ class Acting:
             ValueError: An episode is longer than the context.
         """
         if not self._static:
-            params, self._state = self.policy.step(tokens, self._state)
+            params, self._memory = self.policy.step(tokens, self._memory)
             return self._draw(params), params
-        self.policy.actor.require_room(self.n_envs, self._state)
-        actions, params, self._positions = self._replayed(tokens, self._positions)
-        self._state = self._state._replace(positions=self._state.positions + 1)
+        self.policy.actor.require_room(self.n_envs, self._memory)
+        actions, params, *tensors = self._replayed(tokens, *self._memory.tensors())
+        self._memory = self._memory.stepped(tuple(tensors))
         return actions, params
 
     def forget(self, rows: npt.NDArray[np.bool_]) -> None:
         """Empty the memory of these rows, shape (B,): their episodes ended."""
-        self._state = self._state.reset_rows(rows)
-        if self._static:
-            ended = to_device(rows, self._positions.device)
-            self._positions = self._positions.masked_fill(ended, 0)
+        self._memory = self._memory.reset_rows(rows)
 
-    def _static_choice(self, tokens: th.Tensor, positions: th.Tensor) -> Tensors:
-        params = self.policy.static_step(tokens, self._state.storage, positions)
-        return self._draw(params), params, positions + 1
+    def _static_choice(self, tokens: th.Tensor, *tensors: th.Tensor) -> Tensors:
+        params, *tensors_after = self.policy.static_step(tokens, self._memory, tensors)
+        return self._draw(params), params, *tensors_after
 
     def _draw(self, params: th.Tensor) -> th.Tensor:
         return self.policy.sample(params, self._rows, self.n_all_envs)

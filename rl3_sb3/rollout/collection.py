@@ -14,9 +14,9 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
-from rl3_sb3.policy import TransformerPolicy
 from rl3_sb3.rollout.acting import Acting
 from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
+from rl3_sb3.sequence_policy import SequencePolicy
 
 Infos = list[dict[str, Any]]
 Dones = npt.NDArray[np.bool_]
@@ -66,7 +66,7 @@ def collect(
 
 
 def _add_last_observations(
-    rollout: SequenceRolloutBuffer, policy: TransformerPolicy, dones: Dones, infos: Infos
+    rollout: SequenceRolloutBuffer, policy: SequencePolicy, dones: Dones, infos: Infos
 ) -> None:
     """Store the last observations of the episodes that ended, but did not terminate."""
     rows = np.array(

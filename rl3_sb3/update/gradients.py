@@ -13,8 +13,8 @@ does not depend on the minibatch.
 import torch as th
 
 from rl3_sb3.cuda_graphs import Replayed, Tensors
-from rl3_sb3.policy import TransformerPolicy
 from rl3_sb3.rollout.buffer import SequenceBatch
+from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.to_device import to_device
 from rl3_sb3.update.losses import Weights, actor_terms, value_loss
 
@@ -26,13 +26,16 @@ class Gradients:
         policy: Whose.
         piece_steps: About how many steps are computed at a time; at least one sequence. None: the
             whole minibatch.
+        cuda_graphs: Record the computation on a GPU.
     """
 
-    def __init__(self, policy: TransformerPolicy, piece_steps: int | None) -> None:
+    def __init__(
+        self, policy: SequencePolicy, piece_steps: int | None, *, cuda_graphs: bool = False
+    ) -> None:
         self.policy = policy
         self._piece_steps = piece_steps
-        self._of_both = Replayed(self._compute_both)
-        self._of_critic = Replayed(self._compute_critic)
+        self._of_both = Replayed(self._compute_both, record=cuda_graphs)
+        self._of_critic = Replayed(self._compute_critic, record=cuda_graphs)
 
     def parameters(self, *, actor_trains: bool) -> list[th.nn.Parameter]:
         """Return the parameters that train, in the order of their gradients; no frozen ones."""

@@ -17,10 +17,10 @@ import torch as th
 from torch import nn
 
 from rl3_sb3.cuda_graphs import Replayed, Tensors
-from rl3_sb3.policy import TransformerPolicy
 from rl3_sb3.ranks import n_ranks, sum_over_ranks
 from rl3_sb3.rollout.advantages import normalisation
 from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
+from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.update.gradients import Gradients
 from rl3_sb3.update.losses import Weights
 
@@ -54,18 +54,20 @@ class Settings:
 class Updates:
     """Trains a policy on finished rollouts.
 
-    Holds nothing from one iteration to the next but, on a GPU, recordings of its computations.
+    Holds nothing from one iteration to the next but recordings of its computations.
 
     Args:
         policy: What is trained, with its optimizer.
+        cuda_graphs: Record computations on a GPU.
     """
 
-    def __init__(self, policy: TransformerPolicy) -> None:
+    def __init__(self, policy: SequencePolicy, *, cuda_graphs: bool = False) -> None:
         self.policy = policy
         on_gpu = policy.device.type == "cuda"  # which wants few large pieces
         self.inference_steps = _GPU_INFERENCE_STEPS if on_gpu else _CPU_PIECE_STEPS
-        self._gradients = Gradients(policy, None if on_gpu else _CPU_PIECE_STEPS)
-        self._divergence = Replayed(self._divergences)
+        piece_steps = None if on_gpu else _CPU_PIECE_STEPS
+        self._gradients = Gradients(policy, piece_steps, cuda_graphs=cuda_graphs)
+        self._divergence = Replayed(self._divergences, record=cuda_graphs)
 
     def run(self, rollout: SequenceRolloutBuffer, settings: Settings) -> dict[str, float]:
         """Train one iteration.

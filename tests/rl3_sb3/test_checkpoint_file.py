@@ -45,7 +45,7 @@ def test_loads_onto_another_number_of_environments_and_goes_on(trained, path, ma
     assert model.num_timesteps == 48 + 12 * n_envs
 
 
-@pytest.mark.parametrize("policy", ["TransformerPolicy", "MarkovPolicy"])
+@pytest.mark.parametrize("policy", ["TransformerPolicy", "LstmPolicy", "MarkovPolicy"])
 def test_loading_and_going_on_equals_going_on(make_vec, make_model, policy, tmp_path):
     def fresh():
         return make_vec([6, 6], horizon=6)

@@ -34,7 +34,7 @@ def test_outputs_and_gradients_differ_by_bfloat16s_rounding_and_no_more(pair):
 def test_cached_steps_equal_the_full_pass_within_rounding(pair):
     _, mixed = pair
     x = th.randn(5, 20, 4)
-    cache = mixed.new_cache(5)
+    cache = mixed.new_memory(5)
     assert cache.storage.dtype == th.bfloat16
     steps = []
     for t in range(20):

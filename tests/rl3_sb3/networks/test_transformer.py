@@ -25,7 +25,7 @@ def tokens(B, T=9):
 
 def test_cached_steps_equal_the_causal_pass(network):
     x = tokens(3)
-    cache = network.new_cache(3)
+    cache = network.new_memory(3)
     for t in range(9):
         out, cache = network.step(x[:, t], cache)
         th.testing.assert_close(out, network(x)[:, t], atol=1e-5, rtol=1e-5)
@@ -33,7 +33,7 @@ def test_cached_steps_equal_the_causal_pass(network):
 
 def test_cached_steps_equal_the_causal_pass_of_ragged_rows_after_resets(network):
     rng = np.random.default_rng(0)
-    cache = network.new_cache(4)
+    cache = network.new_memory(4)
     history = [[] for _ in range(4)]
     ragged = 0
     for _ in range(40):
@@ -89,7 +89,7 @@ def test_a_token_changes_no_earlier_output_and_all_later_ones(network, t):
 
 def test_stepping_twice_from_one_cache_gives_the_same_output_twice(network):
     x = tokens(2)
-    _, cache = network.step(x[:, 0], network.new_cache(2))
+    _, cache = network.step(x[:, 0], network.new_memory(2))
     first, _ = network.step(x[:, 1], cache)
     second, _ = network.step(x[:, 1], cache)
     th.testing.assert_close(first, second, atol=0, rtol=0)
@@ -97,7 +97,7 @@ def test_stepping_twice_from_one_cache_gives_the_same_output_twice(network):
 
 def test_a_deep_copied_cache_branches(network):
     x = tokens(2)
-    _, cache = network.step(x[:, 0], network.new_cache(2))
+    _, cache = network.step(x[:, 0], network.new_memory(2))
     branch = copy.deepcopy(cache)
     network.step(x[:, 5], branch)
     _, cache = network.step(x[:, 1], cache)
@@ -108,7 +108,7 @@ def test_a_deep_copied_cache_branches(network):
 
 def test_resetting_one_row_leaves_others_unchanged(network):
     x = tokens(3)
-    cache = network.new_cache(3)
+    cache = network.new_memory(3)
     for t in range(4):
         _, cache = network.step(x[:, t], cache)
     out, _ = network.step(x[:, 4], cache.reset_rows(np.array([False, True, False])))
@@ -140,7 +140,7 @@ def test_a_sequence_longer_than_the_context_is_refused(network):
 
 def test_a_full_cache_refuses_another_token_and_keeps_its_content(network):
     x = tokens(2)
-    cache = network.new_cache(2)
+    cache = network.new_memory(2)
     for t in range(9):
         _, cache = network.step(x[:, t], cache)
     before = cache.storage.clone()
@@ -151,7 +151,7 @@ def test_a_full_cache_refuses_another_token_and_keeps_its_content(network):
 
 
 def test_a_cache_filled_before_loading_weights_is_refused(network):
-    _, cache = network.step(tokens(2)[:, 0], network.new_cache(2))
+    _, cache = network.step(tokens(2)[:, 0], network.new_memory(2))
     network.load_state_dict(network.state_dict())
     with pytest.raises(ValueError, match="current weights"):
         network.step(tokens(2)[:, 1], cache)
@@ -160,23 +160,23 @@ def test_a_cache_filled_before_loading_weights_is_refused(network):
 def test_a_cache_of_another_network_is_refused(network):
     other = CausalTransformer(5, 3, context_length=9, **SIZES)
     with pytest.raises(ValueError, match="current weights"):
-        network.step(tokens(2)[:, 0], other.new_cache(2))
+        network.step(tokens(2)[:, 0], other.new_memory(2))
 
 
 def test_a_cache_of_another_batch_size_is_refused(network):
     with pytest.raises(ValueError, match="2 rows for 3 tokens"):
-        network.step(tokens(3)[:, 0], network.new_cache(2))
+        network.step(tokens(3)[:, 0], network.new_memory(2))
 
 
 def test_a_cache_made_in_inference_mode_works_outside_of_it(network):
     with th.inference_mode():
-        cache = network.new_cache(2)
+        cache = network.new_memory(2)
     out, _ = network.step(tokens(2)[:, 0], cache)
     th.testing.assert_close(out, network(tokens(2))[:, 0], atol=1e-5, rtol=1e-5)
 
 
 def test_stepping_leaves_no_gradient_graph(network):
-    out, cache = network.step(tokens(2)[:, 0], network.new_cache(2))
+    out, cache = network.step(tokens(2)[:, 0], network.new_memory(2))
     assert not out.requires_grad
     assert not cache.storage.requires_grad
 
@@ -184,7 +184,7 @@ def test_stepping_leaves_no_gradient_graph(network):
 def test_survives_pickling(network):
     again = pickle.loads(pickle.dumps(network))
     assert th.equal(again(tokens(1)), network(tokens(1)))
-    cache = again.new_cache(1)
+    cache = again.new_memory(1)
     again.load_state_dict(network.state_dict())
     with pytest.raises(ValueError, match="current weights"):
         again.step(tokens(1)[:, 0], cache)

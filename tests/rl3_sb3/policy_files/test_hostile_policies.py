@@ -20,6 +20,7 @@ import torch as th
 from gymnasium import spaces
 
 from rl3_sb3 import (
+    LstmPolicy,
     MarkovPolicy,
     PolicyFileError,
     TrainingRecord,
@@ -36,6 +37,9 @@ PARTS = spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": spaces.Discrete(2)})
 POLICIES = {
     "transformer": lambda: TransformerPolicy(
         BOX, spaces.Discrete(3), lambda _: 0.1, input_hidden=5, **SIZES
+    ),
+    "lstm": lambda: LstmPolicy(
+        BOX, spaces.Discrete(3), lambda _: 0.1, hidden=4, n_layers=2, input_hidden=5
     ),
     "markov": lambda: MarkovPolicy(
         PARTS, spaces.Box(-1, 1, (2,)), lambda _: 0.1, hidden=4, context_length=9
@@ -133,7 +137,9 @@ def test_loading_runs_no_code_opens_two_files_and_starts_nothing(folder):
 )
 def test_a_class_is_a_name_in_the_table(folder, name):
     edit(folder, policy=name)
-    refused(folder, "policy.json", r"one of TransformerPolicy, MarkovPolicy at 'policy'")
+    refused(
+        folder, "policy.json", r"one of TransformerPolicy, LstmPolicy, MarkovPolicy at 'policy'"
+    )
 
 
 # -------------------------------------------------------------------- files
@@ -181,6 +187,33 @@ def test_a_memory_beyond_the_limit_is_refused(folder):
         load_policy(folder, "cpu", max_bytes=10_000)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b'"hidden": 4', b'"hidden": -4', "an integer from 1 to 1048576"),
+        (b'"hidden": 4', b'"hidden": 0', "an integer from 1 to 1048576"),
+        (b'"hidden": 4', b'"hidden": 2097152', "an integer from 1 to 1048576"),
+        (b'"hidden": 4', b'"hidden": 1048576', "weights of at most 268435456 bytes"),
+        (b'"hidden": 4', b'"hidden": 5', r"F32 of shape \[20, 5\], got"),
+        (b'"n_layers": 2', b'"n_layers": 257', "an integer from 1 to 256"),
+        (b'"n_layers": 2', b'"n_layers": 1', r"hold the \d+ tensors of a LstmPolicy"),
+        (b'"input_hidden": 5', b'"input_hidden": -5', "an integer from 1 to 1048576"),
+        (b'"input_hidden": 5', b'"input_hidden": 5, "context_length": 1', "the fields"),
+        (b"LstmPolicy", b"TransformerPolicy", "the fields context_length"),
+    ],
+)
+def test_an_lstm_of_other_sizes_is_refused(tmp_path, old, new, message):
+    folder, description, _ = export("lstm", tmp_path)
+    assert description.count(old) == 1
+    (folder / "policy.json").write_bytes(description.replace(old, new))
+    with no_large_allocation():
+        refused(
+            folder,
+            "policy.safetensors" if "hold" in message or "F32" in message else "policy.json",
+            message,
+        )
+
+
 def test_the_limit_can_be_raised_and_lowered(folder):
     n_bytes = (folder / "policy.safetensors").stat().st_size
     load_policy(folder, "cpu", max_bytes=n_bytes)
@@ -216,7 +249,7 @@ def test_a_later_version_of_the_format_is_told_from_damage(folder):
         (b'"algorithm": "A"', b'"algorithm": "\xff"', "complete JSON in UTF-8"),
         (b'"reward": 1.5', b'"reward": {}', "a number, a text or a list of these"),
         (b'"arguments": {', b'"arguments": {"hidden": 1, ', r"see \['hidden'\]"),
-        (b'"n_heads": 2', b'"n_heads": 3', "`d_model` must be a multiple of `n_heads`, got 4, 3"),
+        (b'"n_heads": 2', b'"n_heads": 3', "`d_model` must be a multiple of `n_heads` = 3, got 4"),
         (b'"n_layers": 1', b'"n_layers": 257', "an integer from 1 to 256"),
         (b'"adam_eps": 1e-07', b'"adam_eps": 0', "a number above 0"),
         (b'"log_std_init": 0.0', b'"log_std_init": 1e40', "a number within"),
