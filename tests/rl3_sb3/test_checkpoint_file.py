@@ -1,10 +1,14 @@
+import base64
 import io
+import json
+import pickle
+import zipfile
 
 import numpy as np
 import pytest
 import torch as th
 
-from rl3_sb3 import TransformerPPO
+from rl3_sb3 import SequenceRolloutBuffer, TransformerPPO
 
 
 @pytest.fixture
@@ -64,6 +68,23 @@ def test_a_checkpoint_holds_no_rollout_and_no_cache(path):
     # two small networks, and twice as much for Adam's moments
     n_parameters = weights(TransformerPPO.load(path, device="cpu")).size
     assert path.stat().st_size < 3 * 4 * n_parameters + 120_000
+
+
+def test_a_checkpoint_loads_wherever_the_buffers_class_was_when_it_was_written(trained, path):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    data = json.loads(members["data"])
+    assert "rollout_buffer_class" not in data  # as earlier versions wrote it:
+    elsewhere = base64.b64encode(b"crl3_sb3.buffer\nSequenceRolloutBuffer\n.").decode()
+    with pytest.raises(ModuleNotFoundError):
+        pickle.loads(base64.b64decode(elsewhere))
+    data["rollout_buffer_class"] = {":type:": "type", ":serialized:": elsewhere}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (members | {"data": json.dumps(data)}).items():
+            archive.writestr(name, content)
+    loaded = TransformerPPO.load(path, device="cpu", custom_objects={"seed": 5})
+    assert (loaded.rollout_buffer_class, loaded.seed) == (SequenceRolloutBuffer, 5)
+    np.testing.assert_array_equal(weights(loaded), weights(trained))
 
 
 def test_saves_to_a_stream(trained):
