@@ -27,6 +27,7 @@ class TransformerPolicy(SequencePolicy):
         input_hidden: Hidden width of the MLP that embeds an observation.
         mixed_precision: Matrix products in bfloat16, see `CausalTransformer`: faster on GPUs,
             slower on most CPUs. An exported policy acts without.
+        cpu_kernels: False leaves all to torch, see `CausalTransformer`.
     """
 
     network: ClassVar[type[Network[Any]]] = CausalTransformer

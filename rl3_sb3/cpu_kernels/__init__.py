@@ -4,9 +4,13 @@ torch's are made for wide heads, long sequences and many cores. Policies have na
 sequences, and many of them train fastest with a core each. Measured beside torch's in
 benchmarks/cpu_kernels.py.
 
+They are on unless a policy is made with `policy_kwargs={"cpu_kernels": False}`. Wherever `suits`
+says no, torch does the work; so results differ in rounding between one thread and several, as
+torch's own do.
+
 They give torch's values and gradients up to rounding, where all numbers are finite; others may
-reach the tokens up to 18 before their own. Wherever `suits` says no, torch does the work; so
-results differ in rounding between one thread and several, as torch's own do.
+reach the tokens up to 18 before their own. (`TransformerPPO` refuses such observations, and stops
+where parameters become such.) They use parts of numba and torch that are not public.
 """
 
 import torch as th
@@ -56,7 +60,7 @@ def causal_attention(qkv: th.Tensor) -> th.Tensor:
 def suits_mlp(*layers: nn.Module) -> bool:
     """Return whether `mlp` can be used with these layers.
 
-    Hooks on them would not be called, and what a subclass or a parametrization does not be done.
+    Hooks would be skipped, and a subclass's own computation would be lost.
     """
     return (
         [type(layer) for layer in layers] in _MLPS

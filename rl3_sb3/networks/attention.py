@@ -9,12 +9,19 @@ return (B, T, n_heads, D).
 import torch as th
 import torch.nn.functional as F
 
-from rl3_sb3 import cpu_kernels
+from rl3_sb3 import cpu_kernels as kernels
 
 
-def causal_attention(qkv: th.Tensor) -> th.Tensor:
-    """Return what each token gathers from itself and the tokens before it."""
-    return cpu_kernels.causal_attention(qkv) if cpu_kernels.suits(qkv) else torch_attention(qkv)
+def causal_attention(qkv: th.Tensor, *, cpu_kernels: bool) -> th.Tensor:
+    """Return what each token gathers from itself and the tokens before it.
+
+    Args:
+        qkv: See the module.
+        cpu_kernels: Take our own kernels where they suit; False: always torch's.
+    """
+    if cpu_kernels and kernels.suits(qkv):
+        return kernels.causal_attention(qkv)
+    return torch_attention(qkv)
 
 
 def torch_attention(qkv: th.Tensor) -> th.Tensor:

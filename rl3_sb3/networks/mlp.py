@@ -6,7 +6,7 @@ y = U f(W x + b) + d,   f being relu or gelu
 import torch as th
 from torch import nn
 
-from rl3_sb3 import cpu_kernels
+from rl3_sb3 import cpu_kernels as kernels
 
 
 class Mlp(nn.Sequential):
@@ -14,15 +14,32 @@ class Mlp(nn.Sequential):
 
     It must begin with `nn.Linear`, `nn.ReLU` or `nn.GELU`, `nn.Linear`, as torch made them: with
     biases, unwrapped, without hooks. Otherwise, and for single tokens, each layer is called.
+
+    Args:
+        layers: See `nn.Sequential`.
+        cpu_kernels: False calls each layer always.
     """
+
+    def __init__(self, *layers: nn.Module, cpu_kernels: bool = True) -> None:
+        super().__init__(*layers)
+        self.cpu_kernels = cpu_kernels
 
     def forward(self, x: th.Tensor) -> th.Tensor:
         """Return what the last layer does, for x of shape (..., n_inputs)."""
         layers = list(self)
-        # Single tokens go to torch: a few are too few to gain by, and acting needs no numba.
-        if x.dim() == 3 and cpu_kernels.suits(x) and cpu_kernels.suits_mlp(*layers[:3]):
-            x = cpu_kernels.mlp(x, *layers[:3])
+        if self._suits(x, layers):
+            x = kernels.mlp(x, *layers[:3])
             layers = layers[3:]
         for layer in layers:
             x = layer(x)
         return x
+
+    def _suits(self, x: th.Tensor, layers: list[nn.Module]) -> bool:
+        # Single tokens go to torch: a few are too few to gain by, and acting needs no numba.
+        is_sequences = x.dim() == 3
+        return (
+            self.cpu_kernels
+            and is_sequences
+            and kernels.suits(x)
+            and kernels.suits_mlp(*layers[:3])
+        )

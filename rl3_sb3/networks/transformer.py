@@ -15,15 +15,15 @@ Source: the architecture of RL3 (arXiv 2306.15909, Appendix C): post-norm decode
 feed-forward, learned position embeddings.
 """
 
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch as th
 import torch.nn.functional as F
 from torch import nn
 
-from rl3_sb3.networks.attention import causal_attention
+from rl3_sb3.networks.attention_cache import AttentionCache
+from rl3_sb3.networks.decoder_layer import DecoderLayer
 from rl3_sb3.networks.mlp import Mlp
 from rl3_sb3.networks.network import Tensors
 from rl3_sb3.networks.remembering import RememberingModule
@@ -34,91 +34,10 @@ from rl3_sb3.networks.shapes import (
     norm_shapes,
     require_positive,
 )
-from rl3_sb3.to_device import to_device
 
 # Positions start small beside the unit-variance tokens they are added to, so that at first a token
 # reads nearly the same wherever it stands.
 _POSITION_INIT_STD = 0.02
-
-
-class AttentionCache(NamedTuple):
-    """Keys and values of the tokens so far: what the cached step passes from one call to the next.
-
-    Each step returns a new cache with positions of its own and the *same* storage. Stepping twice
-    from one cache is fine (the second call overwrites what the first wrote); stepping from an older
-    cache with another token makes the newer ones invalid: `copy.deepcopy` it to branch.
-
-    Attributes:
-        storage: Shape (n_layers, 2, B, n_heads, context_length, head_dim): keys, then values.
-        positions: Shape (B,): how many tokens each row holds. Kept on the host, so that deciding
-            between aligned and ragged rows never waits for a GPU.
-        weight_version: The state of the weights the content was computed with.
-    """
-
-    storage: th.Tensor
-    positions: npt.NDArray[np.int64]
-    weight_version: int
-
-    def reset_rows(self, rows: npt.NDArray[np.bool_]) -> Self:
-        """Return the cache with these rows empty; the other rows and the storage stay.
-
-        Args:
-            rows: Shape (B,): True where a new episode starts.
-        """
-        return self._replace(positions=np.where(rows, 0, self.positions))
-
-    def tensors(self) -> Tensors:
-        """Return the positions, on the device; the storage stays where it is."""
-        return (to_device(self.positions, self.storage.device),)
-
-    def stepped(self, tensors: Tensors) -> Self:
-        """Return the cache with one token more in each row: the host counts without asking."""
-        return self._replace(positions=self.positions + 1)
-
-
-class _DecoderLayer(nn.Module):
-    """Causal self-attention and feed-forward, each with a residual and a layer norm after it."""
-
-    def __init__(self, d_model: int, n_heads: int, d_ff: int) -> None:
-        super().__init__()
-        self.n_heads = n_heads
-        self.head_dim = d_model // n_heads
-        self.qkv = nn.Linear(d_model, 3 * d_model)
-        self.projection = nn.Linear(d_model, d_model)
-        self.attention_norm = nn.LayerNorm(d_model)
-        self.feed_forward = Mlp(nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model))
-        self.output_norm = nn.LayerNorm(d_model)
-
-    def _finish(self, h: th.Tensor, attended: th.Tensor) -> th.Tensor:
-        h = self.attention_norm(h + self.projection(attended))
-        out: th.Tensor = self.output_norm(h + self.feed_forward(h))
-        return out
-
-    def forward(self, h: th.Tensor) -> th.Tensor:
-        B, T, C = h.shape  # sequences, tokens, d_model
-        attended = causal_attention(self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim))
-        return self._finish(h, attended.reshape(B, T, C))
-
-    def step(
-        self,
-        h: th.Tensor,
-        keys: th.Tensor,
-        values: th.Tensor,
-        where: tuple[Any, ...],
-        length: int,
-        hidden: th.Tensor | None,
-    ) -> th.Tensor:
-        B, C = h.shape  # rows, d_model
-        q, k, v = self.qkv(h).view(B, 3, self.n_heads, self.head_dim).unbind(1)
-        keys[where] = k.to(keys.dtype)
-        values[where] = v.to(values.dtype)
-        # Plain batched products: with one query per row they beat fused attention on a CPU.
-        # (B, n_heads, 1, head_dim) @ (B, n_heads, head_dim, length)
-        scores = (q * self.head_dim**-0.5).unsqueeze(2) @ keys[:, :, :length].mT
-        if hidden is not None:
-            scores = scores.masked_fill_(hidden, -th.inf)
-        attended = scores.softmax(-1) @ values[:, :, :length]
-        return self._finish(h, attended.view(B, C))
 
 
 class CausalTransformer(RememberingModule):
@@ -135,6 +54,8 @@ class CausalTransformer(RememberingModule):
         input_hidden: Hidden width of the MLP that embeds a token.
         mixed_precision: Compute matrix products in bfloat16, and keep the cache in it. Weights,
             their gradients and the outputs' layer stay in the weights' own precision.
+        cpu_kernels: On one CPU thread, compute whole sequences with our own kernels where they
+            suit, see `rl3_sb3.cpu_kernels`. False: always with torch's; both differ in rounding.
 
     Raises:
         ValueError: A size is below 1, or `d_model` is no multiple of `n_heads`.
@@ -161,6 +82,7 @@ class CausalTransformer(RememberingModule):
         d_ff: int = 256,
         input_hidden: int = 256,
         mixed_precision: bool = False,
+        cpu_kernels: bool = True,
     ) -> None:
         super().__init__()
         self.mixed_precision = mixed_precision
@@ -179,9 +101,12 @@ class CausalTransformer(RememberingModule):
             nn.ReLU(),  # in place, on a view, its gradient would copy everything twice
             nn.Linear(input_hidden, d_model),
             nn.LayerNorm(d_model),
+            cpu_kernels=cpu_kernels,
         )
         self.positions = nn.Parameter(th.randn(context_length, d_model) * _POSITION_INIT_STD)
-        self.layers = nn.ModuleList(_DecoderLayer(d_model, n_heads, d_ff) for _ in range(n_layers))
+        self.layers = nn.ModuleList(
+            DecoderLayer(d_model, n_heads, d_ff, cpu_kernels=cpu_kernels) for _ in range(n_layers)
+        )
         self.head = nn.Linear(d_model, output_dim)
         self._cache_shape = (n_heads, context_length, d_model // n_heads)
 

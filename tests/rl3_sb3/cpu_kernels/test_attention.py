@@ -168,6 +168,23 @@ def test_the_transformer_says_the_same_with_it_and_without(monkeypatch):
         th.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
+def test_a_transformer_can_be_told_to_leave_all_to_torch(monkeypatch):
+    th.manual_seed(0)
+    net = CausalTransformer(6, 3, 40, d_model=24, n_heads=3, cpu_kernels=False)
+    monkeypatch.setattr(cpu_kernels, "causal_attention", None)
+    monkeypatch.setattr(cpu_kernels, "mlp", None)
+    monkeypatch.setattr(cpu_kernels, "suits", lambda x: True)
+    net(th.randn(4, 40, 6)).sum().backward()
+
+
+def test_a_policy_keeps_what_it_was_told_about_kernels(make_vec, make_model, tmp_path):
+    model = make_model(make_vec([6, 6], horizon=6), policy_kwargs={"cpu_kernels": False})
+    model.save(tmp_path / "model.zip")
+    loaded = type(model).load(tmp_path / "model.zip", device="cpu")
+    assert not any(layer.cpu_kernels for layer in loaded.policy.critic.layers)
+    assert not loaded.policy.actor.embedding.cpu_kernels
+
+
 @pytest.mark.parametrize("loss", [lambda out: out.square().sum(), lambda out: out.sum()])
 def test_a_second_derivative_is_refused_on_every_way_to_it(loss):
     qkv, _ = random_inputs(1, 5, 1, 4)
