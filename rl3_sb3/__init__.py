@@ -1,66 +1,69 @@
-"""A transformer policy for Stable-Baselines3, and the RL3 experiments built on it.
+"""Policies that remember for Stable-Baselines3, and the RL3 experiments built on them.
 
-The modules beside this file are a general extension of SB3: `TransformerPPO` trains on any
+The modules and folders here are a general extension of SB3: `TransformerPPO` trains on any
 environment whose episodes fit its context, and `GymnasiumVecEnv` lets SB3 use Gymnasium's vector
 environments. They know nothing of `vamdp`; `rl3_sb3.experiments` joins the two.
 
 Names are imported at their first use: the command line must be able to say that torch is missing.
+The policies' names are those of `rl3_sb3.policy.POLICIES`.
 """
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rl3_sb3.buffer import SequenceRolloutBuffer
-    from rl3_sb3.exchange.folder import export_policy, load_policy
-    from rl3_sb3.exchange.record import TrainingRecord
-    from rl3_sb3.exchange.untrusted import PolicyFileError
-    from rl3_sb3.experiments.domains import Domain, register_domain
-    from rl3_sb3.markov import MarkovPolicy
-    from rl3_sb3.policy import TransformerPolicy
-    from rl3_sb3.ppo import TransformerPPO
-    from rl3_sb3.ranks import joined_ranks, own_share, this_rank
-    from rl3_sb3.transformer import CausalTransformer
-    from rl3_sb3.vec_env import GymnasiumVecEnv
-
-__all__ = [
-    "CausalTransformer",
-    "Domain",
-    "GymnasiumVecEnv",
-    "MarkovPolicy",
-    "PolicyFileError",
-    "SequenceRolloutBuffer",
-    "TrainingRecord",
-    "TransformerPPO",
-    "TransformerPolicy",
-    "export_policy",
-    "joined_ranks",
-    "load_policy",
-    "own_share",
-    "register_domain",
-    "this_rank",
-]
+    from rl3_sb3.experiments.domains import Domain as Domain
+    from rl3_sb3.experiments.domains import register_domain as register_domain
+    from rl3_sb3.networks.transformer import CausalTransformer as CausalTransformer
+    from rl3_sb3.policy import *  # noqa: F403 # the policies
+    from rl3_sb3.policy_files.folder import export_policy as export_policy
+    from rl3_sb3.policy_files.folder import load_policy as load_policy
+    from rl3_sb3.policy_files.record import TrainingRecord as TrainingRecord
+    from rl3_sb3.policy_files.strict_json import PolicyFileError as PolicyFileError
+    from rl3_sb3.ppo import TransformerPPO as TransformerPPO
+    from rl3_sb3.ranks import joined_ranks as joined_ranks
+    from rl3_sb3.ranks import own_share as own_share
+    from rl3_sb3.ranks import this_rank as this_rank
+    from rl3_sb3.rollout.buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
+    from rl3_sb3.sequence_policy import SequencePolicy as SequencePolicy
+    from rl3_sb3.vec_env import GymnasiumVecEnv as GymnasiumVecEnv
 
 _MODULES = {
-    "CausalTransformer": "transformer",
+    "CausalTransformer": "networks.transformer",
     "Domain": "experiments.domains",
     "GymnasiumVecEnv": "vec_env",
-    "MarkovPolicy": "markov",
-    "PolicyFileError": "exchange.untrusted",
-    "SequenceRolloutBuffer": "buffer",
-    "TrainingRecord": "exchange.record",
+    "PolicyFileError": "policy_files.strict_json",
+    "SequencePolicy": "sequence_policy",
+    "SequenceRolloutBuffer": "rollout.buffer",
+    "TrainingRecord": "policy_files.record",
     "TransformerPPO": "ppo",
-    "TransformerPolicy": "policy",
-    "export_policy": "exchange.folder",
+    "export_policy": "policy_files.folder",
     "joined_ranks": "ranks",
-    "load_policy": "exchange.folder",
+    "load_policy": "policy_files.folder",
     "own_share": "ranks",
     "register_domain": "experiments.domains",
     "this_rank": "ranks",
 }
 
 
+def _policies() -> dict[str, Any]:
+    policies: dict[str, Any] = import_module(f"{__name__}.policy").POLICIES
+    return policies
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    if name == "__all__":  # asked for by `from rl3_sb3 import *`
+        return sorted([*_MODULES, *_policies()])
+    if name.endswith("Policy") and name in _policies():
+        return _policies()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    names = [*globals(), *_MODULES]
+    with suppress(ModuleNotFoundError):  # without torch
+        names += _policies()
+    return sorted(names)

@@ -1,4 +1,6 @@
-"""The one place where a GPU is treated otherwise than a CPU: calls replayed as CUDA graphs.
+"""Calls that a GPU replays as CUDA graphs, where `TransformerPPO(cuda_graphs=True)` asks for it.
+
+No GPU has run this yet; its tests are `pytest -m gpu`. Without it a GPU is called as a CPU is.
 
 The networks are small, so a GPU spends most of a call waiting for the host to launch the next of
 several hundred kernels. A CUDA graph records the launches of one call and replays them all at once.
@@ -33,10 +35,12 @@ class Replayed:
 
     Args:
         function: See the module.
+        record: False calls it as it is on GPUs too.
     """
 
-    def __init__(self, function: Callable[..., Tensors]) -> None:
+    def __init__(self, function: Callable[..., Tensors], *, record: bool) -> None:
         self._function = function
+        self._record = record
         self._recordings: dict[tuple[th.Size, ...], _Recording | None] = {}
 
     def __call__(self, *inputs: th.Tensor) -> Tensors:
@@ -45,7 +49,7 @@ class Replayed:
         Args:
             inputs: All on one device.
         """
-        if not _can_record(inputs[0].device):
+        if not (self._record and _can_record(inputs[0].device)):
             return self._function(*inputs)
         shapes = tuple(tensor.shape for tensor in inputs)
         if shapes not in self._recordings:

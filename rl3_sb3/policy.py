@@ -1,356 +1,65 @@
-"""An actor-critic policy whose memory is a causal transformer, for Stable-Baselines3.
+"""The policies that can be named, each a `SequencePolicy` of one kind of network.
 
-Actor and critic are separate networks over the same tokens; a token is one flattened observation,
-so whatever the policy shall remember (previous action, previous reward, clocks) must be part of the
-observation. Acting runs the actor alone, with its attention cache as SB3's opaque recurrent `state`
-(`predict(obs, state, episode_start)`); training runs both over whole sequences.
-
-The action distribution travels as one flat vector of *distribution parameters*: the logits of a
-categorical distribution, or mean and log standard deviation of a diagonal Gaussian. PPO stores
-them, because the exact KL divergence needs the behaviour's whole distribution.
+`POLICIES` is the only list of them: of what `TransformerPPO` knows by name, of what can be
+exported, and of what the package offers. A further network gets a class here.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-import torch as th
-from gymnasium import spaces
-from stable_baselines3.common.distributions import Distribution as SB3Distribution
-from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.preprocessing import get_flattened_obs_dim, preprocess_obs
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from stable_baselines3.common.utils import obs_as_tensor
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
-from torch import nn
-from torch.distributions import Distribution
-
-from rl3_sb3.dense import DenseNetwork
-from rl3_sb3.distribution import (
-    action_distribution,
-    check_action_space,
-    divergence,
-    n_outputs,
-    sample_actions,
-)
-from rl3_sb3.exchange.record import TrainingRecord
-from rl3_sb3.transformer import AttentionCache, CausalTransformer
-
-# SB3's gain for the policy's last layer: the first policy is nearly uniform.
-_ACTION_HEAD_GAIN = 0.01
-
-Observation = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
+from rl3_sb3.networks.lstm import Lstm
+from rl3_sb3.networks.memoryless import MemorylessNetwork
+from rl3_sb3.networks.network import Network
+from rl3_sb3.networks.transformer import CausalTransformer
+from rl3_sb3.sequence_policy import SequencePolicy
 
 
-class TransformerPolicy(ActorCriticPolicy):
-    """Actor and critic as two causal transformers, with one Adam for both.
+class TransformerPolicy(SequencePolicy):
+    """Remembers its episode through attention, see `CausalTransformer`.
+
+    Arguments not listed are those of `SequencePolicy`.
 
     Args:
-        observation_space: A `Box` or a `Dict` of boxes (any space that SB3 can preprocess). A
-            `Dict` is flattened in the sorted order of its keys.
-        action_space: `Discrete` (starting at 0) or `Box`.
-        lr_schedule: SB3's learning rate schedule; its value at 1 is used first.
-        use_sde: Not supported; SB3 passes it always.
         context_length: The most steps the policy can remember. `TransformerPPO` fills it in.
         d_model: Width of both networks; a multiple of `n_heads`.
         n_layers: Decoder layers of each network.
         n_heads: Attention heads per layer.
         d_ff: Hidden width of the feed-forward parts.
         input_hidden: Hidden width of the MLP that embeds an observation.
-        critic_weight_decay: L2 penalty added to the critic's gradients (not the actor's), >= 0.
-        adam_eps: Adam's epsilon, > 0.
-        log_std_init: First log standard deviation of `Box` actions.
         mixed_precision: Matrix products in bfloat16, see `CausalTransformer`: faster on GPUs,
             slower on most CPUs. An exported policy acts without.
-
-    Attributes:
-        actor: Tokens to distribution parameters.
-        critic: Tokens to values.
-        training_record: What is known about the training of a policy read by `load_policy`.
-
-    Raises:
-        ValueError: The action space or an argument is not supported.
-
-    Source: networks and optimizer of RL3 (arXiv 2306.15909, Appendix C).
+        cpu_kernels: False leaves all to torch, see `CausalTransformer`.
     """
 
-    actor: CausalTransformer | DenseNetwork
-    critic: CausalTransformer | DenseNetwork
-    training_record: TrainingRecord | None = None
+    network: ClassVar[type[Network[Any]]] = CausalTransformer
 
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        lr_schedule: Schedule,
-        use_sde: bool = False,
-        *,
-        context_length: int,
-        d_model: int = 64,
-        n_layers: int = 2,
-        n_heads: int = 4,
-        d_ff: int = 256,
-        input_hidden: int = 256,
-        critic_weight_decay: float = 1e-2,
-        adam_eps: float = 1e-7,
-        log_std_init: float = 0.0,
-        mixed_precision: bool = False,
-    ) -> None:
-        if use_sde:
-            raise ValueError("`use_sde` must be False, got True. Leave it out.")
-        check_action_space(action_space)
-        if critic_weight_decay < 0:
-            raise ValueError(
-                f"`critic_weight_decay` must be at least 0, got {critic_weight_decay}. "
-                "Pass 0 for none."
-            )
-        self._network_kwargs: dict[str, Any] = {
-            "context_length": context_length,
-            "d_model": d_model,
-            "n_layers": n_layers,
-            "n_heads": n_heads,
-            "d_ff": d_ff,
-            "input_hidden": input_hidden,
-            "mixed_precision": mixed_precision,
-        }
-        self._critic_weight_decay = critic_weight_decay
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            log_std_init=log_std_init,
-            optimizer_class=th.optim.Adam,
-            # fused: one pass over the weights instead of one per operation, on CPU and GPU alike
-            optimizer_kwargs={"eps": adam_eps, "fused": True},
-        )
 
-    def _build(self, lr_schedule: Schedule) -> None:
-        """Make networks and optimizer; SB3's constructor calls this last."""
-        input_dim = get_flattened_obs_dim(self.observation_space)
-        self.n_actions = n_outputs(self.action_space)
-        self.actor = self._make_network(input_dim, self.n_actions)
-        self.critic = self._make_network(input_dim, 1)
-        nn.init.orthogonal_(self.actor.head.weight, _ACTION_HEAD_GAIN)
-        nn.init.zeros_(self.actor.head.bias)
-        actor_parameters = list(self.actor.parameters())
-        if isinstance(self.action_space, spaces.Box):
-            self.log_std = nn.Parameter(th.full((self.n_actions,), float(self.log_std_init)))
-            actor_parameters.append(self.log_std)
-        critic_parameters = list(self.critic.parameters())
-        groups: list[dict[str, Any]] = [
-            {"params": actor_parameters},
-            {"params": critic_parameters, "weight_decay": self._critic_weight_decay},
-        ]
-        self.optimizer = th.optim.Adam(groups, lr=lr_schedule(1), **self.optimizer_kwargs)
-        self._invalidate_caches_at_updates()
+class LstmPolicy(SequencePolicy):
+    """Remembers its episode in an LSTM, see `Lstm`; episodes may have any length.
 
-    def _invalidate_caches_at_updates(self) -> None:
-        self.optimizer.register_step_post_hook(lambda *_: self.actor.invalidate_caches())
+    Arguments not listed are those of `SequencePolicy`.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become a copy or what was pickled; an optimizer loses its hooks on the way."""
-        super().__setstate__(state)  # type: ignore[no-untyped-call] # torch's
-        self._invalidate_caches_at_updates()
+    Args:
+        hidden: Length of the vector in which an episode is remembered.
+        n_layers: LSTM layers of each network.
+        input_hidden: Width of the layer that embeds an observation.
+    """
 
-    def _make_network(self, input_dim: int, output_dim: int) -> CausalTransformer | DenseNetwork:
-        return CausalTransformer(input_dim, output_dim, **self._network_kwargs)
+    network: ClassVar[type[Network[Any]]] = Lstm
 
-    # ---------------------------------------------------------------- tokens and distributions
 
-    def extract_features(self, obs: PyTorchObs, features_extractor: Any = None) -> th.Tensor:
-        """Flatten a batch of observations into tokens.
+class MarkovPolicy(SequencePolicy):
+    """Remembers nothing, see `MemorylessNetwork`.
 
-        Args:
-            obs: A tensor of shape (B, *shape), or a dictionary of them.
-            features_extractor: Not used; part of SB3's signature.
+    Arguments not listed are those of `SequencePolicy`.
 
-        Returns:
-            Shape (B, C), float32; a `Dict` in the sorted order of its keys.
-        """
-        if not isinstance(self.observation_space, spaces.Dict):
-            features = preprocess_obs(obs, self.observation_space)
-            assert isinstance(features, th.Tensor), "one space gives one tensor"
-            return features.flatten(1)
-        assert isinstance(obs, dict), f"a Dict space needs dict observations, got {type(obs)}"
-        parts = [
-            preprocess_obs(obs[key], self.observation_space[key]).flatten(1)  # type: ignore[union-attr]
-            for key in sorted(self.observation_space.spaces)
-        ]
-        return th.cat(parts, dim=1)
+    Args:
+        context_length: Filled in by `TransformerPPO`; it changes nothing.
+        hidden: Width of both hidden layers.
+    """
 
-    def to_tokens(self, observation: VecEnvObs) -> th.Tensor:
-        """Return a batch of NumPy observations, (B, *shape) or a dictionary, as (B, C) tokens."""
-        assert not isinstance(observation, tuple), "SB3 has no tuple observations"
-        return self.extract_features(obs_as_tensor(observation, self.device))
+    network: ClassVar[type[Network[Any]]] = MemorylessNetwork
 
-    def distribution(self, params: th.Tensor) -> Distribution:
-        """Return the action distribution of distribution parameters, shape (..., n_params)."""
-        return action_distribution(self.action_space, params)
 
-    def sample(self, params: th.Tensor, rows: slice, n_rows: int) -> th.Tensor:
-        """Draw actions for these rows of a batch of `n_rows`, see `sample_actions`."""
-        return sample_actions(self.action_space, params, rows, n_rows)
-
-    def divergence(self, params: th.Tensor, others: th.Tensor) -> th.Tensor:
-        """Return KL(p || q), shape (...), of distributions given by parameters (..., n_params)."""
-        return divergence(self.action_space, params, others)
-
-    def _to_params(self, outputs: th.Tensor) -> th.Tensor:
-        # (..., n_actions) -> (..., n_params): the standard deviation depends on no observation
-        if isinstance(self.action_space, spaces.Discrete):
-            return outputs
-        return th.cat([outputs, self.log_std.expand_as(outputs)], dim=-1)
-
-    def to_env_actions(self, actions: th.Tensor) -> npt.NDArray[Any]:
-        """Return sampled actions, (B,) or (B, n_actions), as the environment takes them.
-
-        `Box` actions are clipped to the bounds, as SB3 does: a Gaussian has none.
-        """
-        env_actions = actions.cpu().numpy().reshape((-1, *(self.action_space.shape or ())))
-        if isinstance(self.action_space, spaces.Box):
-            env_actions = np.clip(env_actions, self.action_space.low, self.action_space.high)
-        return env_actions
-
-    # ---------------------------------------------------------------- whole sequences (training)
-
-    def sequence_params(self, tokens: th.Tensor) -> th.Tensor:
-        """Return the actor's distribution parameters, (B, T, n_params), for tokens (B, T, C)."""
-        return self._to_params(self.actor(tokens))
-
-    def sequence_values(self, tokens: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
-        """Return the critic's values, (B, T), for tokens (B, T, C).
-
-        Args:
-            tokens: Whole sequences from their first step on.
-            bootstrap: See `CausalTransformer.forward`.
-        """
-        values: th.Tensor = self.critic(tokens, bootstrap=bootstrap)
-        return values.squeeze(-1)
-
-    def evaluate_actions(
-        self, obs: PyTorchObs, actions: th.Tensor
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """Return values, log-probabilities and entropies, each (B, T), of whole sequences.
-
-        Args:
-            obs: Tokens, shape (B, T, C).
-            actions: Shape (B, T), or (B, T, n_actions) for a `Box`.
-        """
-        assert isinstance(obs, th.Tensor), "sequences come as tokens: see `extract_features`"
-        distribution = self.distribution(self.sequence_params(obs))
-        return self.sequence_values(obs), distribution.log_prob(actions), distribution.entropy()
-
-    # ---------------------------------------------------------------- step by step (acting)
-
-    def new_state(self, n_envs: int, storage: th.Tensor | None = None) -> AttentionCache:
-        """Return the empty memory of `n_envs` episodes that are about to start.
-
-        Args:
-            n_envs: How many.
-            storage: See `CausalTransformer.new_cache`.
-        """
-        return self.actor.new_cache(n_envs, storage)
-
-    @th.no_grad()
-    def step(self, tokens: th.Tensor, state: AttentionCache) -> tuple[th.Tensor, AttentionCache]:
-        """Return distribution parameters, (B, n_params), of the next step, and the next state.
-
-        Args:
-            tokens: Shape (B, C).
-            state: The memory so far, see `CausalTransformer.step` for what it refuses.
-        """
-        outputs, state = self.actor.step(tokens, state)
-        return self._to_params(outputs), state
-
-    @th.no_grad()
-    def static_step(self, tokens: th.Tensor, storage: th.Tensor, positions: th.Tensor) -> th.Tensor:
-        """Return what `step` returns first; see `CausalTransformer.static_step`."""
-        return self._to_params(self.actor.static_step(tokens, storage, positions))
-
-    def predict(  # type: ignore[override]
-        self,
-        observation: Observation,
-        state: AttentionCache | None = None,
-        episode_start: npt.NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[npt.NDArray[Any], AttentionCache]:
-        """Return actions for observations, and the state to pass with the next ones.
-
-        Args:
-            observation: One observation or a batch of them.
-            state: What the last call returned. None forgets everything.
-            episode_start: Shape (B,): True where an episode starts, which empties that row's
-                memory. May be left out at the first call.
-            deterministic: Take the most likely action instead of sampling one.
-
-        Returns:
-            Actions (clipped to a `Box`'s bounds), with a batch axis if the observation has one, and
-            the next state. Calling twice with one state gives the same distribution twice.
-
-        Raises:
-            ValueError: The state is full, stale (the weights changed since), or of another batch
-                size.
-        """
-        self.set_training_mode(False)
-        obs, vectorized = self.obs_to_tensor(observation)
-        tokens = self.extract_features(obs)
-        if state is None:
-            state = self.new_state(len(tokens))
-        if episode_start is not None:
-            state = state.reset_rows(np.asarray(episode_start, dtype=bool))
-        params, state = self.step(tokens, state)
-        actions = self.to_env_actions(self._choose(params, deterministic))
-        return (actions if vectorized else actions[0]), state
-
-    def _choose(self, params: th.Tensor, deterministic: bool) -> th.Tensor:
-        distribution = self.distribution(params)
-        # `mode` is typed as a plain property that old torch versions lack in the base class
-        chosen: th.Tensor = distribution.mode if deterministic else distribution.sample()
-        return chosen
-
-    def forward(
-        self, obs: PyTorchObs, deterministic: bool = False
-    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
-        """Return actions, values and log-probabilities at the first step of an episode.
-
-        Args:
-            obs: A batch of observations, each taken as the first of its episode.
-            deterministic: Take the most likely actions.
-        """
-        tokens = self.extract_features(obs).unsqueeze(1)  # (B, C) -> (B, 1, C)
-        params = self.sequence_params(tokens).squeeze(1)
-        actions = self._choose(params, deterministic)
-        log_probs = self.distribution(params).log_prob(actions)
-        return actions, self.sequence_values(tokens), log_probs
-
-    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
-        return self.forward(observation, deterministic)[0]
-
-    def get_distribution(self, obs: PyTorchObs) -> SB3Distribution:
-        """Not supported: the distribution depends on the steps before. See `distribution`."""
-        raise NotImplementedError(
-            "The distribution depends on the steps before: use `step` and `distribution`, "
-            "or `sequence_params` for whole sequences."
-        )
-
-    def predict_values(self, obs: PyTorchObs) -> th.Tensor:
-        """Return values, (B, 1), of observations that each start an episode (SB3's signature)."""
-        return self.sequence_values(self.extract_features(obs).unsqueeze(1))
-
-    # ---------------------------------------------------------------- saving the policy alone
-
-    def load_from_vector(self, vector: npt.NDArray[Any]) -> None:
-        """Set all parameters from one vector; states made before become stale."""
-        super().load_from_vector(vector)
-        self.actor.invalidate_caches()
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {
-            "observation_space": self.observation_space,
-            "action_space": self.action_space,
-            "lr_schedule": self._dummy_schedule,
-            "critic_weight_decay": self._critic_weight_decay,
-            "adam_eps": self.optimizer_kwargs["eps"],
-            "log_std_init": self.log_std_init,
-            **self._network_kwargs,
-        }
+POLICIES: dict[str, type[SequencePolicy]] = {
+    policy.__name__: policy for policy in (TransformerPolicy, LstmPolicy, MarkovPolicy)
+}

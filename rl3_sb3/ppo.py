@@ -1,6 +1,6 @@
-"""PPO for policies with a transformer memory: whole sequences, and an actor that stops alone.
+"""PPO for policies that remember: whole sequences, and an actor that stops alone.
 
-One iteration collects `n_steps` steps per environment with the attention cache, runs the critic
+One iteration collects `n_steps` steps per environment with the actor's memory, runs the critic
 once over the finished sequences, and then minimises, for `n_epochs` epochs of minibatches,
 
     L = E[-min(rho A, clip(rho, 1 - eps, 1 + eps) A)] - c_ent E[entropy] + c_vf E[(V - R)^2],
@@ -8,8 +8,8 @@ once over the finished sequences, and then minimises, for `n_epochs` epochs of m
 rho being the probability ratio of current policy and behaviour, A the advantage (normalised per
 minibatch), R = A + V_behaviour. `update` says when the actor stops.
 
-Boundaries: an episode's end empties its row of the attention cache; a new rollout empties all rows
-and leaves the environments as they are. So an episode that still runs at a rollout's end goes on in
+Boundaries: an episode's end empties its row of the memory; a new rollout empties all rows and
+leaves the environments as they are. So an episode that still runs at a rollout's end goes on in
 the next rollout with an empty memory, at position 0. Rollouts of a multiple of H steps never cut a
 meta-episode of H.
 
@@ -39,17 +39,12 @@ from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
-from rl3_sb3.acting import Acting
 from rl3_sb3.arguments import check_arguments
-from rl3_sb3.buffer import SequenceRolloutBuffer
-from rl3_sb3.checkpoint import require_complete_checkpoint
-from rl3_sb3.collection import collect
+from rl3_sb3.checkpoint_file import require_complete_checkpoint
 from rl3_sb3.distribution import check_action_space
-from rl3_sb3.exchange.folder import export_policy
-from rl3_sb3.exchange.training import training_record
-from rl3_sb3.lengths import rollout_and_context_length
-from rl3_sb3.markov import MarkovPolicy
-from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.policy import POLICIES
+from rl3_sb3.policy_files.folder import export_policy
+from rl3_sb3.policy_files.training import training_record
 from rl3_sb3.ranks import (
     any_rank,
     copy_from_first_rank,
@@ -58,17 +53,23 @@ from rl3_sb3.ranks import (
     n_ranks,
     this_rank,
 )
-from rl3_sb3.update import DivergedError, Settings, Updates
+from rl3_sb3.rollout.acting import Acting
+from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
+from rl3_sb3.rollout.collection import collect
+from rl3_sb3.rollout.rollout_length import rollout_and_context_length
+from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.update.updates import DivergedError, Settings, Updates
 
 
 class TransformerPPO(PPO):
-    """PPO whose policy remembers its episode through attention.
+    """PPO whose policy remembers its episode: through attention, in an LSTM, or not at all.
 
     Arguments not listed mean what they mean in SB3's PPO.
 
     Args:
-        policy: "TransformerPolicy", "MarkovPolicy" (no memory), or a class with their interface.
-        env: The environment, or its id. Episodes must fit the context.
+        policy: "TransformerPolicy", "LstmPolicy", "MarkovPolicy" (no memory), or a `SequencePolicy`
+            of yours.
+        env: The environment, or its id. Episodes must fit the context, where the policy has one.
         learning_rate: Adam's, for actor and critic; a number or a schedule of the remaining
             progress (1 to 0).
         n_steps: Steps per environment and iteration. None takes the environment's attribute
@@ -87,27 +88,28 @@ class TransformerPPO(PPO):
             an epoch; None never stops it.
         stats_window_size: See SB3.
         tensorboard_log: See SB3.
-        policy_kwargs: Arguments of the policy class. `context_length` None or left out covers the
-            longest sequence: the smaller of `n_steps` and the environment's episode limit.
+        policy_kwargs: Arguments of the policy class. Where it has a `context_length`, None or left
+            out covers the longest sequence: the smaller of `n_steps` and the environment's episode
+            limit.
         verbose: See SB3.
         seed: Seeds Python, NumPy, torch and the environment.
         device: "auto" takes a CUDA device if there is one.
+        cuda_graphs: On a GPU, replay recordings of the networks' calls, see `cuda_graphs`. Not
+            tried on a GPU yet.
 
     Raises:
-        ValueError: An argument is out of range, no `n_steps` can be found, it is no multiple of the
-            environment's `horizon`, or the context is too short.
+        ValueError: An argument is out of range, the policy's name is unknown, no `n_steps` can be
+            found, it is no multiple of the environment's `horizon`, or the context is too short.
     """
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
-        "TransformerPolicy": TransformerPolicy,
-        "MarkovPolicy": MarkovPolicy,
-    }
-    policy: TransformerPolicy
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {**POLICIES}
+    policy_class: type[SequencePolicy]
+    policy: SequencePolicy
     rollout_buffer: SequenceRolloutBuffer
 
     def __init__(
         self,
-        policy: str | type[TransformerPolicy],
+        policy: str | type[SequencePolicy],
         env: GymEnv | str,
         learning_rate: float | Schedule = 3e-4,
         n_steps: int | None = None,
@@ -127,6 +129,7 @@ class TransformerPPO(PPO):
         verbose: int = 0,
         seed: int | None = None,
         device: th.device | str = "auto",
+        cuda_graphs: bool = False,
         _init_setup_model: bool = True,
     ) -> None:
         check_arguments(
@@ -171,6 +174,12 @@ class TransformerPPO(PPO):
             _init_setup_model=False,
         )
         self.n_steps = n_steps or 0  # 0: not known before _setup_model
+        if cuda_graphs and self.device.type != "cuda":
+            raise ValueError(
+                f"`cuda_graphs` must be False on the device {self.device}, got True. Leave it out, "
+                "or train on a GPU."
+            )
+        self.cuda_graphs = cuda_graphs
         if _init_setup_model:
             self._setup_model()
 
@@ -178,7 +187,8 @@ class TransformerPPO(PPO):
         check_action_space(self.action_space)
         if self.env is not None:
             self.n_steps, context_length = self._lengths_for(self.env)
-            self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
+            if "context_length" in self.policy_class.network_defaults():
+                self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
         super()._setup_model()
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
         self.gae_lambda = FloatSchedule(self.gae_lambda)  # type: ignore[assignment]
@@ -188,7 +198,17 @@ class TransformerPPO(PPO):
         self._own_episodes: list[dict[str, Any]] = []
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_acting", "_updates", "_own_episodes"]
+        # It is always the same class: a checkpoint need not know where its file lies.
+        own = ["_acting", "_updates", "_own_episodes", "rollout_buffer_class"]
+        return [*super()._excluded_save_params(), *own]
+
+    def _get_policy_from_name(self, policy_name: str) -> type[BasePolicy]:
+        if policy_name not in self.policy_aliases:
+            raise ValueError(
+                f"`policy` must be one of {', '.join(self.policy_aliases)}, or a class, got "
+                f"{policy_name!r}."
+            )
+        return super()._get_policy_from_name(policy_name)
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed all generators; on several ranks alike, but for the environments."""
@@ -215,7 +235,7 @@ class TransformerPPO(PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """Fill the buffer with one rollout, remembering through the attention cache.
+        """Fill the buffer with one rollout, remembering each episode from its start.
 
         Args:
             env: The training environment.
@@ -312,7 +332,8 @@ class TransformerPPO(PPO):
         acting = self._acting
         # `model.policy` may be replaced, by a trained one for instance.
         if acting is None or acting.policy is not self.policy or acting.n_envs != n_envs:
-            acting = self._acting = Acting(self.policy, n_envs)
+            records = self.cuda_graphs and self.device.type == "cuda"
+            acting = self._acting = Acting(self.policy, n_envs, cuda_graphs=records)
         return acting
 
     # ---------------------------------------------------------------- training
@@ -357,7 +378,7 @@ class TransformerPPO(PPO):
 
     def _own_updates(self) -> Updates:
         if self._updates is None or self._updates.policy is not self.policy:
-            self._updates = Updates(self.policy)
+            self._updates = Updates(self.policy, cuda_graphs=self.cuda_graphs)
         return self._updates
 
     def _explained(self, error: DivergedError) -> DivergedError:
@@ -493,6 +514,9 @@ class TransformerPPO(PPO):
         """
         require_complete_checkpoint(path)
         try:
+            # Checkpoints of earlier versions name the buffer's class by where it was.
+            own = {"rollout_buffer_class": SequenceRolloutBuffer}
+            kwargs["custom_objects"] = own | (kwargs.get("custom_objects") or {})
             return super().load(path, env, device, **kwargs)
         except ValueError as error:
             if env is not None and any(w in str(error) for w in ("horizon", "context_length")):

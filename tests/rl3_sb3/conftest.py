@@ -14,6 +14,11 @@ from rl3_sb3 import GymnasiumVecEnv, TransformerPPO
 th.set_num_threads(1)
 
 SMALL = {"d_model": 16, "n_layers": 2, "n_heads": 2, "d_ff": 32, "input_hidden": 24}
+SIZES: dict[str, dict[str, int]] = {
+    "TransformerPolicy": SMALL,
+    "LstmPolicy": {"hidden": 16, "n_layers": 2, "input_hidden": 24},
+    "MarkovPolicy": {},
+}
 
 
 class ScriptedEnv(gym.Env[Any, Any]):
@@ -93,8 +98,8 @@ def make_vec() -> MakeVec:
 @pytest.fixture
 def make_model() -> Callable[..., TransformerPPO]:
     def make(env: Any, policy: str = "TransformerPolicy", **kwargs: Any) -> TransformerPPO:
-        if policy == "TransformerPolicy":
-            kwargs["policy_kwargs"] = {**SMALL, **kwargs.get("policy_kwargs", {})}
+        if policy in SIZES:
+            kwargs["policy_kwargs"] = {**SIZES[policy], **kwargs.get("policy_kwargs", {})}
         defaults = {"batch_size": 12, "n_epochs": 2, "seed": 0, "device": "cpu"}
         return TransformerPPO(policy, env, **{**defaults, **kwargs})
 

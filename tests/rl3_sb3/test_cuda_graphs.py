@@ -16,11 +16,11 @@ from gymnasium import spaces
 
 import rl3_sb3.cuda_graphs
 from rl3_sb3 import TransformerPPO
-from rl3_sb3.acting import Acting
-from rl3_sb3.buffer import SequenceBatch
 from rl3_sb3.cuda_graphs import Replayed, _garbage_stays
-from rl3_sb3.gradients import Gradients
-from rl3_sb3.losses import Weights
+from rl3_sb3.rollout.acting import Acting
+from rl3_sb3.rollout.buffer import SequenceBatch
+from rl3_sb3.update.gradients import Gradients
+from rl3_sb3.update.losses import Weights
 
 
 class StandIn:
@@ -56,7 +56,7 @@ def stand_in(monkeypatch):
 
 
 def test_a_shape_is_recorded_when_it_comes_again(stand_in):
-    double = Replayed(lambda x: (2 * x,))
+    double = Replayed(lambda x: (2 * x,), record=True)
     for n_made, size in [(0, 3), (1, 3), (1, 4), (1, 3), (2, 4)]:
         x = th.rand(size)
         assert th.equal(double(x)[0], 2 * x)
@@ -64,7 +64,7 @@ def test_a_shape_is_recorded_when_it_comes_again(stand_in):
 
 
 def test_many_shapes_are_computed_without_recordings(stand_in):
-    double = Replayed(lambda x: (2 * x,))
+    double = Replayed(lambda x: (2 * x,), record=True)
     for size in [*range(1, 9), *range(1, 9)]:
         x = th.rand(size)
         assert th.equal(double(x)[0], 2 * x)
@@ -73,9 +73,19 @@ def test_many_shapes_are_computed_without_recordings(stand_in):
 
 def test_a_cpu_records_nothing(monkeypatch):
     monkeypatch.setattr(rl3_sb3.cuda_graphs, "_Recording", None)
-    double = Replayed(lambda x: (2 * x,))
+    double = Replayed(lambda x: (2 * x,), record=True)
     for _ in range(3):
         assert double(th.ones(2))[0].tolist() == [2, 2]
+
+
+def test_nothing_is_recorded_unless_asked_for(make_vec, make_model, stand_in):
+    make_model(make_vec([4] * 3), n_steps=4).learn(36)
+    assert not stand_in.made
+
+
+def test_recordings_are_refused_where_there_is_no_gpu(make_vec, make_model):
+    with pytest.raises(ValueError, match="`cuda_graphs` must be False on the device cpu"):
+        make_model(make_vec([4] * 3), n_steps=4, cuda_graphs=True)
 
 
 class Cycle:
@@ -93,7 +103,7 @@ def test_what_was_dropped_is_freed_before_a_recording_and_nothing_during_it():
     assert gc.isenabled()
 
 
-@pytest.mark.parametrize("policy", ["TransformerPolicy", "MarkovPolicy"])
+@pytest.mark.parametrize("policy", ["TransformerPolicy", "LstmPolicy", "MarkovPolicy"])
 @pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}])
 @pytest.mark.parametrize("lengths", [[4] * 3, [4, 3, 7]])
 def test_replayed_calls_train_the_same_model(
@@ -102,8 +112,9 @@ def test_replayed_calls_train_the_same_model(
     def trained():
         settings = {"n_steps": 8, "n_epochs": 4, "target_kl": 1e-4, "learning_rate": 3e-3}
         model = make_model(make_vec(lengths, **kwargs), policy=policy, **settings)
+        model.cuda_graphs = True
         # steps as a GPU does, with the whole context under a mask
-        model._acting = Acting(model.policy, len(lengths), static=True)
+        model._acting = Acting(model.policy, len(lengths), cuda_graphs=True)
         model.learn(96)
         return model
 
@@ -123,7 +134,7 @@ def test_replayed_calls_train_the_same_model(
 def test_a_gpu_draws_the_same_with_and_without_recordings(monkeypatch):
     def draw():
         th.cuda.manual_seed(0)
-        clocks = Replayed(lambda x: (x + th.empty_like(x).exponential_(),))
+        clocks = Replayed(lambda x: (x + th.empty_like(x).exponential_(),), record=True)
         return th.stack([clocks(th.zeros(1000, device="cuda"))[0].clone() for _ in range(4)])
 
     recorded = draw()
@@ -140,7 +151,7 @@ def test_a_gpu_trains_the_same_with_and_without_recordings(
     make_vec, make_model, monkeypatch, lengths, kwargs, mixed_precision
 ):
     def trained():
-        settings = {"n_steps": 8, "target_kl": None, "device": "cuda"}
+        settings = {"n_steps": 8, "target_kl": None, "device": "cuda", "cuda_graphs": True}
         # Adam divides by a gradient's size: a small eps would blow up the rounding of those that
         # are exactly zero, like the key bias's.
         settings["policy_kwargs"] = {"adam_eps": 1e-3, "mixed_precision": mixed_precision}
@@ -164,7 +175,7 @@ def refuse_to_wait():
 @pytest.mark.gpu
 def test_a_gpu_is_asked_for_nothing_but_the_actions(make_vec, make_model, refuse_to_wait):
     model = make_model(make_vec([6] * 3), n_steps=6, device="cuda")
-    acting = Acting(model.policy, 3)
+    acting = Acting(model.policy, 3, cuda_graphs=True)
     acting.begin()
     tokens = th.randn(3, 4, device="cuda")
     for _ in range(2):
@@ -182,7 +193,7 @@ WEIGHTS = Weights(0.2, 0.3, 0.7, n_steps=12, advantage_mean=0.1, advantage_scale
 @pytest.mark.parametrize("lengths", [[6] * 4, [6, 2, 3, 6]])
 def test_a_minibatch_never_waits_for_a_gpu(make_vec, make_model, refuse_to_wait, lengths):
     model = make_model(make_vec(lengths), n_steps=6, device="cuda").learn(24)
-    gradients = Gradients(model.policy, None)
+    gradients = Gradients(model.policy, None, cuda_graphs=True)
 
     def update():
         batch = model.rollout_buffer.minibatch(np.array([2, 0]))
@@ -208,7 +219,7 @@ def test_a_gpu_has_the_gradients_and_moments_of_a_cpu(make_vec, make_model, leng
     batch = next(models[0].rollout_buffer.get(None))
     found = []
     for model in models:
-        gradients = Gradients(model.policy, None)
+        gradients = Gradients(model.policy, None, cuda_graphs=True)
         mine = SequenceBatch(*(None if x is None else x.to(model.device) for x in batch))
         for _ in range(3):  # on the GPU: as it is, while recording, replayed
             _, last = gradients.of(mine, WEIGHTS, actor_trains=True)
@@ -226,7 +237,7 @@ def test_a_gpu_has_the_gradients_and_moments_of_a_cpu(make_vec, make_model, leng
 @pytest.mark.gpu
 def test_a_recording_outlives_one_that_was_dropped():
     def recorded(function):
-        replayed = Replayed(function)
+        replayed = Replayed(function, record=True)
         for _ in range(2):
             replayed(th.ones(3, device="cuda"))
         return replayed
@@ -244,7 +255,7 @@ def test_a_recording_outlives_one_that_was_dropped():
 @pytest.mark.gpu
 @pytest.mark.skipif(th.cuda.device_count() < 2, reason="needs two GPUs")
 def test_a_recording_runs_where_its_inputs_lie():
-    double = Replayed(lambda x: (2 * x,))
+    double = Replayed(lambda x: (2 * x,), record=True)
     for i in range(4):
         assert double(th.full((3,), float(i), device="cuda:1"))[0].tolist() == [2 * i] * 3
 
@@ -265,10 +276,13 @@ def test_a_gpu_computes_what_a_cpu_computes(make_vec, make_model):
 
 
 def test_a_model_saves_and_copies_without_its_recordings(make_vec, make_model, stand_in, tmp_path):
-    model = make_model(make_vec([4] * 3), n_steps=4).learn(36)
+    model = make_model(make_vec([4] * 3), n_steps=4)
+    model.cuda_graphs = True
+    model.learn(36)
     assert len(stand_in.made) > 0
     model.save(tmp_path / "model.zip")
     loaded = TransformerPPO.load(tmp_path / "model.zip", env=make_vec([4] * 3))
+    assert loaded.cuda_graphs
     loaded.learn(12, reset_num_timesteps=False)
     assert isinstance(loaded.action_space, spaces.Discrete)
     assert np.isfinite(loaded.policy.parameters_to_vector()).all()

@@ -7,9 +7,16 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
-from rl3_sb3 import MarkovPolicy, TransformerPolicy
+from rl3_sb3 import LstmPolicy, MarkovPolicy, TransformerPolicy
 
 SMALL = {"context_length": 8, "d_model": 16, "n_heads": 2, "d_ff": 32, "input_hidden": 24}
+SIZES = {
+    TransformerPolicy: SMALL,
+    LstmPolicy: {"hidden": 16, "input_hidden": 24},
+    MarkovPolicy: {"context_length": 8, "hidden": 7},
+}
+EACH = pytest.mark.parametrize("kind", SIZES)
+REMEMBERING = pytest.mark.parametrize("kind", [TransformerPolicy, LstmPolicy])
 BOX = spaces.Box(-np.inf, np.inf, (4,), np.float32)
 DISCRETE = spaces.Discrete(3)
 CONTINUOUS = spaces.Box(-0.5, 0.5, (2, 1), np.float32)
@@ -19,11 +26,9 @@ def repickled(policy):
     return pickle.loads(pickle.dumps(policy))
 
 
-def make(observation_space=BOX, action_space=DISCRETE, **kwargs):
+def make(observation_space=BOX, action_space=DISCRETE, kind=TransformerPolicy, **kwargs):
     th.manual_seed(0)
-    policy = TransformerPolicy(
-        observation_space, action_space, lambda _: 1e-2, **{**SMALL, **kwargs}
-    )
+    policy = kind(observation_space, action_space, lambda _: 1e-2, **{**SIZES[kind], **kwargs})
     nn.init.normal_(policy.actor.head.weight)  # far from uniform, so that differences show
     return policy
 
@@ -32,10 +37,12 @@ def observations(B, T=8):
     return np.random.default_rng(0).standard_normal((T, B, 4)).astype(np.float32)
 
 
-def test_predict_follows_the_causal_pass_with_rows_that_restart():
-    policy, obs = make(), observations(3)
+@EACH
+def test_predict_follows_the_pass_over_sequences_with_rows_that_restart(kind):
+    policy, obs = make(kind=kind), observations(3)
     starts = np.zeros((8, 3), dtype=bool)
     starts[[3, 5, 6], [1, 2, 1]] = True
+    assert len(policy.sequence_params(th.as_tensor(obs)).argmax(-1).unique()) > 1
     state, began = None, np.zeros(3, dtype=int)
     for t in range(8):
         actions, state = policy.predict(obs[t], state, starts[t], deterministic=True)
@@ -45,21 +52,26 @@ def test_predict_follows_the_causal_pass_with_rows_that_restart():
             assert actions[i] == policy.sequence_params(context)[0, -1].argmax()
 
 
-def test_predict_twice_on_one_state_gives_the_same_answer():
-    policy, obs = make(), observations(2)
-    _, state = policy.predict(obs[0], deterministic=True)
-    first, after = policy.predict(obs[1], state, deterministic=True)
-    second, _ = policy.predict(obs[1], state, deterministic=True)
-    assert (first == second).all()
-    assert (state.positions == 1).all()
-    assert (after.positions == 2).all()
+@REMEMBERING
+def test_predict_twice_on_one_state_gives_the_same_distribution(kind):
+    policy, obs = make(kind=kind), th.as_tensor(observations(2))
+    _, state = policy.step(obs[0], policy.new_state(2))
+    first, after = policy.step(obs[1], state)
+    second, _ = policy.step(obs[1], state)
+    assert first.equal(second)
+    third, _ = policy.step(obs[1], after)
+    assert (third - first).abs().max() > 1e-3  # it remembers
+    actions = [policy.predict(obs[1].numpy(), state, deterministic=True)[0] for _ in range(2)]
+    assert (actions[0] == actions[1]).all()
+    assert (actions[0] == first.argmax(-1).numpy()).all()
 
 
-def test_predict_without_a_batch_axis_returns_one_action():
-    policy = make()
+@EACH
+def test_predict_without_a_batch_axis_returns_one_action(kind):
+    policy = make(kind=kind)
     action, state = policy.predict(observations(1)[0, 0])
     assert action.shape == ()
-    assert len(state.positions) == 1
+    policy.predict(observations(1)[1], state)
 
 
 def test_predicting_beyond_the_context_is_refused():
@@ -70,10 +82,21 @@ def test_predicting_beyond_the_context_is_refused():
         policy.predict(observations(1)[0], state)
 
 
+def test_an_lstm_predicts_for_longer_than_it_was_trained():
+    policy, obs = make(kind=LstmPolicy), th.as_tensor(observations(2, T=100))
+    state = policy.new_state(2)
+    for t in range(100):
+        params, state = policy.step(obs[t], state)
+    expected = policy.sequence_params(obs.transpose(0, 1))[:, -1]
+    th.testing.assert_close(params, expected, atol=1e-5, rtol=1e-5)
+    assert policy.context_length is None
+
+
+@REMEMBERING
 @pytest.mark.parametrize("copied", [lambda policy: policy, copy.deepcopy, repickled])
 @pytest.mark.parametrize("change", ["step", "load_state_dict", "load_from_vector"])
-def test_a_state_from_before_a_weight_update_is_refused(change, copied):
-    policy, obs = copied(make()), observations(2)
+def test_a_state_from_before_a_weight_update_is_refused(change, copied, kind):
+    policy, obs = copied(make(kind=kind)), observations(2)
     _, state = policy.predict(obs[0])
     if change == "step":
         policy.sequence_values(th.as_tensor(obs)).sum().backward()
@@ -124,8 +147,9 @@ def test_log_standard_deviations_are_the_actors():
     assert any(p is policy.log_std for p in policy.optimizer.param_groups[0]["params"])
 
 
-def test_weight_decay_moves_the_critic_only():
-    policy = make(action_space=CONTINUOUS, critic_weight_decay=0.1)
+@EACH
+def test_weight_decay_moves_the_critic_only(kind):
+    policy = make(action_space=CONTINUOUS, kind=kind, critic_weight_decay=0.1)
     before = copy.deepcopy(policy.state_dict())
     for parameter in policy.parameters():
         parameter.grad = th.zeros_like(parameter)
@@ -146,20 +170,23 @@ def test_weight_decay_enters_the_gradient():
     th.testing.assert_close(weight, before - 1e-2 * before.sign(), atol=1e-5, rtol=0)
 
 
-def test_the_first_policy_is_nearly_uniform():
-    policy = TransformerPolicy(BOX, DISCRETE, lambda _: 1e-3, **SMALL)
+@EACH
+def test_the_first_policy_is_nearly_uniform(kind):
+    policy = kind(BOX, DISCRETE, lambda _: 1e-3, **SIZES[kind])
     params = policy.sequence_params(th.as_tensor(observations(5)))
     assert (params.softmax(-1) - 1 / 3).abs().max() < 0.05
 
 
-def test_actor_and_critic_share_nothing():
-    policy = make()
+@EACH
+def test_actor_and_critic_share_nothing(kind):
+    policy = make(kind=kind)
     policy.sequence_values(th.as_tensor(observations(2))).sum().backward()
     assert all(p.grad is None for p in policy.actor.parameters())
 
 
-def test_forward_is_the_first_step_of_an_episode():
-    policy, obs = make(), th.as_tensor(observations(3)[0])
+@EACH
+def test_forward_is_the_first_step_of_an_episode(kind):
+    policy, obs = make(kind=kind), th.as_tensor(observations(3)[0])
     actions, values, log_probs = policy(obs, deterministic=True)
     expected_values, expected, _ = policy.evaluate_actions(obs[:, None], actions[:, None])
     th.testing.assert_close(values, expected_values)
@@ -167,21 +194,44 @@ def test_forward_is_the_first_step_of_an_episode():
     th.testing.assert_close(policy.predict_values(obs), values)
 
 
-@pytest.mark.parametrize("make_policy", [TransformerPolicy, MarkovPolicy])
-def test_a_policy_alone_saves_and_loads(make_policy, tmp_path):
-    kwargs = SMALL if make_policy is TransformerPolicy else {"context_length": 8, "hidden": 7}
-    policy = make_policy(BOX, DISCRETE, lambda _: 1e-3, **kwargs)
+@EACH
+def test_a_policy_alone_saves_and_loads(kind, tmp_path):
+    policy = make(kind=kind)
     policy.save(tmp_path / "policy.pt")
-    again = make_policy.load(tmp_path / "policy.pt", device="cpu")
+    again = kind.load(tmp_path / "policy.pt", device="cpu")
     x = th.as_tensor(observations(2))
     assert th.equal(policy.sequence_params(x), again.sequence_params(x))
 
 
-def test_survives_pickling():
-    policy = make()
+@EACH
+def test_survives_pickling(kind):
+    policy = make(kind=kind)
     again = repickled(policy)
     x = th.as_tensor(observations(2))
     assert th.equal(policy.sequence_params(x), again.sequence_params(x))
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (
+            TransformerPolicy,
+            {"hidden": 3},
+            r"`hidden` must be an argument of TransformerPolicy.*d_ff",
+        ),
+        (LstmPolicy, {"mixed_precision": True}, r"`mixed_precision` must be .* of LstmPolicy"),
+        (LstmPolicy, {"context_length": 8}, r"of LstmPolicy, which has hidden, n_layers, input_h"),
+        (MarkovPolicy, {"d_model": 8}, r"of MarkovPolicy, which has context_length, hidden\. "),
+    ],
+)
+def test_arguments_of_other_networks_are_refused(kind, arguments, message):
+    with pytest.raises(TypeError, match=message):
+        make(kind=kind, **arguments)
+
+
+def test_a_missing_context_is_named():
+    with pytest.raises(TypeError, match="`context_length` must be given to TransformerPolicy"):
+        TransformerPolicy(BOX, DISCRETE, lambda _: 1e-3)
 
 
 def test_a_markov_policy_ignores_the_past():

@@ -13,10 +13,13 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch.distributions import kl_divergence
 
-from rl3_sb3 import GymnasiumVecEnv, MarkovPolicy, TransformerPPO
-from rl3_sb3.update import DivergedError
+from rl3_sb3 import GymnasiumVecEnv, LstmPolicy, MarkovPolicy, SequencePolicy, TransformerPPO
+from rl3_sb3.networks.memoryless import MemorylessNetwork
+from rl3_sb3.update.updates import DivergedError
 
 ALIGNED, RAGGED = [4, 4, 4], [4, 3, 7]
+EACH = pytest.mark.parametrize("policy", ["TransformerPolicy", "LstmPolicy", "MarkovPolicy"])
+REMEMBERING = pytest.mark.parametrize("policy", ["TransformerPolicy", "LstmPolicy"])
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def real_steps(batch):
 # ------------------------------------------------------------------ collecting
 
 
-@pytest.mark.parametrize("policy", ["TransformerPolicy", "MarkovPolicy"])
+@EACH
 @pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}, {"dict_obs": True}])
 @pytest.mark.parametrize("lengths", [ALIGNED, RAGGED])
 def test_rollout_log_probabilities_and_values_equal_evaluation(collected, lengths, kwargs, policy):
@@ -73,8 +76,10 @@ def test_the_policy_collects_what_the_environment_did(collected, make_vec):
         np.testing.assert_array_equal(buffer.ends[:, t], dones | (t == 7))
 
 
-def test_a_truncated_episode_is_bootstrapped_in_context(collected, make_vec):
-    model = collected([4, 3], n_steps=6, truncates=True, gae_lambda=0.0, gamma=0.9)
+@EACH
+def test_a_truncated_episode_is_bootstrapped_in_context(collected, make_vec, policy):
+    settings = {"truncates": True, "gae_lambda": 0.0, "gamma": 0.9}
+    model = collected([4, 3], n_steps=6, policy=policy, **settings)
     buffer, replay = model.rollout_buffer, make_vec([4, 3], truncates=True)
     replay.seed(0)
     obs, contexts = replay.reset(), [[], []]
@@ -103,8 +108,9 @@ def test_nothing_is_bootstrapped_after_a_termination(collected):
     assert abs(buffer.returns[0, 5] - buffer.rewards[0, 5]) > 1e-4
 
 
-def test_a_new_rollout_clears_the_memory_but_not_the_environment(collected):
-    model = collected([100, 100], n_steps=5)
+@REMEMBERING
+def test_a_new_rollout_clears_the_memory_but_not_the_environment(collected, policy):
+    model = collected([100, 100], n_steps=5, policy=policy)
     last_obs = model._last_obs.copy()
     _, callback = model._setup_learn(1, reset_num_timesteps=False)
     model.collect_rollouts(model.env, callback, model.rollout_buffer, 5)
@@ -184,15 +190,17 @@ def test_the_divergence_is_the_exact_one_over_the_whole_rollout(collected, lengt
     assert model.logger.name_to_value["train/kl"] == pytest.approx(np.mean(total), rel=1e-4)
 
 
-def test_one_update_follows_the_gradient_of_the_written_loss(collected):
+@pytest.mark.parametrize(
+    ("policy", "factor"), [("TransformerPolicy", 1.05), ("LstmPolicy", 3), ("MarkovPolicy", 1.5)]
+)
+def test_one_update_follows_the_gradient_of_the_written_loss(collected, policy, factor):
     """The loss of the module's docstring, computed step by step from the stored rollout."""
-    model = collected(
-        RAGGED, n_epochs=1, batch_size=10**6, ent_coef=0.3, vf_coef=0.7, target_kl=None
-    )
+    settings = {"batch_size": 10**6, "ent_coef": 0.3, "vf_coef": 0.7, "target_kl": None}
+    model = collected(RAGGED, policy=policy, n_epochs=1, **settings)
     policy = copy.deepcopy(model.policy)
     with th.no_grad():  # a behaviour that differs from the current policy, so that ratios matter
         for p in (*model.policy.actor.parameters(), *policy.actor.parameters()):
-            p.mul_(1.05)
+            p.mul_(factor)
     model.train()
 
     parts = []
@@ -305,9 +313,10 @@ def test_learning_interrupted_by_an_exception_continues(make_vec, make_model):
     assert (model.rollout_buffer._segments.lengths == 4).all()
 
 
-def test_learning_in_two_parts_equals_learning_at_once(make_vec, make_model):
-    at_once = make_model(make_vec(RAGGED), n_steps=8).learn(72)
-    parts = make_model(make_vec(RAGGED), n_steps=8).learn(24)
+@EACH
+def test_learning_in_two_parts_equals_learning_at_once(make_vec, make_model, policy):
+    at_once = make_model(make_vec(RAGGED), policy, n_steps=8).learn(72)
+    parts = make_model(make_vec(RAGGED), policy, n_steps=8).learn(24)
     parts.learn(48, reset_num_timesteps=False)
     np.testing.assert_array_equal(
         at_once.policy.parameters_to_vector(), parts.policy.parameters_to_vector()
@@ -371,7 +380,8 @@ def recall_model(policy):
 
 
 @pytest.mark.parametrize(
-    ("policy", "low", "high"), [("TransformerPolicy", 3.9, 4), ("MarkovPolicy", 2.0, 3.0)]
+    ("policy", "low", "high"),
+    [("TransformerPolicy", 3.9, 4), ("LstmPolicy", 3.9, 4), ("MarkovPolicy", 2.0, 3.0)],
 )
 def test_a_cue_is_remembered_with_memory_and_forgotten_without(policy, low, high):
     model = recall_model(policy).learn(20 * 128)
@@ -384,9 +394,10 @@ def test_a_cue_is_remembered_with_memory_and_forgotten_without(policy, low, high
 # ------------------------------------------------------------------ evaluation
 
 
-def test_evaluation_of_environments_that_end_at_different_times(make_vec, make_model):
+@EACH
+def test_evaluation_of_environments_that_end_at_different_times(make_vec, make_model, policy):
     lengths = [2, 3, 7, 4]
-    model = make_model(make_vec(lengths), n_steps=7)
+    model = make_model(make_vec(lengths), policy, n_steps=7)
     th.nn.init.normal_(model.policy.actor.head.weight)
 
     def evaluate(lengths, seed, episodes):
@@ -478,6 +489,12 @@ def test_an_episode_longer_than_the_context_is_refused_when_acting(make_vec, mak
         evaluate_policy(model, make_vec([6, 6]), 2, warn=False)
 
 
+def test_an_lstm_acts_for_longer_than_its_rollouts(make_vec, make_model):
+    model = make_model(make_vec([6, 6]), "LstmPolicy", n_steps=4).learn(16)
+    assert "context_length" not in model.policy_kwargs
+    evaluate_policy(model, make_vec([6, 6]), 2, warn=False)
+
+
 def test_set_env_refuses_another_horizon_and_keeps_the_environment(make_vec, make_model):
     env = make_vec([6, 6], horizon=6)
     model = make_model(env)
@@ -488,10 +505,25 @@ def test_set_env_refuses_another_horizon_and_keeps_the_environment(make_vec, mak
     model.learn(12)
 
 
-def test_the_markov_policy_takes_the_same_recipe(make_vec, make_model):
-    model = make_model(make_vec([6, 6], horizon=6), policy="MarkovPolicy")
-    assert isinstance(model.policy, MarkovPolicy)
+@pytest.mark.parametrize("policy", [LstmPolicy, MarkovPolicy])
+def test_other_policies_take_the_same_recipe(make_vec, make_model, policy):
+    model = make_model(make_vec([6, 6], horizon=6), policy=policy.__name__)
+    assert type(model.policy) is policy
     model.learn(24)
+
+
+def test_a_policy_of_ones_own_network_trains(make_vec, make_model):
+    class Mine(SequencePolicy):
+        network = MemorylessNetwork
+
+    model = make_model(make_vec([6, 6], horizon=6), Mine, policy_kwargs={"hidden": 5}).learn(24)
+    assert model.policy.actor.head.in_features == 5
+
+
+def test_an_unknown_policy_is_refused_with_the_known_names(make_vec):
+    known = "TransformerPolicy, LstmPolicy, MarkovPolicy, or a class, got 'MlpPolicy'"
+    with pytest.raises(ValueError, match=known):
+        TransformerPPO("MlpPolicy", make_vec([6, 6], horizon=6))
 
 
 def test_a_vector_environment_of_gymnasium_is_refused_with_the_name_of_its_adapter():
@@ -514,8 +546,9 @@ def test_a_policy_that_replaces_the_models_is_what_acts_and_trains(make_vec, mak
     th.testing.assert_close(acted, batch.params, atol=1e-5, rtol=1e-5)
 
 
-def test_frozen_parameters_stay_and_the_others_train(make_vec, make_model):
-    model = make_model(make_vec([4, 3, 7]), n_steps=8)
+@REMEMBERING
+def test_frozen_parameters_stay_and_the_others_train(make_vec, make_model, policy):
+    model = make_model(make_vec([4, 3, 7]), policy, n_steps=8)
     frozen = {*model.policy.actor.embedding.parameters(), *model.policy.critic.head.parameters()}
     for parameter in frozen:
         parameter.requires_grad_(False)
@@ -557,11 +590,12 @@ def test_an_environment_that_gives_no_number_is_named(make_env, make_model, what
     np.testing.assert_array_equal(model.policy.parameters_to_vector(), before)
 
 
-def test_training_that_is_no_longer_finite_stops_at_once(make_vec, make_model):
+@EACH
+def test_training_that_is_no_longer_finite_stops_at_once(make_vec, make_model, policy):
     def rate(progress):
         return 1e-3 if progress > 0.5 else 1e30
 
-    model = make_model(make_vec([4] * 3), n_steps=4, learning_rate=rate, target_kl=None)
+    model = make_model(make_vec([4] * 3), policy, n_steps=4, learning_rate=rate, target_kl=None)
     with pytest.raises(DivergedError, match=r"iteration 2, after 24 steps.*`learning_rate`"):
         model.learn(48)
 

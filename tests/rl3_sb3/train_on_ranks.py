@@ -19,11 +19,12 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
-from rl3_sb3 import GymnasiumVecEnv, TransformerPolicy, TransformerPPO
+from rl3_sb3 import GymnasiumVecEnv, TransformerPPO
+from rl3_sb3.policy import POLICIES, LstmPolicy, TransformerPolicy
 from rl3_sb3.ranks import gather_over_ranks, joined_ranks, launched_ranks, n_ranks, this_rank
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import SMALL, ScriptedEnv
+from conftest import SIZES, SMALL, ScriptedEnv
 
 N_RANKS = 2
 CASES = {
@@ -32,10 +33,11 @@ CASES = {
     "truncated": {"lengths": [4, 3, 7, 5], "truncates": True},
     "box": {"lengths": [4] * 4, "box_actions": True},
     "unequal": {"lengths": [4] * 5},
+    "lstm": {"lengths": [4, 3, 7, 5, 8, 2], "truncates": True, "policy": "LstmPolicy"},
 }
 
 
-class DoublePolicy(TransformerPolicy):
+class Double:
     """Computes in double precision."""
 
     def _build(self, lr_schedule: Any) -> None:
@@ -44,6 +46,17 @@ class DoublePolicy(TransformerPolicy):
 
     def extract_features(self, obs: Any, features_extractor: Any = None) -> th.Tensor:
         return super().extract_features(obs, features_extractor).double()
+
+
+class DoubleTransformerPolicy(Double, TransformerPolicy):
+    pass
+
+
+class DoubleLstmPolicy(Double, LstmPolicy):
+    pass
+
+
+DOUBLE = {"TransformerPolicy": DoubleTransformerPolicy, "LstmPolicy": DoubleLstmPolicy}
 
 
 def make_env(lengths: list[int], **kwargs: Any) -> VecMonitor:
@@ -73,12 +86,12 @@ def deal_as_ranks(model: TransformerPPO, n_envs: list[int]) -> None:
 def main(case: str, out: Path, dtype: str) -> None:
     """Train two iterations."""
     options = dict(CASES[case])
-    lengths = options.pop("lengths")
+    lengths, policy = options.pop("lengths"), options.pop("policy", "TransformerPolicy")
     own = np.array_split(lengths, N_RANKS)
     env = make_env(own[this_rank()].tolist() if n_ranks() > 1 else lengths, **options)
     n_iterations, n_steps = (2, 8) if dtype == "float64" else (1, 8)
     model = TransformerPPO(
-        DoublePolicy if dtype == "float64" else "TransformerPolicy",
+        (DOUBLE if dtype == "float64" else POLICIES)[policy],
         env,
         n_steps=n_steps,
         # in single precision one gradient of the whole rollout, otherwise several minibatches
@@ -88,7 +101,7 @@ def main(case: str, out: Path, dtype: str) -> None:
         target_kl=2e-4,
         seed=0,
         device="cpu",
-        policy_kwargs=SMALL,
+        policy_kwargs=SIZES[policy],
     )
     if n_ranks() == 1:
         deal_as_ranks(model, [len(part) for part in own])

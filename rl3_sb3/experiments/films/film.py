@@ -23,7 +23,7 @@ from rl3_sb3.experiments.films.panels import keep
 from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.results.evaluation import PolicyAgent
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
-from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.sequence_policy import SequencePolicy
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -118,7 +118,7 @@ def make_filmed_env(
 
 def record(
     config: RunConfig,
-    policy: TransformerPolicy,
+    policy: SequencePolicy,
     *,
     task: int = 0,
     variation: str | None = None,

@@ -22,7 +22,7 @@ import torch as th
 
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig, check_integer
-from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.sequence_policy import SequencePolicy
 from vamdp import TabularMDP
 from vamdp.baselines import Agent, RandomAgent
 
@@ -48,7 +48,7 @@ class PolicyAgent:
 
     sees: ClassVar[Literal["observations"]] = "observations"
 
-    def __init__(self, policy: TransformerPolicy, title: str = "", *, greedy: bool = False) -> None:
+    def __init__(self, policy: SequencePolicy, title: str = "", *, greedy: bool = False) -> None:
         self.title = title
         self.play = "greedy" if greedy else "sampled"
         self._greedy = greedy
@@ -175,7 +175,7 @@ def mean_and_error(values: FloatArray) -> tuple[float, float]:
 
 def evaluate(
     config: RunConfig,
-    policy: TransformerPolicy,
+    policy: SequencePolicy,
     *,
     n_training_steps: int,
     n_tasks: int = N_HELD_OUT_TASKS,

@@ -26,7 +26,6 @@ from typing import Any
 
 from stable_baselines3.common.vec_env import VecEnv
 
-from rl3_sb3.exchange.record import library_versions
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import Evaluation
@@ -35,6 +34,7 @@ from rl3_sb3.experiments.runs.checkpoints import Checkpoints
 from rl3_sb3.experiments.runs.folder_lock import LOCK_NAME, FolderLock
 from rl3_sb3.experiments.runs.training_state import TrainingState
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.policy_files.record import library_versions
 from rl3_sb3.ppo import TransformerPPO
 
 _PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "numba")

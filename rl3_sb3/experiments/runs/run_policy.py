@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from rl3_sb3.exchange.folder import load_policy
-from rl3_sb3.exchange.untrusted import PolicyFileError
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.policy_files.folder import load_policy
+from rl3_sb3.policy_files.strict_json import PolicyFileError
+from rl3_sb3.sequence_policy import SequencePolicy
 
 
 def load_run_policy(
@@ -29,7 +29,7 @@ def load_run_policy(
     *,
     trust_pickle: bool = False,
     best: bool = False,
-) -> tuple[TransformerPolicy, int]:
+) -> tuple[SequencePolicy, int]:
     """Return a run's policy, and the steps it was trained for.
 
     Args:
@@ -74,7 +74,7 @@ def _no_policy(directory: RunDirectory) -> InputError:
 
 
 def _check_fit(
-    policy: TransformerPolicy, config: RunConfig, directory: RunDirectory, folder: Path
+    policy: SequencePolicy, config: RunConfig, directory: RunDirectory, folder: Path
 ) -> None:
     envs = make_envs(config, 1)
     envs.close()
@@ -88,8 +88,8 @@ def _check_fit(
                 f"{directory.config_file.name}, {needed}, got one for {got}. Restore both from a "
                 "copy."
             )
-    context_length = policy._get_constructor_parameters()["context_length"]
-    if context_length < config.horizon:
+    context_length = policy.context_length
+    if context_length is not None and context_length < config.horizon:
         raise InputError(
             f"`{folder}` must hold a policy that remembers the {config.horizon} "
             f"steps in {directory.config_file.name}, got one for {context_length}. Restore both "

@@ -36,7 +36,7 @@ from rl3_sb3.experiments.runs.training_state import Stream, get_tasks_streams
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.ppo import TransformerPPO
 from rl3_sb3.ranks import from_first_rank, n_ranks, own_share, this_rank
-from rl3_sb3.update import DivergedError
+from rl3_sb3.update.updates import DivergedError
 
 # Called after every rollout with the steps done and the mean return of its meta-episodes.
 Report = Callable[[int, float], None]

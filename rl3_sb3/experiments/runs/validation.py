@@ -13,7 +13,7 @@ import torch as th
 
 from rl3_sb3.experiments.results.evaluation import PolicyAgent, play
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
-from rl3_sb3.policy import TransformerPolicy
+from rl3_sb3.sequence_policy import SequencePolicy
 
 # Far beyond any number of held-out tasks.
 FIRST_VALIDATION_SEED = FIRST_HELD_OUT_SEED + 2**30
@@ -24,7 +24,7 @@ N_VALIDATION_TASKS = 100
 VALIDATION_RETURN = "eval/mean_reward"
 
 
-def validation_return(config: RunConfig, policy: TransformerPolicy) -> float:
+def validation_return(config: RunConfig, policy: SequencePolicy) -> float:
     """Return the policy's mean total reward in the validation tasks of a run.
 
     No generator of the training moves: the environments have seeds of their own, and actions are

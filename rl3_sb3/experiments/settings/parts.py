@@ -17,7 +17,7 @@ from gymnasium import spaces
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.setting import full_name
-from rl3_sb3.ppo import TransformerPPO
+from rl3_sb3.policy import POLICIES
 from vamdp import EstimatorOptions
 
 # Of policies whose actions are real numbers; the experiments' are discrete.
@@ -27,7 +27,7 @@ _ESTIMATORS = {"model-based": EstimatorOptions}
 
 def policy_names() -> list[str]:
     """Return the names of all policies."""
-    return [*TransformerPPO.policy_aliases]
+    return [*POLICIES]
 
 
 def estimator_names() -> list[str]:
@@ -42,17 +42,15 @@ def policy_defaults(policy: str) -> Mapping[str, Any]:
     Raises:
         InputError: There is no such policy.
     """
-    known = TransformerPPO.policy_aliases
-    if policy not in known:
-        raise InputError(f"`policy` must be one of {', '.join(known)}, got {policy!r}.")
-    parameters = inspect.signature(known[policy]).parameters.values()
-    return {
-        each.name: each.default
-        for each in parameters
-        # `context_length` has no default: `TransformerPPO` fills it in.
-        if each.kind is each.KEYWORD_ONLY and each.default is not each.empty
-        if each.name not in _NOT_FOR_US
-    }
+    if policy not in POLICIES:
+        raise InputError(f"`policy` must be one of {', '.join(POLICIES)}, got {policy!r}.")
+    of_network = POLICIES[policy].network_defaults()
+    # `TransformerPPO` fills in the context's length, which alone has no default.
+    arguments = {name: value for name, value in of_network.items() if value is not ...}
+    for each in inspect.signature(POLICIES[policy]).parameters.values():
+        if each.kind is each.KEYWORD_ONLY and each.name not in _NOT_FOR_US:
+            arguments[each.name] = each.default
+    return arguments
 
 
 def checked_policy_arguments(policy: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,9 +64,9 @@ def checked_policy_arguments(policy: str, arguments: Mapping[str, Any]) -> dict[
     space = spaces.Box(-1, 1, (1,), np.float32)
     try:
         with th.random.fork_rng(devices=[]):
-            TransformerPPO.policy_aliases[policy](
-                space, spaces.Discrete(2), lambda _: 0.0, context_length=1, **checked
-            )
+            filled_in = POLICIES[policy].network_defaults().keys() - checked.keys()
+            needed: dict[str, Any] = dict.fromkeys(filled_in, 1)
+            POLICIES[policy](space, spaces.Discrete(2), lambda _: 0.0, **needed, **checked)
     except ValueError as error:
         raise InputError(_with_prefix(str(error), "policy", checked)) from error
     return checked

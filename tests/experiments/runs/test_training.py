@@ -13,7 +13,7 @@ from rl3_sb3.experiments.runs.metrics import COLUMNS, RETURN, STEPS, read_metric
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env, train
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from rl3_sb3.update import Updates
+from rl3_sb3.update.updates import Updates
 
 
 def small(algo="rl3", domain="bandit", iterations=3, **options):

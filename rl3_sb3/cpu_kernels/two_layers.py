@@ -1,0 +1,90 @@
+"""Two linear layers with an activation f between them, and their gradient, on one CPU core.
+
+    a = f(x W^T + b),   y = a U^T + d
+
+and back from g, the gradient of y:
+
+    dh = g U f',   dU = g^T a,   dd = sum g,   dW = dh^T x,   db = sum dh,   dx = dh W
+
+The products are torch's. What is saved is passing over memory: a gelu adds the bias itself and
+leaves f' behind, and each product is asked for in the order that is faster.
+"""
+
+from functools import partial
+from typing import Any
+
+import torch as th
+
+from rl3_sb3.cpu_kernels.gelu import gelu
+from rl3_sb3.cpu_kernels.once_differentiable import Gradient
+
+
+class TwoLayers(th.autograd.Function):
+    """Both layers as a function of torch; see `cpu_kernels.mlp`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: th.Tensor,
+        W: th.Tensor,
+        b: th.Tensor,
+        U: th.Tensor,
+        d: th.Tensor,
+        is_gelu: bool,
+        keep: bool,
+    ) -> th.Tensor:
+        """Return y, (N, n_outputs).
+
+        Args:
+            ctx: torch's.
+            x: Shape (N, n_inputs).
+            W: Shape (n_hidden, n_inputs).
+            b: Shape (n_hidden,).
+            U: Shape (n_outputs, n_hidden).
+            d: Shape (n_outputs,).
+            is_gelu: Whether f is the gelu; else it is the ReLU.
+            keep: Whether to keep what the gradient needs.
+        """
+        if is_gelu:
+            a = x @ W.T
+            slope = th.empty_like(a) if keep else a.new_empty(0)
+            gelu(a.numpy(), b.detach().contiguous().numpy(), slope.numpy())
+        else:
+            a = th.addmm(b, x, W.T).relu_()
+            slope = a.new_empty(0)  # a > 0 says it
+        if keep:
+            ctx.is_gelu = is_gelu
+            ctx.save_for_backward(x, W, a, slope, U)
+        return th.addmm(d, a, U.T)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: th.Tensor) -> Any:
+        """Return the gradients of the tensors that went in, where they are needed."""
+        compute = partial(_gradients, ctx.is_gelu, ctx.needs_input_grad)
+        return *Gradient.apply(compute, gradient, *ctx.saved_tensors), None, None
+
+
+def _gradients(
+    is_gelu: bool,
+    needed: tuple[bool, ...],
+    g: th.Tensor,
+    x: th.Tensor,
+    W: th.Tensor,
+    a: th.Tensor,
+    slope: th.Tensor,
+    U: th.Tensor,
+) -> tuple[th.Tensor | None, ...]:
+    x_needed, W_needed, b_needed, U_needed, d_needed, *_ = needed
+    dh = g @ U
+    if is_gelu:
+        dh.mul_(slope)
+    else:
+        th.ops.aten.threshold_backward.grad_input(dh, a, 0, grad_input=dh)
+    return (
+        dh @ W if x_needed else None,
+        # x^T dh, turned over: with few inputs, dh^T x takes twice as long.
+        (x.T @ dh).T.contiguous() if W_needed else None,
+        dh.sum(0) if b_needed else None,
+        g.T @ a if U_needed else None,
+        g.sum(0) if d_needed else None,
+    )

@@ -1,0 +1,300 @@
+"""One causal transformer, two ways to call it: over whole sequences, and step by step with a cache.
+
+Training sees whole sequences, acting sees one token at a time. Both are the same function of the
+tokens so far,
+
+    h_t = LayerNorm(MLP(x_t)) + p_t,
+    h_t <- LayerNorm(h_t + sum_{j <= t} softmax_j(q_t . k_j / sqrt(d_head)) v_j),
+    h_t <- LayerNorm(h_t + FeedForward(h_t)),            (the last two lines once per layer)
+    y_t = W ReLU(h_t) + b,
+
+with learned positions p_t. The causal pass computes all t at once in O(T^2); the cached step keeps
+the keys k_j and values v_j of earlier tokens and adds token t in O(t).
+
+Source: the architecture of RL3 (arXiv 2306.15909, Appendix C): post-norm decoder layers, gelu
+feed-forward, learned position embeddings.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch as th
+import torch.nn.functional as F
+from torch import nn
+
+from rl3_sb3.networks.attention_cache import AttentionCache
+from rl3_sb3.networks.decoder_layer import DecoderLayer
+from rl3_sb3.networks.mlp import Mlp
+from rl3_sb3.networks.network import Tensors
+from rl3_sb3.networks.remembering import RememberingModule
+from rl3_sb3.networks.shapes import (
+    BYTES_PER_NUMBER,
+    Shapes,
+    linear_shapes,
+    norm_shapes,
+    require_positive,
+)
+
+# Positions start small beside the unit-variance tokens they are added to, so that at first a token
+# reads nearly the same wherever it stands.
+_POSITION_INIT_STD = 0.02
+
+
+class CausalTransformer(RememberingModule):
+    """A causal transformer from token vectors to output vectors, with a cache for acting.
+
+    Args:
+        input_dim: Length of a token vector.
+        output_dim: Length of an output vector.
+        context_length: The most tokens a sequence can have.
+        d_model: Width; a multiple of `n_heads`.
+        n_layers: Number of decoder layers.
+        n_heads: Attention heads per layer.
+        d_ff: Hidden width of the feed-forward parts.
+        input_hidden: Hidden width of the MLP that embeds a token.
+        mixed_precision: Compute matrix products in bfloat16, and keep the cache in it. Weights,
+            their gradients and the outputs' layer stay in the weights' own precision.
+        cpu_kernels: On one CPU thread, compute whole sequences with our own kernels where they
+            suit, see `rl3_sb3.cpu_kernels`. False: always with torch's; both differ in rounding.
+
+    Raises:
+        ValueError: A size is below 1, or `d_model` is no multiple of `n_heads`.
+    """
+
+    SIZES: ClassVar[tuple[str, ...]] = (
+        "context_length",
+        "d_model",
+        "n_layers",
+        "n_heads",
+        "d_ff",
+        "input_hidden",
+    )
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        context_length: int,
+        *,
+        d_model: int = 64,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        d_ff: int = 256,
+        input_hidden: int = 256,
+        mixed_precision: bool = False,
+        cpu_kernels: bool = True,
+    ) -> None:
+        super().__init__()
+        self.mixed_precision = mixed_precision
+        require_positive(input_dim=input_dim, output_dim=output_dim)
+        self.check_sizes(
+            context_length=context_length,
+            d_model=d_model,
+            n_layers=n_layers,
+            n_heads=n_heads,
+            d_ff=d_ff,
+            input_hidden=input_hidden,
+        )
+        self.context_length = context_length
+        self.embedding = Mlp(
+            nn.Linear(input_dim, input_hidden),
+            nn.ReLU(),  # in place, on a view, its gradient would copy everything twice
+            nn.Linear(input_hidden, d_model),
+            nn.LayerNorm(d_model),
+            cpu_kernels=cpu_kernels,
+        )
+        self.positions = nn.Parameter(th.randn(context_length, d_model) * _POSITION_INIT_STD)
+        self.layers = nn.ModuleList(
+            DecoderLayer(d_model, n_heads, d_ff, cpu_kernels=cpu_kernels) for _ in range(n_layers)
+        )
+        self.head = nn.Linear(d_model, output_dim)
+        self._cache_shape = (n_heads, context_length, d_model // n_heads)
+
+    @staticmethod
+    def check_sizes(*, d_model: int, n_heads: int, **sizes: int) -> None:
+        """Raise ValueError if a size is below 1, or `d_model` is no multiple of `n_heads`."""
+        require_positive(d_model=d_model, n_heads=n_heads, **sizes)
+        if d_model % n_heads != 0:
+            raise ValueError(
+                f"`d_model` must be a multiple of `n_heads` = {n_heads}, got {d_model}. "
+                f"Take {n_heads * max(1, d_model // n_heads)} or another number of heads."
+            )
+
+    @staticmethod
+    def weight_shapes(
+        input_dim: int,
+        output_dim: int,
+        *,
+        context_length: int,
+        d_model: int,
+        n_layers: int,
+        n_heads: int,
+        d_ff: int,
+        input_hidden: int,
+    ) -> Shapes:
+        """Return the names and shapes of the weights; the heads share them."""
+        shapes: Shapes = {"positions": (context_length, d_model)}
+        shapes |= linear_shapes("embedding.0", input_dim, input_hidden)
+        shapes |= linear_shapes("embedding.2", input_hidden, d_model)
+        shapes |= norm_shapes("embedding.3", d_model)
+        for i in range(n_layers):
+            layer = f"layers.{i}"
+            shapes |= linear_shapes(f"{layer}.qkv", d_model, 3 * d_model)
+            shapes |= linear_shapes(f"{layer}.projection", d_model, d_model)
+            shapes |= norm_shapes(f"{layer}.attention_norm", d_model)
+            shapes |= linear_shapes(f"{layer}.feed_forward.0", d_model, d_ff)
+            shapes |= linear_shapes(f"{layer}.feed_forward.2", d_ff, d_model)
+            shapes |= norm_shapes(f"{layer}.output_norm", d_model)
+        return shapes | linear_shapes("head", d_model, output_dim)
+
+    @staticmethod
+    def memory_bytes(*, context_length: int, n_layers: int, d_model: int, **_: int) -> int:
+        """Return how many bytes the cache of one row takes: keys and values of each layer."""
+        return 2 * BYTES_PER_NUMBER * n_layers * context_length * d_model
+
+    def forward(self, x: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
+        """Return the outputs of whole sequences: output t depends on the tokens up to t only.
+
+        Args:
+            x: Shape (B, T, input_dim).
+            bootstrap: Allow one token beyond the context, which then shares the last position.
+                For the value of the observation after an episode that was truncated with a full
+                context; no output at an earlier token changes.
+
+        Returns:
+            Shape (B, T, output_dim).
+
+        Raises:
+            ValueError: The sequences are longer than the context.
+        """
+        T = x.shape[1]
+        longest = self.context_length + int(bootstrap)
+        if T > longest:
+            raise ValueError(
+                f"`x` must have at most {longest} tokens per sequence, got {T}. "
+                "Raise `context_length` or cut the sequences."
+            )
+        positions = self.positions[:T]
+        if T > self.context_length:
+            positions = th.cat([positions, positions[-1:]])
+        with self._precision(x.device):
+            h = self.embedding(x) + positions
+            for layer in self.layers:
+                h = layer(h)
+        return self._output(h)
+
+    def _precision(self, device: th.device) -> th.autocast:
+        return th.autocast(device.type, th.bfloat16, enabled=self.mixed_precision)
+
+    def _output(self, h: th.Tensor) -> th.Tensor:
+        out: th.Tensor = self.head(F.relu(h.to(self.head.weight.dtype)))
+        return out
+
+    def new_memory(self, n_rows: int, replaced: AttentionCache | None = None) -> AttentionCache:
+        """Return an empty cache for `n_rows` sequences that grow side by side.
+
+        It starts as zeros: a masked entry is multiplied by 0, and 0 times the NaN that fresh memory
+        may hold is NaN.
+
+        Args:
+            n_rows: How many.
+            replaced: An earlier cache of as many rows, whose storage is used again.
+        """
+        if replaced is not None:
+            storage = replaced.storage
+        else:
+            n_heads, context_length, head_dim = self._cache_shape
+            # A tensor made under inference mode could never be written to outside of it.
+            with th.inference_mode(False):
+                storage = self.positions.new_zeros(
+                    (len(self.layers), 2, n_rows, n_heads, context_length, head_dim),
+                    dtype=th.bfloat16 if self.mixed_precision else None,
+                ).detach()
+        return AttentionCache(storage, np.zeros(n_rows, dtype=np.int64), self.weight_version)
+
+    @th.no_grad()
+    def step(self, x: th.Tensor, cache: AttentionCache) -> tuple[th.Tensor, AttentionCache]:
+        """Append one token to each row and return its output, without gradients.
+
+        Rows that hold equally many tokens (aligned) are written and read as a slice; otherwise
+        (ragged) each row is written at its own position and attends under a mask.
+
+        Args:
+            x: Shape (B, input_dim): the next token of each row.
+            cache: What `new_memory` or the last `step` returned, rows reset where episodes start.
+
+        Returns:
+            The outputs, shape (B, output_dim), and the cache to pass next time.
+
+        Raises:
+            ValueError: The batch size is not the cache's, a row is full, or the weights changed
+                since the cache was filled.
+        """
+        self.require_room(x.shape[0], cache)
+        position, length = int(cache.positions.max()), int(cache.positions.max()) + 1
+        if int(cache.positions.min()) == position:
+            aligned = (slice(None), slice(None), position)
+            out = self._append(x, cache.storage, position, aligned, length, None)
+        else:
+            positions = th.as_tensor(cache.positions, device=x.device)
+            out = self._append_ragged(x, cache.storage, positions, length)
+        return out, cache._replace(positions=cache.positions + 1)
+
+    @th.no_grad()
+    def static_step(self, x: th.Tensor, cache: AttentionCache, tensors: Tensors) -> Tensors:
+        """Do what `step` does without looking at the positions, so that it can be replayed.
+
+        Each row attends under a mask to the whole context. Repeating the call repeats its writes.
+
+        Args:
+            x: Shape (B, input_dim).
+            cache: Its storage is read and written.
+            tensors: The positions, on the device, shape (B,); all below the context length.
+
+        Returns:
+            The outputs, shape (B, output_dim), and the next positions.
+        """
+        (positions,) = tensors
+        out = self._append_ragged(x, cache.storage, positions, self.context_length)
+        return out, positions + 1
+
+    def _append_ragged(
+        self, x: th.Tensor, storage: th.Tensor, positions: th.Tensor, length: int
+    ) -> th.Tensor:
+        where = (th.arange(x.shape[0], device=x.device), slice(None), positions)
+        # hidden[b, 0, 0, j]: entry j lies beyond row b's own token.
+        # positions (0, 2) -> [[0, 1, 1], [0, 0, 0]]
+        hidden = (th.arange(length, device=x.device) > positions[:, None])[:, None, None]
+        return self._append(x, storage, positions, where, length, hidden)
+
+    def _append(
+        self,
+        x: th.Tensor,
+        storage: th.Tensor,
+        position: int | th.Tensor,
+        where: tuple[Any, ...],
+        length: int,
+        hidden: th.Tensor | None,
+    ) -> th.Tensor:
+        with self._precision(x.device):
+            h = self.embedding(x) + self.positions[position]
+            for layer, (keys, values) in zip(self.layers, storage, strict=True):
+                h = layer.step(h, keys, values, where, length, hidden)  # type: ignore[operator]
+        return self._output(h)
+
+    def require_room(self, n_rows: int, cache: AttentionCache) -> None:
+        """Raise ValueError unless a token can be appended to each of the cache's rows.
+
+        Args:
+            n_rows: How many tokens.
+            cache: See `step`.
+        """
+        self.require_own(cache.weight_version, len(cache.positions), n_rows)
+        if cache.positions.max() >= self.context_length:
+            row = int(cache.positions.argmax())
+            raise ValueError(
+                f"`memory` must have room for another token, got row {row} with "
+                f"{cache.positions[row]} of `context_length` = {self.context_length} tokens. "
+                "Reset the row where an episode starts (`episode_start` in predict), or train "
+                "with `n_steps` and `context_length` that cover the longest episode."
+            )

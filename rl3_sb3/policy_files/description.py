@@ -1,0 +1,230 @@
+"""The JSON beside the weights of an exported policy: enough to build it, and nothing that runs.
+
+The policy's class is a name in `rl3_sb3.policy.POLICIES`, never an import path. What the
+description implies for the weights (names, shapes, bytes) is known before any of them is read or
+made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
+
+from rl3_sb3.distribution import check_action_space, n_outputs
+from rl3_sb3.networks.shapes import BYTES_PER_NUMBER, Shapes
+from rl3_sb3.policy import POLICIES
+from rl3_sb3.policy_files.record import TrainingRecord
+from rl3_sb3.policy_files.spaces import MOST_NUMBERS, n_numbers, space_from_json, space_to_json
+from rl3_sb3.policy_files.strict_json import Node, parse_object, refuse
+from rl3_sb3.sequence_policy import SequencePolicy
+
+FORMAT = "rl3_sb3 policy"
+FORMAT_VERSION = 1
+_FIELDS = (
+    "format",
+    "format_version",
+    "policy",
+    "arguments",
+    "observation_space",
+    "action_space",
+    "weights",
+    "training",
+)
+_MOST_LAYERS = 256
+_MOST_WIDTH = 2**20
+_LARGEST_LOG_STD = 1e30  # well within float32; beyond it the policy could not be made
+# Arguments of every policy, beside its networks' sizes.
+_NUMBERS = ("critic_weight_decay", "adam_eps", "log_std_init")
+
+
+@dataclass(frozen=True)
+class PolicyDescription:
+    """What a policy is, without its weights.
+
+    Attributes:
+        policy: A name in `POLICIES`.
+        arguments: Of its constructor, without spaces and learning rate.
+        observation_space: See `SequencePolicy`.
+        action_space: See `SequencePolicy`.
+        n_bytes: Length of the file of weights.
+        sha256: Of that file, in hexadecimal: both files belong to one export.
+        record: What trained it.
+    """
+
+    policy: str
+    arguments: Mapping[str, int | float]
+    observation_space: spaces.Space[Any]
+    action_space: spaces.Space[Any]
+    n_bytes: int
+    sha256: str
+    record: TrainingRecord
+
+    @classmethod
+    def of(
+        cls, policy: SequencePolicy, weights: bytes, record: TrainingRecord
+    ) -> PolicyDescription:
+        """Describe a policy.
+
+        Raises:
+            ValueError: Its class is not in the table.
+        """
+        name = type(policy).__name__
+        if type(policy) is not POLICIES.get(name):
+            raise ValueError(
+                f"`policy` must be exactly one of {', '.join(POLICIES)} to be exported, got "
+                f"another class, {name}: a file cannot carry its code. "
+                "Save it with `TransformerPPO.save`."
+            )
+        given = policy._get_constructor_parameters()
+        return cls(
+            name,
+            {n: int(given[n]) for n in policy.network.SIZES}
+            | {n: float(given[n]) for n in _NUMBERS},
+            policy.observation_space,
+            policy.action_space,
+            len(weights),
+            hashlib.sha256(weights).hexdigest(),
+            record,
+        )
+
+    def to_json(self) -> bytes:
+        """Return the content of the file.
+
+        Raises:
+            ValueError: A space has no JSON, or the record holds something else than facts.
+        """
+        values = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "policy": self.policy,
+            "arguments": dict(self.arguments),
+            "observation_space": space_to_json(self.observation_space),
+            "action_space": space_to_json(self.action_space),
+            "weights": {"bytes": self.n_bytes, "sha256": self.sha256},
+            "training": self.record.to_json(),
+        }
+        return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode("ascii")
+
+    @classmethod
+    def from_json(cls, content: bytes, file: Path) -> PolicyDescription:
+        """Return what `to_json` wrote.
+
+        Args:
+            content: The whole file.
+            file: Its path, for errors.
+
+        Raises:
+            PolicyFileError: It is something else, or describes what cannot be built.
+        """
+        node = parse_object(content, file)
+        _check_format(node)
+        fields = node.fields(_FIELDS)
+        name = fields["policy"].choice([*POLICIES])
+        weights = fields["weights"].fields(("bytes", "sha256"))
+        described = cls(
+            name,
+            _read_arguments(fields["arguments"], POLICIES[name].network.SIZES),
+            space_from_json(fields["observation_space"]),
+            space_from_json(fields["action_space"]),
+            weights["bytes"].integer(0, 2**63 - 1),
+            weights["sha256"].text(),
+            TrainingRecord.from_json(fields["training"]),
+        )
+        if n_numbers(described.action_space) > MOST_NUMBERS:
+            raise fields["action_space"].error(f"a space of at most {MOST_NUMBERS} numbers")
+        try:
+            described.check()
+        except ValueError as error:
+            raise refuse(
+                file, "describe a policy that can be built", f"another ({error})"
+            ) from None
+        return described
+
+    def check(self) -> None:
+        """Raise ValueError where the policy's constructor would, without the cost of calling it."""
+        check_action_space(self.action_space)
+        POLICIES[self.policy].network.check_sizes(**self._sizes)
+        if min(map(min, self.weight_shapes.values())) < 1:
+            raise ValueError("`observation_space` and `action_space` must not be empty.")
+
+    @cached_property
+    def weight_shapes(self) -> Shapes:
+        """The shape of each of the policy's tensors, by name, without making them."""
+        shapes_of = POLICIES[self.policy].network.weight_shapes
+        input_dim = int(get_flattened_obs_dim(self.observation_space))
+        n_actions = n_outputs(self.action_space)
+        shapes = {
+            f"{network}.{name}": shape
+            for network, output_dim in (("actor", n_actions), ("critic", 1))
+            for name, shape in shapes_of(input_dim, output_dim, **self._sizes).items()
+        }
+        if isinstance(self.action_space, spaces.Box):
+            shapes["log_std"] = (n_actions,)
+        return shapes
+
+    def n_weight_bytes(self) -> int:
+        """Return how many bytes the policy's tensors take."""
+        return BYTES_PER_NUMBER * sum(map(math.prod, self.weight_shapes.values()))
+
+    def n_memory_bytes(self) -> int:
+        """Return how many bytes the memory of one episode takes while the policy acts."""
+        return POLICIES[self.policy].network.memory_bytes(**self._sizes)
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return {n: int(self.arguments[n]) for n in POLICIES[self.policy].network.SIZES}
+
+    def build(self) -> SequencePolicy:
+        """Return a policy with random weights, on the CPU."""
+        arguments: dict[str, Any] = dict(self.arguments)
+        return POLICIES[self.policy](
+            self.observation_space, self.action_space, lambda _: 0.0, **arguments
+        )
+
+
+def _check_format(node: Node) -> None:
+    """Tell other files, and those of later versions, from damaged ones."""
+    top = node.items()
+    if "format" not in top or top["format"].value != FORMAT:
+        raise refuse(
+            node.file,
+            "describe a policy exported by rl3_sb3",
+            "other JSON",
+            "Pass a folder that `TransformerPPO.export` wrote.",
+        )
+    if "format_version" not in top:
+        raise node.error("the field format_version")
+    version = top["format_version"].integer(1, 2**31)
+    if version > FORMAT_VERSION:
+        raise refuse(
+            node.file,
+            f"have format version {FORMAT_VERSION}",
+            str(version),
+            "Upgrade this package: a later version wrote the file.",
+        )
+
+
+def _read_arguments(node: Node, sizes: tuple[str, ...]) -> dict[str, int | float]:
+    fields = node.fields((*sizes, *_NUMBERS))
+    arguments: dict[str, int | float] = {}
+    for name in sizes:
+        most = _MOST_LAYERS if name == "n_layers" else _MOST_WIDTH
+        arguments[name] = fields[name].integer(1, most)
+    for name in _NUMBERS:
+        arguments[name] = fields[name].number()
+    if abs(arguments["log_std_init"]) > _LARGEST_LOG_STD:
+        raise fields["log_std_init"].error(f"a number within {_LARGEST_LOG_STD:g}")
+    if arguments["critic_weight_decay"] < 0:
+        raise fields["critic_weight_decay"].error("a number of at least 0")
+    if arguments["adam_eps"] <= 0:
+        raise fields["adam_eps"].error("a number above 0")
+    return arguments

@@ -1,0 +1,130 @@
+"""What is said about how a policy came to be: steps, seed, hyper-parameters, versions, results.
+
+It travels with an exported policy as plain JSON, and in words as the model card. Nothing of it
+changes how the policy acts, and none of it is proven.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from rl3_sb3.policy_files.strict_json import Node
+
+PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "safetensors")
+_MOST_STEPS = 2**63 - 1
+_MOST_VALUES = 1024  # of one hyper-parameter or result
+
+Fact = bool | int | float | str | None
+_FACT_TYPES = (bool, int, float, str, type(None))
+
+
+def library_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Return the versions of Python and of packages: those that a policy depends on, or others."""
+    versions = {"python": platform.python_version()}
+    for name in packages:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord:
+    """What trained a policy.
+
+    Attributes:
+        algorithm: The class that trained it; empty if unknown.
+        environment: What it was trained on, an id or a sentence; empty if unknown.
+        description: Anything else worth saying.
+        n_steps: Environment steps it was trained for.
+        seed: Of the training; None if there was none.
+        hyper_parameters: By name; a list of two is the first and the last value of a schedule.
+        results: By name, what it achieves.
+        versions: Of the libraries, by name.
+    """
+
+    algorithm: str = ""
+    environment: str = ""
+    description: str = ""
+    n_steps: int = 0
+    seed: int | None = None
+    hyper_parameters: Mapping[str, Fact | list[Fact]] = field(default_factory=dict)
+    results: Mapping[str, Fact | list[Fact]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=library_versions)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all as plain JSON.
+
+        Raises:
+            ValueError: A hyper-parameter or result is neither a number nor a text, nor a list of
+                these.
+        """
+        return {
+            "algorithm": self.algorithm,
+            "environment": self.environment,
+            "description": self.description,
+            "n_steps": int(self.n_steps),
+            "seed": None if self.seed is None else int(self.seed),
+            "hyper_parameters": _plain_facts("hyper_parameters", self.hyper_parameters),
+            "results": _plain_facts("results", self.results),
+            "versions": dict(self.versions),
+        }
+
+    @classmethod
+    def from_json(cls, node: Node) -> TrainingRecord:
+        """Return what `to_json` wrote.
+
+        Raises:
+            PolicyFileError: It is something else.
+        """
+        fields = node.fields(tuple(cls.__dataclass_fields__))
+        seed = fields["seed"]
+        return cls(
+            algorithm=fields["algorithm"].text(),
+            environment=fields["environment"].text(),
+            description=fields["description"].text(),
+            n_steps=fields["n_steps"].integer(0, _MOST_STEPS),
+            seed=None if seed.value is None else seed.integer(-_MOST_STEPS, _MOST_STEPS),
+            hyper_parameters=_read_facts(fields["hyper_parameters"]),
+            results=_read_facts(fields["results"]),
+            versions={name: entry.text() for name, entry in fields["versions"].items().items()},
+        )
+
+
+def _plain_facts(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        str(key): [_plain(name, v) for v in value]
+        if isinstance(value, list | tuple)
+        else _plain(name, value)
+        for key, value in facts.items()
+    }
+
+
+def _plain(name: str, value: Any) -> Fact:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, _FACT_TYPES):
+        raise ValueError(
+            f"`{name}` must hold numbers, texts and lists of these, got {value!r}. "
+            "Turn it into text."
+        )
+    # JSON has no infinity, and none of these numbers is computed with again.
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read_facts(node: Node) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, entry in node.items().items():
+        is_list = isinstance(entry.value, list)
+        for part in entry.elements(0, _MOST_VALUES) if is_list else [entry]:
+            part.check(_FACT_TYPES, "a number, a text or a list of these")
+        facts[name] = entry.value
+    return facts

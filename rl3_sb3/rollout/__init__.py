@@ -1,0 +1,1 @@
+"""Collecting rollouts, and storing them as whole sequences."""

@@ -1,0 +1,73 @@
+"""A policy that acts in many environments at once, as fast as its device allows.
+
+One step is: tokens in, distribution parameters, actions drawn from them. A CPU steps the policy as
+it comes. A GPU may replay one recording for all steps instead (see `cuda_graphs`), of a step that
+is a function of tensors alone.
+
+Boundaries: an episode's end empties its row of the memory, a new rollout empties all rows.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+
+from rl3_sb3.cuda_graphs import Replayed, Tensors
+from rl3_sb3.ranks import gather_over_ranks, this_rank
+from rl3_sb3.sequence_policy import SequencePolicy
+
+
+class Acting:
+    """Chooses actions in this rank's environments.
+
+    Args:
+        policy: Whose actor chooses.
+        n_envs: Environments of this rank; all ranks must make theirs at once.
+        cuda_graphs: Step in the way that can be recorded, and record it on a GPU.
+
+    Attributes:
+        n_all_envs: Environments of all ranks.
+    """
+
+    def __init__(self, policy: SequencePolicy, n_envs: int, *, cuda_graphs: bool = False) -> None:
+        self.policy = policy
+        self.n_envs = n_envs
+        counts = gather_over_ranks(n_envs)
+        first = sum(counts[: this_rank()])
+        self.n_all_envs = sum(counts)
+        self._rows = slice(first, first + n_envs)
+        self._static = cuda_graphs
+        self._memory = policy.new_state(n_envs)
+        self._replayed = Replayed(self._static_choice, record=cuda_graphs)
+
+    def begin(self) -> None:
+        """Empty the memory of all rows: a rollout begins."""
+        self._memory = self.policy.new_state(self.n_envs, self._memory)
+
+    @th.no_grad()
+    def choose(self, tokens: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Return actions, (B,) or (B, n_actions), and distribution parameters, (B, n_params).
+
+        Args:
+            tokens: This step's observations, shape (B, C).
+
+        Raises:
+            ValueError: An episode is longer than the context.
+        """
+        if not self._static:
+            params, self._memory = self.policy.step(tokens, self._memory)
+            return self._draw(params), params
+        self.policy.actor.require_room(self.n_envs, self._memory)
+        actions, params, *tensors = self._replayed(tokens, *self._memory.tensors())
+        self._memory = self._memory.stepped(tuple(tensors))
+        return actions, params
+
+    def forget(self, rows: npt.NDArray[np.bool_]) -> None:
+        """Empty the memory of these rows, shape (B,): their episodes ended."""
+        self._memory = self._memory.reset_rows(rows)
+
+    def _static_choice(self, tokens: th.Tensor, *tensors: th.Tensor) -> Tensors:
+        params, *tensors_after = self.policy.static_step(tokens, self._memory, tensors)
+        return self._draw(params), params, *tensors_after
+
+    def _draw(self, params: th.Tensor) -> th.Tensor:
+        return self.policy.sample(params, self._rows, self.n_all_envs)

@@ -1,0 +1,296 @@
+"""One rollout, cut at episode starts and handed out as whole sequences.
+
+A transformer learns from sequences, so the unit of a minibatch is a *segment*, see `segments`.
+Meta-episodes that fill the rollout give n_envs segments of equal length: full rows, no padding, no
+mask. Ragged segments are padded to the longest one in their minibatch, and a mask keeps the padding
+out of the loss. Every step is in exactly one segment, hence in exactly one minibatch of an epoch.
+
+The value of the observation after a segment, where the advantages need one, is computed *in
+context*: the critic reads it as one more token of the same segment.
+
+Index order: [environment, step], so that a segment is contiguous.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.buffers import RolloutBuffer
+
+from rl3_sb3.ranks import sum_over_ranks
+from rl3_sb3.rollout.advantages import FloatArray, generalized_advantages
+from rl3_sb3.rollout.segments import Ids, Segments
+from rl3_sb3.to_device import to_device
+
+
+class SequenceBatch(NamedTuple):
+    """A minibatch of B segments, padded to T steps.
+
+    Attributes:
+        tokens: Flattened observations, shape (B, T, C).
+        actions: Shape (B, T), or (B, T, n_actions) for continuous actions.
+        params: The behaviour's distribution parameters, shape (B, T, n_params).
+        log_probs: The behaviour's log-probabilities of the actions, shape (B, T).
+        advantages: Shape (B, T).
+        returns: Targets of the critic, advantage + value, shape (B, T).
+        mask: True at real steps, shape (B, T); None if there is no padding.
+    """
+
+    tokens: th.Tensor
+    actions: th.Tensor
+    params: th.Tensor
+    log_probs: th.Tensor
+    advantages: th.Tensor
+    returns: th.Tensor
+    mask: th.Tensor | None
+
+
+class SequenceRolloutBuffer(RolloutBuffer):
+    """Holds one rollout of `n_envs` environments and `buffer_size` steps each.
+
+    What the network made (tokens, actions, distribution parameters) stays on its device; what the
+    environment made (rewards, ends) stays on the host until the rollout is complete, in double
+    precision. Filled by `add_choice` before the environment's step and `add_outcome` after it.
+
+    Args:
+        buffer_size: Steps per environment.
+        observation_space: Part of SB3's signature; tokens are already flat.
+        action_space: Part of SB3's signature.
+        device: Where minibatches lie.
+        gae_lambda: See `generalized_advantages`.
+        gamma: See `generalized_advantages`.
+        n_envs: Number of environments.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        device: th.device | str = "auto",
+        gae_lambda: float = 1.0,
+        gamma: float = 0.99,
+        n_envs: int = 1,
+    ) -> None:
+        # Storage on the device, made at the first step, which knows the shapes.
+        self._stored: dict[str, th.Tensor] = {}
+        super().__init__(
+            buffer_size, observation_space, action_space, device, gae_lambda, gamma, n_envs
+        )
+
+    def reset(self) -> None:
+        """Forget the rollout; the storage stays allocated."""
+        shape = (self.n_envs, self.buffer_size)
+        self.rewards = np.zeros(shape)
+        self.ends = np.zeros(shape, dtype=bool)
+        self.values = np.zeros(shape)
+        self.advantages = np.zeros(shape)
+        self.returns = np.zeros(shape)
+        # (environment, step) of a segment's last step -> token of the observation after it
+        self._tokens_after: dict[tuple[int, int], th.Tensor] = {}
+        self._segments: Segments | None = None
+        self.pos = 0
+        self.full = False
+
+    # ---------------------------------------------------------------- filling
+
+    def add_choice(self, **tensors: th.Tensor) -> None:
+        """Store what the policy saw and chose at this step, *before* the environment steps.
+
+        An environment may hand out its live buffer, which its next step overwrites.
+
+        Args:
+            tensors: `tokens` (n_envs, C), `actions` (n_envs, ...), `params` (n_envs, n_params).
+        """
+        for name, value in tensors.items():
+            if name not in self._stored:
+                shape = (self.n_envs, self.buffer_size, *value.shape[1:])
+                self._stored[name] = th.zeros(shape, dtype=value.dtype, device=self.device)
+            self._stored[name][:, self.pos] = value
+
+    def add_outcome(self, rewards: npt.NDArray[Any], dones: npt.NDArray[np.bool_]) -> None:
+        """Store what the environment answered, and go on to the next step.
+
+        Args:
+            rewards: Shape (n_envs,).
+            dones: Shape (n_envs,), True where an episode ended in either way.
+        """
+        self.rewards[:, self.pos] = rewards
+        self.ends[:, self.pos] = dones
+        self.pos += 1
+        self.full = self.pos == self.buffer_size
+
+    def add_tokens_after(self, rows: npt.NDArray[np.int64], tokens: th.Tensor) -> None:
+        """Store the observations that followed the step just added, where a value is needed.
+
+        Args:
+            rows: Environments whose episode was truncated there, or still runs at the rollout's
+                end; shape (n,).
+            tokens: Shape (n, C).
+        """
+        for row, token in zip(rows, tokens, strict=True):
+            self._tokens_after[int(row), self.pos - 1] = token.clone()
+
+    # ---------------------------------------------------------------- after the rollout
+
+    def require_finite(self) -> None:
+        """Raise ValueError at the first observation or reward that is NaN or infinite."""
+        finite = np.isfinite(self.rewards)
+        if not finite.all():
+            raise self._not_finite("reward", finite, self.rewards)
+        tokens = self._stored["tokens"]
+        if not bool(tokens.isfinite().all()):
+            finite = tokens.isfinite().all(-1).cpu().numpy()
+            raise self._not_finite("observation", finite, tokens.cpu().numpy())
+        after = self._tokens_after
+        if after and not bool(th.stack(list(after.values())).isfinite().all()):
+            finite, observations = np.ones_like(self.ends), np.zeros_like(tokens.cpu().numpy())
+            for where, token in after.items():
+                finite[where], observations[where] = bool(token.isfinite().all()), token.cpu()
+            raise self._not_finite("observation after the action", finite, observations)
+
+    def _not_finite(
+        self, what: str, finite: npt.NDArray[np.bool_], values: npt.NDArray[Any]
+    ) -> ValueError:
+        row, step = np.unravel_index(int(finite.argmin()), finite.shape)
+        return ValueError(
+            f"`env` must give finite numbers, got the {what} {values[row, step]} in environment "
+            f"{row} at step {step} (from 0) of the rollout. Find out where the environment divides "
+            "by zero, or replace what it gives."
+        )
+
+    def finish(
+        self,
+        values_of: Callable[[th.Tensor], th.Tensor],
+        log_probs_of: Callable[[th.Tensor, th.Tensor], th.Tensor],
+        batch_size: int,
+    ) -> None:
+        """Compute values, log-probabilities, advantages and returns of the complete rollout.
+
+        Args:
+            values_of: The critic: tokens (B, T, C) to values (B, T). T may exceed the longest
+                segment by one, for the observation after it.
+            log_probs_of: Distribution parameters and actions to log-probabilities.
+            batch_size: About how many steps the critic reads at a time.
+        """
+        assert self.full, "finish() needs a complete rollout"
+        self.ends[:, -1] = True  # the rollout cuts every segment; whether to bootstrap is separate
+        self._segments = segments = Segments.between(self.ends)
+        flat_values, flat_bootstrap = np.zeros((2, self.ends.size))
+        for ids in self._pieces(batch_size):
+            tokens, mask = self._gather_for_critic(ids)
+            values = values_of(tokens).cpu().numpy()
+            index, real = segments.indices(ids, values.shape[1])
+            flat_values[index[real]] = values[real]
+            for b in np.flatnonzero(mask):
+                length = segments.lengths[ids[b]]
+                flat_bootstrap[segments.starts[ids[b]] + length - 1] = values[b, length]
+        self.values = flat_values.reshape(self.ends.shape)
+        bootstrap = flat_bootstrap.reshape(self.ends.shape)
+        self.advantages = generalized_advantages(
+            self.rewards, self.values, bootstrap, self.ends, self.gamma, self.gae_lambda
+        )
+        self.returns = self.advantages + self.values
+        stored = self._stored
+        stored["log_probs"] = log_probs_of(stored["params"], stored["actions"])
+        for name in ("advantages", "returns"):
+            stored[name] = th.as_tensor(getattr(self, name)).to(stored["params"])
+
+    def _gather_for_critic(self, ids: Ids) -> tuple[th.Tensor, npt.NDArray[np.bool_]]:
+        """Return the segments' tokens with the observation after each, where one is needed."""
+        segments = self.segments
+        lengths = segments.lengths[ids]
+        last = segments.starts[ids] + lengths - 1
+        after = [
+            self._tokens_after.get((int(i // self.buffer_size), int(i % self.buffer_size)))
+            for i in last
+        ]
+        needed = np.array([token is not None for token in after])
+        index, _ = segments.indices(ids, int((lengths + needed).max()))
+        tokens = self._take("tokens", to_device(index, self.device))
+        for b in np.flatnonzero(needed):
+            tokens[b, lengths[b]] = after[b]  # type: ignore[assignment]
+        return tokens, needed
+
+    def explained_variance(self) -> float:
+        """Return 1 - Var(R - V) / Var(R) over the rollouts of all ranks; NaN if returns are equal.
+
+        1 is a perfect critic; below 0 it is worse than a constant.
+        """
+        columns = (self.returns, self.returns - self.values)
+        sums = [float(self.ends.size), *(float(x.sum()) for x in columns)]
+        n_steps, *totals = sum_over_ranks(th.tensor(sums, dtype=th.float64)).tolist()
+        squares = [((x - s / n_steps) ** 2).sum() for x, s in zip(columns, totals, strict=True)]
+        returns, errors = sum_over_ranks(th.tensor(squares, dtype=th.float64)).tolist()
+        return float("nan") if returns == 0 else 1 - errors / returns
+
+    # ---------------------------------------------------------------- minibatches
+
+    @property
+    def segments(self) -> Segments:
+        """Where the sequences of the finished rollout lie."""
+        assert self._segments is not None, "minibatches need a finished rollout"
+        return self._segments
+
+    def get(  # type: ignore[override]
+        self, batch_size: int | None = None, *, shuffle: bool = True
+    ) -> Iterator[SequenceBatch]:
+        """Yield the rollout as minibatches of whole segments, every step exactly once.
+
+        Args:
+            batch_size: Steps per minibatch, met as nearly as equal minibatches of whole segments
+                allow; None gives one minibatch.
+            shuffle: Draw the segments in random order (NumPy's global generator, as SB3 does).
+        """
+        pieces = self.deal(self.n_batches(batch_size)) if shuffle else self._pieces(batch_size)
+        for ids in pieces:
+            if len(ids) > 0:
+                yield self.minibatch(ids)
+
+    def n_batches(self, batch_size: int | None) -> int:
+        """Return how many minibatches of about so many steps the rollout makes."""
+        wished = 1 if batch_size is None else max(1, round(self.ends.size / batch_size))
+        return min(wished, len(self.segments.starts))
+
+    def deal(self, n_batches: int) -> list[Ids]:
+        """Return the segments of each minibatch of an epoch, drawn at random."""
+        # One draw from NumPy's global generator, which SB3 seeds, however many segments there are:
+        # so it stays in the same state on all ranks.
+        rng = np.random.default_rng(np.random.randint(2**32, dtype=np.uint64))  # noqa: NPY002
+        return self.segments.deal(rng.permutation(len(self.segments.starts)), n_batches)
+
+    def minibatch(self, ids: Ids) -> SequenceBatch:
+        """Return these segments as a minibatch.
+
+        Args:
+            ids: Numbers of at least one segment.
+        """
+        if self.segments.aligned:  # they tile the rollout: whole rows instead of single steps
+            n_segments, rows = len(self.segments.starts), to_device(ids, self.device)
+            columns = {
+                # (n_envs, n_steps, ...) -> (n_segments, T, ...) -> (B, T, ...)
+                name: column.reshape(n_segments, -1, *column.shape[2:]).index_select(0, rows)
+                for name, column in self._stored.items()
+            }
+            return SequenceBatch(**columns, mask=None)
+        index, real = self.segments.indices(ids, int(self.segments.lengths[ids].max()))
+        where = to_device(index, self.device)
+        columns = {name: self._take(name, where) for name in self._stored}
+        return SequenceBatch(**columns, mask=to_device(real, self.device))
+
+    def advantages_of(self, ids: Ids) -> FloatArray:
+        """Return the advantages of these segments' steps, one after the other."""
+        index, real = self.segments.indices(ids, int(self.segments.lengths[ids].max(initial=0)))
+        flat: FloatArray = self.advantages.reshape(-1)[index[real]]
+        return flat
+
+    def _pieces(self, batch_size: int | None) -> list[Ids]:
+        order = np.arange(len(self.segments.starts))
+        return [ids for ids in self.segments.deal(order, self.n_batches(batch_size)) if len(ids)]
+
+    def _take(self, name: str, where: th.Tensor) -> th.Tensor:
+        # (n_envs, n_steps, ...) -> (B, T, ...)
+        return self._stored[name].flatten(0, 1)[where]

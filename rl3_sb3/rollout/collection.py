@@ -1,0 +1,89 @@
+"""One rollout: the policy acts, the environments answer, the buffer keeps both.
+
+What SB3 wants to be done after every step (callbacks, counters, statistics) is handed in; here is
+what the buffer needs. Known traps: an environment may reuse the memory of its observations, so they
+are stored before it steps; and an episode that is cut off by a time limit, or by the rollout's end,
+needs the observation after its last step, whose value it is bootstrapped with.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
+
+from rl3_sb3.rollout.acting import Acting
+from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
+from rl3_sb3.sequence_policy import SequencePolicy
+
+Infos = list[dict[str, Any]]
+Dones = npt.NDArray[np.bool_]
+
+# Called with observation, reward, done, info and action of every environment; False stops.
+AfterStep = Callable[[VecEnvObs, npt.NDArray[Any], Dones, Infos, npt.NDArray[Any]], bool]
+
+
+def collect(
+    env: VecEnv,
+    acting: Acting,
+    rollout: SequenceRolloutBuffer,
+    observation: VecEnvObs,
+    after_step: AfterStep,
+) -> bool:
+    """Fill an empty buffer.
+
+    Args:
+        env: The environments; they go on from where they are.
+        acting: Chooses the actions, from an empty memory on.
+        rollout: To be filled.
+        observation: The environments' present one.
+        after_step: See `AfterStep`.
+
+    Returns:
+        False if `after_step` stopped it; the buffer is of no use then.
+    """
+    policy = acting.policy
+    acting.begin()
+    while not rollout.full:
+        tokens = policy.to_tokens(observation)
+        actions, params = acting.choose(tokens)
+        rollout.add_choice(tokens=tokens, actions=actions, params=params)
+        env_actions = policy.to_env_actions(actions)
+        observation, rewards, over, infos = env.step(env_actions)
+        dones = np.asarray(over, dtype=bool)
+        rollout.add_outcome(rewards, dones)
+        if not after_step(observation, rewards, dones, infos, env_actions):
+            return False
+        if dones.any():
+            _add_last_observations(rollout, policy, dones, infos)
+            acting.forget(dones)
+    running = np.flatnonzero(~dones)
+    if len(running) > 0:
+        rollout.add_tokens_after(running, policy.to_tokens(observation)[running])
+    return True
+
+
+def _add_last_observations(
+    rollout: SequenceRolloutBuffer, policy: SequencePolicy, dones: Dones, infos: Infos
+) -> None:
+    """Store the last observations of the episodes that ended, but did not terminate."""
+    rows = np.array(
+        [
+            i
+            for i in np.flatnonzero(dones)
+            if infos[i].get("TimeLimit.truncated", False)
+            and infos[i].get("terminal_observation") is not None
+        ],
+        dtype=np.int64,
+    )
+    if len(rows) == 0:
+        return
+    last = [infos[i]["terminal_observation"] for i in rows]
+    batch = (
+        {key: np.stack([obs[key] for obs in last]) for key in last[0]}
+        if isinstance(last[0], dict)
+        else np.stack(last)
+    )
+    rollout.add_tokens_after(rows, policy.to_tokens(batch))

@@ -1,0 +1,100 @@
+"""Gradients of the PPO loss over one minibatch.
+
+    L = E[-min(rho A, clip(rho, 1 - eps, 1 + eps) A)] - c_ent E[entropy] + c_vf E[(V - R)^2]
+
+Actor and critic share no weights, so the first two terms move the actor and the last one the
+critic. A stopped actor is not computed at all.
+
+On a CPU a minibatch is computed in pieces of a few sequences, whose gradients add up: what a piece
+leaves behind then fits the cache when the backward pass comes back to it, and the memory needed
+does not depend on the minibatch.
+"""
+
+import torch as th
+
+from rl3_sb3.cuda_graphs import Replayed, Tensors
+from rl3_sb3.rollout.buffer import SequenceBatch
+from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.to_device import to_device
+from rl3_sb3.update.losses import Weights, actor_terms, value_loss
+
+
+class Gradients:
+    """The gradients of a policy's loss.
+
+    Args:
+        policy: Whose.
+        piece_steps: About how many steps are computed at a time; at least one sequence. None: the
+            whole minibatch.
+        cuda_graphs: Record the computation on a GPU.
+    """
+
+    def __init__(
+        self, policy: SequencePolicy, piece_steps: int | None, *, cuda_graphs: bool = False
+    ) -> None:
+        self.policy = policy
+        self._piece_steps = piece_steps
+        self._of_both = Replayed(self._compute_both, record=cuda_graphs)
+        self._of_critic = Replayed(self._compute_critic, record=cuda_graphs)
+
+    def parameters(self, *, actor_trains: bool) -> list[th.nn.Parameter]:
+        """Return the parameters that train, in the order of their gradients; no frozen ones."""
+        groups = self.policy.optimizer.param_groups[0 if actor_trains else 1 :]  # actor, critic
+        return [p for group in groups for p in group["params"] if p.requires_grad]
+
+    def of(
+        self, batch: SequenceBatch, weights: Weights, *, actor_trains: bool
+    ) -> tuple[th.Tensor, Tensors]:
+        """Return the loss terms and the gradients of this minibatch, or of a rank's part of it.
+
+        Args:
+            batch: Its sequences.
+            weights: See `Weights`.
+            actor_trains: False leaves the actor out.
+
+        Returns:
+            The value loss, followed by the three `ActorTerms` if the actor trains; and one gradient
+            for each of `parameters`. On a GPU the next call may overwrite them.
+        """
+        numbers = to_device(th.tensor(weights, dtype=batch.returns.dtype), batch.returns.device)
+        function = self._of_both if actor_trains else self._of_critic
+        columns = [batch.tokens, batch.actions, batch.log_probs, batch.advantages, batch.returns]
+        if batch.mask is not None:
+            columns.append(batch.mask)
+        n_sequences, T = batch.returns.shape
+        n_pieces = 1 if self._piece_steps is None else round(n_sequences * T / self._piece_steps)
+        n_pieces = min(max(1, n_pieces), n_sequences)
+        pieces = zip(*(column.tensor_split(n_pieces) for column in columns), strict=True)
+        outputs = function(numbers, *next(pieces))
+        for piece in pieces:
+            outputs = tuple(th._foreach_add(outputs, function(numbers, *piece)))
+        terms, *gradients = outputs
+        return terms, tuple(gradients)
+
+    def _compute_both(self, numbers: th.Tensor, *columns: th.Tensor) -> Tensors:
+        weights, batch = Weights(*numbers.unbind()), _to_batch(*columns)
+        distribution = self.policy.distribution(self.policy.sequence_params(batch.tokens))
+        actor = actor_terms(distribution, batch, weights)
+        critic_loss = value_loss(self.policy.sequence_values(batch.tokens), batch, weights)
+        loss = actor.policy_loss - weights.ent_coef * actor.entropy + weights.vf_coef * critic_loss
+        gradients = th.autograd.grad(loss, self.parameters(actor_trains=True))
+        return th.stack([critic_loss, *actor]).detach(), *gradients
+
+    def _compute_critic(self, numbers: th.Tensor, *columns: th.Tensor) -> Tensors:
+        weights, batch = Weights(*numbers.unbind()), _to_batch(*columns)
+        critic_loss = value_loss(self.policy.sequence_values(batch.tokens), batch, weights)
+        loss = weights.vf_coef * critic_loss
+        gradients = th.autograd.grad(loss, self.parameters(actor_trains=False))
+        return critic_loss.detach().reshape(1), *gradients
+
+
+def _to_batch(
+    tokens: th.Tensor,
+    actions: th.Tensor,
+    log_probs: th.Tensor,
+    advantages: th.Tensor,
+    returns: th.Tensor,
+    mask: th.Tensor | None = None,
+) -> SequenceBatch:
+    # No term needs the behaviour's whole distribution: any tensor stands in for it.
+    return SequenceBatch(tokens, actions, tokens, log_probs, advantages, returns, mask)

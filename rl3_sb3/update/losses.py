@@ -1,0 +1,74 @@
+"""The terms of the PPO loss, as functions of what the networks gave and what the rollout holds.
+
+Means run over the real steps of a whole minibatch. A minibatch may be computed in pieces, on
+several ranks: each gives its steps' part of the mean, and the parts add up.
+
+Source: Schulman et al. 2017 (arXiv 1707.06347), equation 7 and section 5.
+"""
+
+from typing import NamedTuple
+
+import torch as th
+from torch.distributions import Distribution
+
+from rl3_sb3.rollout.buffer import SequenceBatch
+
+
+class Weights(NamedTuple):
+    """Numbers that the loss of a minibatch needs besides its steps.
+
+    Each is a number or, where a CUDA graph must read it anew, a tensor without dimensions.
+
+    Attributes:
+        clip_range: eps, above 0.
+        ent_coef: Entropy coefficient.
+        vf_coef: Value loss coefficient.
+        n_steps: Real steps of the whole minibatch, all its pieces together.
+        advantage_mean: Subtracted from advantages.
+        advantage_scale: Multiplies them after that.
+    """
+
+    clip_range: float | th.Tensor
+    ent_coef: float | th.Tensor
+    vf_coef: float | th.Tensor
+    n_steps: float | th.Tensor
+    advantage_mean: float | th.Tensor
+    advantage_scale: float | th.Tensor
+
+
+class ActorTerms(NamedTuple):
+    """Scalars of one minibatch: the clipped surrogate, mean entropy, share of clipped ratios."""
+
+    policy_loss: th.Tensor
+    entropy: th.Tensor
+    clip_fraction: th.Tensor
+
+
+def actor_terms(distribution: Distribution, batch: SequenceBatch, weights: Weights) -> ActorTerms:
+    """Return -E[min(rho A, clip(rho, 1 - eps, 1 + eps) A)], E[entropy] and the clipped share.
+
+    Args:
+        distribution: The current policy's at the minibatch's steps, batch shape (B, T).
+        batch: The minibatch; its log-probabilities are the behaviour's.
+        weights: See `Weights`.
+    """
+    advantages = (batch.advantages - weights.advantage_mean) * weights.advantage_scale
+    ratio = th.exp(distribution.log_prob(batch.actions) - batch.log_probs)
+    low, high = 1 - weights.clip_range, 1 + weights.clip_range
+    clipped = ratio.clamp(low, high)  # type: ignore[arg-type] # numbers and tensors, but not both
+    surrogate = th.min(ratio * advantages, clipped * advantages)
+    return ActorTerms(
+        policy_loss=-_mean(surrogate, batch, weights),
+        entropy=_mean(distribution.entropy(), batch, weights),
+        clip_fraction=_mean(((ratio - 1).abs() > weights.clip_range).to(ratio), batch, weights),
+    )
+
+
+def value_loss(values: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:
+    """Return E[(V - R)^2] for the critic's values, shape (B, T)."""
+    return _mean((values - batch.returns) ** 2, batch, weights)
+
+
+def _mean(x: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:
+    # The sum over the real steps, over the steps of the whole minibatch.
+    return (x if batch.mask is None else x * batch.mask).sum() / weights.n_steps

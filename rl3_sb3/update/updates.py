@@ -1,0 +1,187 @@
+"""One iteration's updates: epochs of minibatches, and an actor that stops alone.
+
+After each epoch the exact KL(behaviour || current), averaged over the whole rollout, is compared
+with `target_kl`. Past it the actor stops for this iteration, and the critic, a separate network,
+trains on. A stopped actor has no gradients (None, not zeros), so Adam leaves its weights and
+moments alone.
+
+On several ranks (see `ranks`) a minibatch is made of a part from each: the gradients, the
+statistics of its advantages and the divergence are sums over the parts.
+
+Source: Schulman et al. 2017 (arXiv 1707.06347); details of RL3 (arXiv 2306.15909, Appendix C).
+"""
+
+from dataclasses import dataclass
+
+import torch as th
+from torch import nn
+
+from rl3_sb3.cuda_graphs import Replayed, Tensors
+from rl3_sb3.ranks import n_ranks, sum_over_ranks
+from rl3_sb3.rollout.advantages import normalisation
+from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
+from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.update.gradients import Gradients
+from rl3_sb3.update.losses import Weights
+
+# Steps that a CPU computes at a time, with gradients and without: measured, 1400 to 2000 are level,
+# fewer and more are slower.
+_CPU_PIECE_STEPS = 2000
+
+# Steps that a GPU computes at a time without gradients: a rollout of the paper's, in a few hundred
+# megabytes. Estimated, not measured: smaller pieces take as many launches each.
+_GPU_INFERENCE_STEPS = 32768
+
+
+class DivergedError(FloatingPointError):
+    """Training became NaN or infinite. The model is lost; go on from a checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """An iteration's numbers, see `TransformerPPO`; `batch_size` counts the steps of all ranks."""
+
+    n_epochs: int
+    batch_size: int
+    clip_range: float
+    ent_coef: float
+    vf_coef: float
+    normalize_advantage: bool
+    max_grad_norm: float | None
+    target_kl: float | None
+
+
+class Updates:
+    """Trains a policy on finished rollouts.
+
+    Holds nothing from one iteration to the next but recordings of its computations.
+
+    Args:
+        policy: What is trained, with its optimizer.
+        cuda_graphs: Record computations on a GPU.
+    """
+
+    def __init__(self, policy: SequencePolicy, *, cuda_graphs: bool = False) -> None:
+        self.policy = policy
+        on_gpu = policy.device.type == "cuda"  # which wants few large pieces
+        self.inference_steps = _GPU_INFERENCE_STEPS if on_gpu else _CPU_PIECE_STEPS
+        piece_steps = None if on_gpu else _CPU_PIECE_STEPS
+        self._gradients = Gradients(policy, piece_steps, cuda_graphs=cuda_graphs)
+        self._divergence = Replayed(self._divergences, record=cuda_graphs)
+
+    def run(self, rollout: SequenceRolloutBuffer, settings: Settings) -> dict[str, float]:
+        """Train one iteration.
+
+        Args:
+            rollout: Finished.
+            settings: This iteration's.
+
+        Returns:
+            Means over minibatches by SB3's names ("value_loss", "policy_gradient_loss",
+            "entropy_loss", "clip_fraction"), "kl" after the actor's last epoch, and
+            "actor_epochs".
+
+        Raises:
+            DivergedError: A loss, the divergence or a parameter is not finite.
+        """
+        terms: list[th.Tensor] = []
+        actor_epochs, kl = 0, 0.0
+        actor_trains = True
+        for _ in range(settings.n_epochs):
+            terms += self._epoch(rollout, settings, actor_trains)
+            if actor_trains:
+                actor_epochs += 1
+                if settings.target_kl is not None:
+                    kl = self.mean_divergence(rollout)
+                    actor_trains = kl <= settings.target_kl
+        if settings.target_kl is None:
+            kl = self.mean_divergence(rollout)  # to be reported; no epoch depended on it
+        metrics = self._metrics(terms) | {"kl": kl, "actor_epochs": actor_epochs}
+        self._require_finite(metrics)
+        return metrics
+
+    def _epoch(
+        self, rollout: SequenceRolloutBuffer, settings: Settings, actor_trains: bool
+    ) -> list[th.Tensor]:
+        """Train one pass over the rollout; return the loss terms of its minibatches."""
+        optimizer = self.policy.optimizer
+        parameters = self._gradients.parameters(actor_trains=actor_trains)
+        minibatches = rollout.deal(self._n_batches(rollout, settings.batch_size))
+        scales = normalisation(
+            [rollout.advantages_of(ids) for ids in minibatches],
+            normalize=settings.normalize_advantage,
+        )
+        terms = []
+        for ids, n_steps, mean, scale in zip(minibatches, *scales, strict=True):
+            if (
+                n_steps == 0
+            ):  # one segment was longer than a minibatch, and took the next one's place
+                continue
+            weights = Weights(
+                clip_range=settings.clip_range,
+                ent_coef=settings.ent_coef,
+                vf_coef=settings.vf_coef,
+                n_steps=n_steps,
+                advantage_mean=mean,
+                advantage_scale=scale,
+            )
+            if len(ids) > 0:
+                batch = rollout.minibatch(ids)
+                found, gradients = self._gradients.of(batch, weights, actor_trains=actor_trains)
+            else:  # the other ranks have a part of it
+                found = parameters[0].new_zeros(4 if actor_trains else 1)
+                gradients = tuple(th.zeros_like(p) for p in parameters)
+            found, gradients = _summed(found, gradients)
+            terms.append(found.clone())
+            optimizer.zero_grad(set_to_none=True)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            if settings.max_grad_norm is not None:
+                nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
+            optimizer.step()
+        return terms
+
+    def _n_batches(self, rollout: SequenceRolloutBuffer, batch_size: int) -> int:
+        if n_ranks() == 1:
+            return rollout.n_batches(batch_size)
+        totals = th.tensor([rollout.ends.size, len(rollout.segments.starts)])
+        n_steps, n_segments = sum_over_ranks(totals).tolist()
+        return int(min(n_segments, max(1, round(n_steps / batch_size))))
+
+    @th.no_grad()
+    def mean_divergence(self, rollout: SequenceRolloutBuffer) -> float:
+        """Return the exact KL(behaviour || current), averaged over all steps of the rollout."""
+        total = th.zeros((), dtype=th.float64, device=self.policy.device)
+        for batch in rollout.get(self.inference_steps, shuffle=False):
+            (kl,) = self._divergence(batch.tokens, batch.params)
+            total += (kl if batch.mask is None else kl[batch.mask]).sum()
+        sums = th.tensor([total.item(), rollout.ends.size], dtype=th.float64)
+        divergence, n_steps = sum_over_ranks(sums).tolist()
+        return float(divergence / n_steps)
+
+    def _divergences(self, tokens: th.Tensor, behaviour: th.Tensor) -> Tensors:
+        return (self.policy.divergence(behaviour, self.policy.sequence_params(tokens)),)
+
+    def _metrics(self, terms: list[th.Tensor]) -> dict[str, float]:
+        actor = th.stack([t for t in terms if len(t) > 1]).mean(0).tolist()
+        return {
+            "value_loss": th.stack([t[0] for t in terms]).mean().item(),
+            "policy_gradient_loss": actor[1],
+            "entropy_loss": -actor[2],
+            "clip_fraction": actor[3],
+        }
+
+    def _require_finite(self, metrics: dict[str, float]) -> None:
+        norm = nn.utils.parameters_to_vector(self.policy.parameters()).norm().item()
+        for name, value in (*metrics.items(), ("norm of all parameters", norm)):
+            if not abs(value) < float("inf"):
+                raise DivergedError(f"{name} = {value}")
+
+
+def _summed(terms: th.Tensor, gradients: Tensors) -> tuple[th.Tensor, Tensors]:
+    """Add up terms and gradients over the ranks, in one message."""
+    if n_ranks() == 1:
+        return terms, gradients
+    message = sum_over_ranks(th.cat([terms, *(g.flatten() for g in gradients)]))
+    found, *parts = th.split(message, [len(terms), *(g.numel() for g in gradients)])
+    return found, tuple(part.view_as(g) for part, g in zip(parts, gradients, strict=True))
