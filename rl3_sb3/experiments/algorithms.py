@@ -46,6 +46,8 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "rl3": Algorithm("RL³", "#0072b2"),
     # Pairs of neighbouring tiles are planned for as one.
     "rl3-coarse": Algorithm("RL³-coarse", "#56b4e9", estimator_options={"cluster_size": 2}),
+    "rl2-lstm": Algorithm("RL² (LSTM)", "#e69f00", policy="LstmPolicy", estimator=None),
+    "rl3-lstm": Algorithm("RL³ (LSTM)", "#cc79a7", policy="LstmPolicy"),
     # How much of a result is memory: values and counts alone, and a network that forgets.
     "rl3-markov": Algorithm(
         "RL³ (Markov)",
