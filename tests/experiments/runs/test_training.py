@@ -33,7 +33,7 @@ def contents(path):
 
 
 @pytest.mark.parametrize("domain", ["bandit", "random-mdp"])
-@pytest.mark.parametrize("algo", ["rl2", "rl3", "rl3-markov"])
+@pytest.mark.parametrize("algo", ["rl2", "rl3", "rl3-lstm", "rl3-markov"])
 def test_a_run_writes_configuration_metrics_and_checkpoint(tmp_path, domain, algo):
     config = small(algo, domain)
     directory = begun(tmp_path / "run", config)

@@ -1,0 +1,72 @@
+"""Every row of the table of algorithms goes all the way: trained, exported, evaluated, filmed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rl3_sb3 import load_policy
+from rl3_sb3.experiments.algorithms import ALGORITHMS, Algorithm, colour_of
+from rl3_sb3.experiments.films.film import record
+from rl3_sb3.experiments.results.evaluation import evaluate
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.training import train
+from rl3_sb3.experiments.settings.run_config import RunConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_each_row_is_trained_exported_evaluated_and_filmed(algo, tmp_path):
+    config = RunConfig.of("gridworld", algo=algo, horizon=12, n_envs=4, batch_size=24, iterations=2)
+    directory = RunDirectory(tmp_path / "run")
+    directory.begin(config)
+    model = train(directory, config, device="cpu")
+    policy = load_policy(directory.policy_folder, "cpu")
+    assert type(policy).__name__ == ALGORITHMS[algo].policy == config.policy
+    evaluations = [
+        evaluate(config, each, n_training_steps=model.num_timesteps, n_tasks=3)
+        for each in (model.policy, policy)
+    ]
+    assert evaluations[0].to_dict() == evaluations[1].to_dict()
+    labels = [score.label for score in evaluations[0].scores]
+    title = ALGORITHMS[algo].title
+    assert labels == ["random", f"{title}, sampled", f"{title}, greedy", "oracle"]
+    assert len(record(config, policy).actions) == 12
+
+
+def test_titles_and_colours_tell_the_rows_apart():
+    rows = list(ALGORITHMS.values())
+    assert len({row.title for row in rows}) == len({row.colour for row in rows}) == len(rows)
+    assert [colour_of(row.title, "") for row in rows] == [row.colour for row in rows]
+    assert colour_of("random", "grey") == "grey"
+
+
+def test_nobody_asks_for_an_algorithms_name():
+    names = "|".join(f'"{name}"' for name in ALGORITHMS)
+    asks = re.compile(rf"[!=]= ?({names})|algo(rithm)? in \(")
+    files = [file for package in ("rl3_sb3", "vamdp") for file in (ROOT / package).rglob("*.py")]
+    assert len(files) > 100
+    assert [file for file in files if asks.search(file.read_text("utf-8"))] == []
+
+
+def test_a_row_of_another_policy_and_estimator_is_all_that_a_new_algorithm_needs(monkeypatch):
+    row = Algorithm(
+        "Half",
+        "#123456",
+        policy="LstmPolicy",
+        policy_arguments={"hidden": 8},
+        estimator_options={"smoothing": 0.5},
+        shows_history=False,
+    )
+    monkeypatch.setitem(ALGORITHMS, "half", row)
+    config = RunConfig.of("random-mdp", algo="half", horizon=12)
+    assert (config.policy_arguments["hidden"], config.estimator_options["smoothing"]) == (8, 0.5)
+    assert config.title == "Half"
+
+
+def test_policy_and_estimator_can_be_overridden():
+    config = RunConfig.of("bandit", policy="LstmPolicy", hidden=8)
+    assert config.policy_arguments["hidden"] == 8
+    assert "d_model" not in config.policy_arguments
+    assert config.title == "RL³"
