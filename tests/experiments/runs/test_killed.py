@@ -25,7 +25,8 @@ PATIENCE = 120.0
 # Kills itself at a point of writing the N-th checkpoint after the start.
 SUICIDE = """
 import os, pathlib, signal, sys
-from rl3_sb3.experiments.runs import atomic_file, cli
+from rl3_sb3.experiments import cli
+from rl3_sb3.experiments.runs import atomic_file
 
 where, left = sys.argv.pop(1), int(sys.argv.pop(1))
 
