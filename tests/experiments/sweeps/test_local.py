@@ -68,7 +68,7 @@ def test_a_killed_and_a_terminated_worker_change_nothing_of_the_result(
     assert lost in text.err
     assert f"{lost}0 steps" not in text.err
     assert f"stopped: {cells[1].name}; it goes on from" in text.err
-    assert table_entries(out, 5) == ["", "1", "1", ""]
+    assert table_entries(out, 5) == ["", "1", "1", "1", "1", ""]
     assert (out / "results.md").read_text().strip() in text.out
     assert_uninterrupted(cells, out)
 
@@ -89,12 +89,12 @@ def test_a_cell_that_fails_is_reported_at_the_end_and_tried_again_next_time(
     assert "must be a new folder, an empty one or a run's" in reason
     assert f"rl3: error: {bad.name}: {reason}" in text.err
     assert f"- {bad.name} failed: {reason}" in text.out
-    assert table_entries(out, 5) == ["", "1 of 2", ""]
+    assert table_entries(out, 5) == ["", "1 of 2", "1 of 2", ""]
 
     (out / bad.name).unlink()
     before = RunDirectory(out / other.name).checkpoint_file.stat()
     assert sweep(small_sweep, "--out", out) == 0
-    assert table_entries(out, 5) == ["", "2", ""]
+    assert table_entries(out, 5) == ["", "2", "2", ""]
     assert not (out / "errors" / f"{bad.name}.txt").exists()
     assert RunDirectory(out / other.name).checkpoint_file.stat() == before, "it is left alone"
 
