@@ -1,13 +1,16 @@
-"""Is a file a complete checkpoint? Asked before anything of it is loaded.
+"""Is a file a complete checkpoint, and does it fit? Said in words that help.
 
-SB3 reads a checkpoint piece by piece. A truncated one can even look like a whole archive, because
-the parameters inside are zip files themselves: then the failure comes late and says little.
+Completeness is asked before anything is loaded. SB3 reads a checkpoint piece by piece. A truncated
+one can even look like a whole archive, because the parameters inside are zip files themselves: then
+the failure comes late and says little.
 """
 
 import io
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # What SB3 writes for an on-policy algorithm.
 _MEMBERS = {"data", "policy.pth", "policy.optimizer.pth"}
@@ -34,6 +37,26 @@ def require_complete_checkpoint(path: str | pathlib.Path | io.BufferedIOBase) ->
             f"`path` must be a complete checkpoint, got {path}, which is truncated, damaged or "
             "something else. Load an earlier checkpoint, or save again."
         )
+
+
+@contextmanager
+def misfits_explained() -> Iterator[None]:
+    """Say what to do where a checkpoint is loaded onto environments that it does not fit."""
+    try:
+        yield
+    except ValueError as error:
+        if any(word in str(error) for word in ("horizon", "context_length")):
+            raise ValueError(
+                f"`env` must have episodes that fit the checkpoint, got others: {error} "
+                "The checkpoint's rollouts and context are fixed: build the environment with "
+                "the horizon that the model was trained for."
+            ) from error
+        if "spaces do not match" in str(error):
+            raise ValueError(
+                f"`env` must have the spaces of the checkpoint, got others: {error}. Build the "
+                "environment the model was trained on, or load without `env` to predict."
+            ) from error
+        raise
 
 
 def _is_complete(file: pathlib.Path | io.BufferedIOBase) -> bool:

@@ -40,7 +40,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
 from rl3_sb3.arguments import check_arguments
-from rl3_sb3.checkpoint_file import require_complete_checkpoint
+from rl3_sb3.checkpoint_file import misfits_explained, require_complete_checkpoint
 from rl3_sb3.distribution import check_action_space
 from rl3_sb3.policy import POLICIES
 from rl3_sb3.policy_files.folder import export_policy
@@ -48,7 +48,7 @@ from rl3_sb3.policy_files.training import training_record
 from rl3_sb3.ranks import (
     any_rank,
     copy_from_first_rank,
-    from_first_rank,
+    copy_optimizer_from_first_rank,
     gather_over_ranks,
     n_ranks,
     this_rank,
@@ -421,10 +421,7 @@ class TransformerPPO(PPO):
             )
         copy_from_first_rank(self.policy.state_dict().values())
         # Adam's moments too: rank 0 alone may have read a checkpoint.
-        optimizer = io.BytesIO()
-        th.save(self.policy.optimizer.state_dict(), optimizer)
-        first = io.BytesIO(from_first_rank(optimizer.getvalue()))
-        self.policy.optimizer.load_state_dict(th.load(first, self.device, weights_only=True))
+        copy_optimizer_from_first_rank(self.policy.optimizer, self.device)
         if this_rank() > 0:
             self.set_logger(configure(None, []))
 
@@ -513,21 +510,8 @@ class TransformerPPO(PPO):
                 horizon that does not fit.
         """
         require_complete_checkpoint(path)
-        try:
-            # Checkpoints of earlier versions name the buffer's class by where it was.
-            own = {"rollout_buffer_class": SequenceRolloutBuffer}
-            kwargs["custom_objects"] = own | (kwargs.get("custom_objects") or {})
+        # Checkpoints of earlier versions name the buffer's class by where it was.
+        own = {"rollout_buffer_class": SequenceRolloutBuffer}
+        kwargs["custom_objects"] = own | (kwargs.get("custom_objects") or {})
+        with misfits_explained():
             return super().load(path, env, device, **kwargs)
-        except ValueError as error:
-            if env is not None and any(w in str(error) for w in ("horizon", "context_length")):
-                raise ValueError(
-                    f"`env` must have episodes that fit the checkpoint, got others: {error} "
-                    "The checkpoint's rollouts and context are fixed: build the environment with "
-                    "the horizon that the model was trained for."
-                ) from error
-            if "spaces do not match" in str(error):
-                raise ValueError(
-                    f"`env` must have the spaces of the checkpoint, got others: {error}. Build the "
-                    "environment the model was trained on, or load without `env` to predict."
-                ) from error
-            raise

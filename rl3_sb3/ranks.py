@@ -12,6 +12,7 @@ The group is torch's default one; `torchrun` sets the variables that `joined_ran
     torchrun --nproc-per-node 2 script.py
 """
 
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -73,6 +74,15 @@ def copy_from_first_rank(tensors: Iterable[th.Tensor]) -> None:
     if n_ranks() > 1:
         for tensor in tensors:
             dist.broadcast(tensor, src=0)
+
+
+def copy_optimizer_from_first_rank(optimizer: th.optim.Optimizer, device: th.device) -> None:
+    """Overwrite an optimizer's state with rank 0's, of which the others may have none yet."""
+    if n_ranks() > 1:
+        own = io.BytesIO()
+        th.save(optimizer.state_dict(), own)
+        first = io.BytesIO(from_first_rank(own.getvalue()))
+        optimizer.load_state_dict(th.load(first, device, weights_only=True))
 
 
 def launched_ranks() -> int:

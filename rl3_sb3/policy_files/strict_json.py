@@ -35,7 +35,7 @@ class PolicyFileError(ValueError):
 
 
 def refuse(file: Path, must: str, got: str, remedy: str = _REMEDY) -> PolicyFileError:
-    """Return the error of a file that must do something, and did another thing."""
+    """Return the error that says what a file must do, and what it does instead."""
     return PolicyFileError(f"`{file}` must {_one_line(must)}, got {_one_line(got)}. {remedy}")
 
 

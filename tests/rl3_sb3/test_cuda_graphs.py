@@ -144,18 +144,25 @@ def test_a_gpu_draws_the_same_with_and_without_recordings(monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("mixed_precision", [False, True])
+@pytest.mark.parametrize(
+    ("policy", "how"),
+    [
+        ("TransformerPolicy", {}),
+        ("TransformerPolicy", {"mixed_precision": True}),
+        ("LstmPolicy", {}),
+    ],
+)
 @pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}])
 @pytest.mark.parametrize("lengths", [[4] * 3, [4, 3, 7]])
 def test_a_gpu_trains_the_same_with_and_without_recordings(
-    make_vec, make_model, monkeypatch, lengths, kwargs, mixed_precision
+    make_vec, make_model, monkeypatch, lengths, kwargs, policy, how
 ):
     def trained():
         settings = {"n_steps": 8, "target_kl": None, "device": "cuda", "cuda_graphs": True}
         # Adam divides by a gradient's size: a small eps would blow up the rounding of those that
         # are exactly zero, like the key bias's.
-        settings["policy_kwargs"] = {"adam_eps": 1e-3, "mixed_precision": mixed_precision}
-        model = make_model(make_vec(lengths, **kwargs), **settings)
+        settings["policy_kwargs"] = {"adam_eps": 1e-3, **how}
+        model = make_model(make_vec(lengths, **kwargs), policy, **settings)
         model.learn(72)
         return model.policy.parameters_to_vector()
 

@@ -558,7 +558,7 @@ def test_frozen_parameters_stay_and_the_others_train(make_vec, make_model, polic
     assert stayed == frozen
 
 
-# ------------------------------------------------------------------ numbers that are none
+# ------------------------------------------------------------------ NaN and infinity
 
 
 class Broken(gym.Wrapper):

@@ -27,7 +27,8 @@ class Raw(NamedTuple):
 NASTY: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 7, 255, 2**20, 2**20 + 1, 2**31, 2**53, 2**63 - 1, 2**63, 2**64,
     -(2**63), 0.0, -0.0, 0.5, 1.5, -1e300, 1e300, 5e-324, "", "inf", "-inf", "nan", "Box", "Dict",
-    "Discrete", "MultiBinary", "MarkovPolicy", "TransformerPolicy", "os.system", "builtins.eval",
+    "Discrete", "MultiBinary", "MarkovPolicy", "TransformerPolicy", "LstmPolicy", "os.system",
+    "builtins.eval",
     "__class__", "../../etc/passwd", "/dev/zero", "object", "float64", "bool", "U8", "a\x00b",
     "\ud800", "\u202e", "x" * 5000, [], [[]], [0], [1.0], [2**40], [1, 2], [4, 4], ["inf"], [None],
     {}, {"type": "Box"}, {"__reduce__": ["os.system", "true"]}, [0] * 5000,
