@@ -35,7 +35,7 @@ from rl3_sb3.experiments.config import RunConfig
 from rl3_sb3.experiments.environments import value_options
 from rl3_sb3.experiments.training import make_model, make_training_env
 from vamdp.domains import GridWorlds
-from vamdp.domains.grid_generator import ACCEPTED_HORIZON, _best_return, _draw_grid
+from vamdp.domains.grids.generator import ACCEPTED_HORIZON, _best_return, _draw_grid
 
 PAPER = {"rl2": 1.0, "rl3-coarse": 1.1, "rl3": 2.0}
 

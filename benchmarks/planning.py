@@ -51,7 +51,7 @@ from planning_twin import Twin, compile_twin, room, twin_batch, twin_single
 from walks import Walk, WalkArguments, options, walk
 
 import vamdp
-from vamdp.single_step import SingleStep
+from vamdp.estimators.model_based.fast_step import SingleStep
 
 FIRST_STEP = """
 import time

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from vamdp.domains.grid_picture import (
+from vamdp.domains.grids.picture import (
     AGENT_COLOUR,
     INK,
     LINE_COLOUR,

@@ -10,7 +10,7 @@ from rl3_sb3.experiments.evaluation import play
 from rl3_sb3.experiments.film import Camera, Film, Shot, make_filmed_env, record
 from rl3_sb3.experiments.strip import MARGIN, caption, film_frame, keep
 from rl3_sb3.experiments.training import make_model, make_training_env
-from vamdp.domains.grid_picture import TILE_COLOURS, draw
+from vamdp.domains.grids.picture import TILE_COLOURS, draw
 
 GRIDS = {
     algo: RunConfig.of("gridworld", algo=algo, horizon=40, n_envs=2)

@@ -11,7 +11,7 @@ from rl3_sb3.experiments.play import snapshots, timeline, write_gif
 from rl3_sb3.experiments.run_directory import RunDirectory
 from rl3_sb3.experiments.strip import film_frame, keep
 from rl3_sb3.experiments.training import make_model, make_training_env
-from vamdp.domains.grid_picture import draw
+from vamdp.domains.grids.picture import draw
 
 SMALL_LAKES = ["--size", "4", "--horizon", "20", "--n-envs", "4", "--batch-size", "40"]
 

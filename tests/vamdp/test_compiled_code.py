@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import vamdp
-from vamdp.batch_kernels import MOST_THREADS
+from vamdp.estimators.model_based.batch_kernels import MOST_THREADS
 
 REPOSITORY = Path(vamdp.__file__).parents[1]
 

@@ -9,7 +9,16 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from vamdp.estimator_options import check_positive_integer
+from vamdp.estimators.model_based.options import check_positive_integer
+from vamdp.inner_env import (
+    asks_for_new_task,
+    discrete_actions,
+    episode_time_scale,
+    find_layout,
+    records_statistics,
+    refuse_meta_episodes,
+    require_vector,
+)
 from vamdp.vector.batched_steps import (
     Seeds,
     Step,
@@ -19,15 +28,6 @@ from vamdp.vector.batched_steps import (
     merge_infos,
     plain_seed,
     require_same_step,
-)
-from vamdp.wrappers.inner_env import (
-    asks_for_new_task,
-    discrete_actions,
-    episode_time_scale,
-    find_layout,
-    records_statistics,
-    refuse_meta_episodes,
-    require_vector,
 )
 from vamdp.wrappers.observation import (
     InnerParts,

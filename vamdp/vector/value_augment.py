@@ -8,7 +8,16 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space, iterate
 
-from vamdp.batch_value_estimator import BatchValueEstimator
+from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
+from vamdp.inner_env import (
+    StateKey,
+    asks_for_new_task,
+    discrete_actions,
+    find_state_key,
+    find_state_keys,
+    refuse_meta_episodes,
+    require_vector,
+)
 from vamdp.vector.batched_steps import (
     Seeds,
     Step,
@@ -18,15 +27,6 @@ from vamdp.vector.batched_steps import (
     masks_from,
     plain_seed,
     require_same_step,
-)
-from vamdp.wrappers.inner_env import (
-    StateKey,
-    asks_for_new_task,
-    discrete_actions,
-    find_state_key,
-    find_state_keys,
-    refuse_meta_episodes,
-    require_vector,
 )
 from vamdp.wrappers.observation import (
     Layout,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.single_step import check_action_mask
+from vamdp.estimators.model_based.fast_step import check_action_mask
 
 
 class InjectedEstimator:

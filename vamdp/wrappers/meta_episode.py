@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
-from vamdp.estimator_options import check_positive_integer
-from vamdp.wrappers.inner_env import (
+from vamdp.estimators.model_based.options import check_positive_integer
+from vamdp.inner_env import (
     asks_for_new_task,
     discrete_actions,
     episode_time_scale,

@@ -10,11 +10,10 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
-from vamdp.estimator_options import check_positive_integer
-from vamdp.single_step import SingleStep
-from vamdp.value_estimator import ValueEstimator
-from vamdp.wrappers.injected_estimator import InjectedEstimator
-from vamdp.wrappers.inner_env import (
+from vamdp.estimators.model_based.fast_step import SingleStep
+from vamdp.estimators.model_based.options import check_positive_integer
+from vamdp.estimators.model_based.value_estimator import ValueEstimator
+from vamdp.inner_env import (
     StateKey,
     asks_for_new_task,
     discrete_actions,
@@ -23,6 +22,7 @@ from vamdp.wrappers.inner_env import (
     refuse_meta_episodes,
     require_single,
 )
+from vamdp.wrappers.injected_estimator import InjectedEstimator
 from vamdp.wrappers.observation import (
     Layout,
     Parts,
@@ -135,7 +135,7 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             )
         self._is_running = False
         self._begins_task = False  # a reset into a new task failed
-        # Where there is a picture of tiles, see vamdp.domains.grid_view. It asks about observations
+        # Where there is a picture of tiles (vamdp.domains.grids.view). It asks about observations
         # of its own environment: where a wrapper changed these, they would be read wrongly.
         canvas = find_owner(env, "grid_view")
         is_readable = canvas is not None and canvas.observation_space == env.observation_space

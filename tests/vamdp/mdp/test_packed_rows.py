@@ -5,9 +5,11 @@ import importlib
 import numpy as np
 import pytest
 
-from vamdp.sweep_tape import LENGTH, N_PLACES, PLACE, _row_value, _sweep, _total, _write_tape
+from vamdp.mdp.packed_rows import LENGTH, N_PLACES, PLACE, _row_value, _sweep, _total, _write_tape
 
-value_iteration = importlib.import_module("vamdp.value_iteration")  # the name is a function's too
+value_iteration = importlib.import_module(
+    "vamdp.mdp.value_iteration"
+)  # the name is a function's too
 
 A, CAPACITY, S = 3, 8, 6
 

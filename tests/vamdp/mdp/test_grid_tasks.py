@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vamdp import grid_tasks
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp import grid_tasks
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 STAY, NORTH, EAST, SOUTH, WEST = range(5)
 
@@ -44,7 +44,9 @@ def dense_twin(rows, slip):
     return TabularMDP.from_dense(P, R, terminal=terminal, start=start), start
 
 
-LAYOUTS = json.loads((Path(__file__).parent / "golden" / "gridworlds.json").read_text())["grids"]
+LAYOUTS = json.loads((Path(__file__).parents[1] / "golden" / "gridworlds.json").read_text())[
+    "grids"
+]
 
 
 @pytest.mark.parametrize("grid", LAYOUTS, ids=lambda grid: f"{grid['variation']} {grid['note']}")

@@ -15,10 +15,10 @@ import numba
 import numpy as np
 from numba import njit, prange
 
-from vamdp.abstraction import LIVING, _find
-from vamdp.estimator_options import TASK_HORIZON, TOLERANCE
-from vamdp.learned_model import _learn, _plan, _set_mask
-from vamdp.model_storage import CHANGED, N_CONCRETE, N_STATES, N_TRIPLES, Q_TABLE
+from vamdp.estimators.grouping import LIVING, _find
+from vamdp.estimators.model_based.learned_model import _learn, _plan, _set_mask
+from vamdp.estimators.model_based.options import TASK_HORIZON, TOLERANCE
+from vamdp.estimators.model_based.storage import CHANGED, N_CONCRETE, N_STATES, N_TRIPLES, Q_TABLE
 
 MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set at import
 IMPORTING_PROCESS = os.getpid()

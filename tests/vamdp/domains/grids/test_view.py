@@ -13,7 +13,7 @@ from gymnasium.utils.env_checker import check_env
 import vamdp
 from vamdp import TabularMDP, TaskEnv
 from vamdp.domains import GridWorlds
-from vamdp.domains.grid_picture import AGENT_COLOUR, TILE_COLOURS, draw
+from vamdp.domains.grids.picture import AGENT_COLOUR, TILE_COLOURS, draw
 
 pytest.importorskip("PIL")
 
@@ -212,7 +212,7 @@ def test_an_unknown_mode_is_refused():
 @pytest.fixture
 def pygame(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setattr("vamdp.domains.grid_view.RENDER_FPS", 1000)
+    monkeypatch.setattr("vamdp.domains.grids.view.RENDER_FPS", 1000)
     module = pytest.importorskip("pygame")
     yield module
     module.display.quit()

@@ -27,8 +27,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
-from vamdp import grid_tasks, oracle
-from vamdp.value_iteration import PROBABILITY_TOLERANCE, check_dense
+from vamdp.mdp import grid_tasks, oracle
+from vamdp.mdp.value_iteration import PROBABILITY_TOLERANCE, check_dense
 
 RewardNoise = float | Literal["bernoulli"] | None
 
@@ -290,7 +290,7 @@ class TabularMDP:
 
         Exact for an oracle that knows the task and how many steps are left. After a terminated
         transition, or after `task_horizon` steps, the next step begins from the start distribution;
-        the restart costs no step. Equations and cost: `vamdp.oracle`.
+        the restart costs no step. Equations and cost: `vamdp.mdp.oracle`.
 
         Args:
             budget: Steps to spend, at least 1.

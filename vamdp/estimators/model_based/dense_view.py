@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.abstraction import LIVING, TERMINAL_COPY
-from vamdp.estimator_options import EstimatorOptions
-from vamdp.model_storage import (
+from vamdp.estimators.grouping import LIVING, TERMINAL_COPY
+from vamdp.estimators.model_based.options import EstimatorOptions
+from vamdp.estimators.model_based.storage import (
     BASE,
     COUNT,
     N_CONCRETE,

@@ -6,8 +6,8 @@ shades of them are told apart by every kind of colour vision, and tiles that mat
 besides. A value v shades its tile by sqrt(|v| / scale), violet above 0 and grey below: the root
 makes a step's cost visible beside a goal. Tiles of which nothing is known stay plain.
 
-The letters are those of `vamdp.grid_tasks`; cell (r, c) has the number r * n_columns + c. A picture
-is put together from tiles drawn once, so that a next frame in which little changed takes a
+The letters are those of `vamdp.mdp.grid_tasks`; cell (r, c) has the number r * n_columns + c. A
+picture is put together from tiles drawn once, so that a next frame in which little changed takes a
 millisecond or two.
 """
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.value_iteration import check_discount
+from vamdp.mdp.value_iteration import check_discount
 
 # Entries of `EstimatorOptions.as_array`.
 (

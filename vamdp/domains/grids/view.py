@@ -1,7 +1,7 @@
 """Showing an environment's grid by Gymnasium's render modes.
 
-    "ansi"       a string, `vamdp.domains.grid_picture.text`
-    "rgb_array"  an array, `vamdp.domains.grid_picture.draw`
+    "ansi"       a string, `vamdp.domains.grids.picture.text`
+    "rgb_array"  an array, `vamdp.domains.grids.picture.draw`
     "human"      the same in a window, which is drawn anew by every reset and step
 
 A learner around the environment adds its thoughts. For the time of one rendering it lends an
@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.error import DependencyNotInstalled
 
-from vamdp.domains import grid_picture
-from vamdp.grid_tasks import GRID_WORLD
+from vamdp.domains.grids import picture as grid_picture
+from vamdp.mdp.grid_tasks import GRID_WORLD
 
 Overlay = Callable[[Any], tuple[float, int]]
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from vamdp.abstraction import NOWHERE, _find
-from vamdp.replay import N_LINES, history_depth
+from vamdp.estimators.grouping import NOWHERE, _find
+from vamdp.estimators.model_based.unchanged_sweeps import N_LINES, history_depth
 
 # Columns of `sizes`. N_RECORDED are the sweeps of the last planning that `history` holds and that
 # still are those of the model: 0 once more than one row has changed since. CHANGED is the flat row
@@ -49,8 +49,8 @@ class Storage(NamedTuple):
         ids: (n_tasks, capacity, 2) their abstract state and that of their terminal copy.
         visits: (n_tasks, capacity, A) how often each action was taken in the concrete state.
         masked: (n_tasks, capacity, A) actions not allowed in the concrete state.
-        hash_table: (n_tasks, 2 capacity) concrete states by key, see `abstraction`.
-        history: (n_tasks, capacity + 5, depth) the sweeps of the last planning, see `replay`. Speed
+        hash_table: (n_tasks, 2 capacity) concrete states by key, see `grouping`.
+        history: (n_tasks, capacity + 5, depth) the sweeps of the last planning, see `unchanged_sweeps`. Speed
             depends on it, no value does: it is neither saved nor carried into room for more states.
     """
 

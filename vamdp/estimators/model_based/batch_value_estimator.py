@@ -1,6 +1,6 @@
 """The object-level learner for many tasks at once.
 
-The room for the models is kept here; `batch_arguments` checks what comes in, and the compiled
+The room for the models is kept here; `arguments` checks what comes in, and the compiled
 drivers of `batch_kernels` do the work.
 """
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.batch_arguments import as_actions, as_coordinates, as_masks, as_outcomes
-from vamdp.batch_kernels import (
+from vamdp.estimators.arguments import as_actions, as_coordinates, as_masks, as_outcomes
+from vamdp.estimators.model_based.batch_kernels import (
     MOST_THREADS,
     _describe,
     _learn_and_show,
@@ -19,9 +19,9 @@ from vamdp.batch_kernels import (
     _write_features,
     drivers,
 )
-from vamdp.dense_model import LearnedModel, as_dense
-from vamdp.estimator_options import EstimatorOptions, check_positive_integer
-from vamdp.model_storage import (
+from vamdp.estimators.model_based.dense_view import LearnedModel, as_dense
+from vamdp.estimators.model_based.options import EstimatorOptions, check_positive_integer
+from vamdp.estimators.model_based.storage import (
     N_CONCRETE,
     N_STATES,
     N_SWEEPS,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vamdp
-from vamdp.batch_kernels import _learn_serially
+from vamdp.estimators.model_based.batch_kernels import _learn_serially
 
 SEEDS = st.integers(0, 2**32 - 1)
 LAW = settings(max_examples=30, deadline=None)

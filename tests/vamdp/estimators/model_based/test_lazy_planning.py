@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vamdp
-from vamdp.model_storage import CHANGED, Q_TABLE, grow
-from vamdp.single_step import SingleStep
+from vamdp.estimators.model_based.fast_step import SingleStep
+from vamdp.estimators.model_based.storage import CHANGED, Q_TABLE, grow
 
 N_TASKS, N_ACTIONS = 2, 3
 

@@ -30,7 +30,7 @@ import numpy as np
 from numba import njit
 
 from vamdp.domains.dynamics import _uniform
-from vamdp.grid_tasks import COLUMN_STEP, GRID_WORLD, ROW_STEP
+from vamdp.mdp.grid_tasks import COLUMN_STEP, GRID_WORLD, ROW_STEP
 
 ACCEPTED_HORIZON = 100
 LEAST_RETURN, MOST_RETURN = 50.0, 100.0

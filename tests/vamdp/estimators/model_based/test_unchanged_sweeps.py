@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vamdp
-from vamdp import replay
-from vamdp.model_storage import N_RECORDED, Q_TABLE, grow
+from vamdp.estimators.model_based import unchanged_sweeps
+from vamdp.estimators.model_based.storage import N_RECORDED, Q_TABLE, grow
 
 N_TASKS = 2
 
@@ -136,10 +136,10 @@ def test_where_there_is_nothing_to_gain_nothing_is_kept(options):
 
 
 def test_a_task_keeps_no_more_sweeps_than_fit():
-    assert replay.history_depth(128, 350) == 350
+    assert unchanged_sweeps.history_depth(128, 350) == 350
     for capacity in (4, 128, 1024, 4096):
-        depth = replay.history_depth(capacity, 10**9)
-        assert 8 * depth * (capacity + replay.N_LINES) <= replay.HISTORY_BYTES
+        depth = unchanged_sweeps.history_depth(capacity, 10**9)
+        assert 8 * depth * (capacity + unchanged_sweeps.N_LINES) <= unchanged_sweeps.HISTORY_BYTES
     batch = estimator(None, {"task_horizon": 350})
     rng = np.random.default_rng(0)
     state = np.zeros((N_TASKS, 2), int)
@@ -164,5 +164,5 @@ def test_copies_leave_what_was_kept_behind_and_go_on_alike():
 
 
 def test_very_large_models_keep_nothing():
-    assert replay.history_depth(4096, 350) == 0
-    assert replay.history_depth(4096, 5) == 5
+    assert unchanged_sweeps.history_depth(4096, 350) == 0
+    assert unchanged_sweeps.history_depth(4096, 5) == 5

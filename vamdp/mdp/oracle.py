@@ -25,17 +25,17 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from vamdp.value_iteration import NO_HISTORY, _backup, _iterate, _maximise, check_discount
+from vamdp.mdp.value_iteration import NO_HISTORY, _backup, _iterate, _maximise, check_discount
 
 if TYPE_CHECKING:
-    from vamdp.tabular_mdp import TabularMDP
+    from vamdp.mdp.tabular_mdp import TabularMDP
 
 # As a threshold it stops planning only once nothing moves at all: no later sweep would differ.
 SMALLEST = float(np.nextafter(0.0, 1.0))
 
 
 class _Model(NamedTuple):
-    """A task in the layout of `vamdp.value_iteration`: row `a*S + s`, without the start row."""
+    """A task in the layout of `vamdp.mdp.value_iteration`: row `a*S + s`, without the start row."""
 
     base: npt.NDArray[np.float64]  # (A, S) expected rewards
     row: npt.NDArray[np.uint32]  # (K,)

@@ -29,8 +29,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from vamdp.replay import N_LINES, NOTHING, SOMETHING, _record
-from vamdp.sweep_tape import (
+from vamdp.estimators.model_based.unchanged_sweeps import N_LINES, NOTHING, SOMETHING, _record
+from vamdp.mdp.packed_rows import (
     HEAD,
     LENGTH,
     N_PLACES,

@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pytest
 
-from vamdp.domains import grid_picture
-from vamdp.domains.grid_picture import TILE_COLOURS, default_tile_size, draw, text, value_text
+from vamdp.domains.grids import picture as grid_picture
+from vamdp.domains.grids.picture import TILE_COLOURS, default_tile_size, draw, text, value_text
 
 pytest.importorskip("PIL")
 

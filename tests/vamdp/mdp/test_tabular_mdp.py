@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 P = np.zeros((3, 2, 3))
 P[0, 0] = [0.5, 0.5, 0.0]

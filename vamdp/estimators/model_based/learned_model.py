@@ -22,8 +22,8 @@ changes S, changes all rows. The tables are thus always what a rebuild from the 
 import numpy as np
 from numba import njit
 
-from vamdp.abstraction import LIVING, NOWHERE, TERMINAL_COPY, _find, _nearest_cluster
-from vamdp.estimator_options import (
+from vamdp.estimators.grouping import LIVING, NOWHERE, TERMINAL_COPY, _find, _nearest_cluster
+from vamdp.estimators.model_based.options import (
     BY_PAIR,
     CLUSTER_RADIUS,
     CLUSTER_SIZE,
@@ -34,7 +34,7 @@ from vamdp.estimator_options import (
     TOLERANCE,
     WARM_START,
 )
-from vamdp.model_storage import (
+from vamdp.estimators.model_based.storage import (
     ANY_BLOCKED,
     BASE,
     CHANGED,
@@ -54,8 +54,14 @@ from vamdp.model_storage import (
     SUCCESSOR,
     WEIGHT,
 )
-from vamdp.replay import CHANGED_Q, MOVER, N_LINES, NOTHING, _count_unchanged
-from vamdp.value_iteration import ROUNDING, _backup, _iterate, _maximise
+from vamdp.estimators.model_based.unchanged_sweeps import (
+    CHANGED_Q,
+    MOVER,
+    N_LINES,
+    NOTHING,
+    _count_unchanged,
+)
+from vamdp.mdp.value_iteration import ROUNDING, _backup, _iterate, _maximise
 
 
 @njit(cache=True, inline="always")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vamdp
-from vamdp.batch_kernels import _learn_serially
+from vamdp.estimators.model_based.batch_kernels import _learn_serially
 
 OPTIONS = st.fixed_dictionaries(
     {

@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.batch_value_estimator import BatchValueEstimator
-from vamdp.dense_model import LearnedModel, State
-from vamdp.estimator_options import EstimatorOptions
-from vamdp.single_step import NO_VECTOR, SingleStep
+from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
+from vamdp.estimators.model_based.dense_view import LearnedModel, State
+from vamdp.estimators.model_based.fast_step import NO_VECTOR, SingleStep
+from vamdp.estimators.model_based.options import EstimatorOptions
 
 
 class ValueEstimator:

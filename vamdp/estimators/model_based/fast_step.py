@@ -13,13 +13,13 @@ import numpy.typing as npt
 from numba import carray, njit, types  # type: ignore[attr-defined] # it has carray
 from numba.extending import intrinsic
 
-from vamdp.batch_arguments import LARGEST_INTEGER
-from vamdp.batch_kernels import _write_row
-from vamdp.batch_value_estimator import BatchValueEstimator
-from vamdp.dense_model import State
-from vamdp.learned_model import _learn
-from vamdp.model_storage import N_CONCRETE, N_STATES, N_TRIPLES, Storage
-from vamdp.replay import N_LINES
+from vamdp.estimators.arguments import LARGEST_INTEGER
+from vamdp.estimators.model_based.batch_kernels import _write_row
+from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
+from vamdp.estimators.model_based.dense_view import State
+from vamdp.estimators.model_based.learned_model import _learn
+from vamdp.estimators.model_based.storage import N_CONCRETE, N_STATES, N_TRIPLES, Storage
+from vamdp.estimators.model_based.unchanged_sweeps import N_LINES
 
 DONE, NO_ROOM, REWARD_NOT_FINITE = range(3)
 

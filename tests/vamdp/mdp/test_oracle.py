@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vamdp.domains import Bandits, RandomMDPs
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 
 def chain(n):

@@ -1,4 +1,4 @@
-"""The reference values: every case of shared/golden/value_estimates.json, to 1e-9."""
+"""The reference values: every case of golden/value_estimates.json, to 1e-9."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,9 @@ import pytest
 
 import vamdp
 
-CASES = json.loads((Path(__file__).parent / "golden" / "value_estimates.json").read_text())["cases"]
+CASES = json.loads((Path(__file__).parents[2] / "golden" / "value_estimates.json").read_text())[
+    "cases"
+]
 
 
 def as_state(value):
