@@ -2,8 +2,8 @@
 
 The third domain of RL3 (arXiv 2306.15909, section 5.3): what tells the tasks apart takes long to
 find out and long to exploit. What tiles and actions do: `vamdp.mdp.grid_tasks`; how grids are
-drawn: `vamdp.domains.grids.generator`. The paper plays 250 steps in 11x11 and 350 in 13x13, with no time
-limit but these.
+drawn: `vamdp.domains.grids.generator`. The paper plays 250 steps in 11x11 and 350 in 13x13, with
+no time limit but these.
 """
 
 from __future__ import annotations

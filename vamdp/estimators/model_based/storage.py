@@ -50,8 +50,9 @@ class Storage(NamedTuple):
         visits: (n_tasks, capacity, A) how often each action was taken in the concrete state.
         masked: (n_tasks, capacity, A) actions not allowed in the concrete state.
         hash_table: (n_tasks, 2 capacity) concrete states by key, see `grouping`.
-        history: (n_tasks, capacity + 5, depth) the sweeps of the last planning, see `unchanged_sweeps`. Speed
-            depends on it, no value does: it is neither saved nor carried into room for more states.
+        history: (n_tasks, capacity + 5, depth) the sweeps of the last planning, see
+            `unchanged_sweeps`. Speed depends on it, no value does: it is neither saved nor carried
+            into room for more states.
     """
 
     sizes: npt.NDArray[np.int64]
