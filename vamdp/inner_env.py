@@ -8,7 +8,7 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
-from vamdp.estimators.model_based.options import check_positive_integer
+from vamdp.argument_checks import check_positive_integer
 
 StateKey = Callable[[Any], Hashable]
 

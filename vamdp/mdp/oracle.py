@@ -17,61 +17,39 @@ limit is ever met and t drops out: `budget` sweeps. Where nothing ever ends the 
 `task_horizon` sweeps.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from vamdp.mdp.value_iteration import NO_HISTORY, _backup, _iterate, _maximise, check_discount
-
-if TYPE_CHECKING:
-    from vamdp.mdp.tabular_mdp import TabularMDP
+from vamdp.argument_checks import check_discount, check_positive_integer
+from vamdp.mdp.bellman import backup, iterate, maximise
+from vamdp.mdp.sweep_history import NO_HISTORY
 
 # As a threshold it stops planning only once nothing moves at all: no later sweep would differ.
 SMALLEST = float(np.nextafter(0.0, 1.0))
 
 
-class _Model(NamedTuple):
-    """A task in the layout of `vamdp.mdp.value_iteration`: row `a*S + s`, without the start row."""
+class KnownModel(NamedTuple):
+    """A task in the layout of `vamdp.mdp.bellman`: row `a*S + s`, K outcomes, and its starts."""
 
     base: npt.NDArray[np.float64]  # (A, S) expected rewards
     row: npt.NDArray[np.uint32]  # (K,)
     successor: npt.NDArray[np.uint32]  # (K,)
     probability: npt.NDArray[np.float64]  # (K,)
     ends: npt.NDArray[np.bool_]  # (K,)
+    start: npt.NDArray[np.float64]  # (S,) the start distribution
 
 
-def _model(task: TabularMDP) -> _Model:
-    S, A = task.n_states, task.n_actions
-    K = int(task.rows[-2])
-    s, a = np.divmod(np.repeat(np.arange(S * A), np.diff(task.rows[:-1])), A)
-    row = a * S + s
-    reward = task.reward[:K]
-    if task.reward_noise == "bernoulli":
-        reward = np.clip(reward, 0.0, 1.0)
-    base = np.zeros(A * S)
-    np.add.at(base, row, task.probability[:K] * reward)
-    return _Model(
-        base.reshape(A, S),
-        row.astype(np.uint32),
-        task.successor[:K].astype(np.uint32),
-        task.probability[:K],
-        task.ends[:K],
-    )
-
-
-def optimal_values(task: TabularMDP, horizon: int, gamma: float) -> npt.NDArray[np.float64]:
-    """Return `V(horizon, s)`, shape (S,); see `TabularMDP.optimal_values`."""
-    _check_count("horizon", horizon)
+def optimal_values(model: KnownModel, horizon: int, gamma: float) -> npt.NDArray[np.float64]:
+    """Return `V(horizon, s)`, shape (S,); `TabularMDP.optimal_values` is its public side."""
+    check_positive_integer("horizon", horizon)
     check_discount(gamma)
-    model = _model(task)
     goes_on = ~model.ends
-    V = np.zeros(task.n_states)
     Q = np.zeros_like(model.base)
-    _iterate(
+    V = np.zeros(len(model.start))
+    iterate(
         model.base,
         np.zeros_like(model.base),
         model.row[goes_on],
@@ -79,7 +57,7 @@ def optimal_values(task: TabularMDP, horizon: int, gamma: float) -> npt.NDArray[
         gamma * model.probability[goes_on],
         np.zeros((1, 1), np.bool_),
         False,
-        task.n_states,
+        V.size,
         int(goes_on.sum()),
         0,
         int(horizon),
@@ -91,21 +69,19 @@ def optimal_values(task: TabularMDP, horizon: int, gamma: float) -> npt.NDArray[
     return V
 
 
-def optimal_return(task: TabularMDP, budget: int, task_horizon: int) -> float:
-    """Return `G(budget)`; see `TabularMDP.optimal_return`."""
-    _check_count("budget", budget)
-    _check_count("task_horizon", task_horizon)
-    start = task.start_distribution
-    if not task.ends.any():
+def optimal_return(model: KnownModel, budget: int, task_horizon: int) -> float:
+    """Return `G(budget)`; `TabularMDP.optimal_return` is its public side."""
+    check_positive_integer("budget", budget)
+    check_positive_integer("task_horizon", task_horizon)
+    start, S = model.start, len(model.start)
+    if not model.ends.any():
         n_whole, rest = divmod(int(budget), int(task_horizon))
         total = 0.0
         if n_whole:
-            total += n_whole * float(start @ optimal_values(task, task_horizon, 1.0))
+            total += n_whole * float(start @ optimal_values(model, task_horizon, 1.0))
         if rest:
-            total += float(start @ optimal_values(task, rest, 1.0))
+            total += float(start @ optimal_values(model, rest, 1.0))
         return total
-    model = _model(task)
-    S = task.n_states
     has_limit = task_horizon < budget
     W = np.zeros((int(task_horizon) + 1 if has_limit else 2, S + 1))
     _spend(
@@ -143,10 +119,5 @@ def _spend(base, spread, row, successor, probability, start, budget, has_limit, 
         # Upwards in t: row t + 1 is read before it is overwritten.
         for t in range(last):
             following = W[t + 1] if has_limit else W[t]
-            _backup(base, spread, row, successor, probability, n_states, row.size, following, Q)
-            _maximise(Q, blocked, False, n_states, W[t])
-
-
-def _check_count(name: str, value: int) -> None:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"`{name}` must be an integer of at least 1, got {value!r}.")
+            backup(base, spread, row, successor, probability, n_states, row.size, following, Q)
+            maximise(Q, blocked, False, n_states, W[t])

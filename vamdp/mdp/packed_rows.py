@@ -1,12 +1,12 @@
-"""The rows of a model written onto a tape, in the order in which a sweep reads them best.
+"""The rows of a model packed into one stream, in the order in which a sweep reads them best.
 
 Until value iteration stops, a sweep needs no more of Q than its row maxima, V. So it writes nothing
 else: for every row it adds up
 
     base + spread * sum of V + weight_1 V[successor_1] + ... + weight_t V[successor_t]
 
-in a register and keeps it where it is the largest of its state so far. Memory is read once, in one
-stream: the tape holds, row after row, the words
+in a register and keeps it where it is the largest of its state so far. Memory is read once, from
+beginning to end: it holds, row after row, the words
 
     base, spread, state and successor_t, weight_1, successor_1, ..., weight_t
 
@@ -17,7 +17,7 @@ are untried or led to one successor. The untried ones of a state, or whatever ro
 successors it has, mostly are alike: one of them stands for all as the state's `floor`, from which
 its maximum starts.
 
-The terms of a row are added in the order of its triples, as `value_iteration._backup` adds them:
+The terms of a row are added in the order of its triples, as `bellman.backup` adds them:
 the two agree to the last bit.
 """
 
@@ -41,14 +41,14 @@ _NOWHERE = np.uint32(2**32 - 1)
 
 
 @njit(cache=True)
-def _write_tape(
+def _pack_rows(
     base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
-    tape, numbers, n_rows, floor, places,
+    packed, numbers, n_rows, floor, places,
 ):  # fmt: skip
     """Write all rows; returns the most successors that one has.
 
-    The model is as `value_iteration._iterate` has it. Blocked rows, which V leaves out, count for a
-    state of their own, number `capacity`. Written: `tape` (3 A S + 2 n_triples,), whose memory
+    The model is as `bellman.iterate` has it. Blocked rows, which V leaves out, count for a
+    state of their own, number `capacity`. Written: `packed` (3 A S + 2 n_triples,), whose memory
     `numbers` shows as integers; `n_rows` (S + 1,), how many rows of each length are on it; `floor`
     (2, S); `places` (N_PLACES, A capacity).
     """
@@ -59,12 +59,12 @@ def _write_tape(
     for k in range(n_triples):
         places[LENGTH, row[k]] += 1
     most = _sort_rows(base, spread, blocked, any_blocked, n_states, n_rows, floor, places)
-    _lay_out(base, spread, blocked, any_blocked, n_states, n_rows, places, tape, numbers)
+    _lay_out(base, spread, blocked, any_blocked, n_states, n_rows, places, packed, numbers)
     # PLACE serves as the row's cursor: at the end it is past the row's words.
     for k in range(n_triples):
         r = row[k]
         p = places[PLACE, r]
-        tape[p + HEAD] = weight[k]
+        packed[p + HEAD] = weight[k]
         places[_LEFT, r] -= 1
         if places[_LEFT, r] > 0:
             numbers[p + HEAD + 1] = successor[k]
@@ -101,7 +101,7 @@ def _sort_rows(base, spread, blocked, any_blocked, n_states, n_rows, floor, plac
 
 
 @njit(cache=True)
-def _lay_out(base, spread, blocked, any_blocked, n_states, n_rows, places, tape, numbers):
+def _lay_out(base, spread, blocked, any_blocked, n_states, n_rows, places, packed, numbers):
     """Give each row its place, and write all of it but its successors."""
     n_actions, capacity = base.shape
     next_row = np.empty(n_rows.size, np.uint32)  # where the next row of this length goes
@@ -118,8 +118,8 @@ def _lay_out(base, spread, blocked, any_blocked, n_states, n_rows, places, tape,
             next_row[places[LENGTH, r]] = p + _n_words(places[LENGTH, r])
             places[PLACE, r] = p
             places[_LEFT, r] = places[LENGTH, r]
-            tape[p] = base[a, s]
-            tape[p + 1] = spread[a, s]
+            packed[p] = base[a, s]
+            packed[p + 1] = spread[a, s]
             numbers[p + 2] = capacity if any_blocked and blocked[a, s] else s
 
 
@@ -146,44 +146,44 @@ def _total(Vs, start, n_states):
 
 
 @njit(cache=True, inline="always")
-def _sweep(tape, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
+def _sweep(packed, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
     """One sweep: reads V, whose sum is `total`, from Vs[now:], and writes it from Vs[new] on."""
     for s in range(n_states):
         Vs[new + s] = floor[FLOOR_BASE, s] + floor[FLOOR_SPREAD, s] * total
     p = np.uint64(0)
     for _ in range(n_rows[0]):
-        q = tape[p] + tape[p + _1] * total
+        q = packed[p] + packed[p + _1] * total
         to = new + numbers[p + _2]
         Vs[to] = q if q > Vs[to] else Vs[to]
         p += _3
     for _ in range(n_rows[1]):
         ends = numbers[p + _2]
-        q = tape[p] + tape[p + _1] * total + tape[p + _3] * Vs[now + (ends >> _SHIFT)]
+        q = packed[p] + packed[p + _1] * total + packed[p + _3] * Vs[now + (ends >> _SHIFT)]
         to = new + (ends & _STATE)
         Vs[to] = q if q > Vs[to] else Vs[to]
         p += _4
     for t in range(2, most + 1):
         for _ in range(n_rows[t]):
-            q = tape[p] + tape[p + _1] * total
+            q = packed[p] + packed[p + _1] * total
             ends = numbers[p + _2]
             to = new + (ends & _STATE)
             p += _3
             for _ in range(t - 1):
-                q += tape[p] * Vs[now + numbers[p + _1]]
+                q += packed[p] * Vs[now + numbers[p + _1]]
                 p += _2
-            q += tape[p] * Vs[now + (ends >> _SHIFT)]
+            q += packed[p] * Vs[now + (ends >> _SHIFT)]
             p += _1
             Vs[to] = q if q > Vs[to] else Vs[to]
 
 
 @njit(cache=True, inline="always")
-def _row_value(tape, numbers, place, length, base, spread, total, Vs, now):
+def _row_value(packed, numbers, place, length, base, spread, total, Vs, now):
     """What a sweep that reads V adds up for one row."""
     q = base + spread * total
     if length > 0:
         p = np.uint64(place) + _3
         for _ in range(length - 1):
-            q += tape[p] * Vs[now + numbers[p + _1]]
+            q += packed[p] * Vs[now + numbers[p + _1]]
             p += _2
-        q += tape[p] * Vs[now + (numbers[np.uint64(place) + _2] >> _SHIFT)]
+        q += packed[p] * Vs[now + (numbers[np.uint64(place) + _2] >> _SHIFT)]
     return q

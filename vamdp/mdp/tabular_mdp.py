@@ -283,7 +283,7 @@ class TabularMDP:
         Raises:
             ValueError: An argument is out of range.
         """
-        return oracle.optimal_values(self, horizon, gamma)
+        return oracle.optimal_values(self._model(), horizon, gamma)
 
     def optimal_return(self, budget: int, task_horizon: int) -> float:
         """Return the largest expected total reward of `budget` steps with restarts.
@@ -299,7 +299,26 @@ class TabularMDP:
         Raises:
             ValueError: An argument is out of range.
         """
-        return oracle.optimal_return(self, budget, task_horizon)
+        return oracle.optimal_return(self._model(), budget, task_horizon)
+
+    def _model(self) -> oracle.KnownModel:
+        """The task with tables action-major, without the start row."""
+        S, A, K = self.n_states, self.n_actions, int(self.rows[-2])
+        s, a = np.divmod(np.repeat(np.arange(S * A), np.diff(self.rows[:-1])), A)
+        row = a * S + s
+        reward = self.reward[:K]
+        if self.reward_noise == "bernoulli":
+            reward = np.clip(reward, 0.0, 1.0)
+        base = np.zeros(A * S)
+        np.add.at(base, row, self.probability[:K] * reward)
+        return oracle.KnownModel(
+            base.reshape(A, S),
+            row.astype(np.uint32),
+            self.successor[:K].astype(np.uint32),
+            self.probability[:K],
+            self.ends[:K],
+            self.start_distribution,
+        )
 
 
 def _as_start(

@@ -9,7 +9,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from vamdp.estimators.model_based.options import check_positive_integer
+from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.inner_env import (
     asks_for_new_task,
     discrete_actions,
@@ -33,7 +33,6 @@ from vamdp.wrappers.observation import (
     InnerParts,
     Layout,
     Parts,
-    check_scale,
     meta_boxes,
 )
 from vamdp.wrappers.task_access import TaskAccess

@@ -8,6 +8,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space, iterate
 
+from vamdp.argument_checks import check_scale
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.inner_env import (
     StateKey,
@@ -32,7 +33,6 @@ from vamdp.wrappers.observation import (
     Layout,
     Parts,
     StateEncoder,
-    check_scale,
     value_boxes,
 )
 from vamdp.wrappers.task_access import TaskAccess

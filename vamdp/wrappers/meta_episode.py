@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
-from vamdp.estimators.model_based.options import check_positive_integer
+from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.inner_env import (
     asks_for_new_task,
     discrete_actions,
@@ -23,7 +23,6 @@ from vamdp.wrappers.observation import (
     InnerParts,
     Layout,
     Parts,
-    check_scale,
     meta_boxes,
 )
 from vamdp.wrappers.task_access import TaskAccess

@@ -192,9 +192,3 @@ def meta_boxes(n_actions: int) -> dict[str, spaces.Box]:
         "episode_time": spaces.Box(0, np.inf, (1,), np.float32),
         "meta_time": spaces.Box(0, 1, (1,), np.float32),
     }
-
-
-def check_scale(name: str, value: float) -> None:
-    """Raise ValueError unless the argument called `name` is a finite number above 0."""
-    if not 0 < value < np.inf:
-        raise ValueError(f"`{name}` must be finite and above 0, got {value!r}.")

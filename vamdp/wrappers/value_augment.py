@@ -10,8 +10,8 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
+from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.estimators.model_based.fast_step import SingleStep
-from vamdp.estimators.model_based.options import check_positive_integer
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
 from vamdp.inner_env import (
     StateKey,
@@ -27,7 +27,6 @@ from vamdp.wrappers.observation import (
     Layout,
     Parts,
     StateEncoder,
-    check_scale,
     value_boxes,
 )
 from vamdp.wrappers.task_access import TaskAccess

@@ -1,15 +1,10 @@
-"""A sweep over the tape is a Bellman backup and its maxima, to the last bit."""
-
-import importlib
+"""A sweep over packed rows is a Bellman backup and its maxima, to the last bit."""
 
 import numpy as np
 import pytest
 
-from vamdp.mdp.packed_rows import LENGTH, N_PLACES, PLACE, _row_value, _sweep, _total, _write_tape
-
-value_iteration = importlib.import_module(
-    "vamdp.mdp.value_iteration"
-)  # the name is a function's too
+from vamdp.mdp.bellman import backup, maximise
+from vamdp.mdp.packed_rows import LENGTH, N_PLACES, PLACE, _pack_rows, _row_value, _sweep, _total
 
 A, CAPACITY, S = 3, 8, 6
 
@@ -36,24 +31,24 @@ def model(seed, with_masks):
 def test_a_sweep_equals_a_backup_and_its_maxima_to_the_last_bit(seed, with_masks):
     base, spread, row, successor, weight, blocked = model(seed, with_masks)
     n_triples = row.size
-    tape, n_rows = np.empty(3 * A * S + 2 * n_triples), np.empty(S + 1, np.uint32)
-    numbers, floor = tape.view(np.uint64), np.empty((2, S))
+    packed, n_rows = np.empty(3 * A * S + 2 * n_triples), np.empty(S + 1, np.uint32)
+    numbers, floor = packed.view(np.uint64), np.empty((2, S))
     places = np.empty((N_PLACES, A * CAPACITY), np.uint32)
-    most = _write_tape(
+    most = _pack_rows(
         base, spread, row, successor, weight, blocked, with_masks, S, n_triples,
-        tape, numbers, n_rows, floor, places,
+        packed, numbers, n_rows, floor, places,
     )  # fmt: skip
     Vs = np.zeros(3 * (CAPACITY + 1))
     now, new = np.uint64(CAPACITY + 1), np.uint64(2 * (CAPACITY + 1))
     V = np.random.default_rng(seed + 100).normal(size=CAPACITY)
     Vs[now : now + CAPACITY] = V
     total = _total(Vs, now, np.uint64(S))
-    _sweep(tape, numbers, n_rows, most, floor, np.uint64(S), total, Vs, now, new)
+    _sweep(packed, numbers, n_rows, most, floor, np.uint64(S), total, Vs, now, new)
 
     Q, new_V = np.zeros((A, CAPACITY)), np.zeros(CAPACITY)
-    value_iteration._backup(base, spread, row, successor, weight, S, n_triples, V, Q)
-    value_iteration._maximise(Q, blocked, with_masks, S, new_V)
+    backup(base, spread, row, successor, weight, S, n_triples, V, Q)
+    maximise(Q, blocked, with_masks, S, new_V)
     np.testing.assert_array_equal(Vs[new : new + np.uint64(S)], new_V[:S])
     for r in (a * CAPACITY + s for a in range(A) for s in range(S)):
         b, p, n = base.flat[r], spread.flat[r], places[LENGTH, r]
-        assert _row_value(tape, numbers, places[PLACE, r], n, b, p, total, Vs, now) == Q.flat[r]
+        assert _row_value(packed, numbers, places[PLACE, r], n, b, p, total, Vs, now) == Q.flat[r]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.argument_checks import check_positive_integer
 from vamdp.estimators.arguments import as_actions, as_coordinates, as_masks, as_outcomes
 from vamdp.estimators.model_based.batch_kernels import (
     MOST_THREADS,
@@ -20,7 +21,7 @@ from vamdp.estimators.model_based.batch_kernels import (
     drivers,
 )
 from vamdp.estimators.model_based.dense_view import LearnedModel, as_dense
-from vamdp.estimators.model_based.options import EstimatorOptions, check_positive_integer
+from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.storage import (
     N_CONCRETE,
     N_STATES,

@@ -19,7 +19,7 @@ from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimat
 from vamdp.estimators.model_based.dense_view import State
 from vamdp.estimators.model_based.learned_model import _learn
 from vamdp.estimators.model_based.storage import N_CONCRETE, N_STATES, N_TRIPLES, Storage
-from vamdp.estimators.model_based.unchanged_sweeps import N_LINES
+from vamdp.mdp.sweep_history import N_LINES
 
 DONE, NO_ROOM, REWARD_NOT_FINITE = range(3)
 

@@ -54,14 +54,9 @@ from vamdp.estimators.model_based.storage import (
     SUCCESSOR,
     WEIGHT,
 )
-from vamdp.estimators.model_based.unchanged_sweeps import (
-    CHANGED_Q,
-    MOVER,
-    N_LINES,
-    NOTHING,
-    _count_unchanged,
-)
-from vamdp.mdp.value_iteration import ROUNDING, _backup, _iterate, _maximise
+from vamdp.estimators.model_based.unchanged_sweeps import count_unchanged
+from vamdp.mdp.bellman import ROUNDING, backup, iterate, maximise
+from vamdp.mdp.sweep_history import CHANGED_Q, MOVER, N_LINES, NOTHING
 
 
 @njit(cache=True, inline="always")
@@ -213,7 +208,7 @@ def _skip_sweeps(
     """
     n_states, n_recorded = sizes[task, N_STATES], sizes[task, N_RECORDED]
     base, spread = tables[task, BASE], tables[task, SPREAD]
-    n_same = _count_unchanged(
+    n_same = count_unchanged(
         s, a, n_recorded, threshold, base, spread, row_counts[task, FIRST_TRIPLE],
         triples[task, SUCCESSOR], triples[task, NEXT], triple_values[task, WEIGHT],
         blocked[task], sizes[task, ANY_BLOCKED] != 0, history[task],
@@ -232,7 +227,7 @@ def _skip_sweeps(
             for i in range(n_states):
                 tables[task, Q_TABLE, b, i] = 0.0
     else:
-        _backup(
+        backup(
             base, spread, triples[task, ROW], triples[task, SUCCESSOR],
             triple_values[task, WEIGHT], n_states, sizes[task, N_TRIPLES], V[task],
             tables[task, Q_TABLE],
@@ -267,8 +262,8 @@ def _plan(
                 tables[task, Q_TABLE, b, i] = 0.0
     elif sizes[task, ANY_BLOCKED] != 0:
         # Masks may have changed since: a stale V could stop the first sweep as if nothing had.
-        _maximise(tables[task, Q_TABLE], blocked[task], True, n_states, V[task])
-    sizes[task, N_SWEEPS] = _iterate(
+        maximise(tables[task, Q_TABLE], blocked[task], True, n_states, V[task])
+    sizes[task, N_SWEEPS] = iterate(
         tables[task, BASE], tables[task, SPREAD],
         triples[task, ROW], triples[task, SUCCESSOR], triple_values[task, WEIGHT],
         blocked[task], sizes[task, ANY_BLOCKED] != 0, n_states, sizes[task, N_TRIPLES],

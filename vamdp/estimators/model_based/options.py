@@ -1,7 +1,5 @@
 """How values are estimated: the options that the estimators and the wrappers around them share."""
 
-import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
@@ -9,7 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.mdp.value_iteration import check_discount
+from vamdp.argument_checks import check_discount, check_not_negative, check_positive_integer
 
 # Entries of `EstimatorOptions.as_array`.
 (
@@ -59,9 +57,7 @@ class EstimatorOptions:
         for name in ("task_horizon", "cluster_size"):
             check_positive_integer(name, getattr(self, name))
         for name in ("tolerance", "smoothing", "cluster_radius"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                raise ValueError(f"`{name}` must be finite and at least 0, got {value!r}.")
+            check_not_negative(name, getattr(self, name))
         check_discount(self.gamma)
         if self.reward_model not in ("transition", "state_action"):
             raise ValueError(
@@ -103,9 +99,3 @@ class EstimatorOptions:
             ],
             np.float64,
         )
-
-
-def check_positive_integer(name: str, value: object) -> None:
-    """Raise ValueError unless the argument called `name` is an integer of at least 1."""
-    if not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"`{name}` must be an integer of at least 1, got {value!r}.")

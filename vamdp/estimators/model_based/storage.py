@@ -13,7 +13,8 @@ import numpy.typing as npt
 from numba import njit
 
 from vamdp.estimators.grouping import NOWHERE, _find
-from vamdp.estimators.model_based.unchanged_sweeps import N_LINES, history_depth
+from vamdp.estimators.model_based.unchanged_sweeps import history_depth
+from vamdp.mdp.sweep_history import N_LINES
 
 # Columns of `sizes`. N_RECORDED are the sweeps of the last planning that `history` holds and that
 # still are those of the model: 0 once more than one row has changed since. CHANGED is the flat row

@@ -6,29 +6,20 @@ it are the same; only row (s, a) differs. If the maximum over the actions of s d
 up to m, then V of all these sweeps is the same as before, everywhere, and m sweeps are known
 without being done. After half of all steps that is the whole planning.
 
-So V of every sweep is kept, V[s, k] for each state with the sweeps side by side: then the rows of
-one state are computed for all sweeps at once, by vector operations along k. The sums run in the
-order in which a sweep adds them, so nothing depends on whether sweeps were skipped, to the last
-bit. Where several transitions came in before somebody looked, this holds as long as all of them
-changed one and the same row; otherwise planning begins anew.
+So V of every sweep is kept (`vamdp.mdp.sweep_history`), the sweeps of a state side by side: then
+the rows of one state are computed for all sweeps at once, by vector operations along k. The sums
+run in the order in which a sweep adds them, so nothing depends on whether sweeps were skipped, to
+the last bit. Where several transitions came in before somebody looked, this holds as long as all of
+them changed one and the same row; otherwise planning begins anew.
 
 Whether planning stopped with sweep k depends on how far every entry of Q moved in it. One entry
 that moved enough is noted per sweep; if it is not in row (s, a), it moves as far as it did. If it
 is, and no longer moves that far, the other entries are unknown, and the sweep is done again.
-
-`history` (capacity + 5, depth) of a task has a line for V of each state, and the ones named below;
-column k is about sweep k + 1.
 """
 
-import numpy as np
 from numba import njit
 
-# Lines after those of the states: the sum of the V that the sweep read, and the flat row that moved
-# (NOTHING: planning stopped; SOMETHING: the last sweep allowed, where it does not matter). Then
-# room to work in: Q of one row and of the changed one, the new V.
-TOTAL, MOVER, ROW_Q, CHANGED_Q, NEW_V = range(5)
-N_LINES = 5
-NOTHING, SOMETHING = -1.0, -2.0
+from vamdp.mdp.sweep_history import CHANGED_Q, MOVER, N_LINES, NEW_V, NOTHING, ROW_Q, TOTAL
 
 # Sweeps looked at together: enough for vector operations, few enough to stop early.
 _BLOCK = 64
@@ -45,17 +36,6 @@ def history_depth(capacity: int, max_sweeps: int) -> int:
     """How many sweeps are kept for so many states."""
     depth = min(max_sweeps, HISTORY_BYTES // 8 // (capacity + N_LINES))
     return depth if depth >= min(max_sweeps, _LEAST_DEPTH) else 0
-
-
-@njit(cache=True, inline="always")
-def _record(history, n_sweeps, n_states, Vs, new, total, mover):
-    """Keep what sweep number n_sweeps found; the caller sees that there is room."""
-    k = n_sweeps - 1
-    for s in range(np.uint64(n_states)):
-        history[s, k] = Vs[new + s]
-    lines = history.shape[0] - N_LINES
-    history[lines + TOTAL, k] = total
-    history[lines + MOVER, k] = mover
 
 
 @njit(cache=True)
@@ -79,7 +59,7 @@ def _compute_row(start, stop, base, spread, first, successor, next_triple, weigh
 
 
 @njit(cache=True)
-def _count_unchanged(
+def count_unchanged(
     s, changed, n_recorded, threshold,
     base, spread, first, successor, next_triple, weight, blocked, any_blocked, history,
 ):  # fmt: skip

@@ -1,0 +1,28 @@
+"""Checks of single numbers that many constructors share; errors name the argument."""
+
+import math
+import numbers
+
+
+def check_positive_integer(name: str, value: object) -> None:
+    """Raise ValueError unless the argument called `name` is an integer of at least 1."""
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"`{name}` must be an integer of at least 1, got {value!r}.")
+
+
+def check_scale(name: str, value: float) -> None:
+    """Raise ValueError unless the argument called `name` is a finite number above 0."""
+    if not 0 < value < math.inf:
+        raise ValueError(f"`{name}` must be finite and above 0, got {value!r}.")
+
+
+def check_not_negative(name: str, value: float) -> None:
+    """Raise ValueError unless the argument called `name` is a finite number of at least 0."""
+    if not 0 <= value < math.inf:
+        raise ValueError(f"`{name}` must be finite and at least 0, got {value!r}.")
+
+
+def check_discount(gamma: float) -> None:
+    """Raise ValueError unless gamma is in [0, 1]."""
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"`gamma` must be in [0, 1], got {gamma!r}.")
