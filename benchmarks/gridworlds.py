@@ -167,7 +167,7 @@ def measure_iterations(args: Arguments) -> dict[str, dict[str, list[float]]]:
     }
     for _ in range(args.rounds):
         for algo, model in models.items():
-            planned = Clock(planner(model.env), "learn_and_show", now=time.process_time)
+            planned = Clock(planner(model.env), "write", now=time.process_time)
             callback = CallbackList([])
             callback.init_callback(model)
             with planned.running():

@@ -12,7 +12,8 @@ all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
@@ -40,16 +41,29 @@ class GridView:
     Attributes:
         follows: Whether resets and steps are to be shown as they happen: in mode "human", unless
             somebody else calls `render` after each.
-        overlay: What a learner lent, or None.
         show_counts: Whether to show a learner's visit counts beside its values.
     """
 
     def __init__(self, mode: str | None) -> None:
         self.mode = mode
         self.follows = mode == "human"
-        self.overlay: Overlay | None = None
+        self._overlay: Overlay | None = None  # what a learner lends
         self.show_counts = False
         self._window: Window | None = None
+
+    def leave_to_wrapper(self) -> bool:
+        """Follow no more: a wrapper renders from now on; returns whether it is to follow."""
+        follows, self.follows = self.follows, False
+        return follows
+
+    @contextmanager
+    def lent(self, overlay: Overlay) -> Iterator[None]:
+        """What a learner has of each state is shown until the block is left."""
+        self._overlay = overlay
+        try:
+            yield
+        finally:
+            self._overlay = None
 
     def render(
         self,
@@ -76,8 +90,8 @@ class GridView:
             )
             return None
         values = counts = None
-        if self.overlay is not None:
-            values, counts = _ask(grid, observe, self.overlay)
+        if self._overlay is not None:
+            values, counts = _ask(grid, observe, self._overlay)
         shown: dict[str, Any] = {
             "agent": agent,
             "values": values,

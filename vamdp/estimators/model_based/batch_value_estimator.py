@@ -1,27 +1,32 @@
-"""The object-level learner for many tasks at once.
+"""The paper's learner for many tasks at once.
 
-The room for the models is kept here; `arguments` checks what comes in, and the compiled
-drivers of `batch_kernels` do the work.
+The room for the models is kept here; `arguments` checks what comes in, and the compiled calls of
+`kernels` do the work.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 
 from vamdp.argument_checks import check_positive_integer
-from vamdp.estimators.arguments import as_actions, as_coordinates, as_masks, as_outcomes
-from vamdp.estimators.model_based.batch_kernels import (
-    MOST_THREADS,
-    _describe,
-    _learn_and_show,
-    _set_masks,
-    _write_features,
-    drivers,
-)
+from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions, check_each
+from vamdp.estimators.estimator import Scales
 from vamdp.estimators.model_based.dense_view import LearnedModel, as_dense
+from vamdp.estimators.model_based.fast_step import FastStep
+from vamdp.estimators.model_based.kernels import (
+    MOST_THREADS,
+    drivers,
+    look_up,
+    set_masks,
+    write_states,
+)
+from vamdp.estimators.model_based.open_storage import addresses
 from vamdp.estimators.model_based.options import EstimatorOptions
+from vamdp.estimators.model_based.saved_storage import check_storage, saved_arrays
 from vamdp.estimators.model_based.storage import (
     N_CONCRETE,
     N_STATES,
@@ -29,10 +34,9 @@ from vamdp.estimators.model_based.storage import (
     N_TRIPLES,
     Storage,
     allocate,
-    check_storage,
     grow,
-    saved_arrays,
 )
+from vamdp.estimators.q_parts import q_parts
 
 #: Room that a model starts with, in states and in transitions; it doubles when full.
 FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 4, 8
@@ -40,6 +44,8 @@ FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 4, 8
 
 class BatchValueEstimator:
     """Q-estimates of n_tasks independent tasks, each learned from its own transitions.
+
+    An `Estimator` (`vamdp.estimators.estimator`); its parts are those of `q_parts`.
 
     The batched twin of `ValueEstimator`: the first axis of every array is the task, and row i is
     bit for bit what a `ValueEstimator` of its own would give.
@@ -76,10 +82,8 @@ class BatchValueEstimator:
         # single sweep costs less than to find out that it can be skipped.
         skips = not self.options.warm_start and task_horizon > 1
         self._n_recorded = int(task_horizon) if skips else 0
-        #: Stands for "no mask is told".
-        self.no_masks = np.zeros((self.n_tasks, 0), np.bool_)
-        #: Whether transitions may have come in that no planning has seen; set by `SingleStep` too.
-        self.is_stale = False
+        self._options_array = self.options.as_array()
+        self._is_stale = False  # whether transitions may have come in that no planning has seen
         self.storage: Storage | None  # allocated when the first state shows its length
         self._store(None)
 
@@ -87,7 +91,7 @@ class BatchValueEstimator:
         # Copies do without the sweeps that are kept: they are large, and no value depends on them.
         self.plan()
         arrays = saved_arrays(self.storage) if self.storage else None
-        return {**self.__dict__, "storage": arrays, "_arguments": None}
+        return {**self.__dict__, "storage": arrays, "_where": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -113,6 +117,24 @@ class BatchValueEstimator:
         """Bytes that the models of all tasks take."""
         return sum(array.nbytes for array in self.storage) if self.storage else 0
 
+    def parts(self) -> dict[str, spaces.Box]:
+        """The parts that it adds to an observation: advantages, value and counts."""
+        return q_parts(self.n_actions)
+
+    def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
+        """Forget the tasks in `rows`; nothing here is random."""
+        self.forget(rows)
+
+    def begin_episodes(
+        self,
+        rows: npt.NDArray[np.bool_],
+        states: npt.NDArray[np.float64],
+        action_masks: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        """Note what the states allow in which episodes begin."""
+        if action_masks is not None:
+            self.set_action_masks(states, action_masks, rows & action_masks.any(axis=1))
+
     def update(
         self,
         states: npt.ArrayLike,
@@ -131,31 +153,43 @@ class BatchValueEstimator:
             next_states: as `states`.
             terminated: (n_tasks,) bools, whether the task's own end was reached. A truncation is
                 an ordinary transition: pass False.
-            next_action_masks: (n_tasks, A) bools, the actions that `next_states` allow.
+            next_action_masks: (n_tasks, A) bools, the actions that `next_states` allow; a row
+                without any leaves them as they were.
 
         Raises:
             ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
         """
-        action_array = as_actions(actions, self.n_tasks, self.n_actions)
-        reward_array, end_array = as_outcomes(rewards, terminated, self.n_tasks)
-        coordinates = self.encode("states", states)
-        next_coordinates = self.encode("next_states", next_states)
-        if next_coordinates.shape != coordinates.shape:
-            raise ValueError(
-                f"`next_states` must have {coordinates.shape[1]} numbers a state as `states` have, "
-                f"got {next_coordinates.shape[1]}."
-            )
-        allowed = self.no_masks
-        if next_action_masks is not None:
-            allowed = self.check_masks("next_action_masks", next_action_masks, ~end_array)
-        self.learn(
-            coordinates,
-            action_array,
-            reward_array,
-            next_coordinates,
-            end_array,
-            allowed,
-        )
+        transitions = as_transitions(
+            self.n_tasks, self.n_actions, self._n_coordinates,
+            states, actions, rewards, next_states, terminated, next_action_masks,
+        )  # fmt: skip
+        self.make_storage(transitions.states.shape[1])
+        learn, _ = drivers(self._threads)
+        while not learn(self._where, self._options_array, *transitions):
+            self.grow()
+        self.note_unplanned()
+
+    def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
+        """Advantages, value and counts of one state per task into `out` (n_tasks, 2 A + 1)."""
+        coordinates = self._coordinates(states)
+        self.plan()
+        self.make_storage(coordinates.shape[1])
+        write_states(self._where, coordinates, scales.values, scales.counts, out)
+
+    def fast_step(self, scales: Scales, start: int) -> FastStep:
+        """What a wrapper around one environment steps instead of `update` and `write`."""
+        return FastStep(self, scales, start)
+
+    def plan(self) -> None:
+        """Renew Q and V of the tasks that learned something since they were planned for."""
+        if self._is_stale:
+            _, plan = drivers(self._threads)
+            plan(self._where, self._options_array)
+            self._is_stale = False
+
+    def note_unplanned(self) -> None:
+        """Plan before the next look: transitions have come in; with a warm start that is done."""
+        self._is_stale = not self.options.warm_start
 
     def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The newest Q of one state per task, shape (n_tasks, A); zeros for unknown states."""
@@ -192,11 +226,13 @@ class BatchValueEstimator:
         """
         if applies is None:
             applies = np.ones(self.n_tasks, np.bool_)
-        allowed = self.check_masks("action_masks", action_masks, applies)
-        coordinates = self.encode("states", states)
+        allowed = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
+        some = allowed.any(axis=1) | ~applies
+        check_each("action_masks", allowed, some, "a mask that allows an action")
+        coordinates = self._coordinates(states)
         self.plan()  # what was learned before is planned for without them
-        self._kernel_arguments(coordinates.shape[1])
-        while self._set_masks(coordinates, allowed, applies):
+        self.make_storage(coordinates.shape[1])
+        while not set_masks(self._where, coordinates, allowed, applies):
             self.grow()
 
     def forget(self, tasks: npt.ArrayLike | None = None) -> None:
@@ -255,108 +291,9 @@ class BatchValueEstimator:
         empty = arrays == {}
         sizes = (self.n_tasks, self.n_actions, self._n_recorded)
         self._store(None if empty else check_storage(arrays, *sizes))
-        self.is_stale = False
+        self._is_stale = False
 
-    # What the wrappers call: arguments are checked already.
-
-    def encode(self, name: str, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """States as their float64 coordinates, (n_tasks, d).
-
-        Raises:
-            ValueError: the states are not one int or d finite numbers a task.
-        """
-        n_coordinates = None if self.storage is None else self.storage.keys.shape[2]
-        return as_coordinates(name, states, self.n_tasks, n_coordinates)
-
-    def check_masks(
-        self, name: str, masks: npt.ArrayLike, applies: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.bool_]:
-        """Action masks as bools (n_tasks, A), each with an allowed action where it applies."""
-        return as_masks(name, masks, (self.n_tasks, self.n_actions), applies)
-
-    def learn(
-        self,
-        states: npt.NDArray[np.float64],
-        actions: npt.NDArray[np.int64],
-        rewards: npt.NDArray[np.float64],
-        next_states: npt.NDArray[np.float64],
-        terminated: npt.NDArray[np.bool_],
-        allowed: npt.NDArray[np.bool_],
-    ) -> None:
-        """`update` with checked arguments of the right types; allowed is (n_tasks, 0) or masks."""
-        transition = (states, actions, rewards, next_states, terminated, allowed, False)
-        learn, _ = drivers(self._threads)
-        while not learn(*transition, *self._kernel_arguments(states.shape[1])):
-            self.grow()
-        self.is_stale = not self.options.warm_start
-
-    def plan(self) -> None:
-        """Renew Q and V of the tasks that learned something since they were planned for."""
-        if self.is_stale:
-            _, plan = drivers(self._threads)
-            plan(*self._arguments)
-            self.is_stale = False
-
-    def learn_and_show(
-        self,
-        states: npt.NDArray[np.float64],
-        actions: npt.NDArray[np.int64],
-        rewards: npt.NDArray[np.float64],
-        next_states: npt.NDArray[np.float64],
-        terminated: npt.NDArray[np.bool_],
-        allowed: npt.NDArray[np.bool_],
-        shown: npt.NDArray[np.float64],
-        value_scale: float,
-        count_scale: float,
-        start: int,
-        out: npt.NDArray[np.float32],
-    ) -> None:
-        """`learn`, then `show`: a wrapper's step."""
-        if self._threads > 1:
-            self.learn(states, actions, rewards, next_states, terminated, allowed)
-            self.show(shown, value_scale, count_scale, start, out)
-            return
-        while not _learn_and_show(
-            states, actions, rewards, next_states, terminated, allowed,
-            shown, value_scale, count_scale, start, out,
-            *(self._arguments or self._kernel_arguments(states.shape[1])),
-        ):  # fmt: skip
-            self.grow()
-
-    def show(
-        self,
-        shown: npt.NDArray[np.float64],
-        value_scale: float,
-        count_scale: float,
-        start: int,
-        out: npt.NDArray[np.float32],
-    ) -> None:
-        """Advantages (A), value (1) and counts (A) of one state per task into out[:, start:].
-
-        Advantages are (Q - max Q) / value_scale, that of a masked action the worst allowed one's;
-        the value is max Q / value_scale, counts are N / count_scale.
-        """
-        self.plan()
-        s = self.make_storage(shown.shape[1])
-        _write_features(
-            shown, s.tables, s.keys, s.ids, s.visits, s.masked, s.hash_table,
-            value_scale, count_scale, start, out,
-        )  # fmt: skip
-
-    def _look_up(
-        self, states: npt.ArrayLike
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        coordinates = self.encode("states", states)
-        Q_rows = np.zeros((self.n_tasks, self.n_actions))
-        counts = np.zeros(Q_rows.shape, np.int64)
-        allowed = np.ones(Q_rows.shape, np.bool_)
-        if self.storage is not None:
-            storage = self.storage
-            _describe(
-                coordinates, storage.tables, storage.keys, storage.ids, storage.visits,
-                storage.masked, storage.hash_table, Q_rows, counts, allowed,
-            )  # fmt: skip
-        return Q_rows, counts, allowed
+    # Room
 
     def make_storage(self, n_coordinates: int) -> Storage:
         """The storage, allocated at the first state."""
@@ -365,15 +302,6 @@ class BatchValueEstimator:
             self._store(allocate(self.n_tasks, self.n_actions, n_coordinates, *room))
         assert self.storage is not None, "allocated one line above"
         return self.storage
-
-    def _kernel_arguments(self, n_coordinates: int) -> tuple[Any, ...]:
-        """Storage and options as the kernels take them."""
-        self.make_storage(n_coordinates)
-        return self._arguments
-
-    def _store(self, storage: Storage | None) -> None:
-        self.storage = storage
-        self._arguments = (*storage, self.options.as_array()) if storage else ()
 
     def grow(self) -> None:
         """Double the room that is short."""
@@ -387,28 +315,26 @@ class BatchValueEstimator:
             triple_capacity *= 2
         self._store(grow(self.storage, capacity, triple_capacity, self._n_recorded))
 
-    def _set_masks(
-        self,
-        states: npt.NDArray[np.float64],
-        allowed: npt.NDArray[np.bool_],
-        applies: npt.NDArray[np.bool_],
-    ) -> bool:
-        """Note the masks if there is room; returns whether room is short."""
-        assert self.storage is not None, "allocated by the caller"
-        s = self.storage
-        short: bool = not _set_masks(
-            states,
-            allowed,
-            applies,
-            s.sizes,
-            s.blocked,
-            s.keys,
-            s.ids,
-            s.visits,
-            s.masked,
-            s.hash_table,
-        )
-        return short
+    def _store(self, storage: Storage | None) -> None:
+        self.storage = storage
+        self._where = addresses(storage) if storage else np.zeros(0, np.int64)
+
+    @property
+    def _n_coordinates(self) -> int | None:
+        return None if self.storage is None else self.storage.keys.shape[2]
+
+    def _coordinates(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return as_coordinates("states", states, self.n_tasks, self._n_coordinates)
+
+    def _look_up(
+        self, states: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        coordinates = self._coordinates(states)
+        Q_rows = np.zeros((self.n_tasks, self.n_actions))
+        counts, allowed = np.zeros(Q_rows.shape, np.int64), np.ones(Q_rows.shape, np.bool_)
+        if self.storage is not None:
+            look_up(self._where, coordinates, Q_rows, counts, allowed)
+        return Q_rows, counts, allowed
 
     def _size(self, column: int) -> npt.NDArray[np.int64]:
         if self.storage is None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.estimators.arguments import State
 from vamdp.estimators.grouping import LIVING, TERMINAL_COPY
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.storage import (
@@ -18,9 +19,6 @@ from vamdp.estimators.model_based.storage import (
     SUCCESSOR,
     Storage,
 )
-
-#: A state as the environment shows it.
-State = int | tuple[float, ...]
 
 
 class AbstractState(NamedTuple):

@@ -12,8 +12,8 @@ from vamdp.argument_checks import check_discount, check_not_negative, check_posi
 # Entries of `EstimatorOptions.as_array`.
 (
     GAMMA, TOLERANCE, SMOOTHING, TASK_HORIZON, WARM_START, BY_PAIR,
-    CLUSTER_SIZE, CLUSTER_RADIUS, CLUSTER_TERMINALS,
-) = range(9)  # fmt: skip
+    CLUSTER_SIZE, CLUSTER_RADIUS, CLUSTER_TERMINALS, N_OPTIONS,
+) = range(10)  # fmt: skip
 
 RewardModel = Literal["transition", "state_action"]
 

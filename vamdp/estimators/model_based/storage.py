@@ -6,14 +6,14 @@ transitions; when one needs more, all get more. Nothing grows with the square of
 Tables lie action-major, ``[a, s]``.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from vamdp.estimators.grouping import NOWHERE, _find
+from vamdp.estimators.grouping import NOWHERE
 from vamdp.estimators.model_based.unchanged_sweeps import history_depth
+from vamdp.estimators.state_numbers import rehash
 from vamdp.mdp.sweep_history import N_LINES
 
 # Columns of `sizes`. N_RECORDED are the sweeps of the last planning that `history` holds and that
@@ -50,7 +50,7 @@ class Storage(NamedTuple):
         ids: (n_tasks, capacity, 2) their abstract state and that of their terminal copy.
         visits: (n_tasks, capacity, A) how often each action was taken in the concrete state.
         masked: (n_tasks, capacity, A) actions not allowed in the concrete state.
-        hash_table: (n_tasks, 2 capacity) concrete states by key, see `grouping`.
+        hash_table: (n_tasks, 2 capacity) concrete states by key, see `state_numbers`.
         history: (n_tasks, capacity + 5, depth) the sweeps of the last planning, see
             `unchanged_sweeps`. Speed depends on it, no value does: it is neither saved nor carried
             into room for more states.
@@ -120,77 +120,5 @@ def grow(old: Storage, capacity: int, triple_capacity: int, n_recorded: int) -> 
         # A flat row is a * capacity + s.
         a, s = np.divmod(new.triples[:, ROW], np.uint32(old_capacity))
         new.triples[:, ROW] = a * np.uint32(capacity) + s
-        _rehash(new.sizes, new.keys, new.hash_table)
+        rehash(new.sizes[:, N_CONCRETE], new.keys, new.hash_table)
     return new
-
-
-def saved_arrays(storage: Storage) -> dict[str, npt.NDArray[Any]]:
-    """Copies of what makes up planned models, for `check_storage` to read back."""
-    arrays = {name: array.copy() for name, array in storage._asdict().items() if name != "history"}
-    arrays["sizes"][:, N_RECORDED] = 0
-    return arrays
-
-
-def check_storage(arrays: Any, n_tasks: int, n_actions: int, n_recorded: int) -> Storage:
-    """The arrays of a saved `Storage`, copied, if they can be one.
-
-    Raises:
-        ValueError: an array is missing, has another shape or type, or points outside the others.
-    """
-    try:
-        capacity, n_coordinates = np.shape(arrays["keys"])[1:]
-        triple_capacity = np.shape(arrays["triple_values"])[2]
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise ValueError(
-            f"`state['arrays']` must be those of a saved estimator: {error!r}."
-        ) from error
-    if triple_capacity < 1:
-        raise ValueError("`state['arrays']['triple_values']` must have room for a transition.")
-    if capacity < 2 or capacity & (capacity - 1):
-        raise ValueError(f"`state['arrays']['keys']` must have 2**n rows a task, got {capacity}.")
-    storage = allocate(n_tasks, n_actions, n_coordinates, capacity, triple_capacity, n_recorded)
-    for name, room in storage._asdict().items():
-        if name == "history":
-            continue
-        array = np.asarray(arrays.get(name))
-        if array.shape != room.shape or array.dtype != room.dtype:
-            raise ValueError(
-                f"`state['arrays'][{name!r}]` must be {room.dtype} of shape {room.shape}, got "
-                f"{array.dtype} of shape {array.shape}."
-            )
-        room[...] = array
-    limits: dict[str, tuple[npt.NDArray[Any], int]] = {
-        "sizes": (storage.sizes[:, [N_STATES, N_CONCRETE]], capacity),
-        "sizes[:, 2]": (storage.sizes[:, N_TRIPLES], triple_capacity),
-        "row_counts": (storage.row_counts[:, FIRST_TRIPLE], triple_capacity),
-        "triples[:, 0]": (storage.triples[:, ROW], n_actions * capacity - 1),
-        "triples[:, 1]": (storage.triples[:, SUCCESSOR], capacity - 1),
-        # A chain leads to ever newer triples, so that it cannot run in a circle.
-        "triples[:, 3]": (_links(storage.triples[:, NEXT]), triple_capacity),
-        "sizes[:, 5:]": (storage.sizes[:, [N_RECORDED, CHANGED]], 0),
-        "ids": (storage.ids + 1, capacity),
-    }
-    for name, (values, most) in limits.items():
-        if values.size and not 0 <= int(values.min()) <= int(values.max()) <= most:
-            raise ValueError(f"`state['arrays']`: `{name}` points outside its arrays.")
-    _rehash(storage.sizes, storage.keys, storage.hash_table)
-    return storage
-
-
-def _links(following: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-    """How far each triple's chain leads on, 0 at its end; negative where it leads back."""
-    n = following.shape[1]
-    far = following.astype(np.int64) - 1 - np.arange(n)
-    far[far == 0] = -1  # to itself
-    far[(following == 0)] = 0
-    far[following > n] = n + 1
-    return far
-
-
-@njit(cache=True)
-def _rehash(sizes, keys, hash_table):
-    for task in range(sizes.shape[0]):
-        hash_table[task, :] = 0
-        for c in range(sizes[task, N_CONCRETE]):
-            slot = _find(task, keys[task, c], keys, hash_table)
-            hash_table[task, slot] = c + 1

@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.estimators.arguments import State
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
-from vamdp.estimators.model_based.dense_view import LearnedModel, State
-from vamdp.estimators.model_based.fast_step import NO_VECTOR, SingleStep
+from vamdp.estimators.model_based.dense_view import LearnedModel
+from vamdp.estimators.model_based.fast_step import NO_VECTOR, FastStep
 from vamdp.estimators.model_based.options import EstimatorOptions
 
 
@@ -52,7 +53,7 @@ class ValueEstimator:
 
     def __init__(self, n_actions: int, *, task_horizon: int, **options: Any) -> None:
         self.batch = BatchValueEstimator(1, n_actions, task_horizon=task_horizon, **options)
-        self._single = SingleStep(self.batch, state_name="next_state", mask_name="next_action_mask")
+        self._single = FastStep(self.batch, state_name="next_state", mask_name="next_action_mask")
 
     @property
     def n_actions(self) -> int:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vamdp
-from vamdp.estimators.model_based.fast_step import SingleStep
+from vamdp.estimators.estimator import UNSCALED
+from vamdp.estimators.model_based.fast_step import FastStep
 from vamdp.estimators.model_based.storage import CHANGED, Q_TABLE, grow
 
 N_TASKS, N_ACTIONS = 2, 3
@@ -99,7 +100,7 @@ def test_a_learner_of_one_task_plans_nothing_until_somebody_looks():
 
 def features(batch):
     out = np.zeros((N_TASKS, 2 * N_ACTIONS + 1), np.float32)
-    batch.show(np.zeros((N_TASKS, 2)), 1.0, 1.0, 0, out)
+    batch.write(np.zeros((N_TASKS, 2)), UNSCALED, out)
     return out
 
 
@@ -170,7 +171,7 @@ def test_a_step_that_shows_plans_for_updates_that_nobody_looked_at():
             )  # fmt: skip
             if look:
                 assert estimator.n_sweeps > 0
-        stepping, vector = SingleStep(estimator.batch), np.zeros(2 * N_ACTIONS + 1, np.float32)
+        stepping, vector = FastStep(estimator.batch), np.zeros(2 * N_ACTIONS + 1, np.float32)
         stepping.begin((0, 0))
         stepping.step(1, 2.0, (1, 1), False, None, vector)
         shown.append((vector.tobytes(), estimator.n_sweeps, estimator.q_values((0, 0)).tobytes()))

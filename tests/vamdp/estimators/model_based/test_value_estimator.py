@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vamdp
-from vamdp.estimators.model_based.batch_kernels import _learn_serially
+from vamdp.estimators import Scales
+from vamdp.estimators.model_based.kernels import _learn_serially
 
 SEEDS = st.integers(0, 2**32 - 1)
 LAW = settings(max_examples=30, deadline=None)
@@ -432,7 +433,7 @@ def test_the_advantage_of_a_masked_action_reads_as_the_worst_allowed():
     estimator.set_action_mask(0, [True, False, True, False])
     out = np.full((1, 11), np.nan, np.float32)
     states = np.array([[0.0]])
-    estimator.batch.show(states, value_scale=2.0, count_scale=4.0, start=1, out=out)
+    estimator.batch.write(states, Scales(values=2.0, counts=4.0), out[:, 1:10])
     assert out[0, 1:10].tolist() == [-2.0, -2.0, 0.0, -2.0, 3.5, 0.25, 0.25, 0.25, 0.25]
     assert np.isnan(out[0, [0, 10]]).all()
 
