@@ -1,7 +1,26 @@
-"""Checks of single numbers that many constructors share; errors name the argument."""
+"""Checks of arguments that many constructors share; errors name the argument."""
 
 import math
 import numbers
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+Options = TypeVar("Options")
+
+
+def as_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
+    """Build a dataclass of options from keyword arguments.
+
+    Raises:
+        TypeError: one is unknown.
+        ValueError: one is out of its range.
+    """
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type] # a dataclass
+    for name in options:
+        if name not in known:
+            raise TypeError(f"`{name}` is no option. The options are {', '.join(known)}.")
+    return kind(**options)
 
 
 def check_positive_integer(name: str, value: object) -> None:

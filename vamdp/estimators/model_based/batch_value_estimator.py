@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from vamdp.argument_checks import check_positive_integer
+from vamdp.argument_checks import as_options, check_positive_integer
 from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions, check_each
 from vamdp.estimators.estimator import Scales
 from vamdp.estimators.model_based.dense_view import LearnedModel, as_dense
@@ -76,7 +76,7 @@ class BatchValueEstimator:
             )
         self.n_tasks = int(n_tasks)
         self.n_actions = int(n_actions)
-        self.options = EstimatorOptions.of(task_horizon, options)
+        self.options = as_options(EstimatorOptions, {"task_horizon": task_horizon, **options})
         self._threads = int(threads)
         # Starting from the last tables, no planning repeats the sweeps of the one before. And a
         # single sweep costs less than to find out that it can be skipped.

@@ -1,8 +1,6 @@
 """The step of one environment, in one compiled call with few arguments."""
 
-from __future__ import annotations
-
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +17,7 @@ from vamdp.estimators.model_based.open_storage import (
     open_storage,
     pointer,
 )
-from vamdp.estimators.model_based.options import N_OPTIONS, EstimatorOptions
+from vamdp.estimators.model_based.options import N_OPTIONS
 from vamdp.estimators.model_based.storage import Storage
 
 DONE, NO_ROOM, REWARD_NOT_FINITE = range(3)
@@ -30,29 +28,6 @@ STATES, ALLOWED, OPTIONS, START = range(N_ENTRIES, N_ENTRIES + 4)
 VALUE_SCALE, COUNT_SCALE = N_OPTIONS, N_OPTIONS + 1
 #: Where no values are asked for.
 NO_VECTOR = np.zeros(0, np.float32)
-
-
-class Learner(Protocol):
-    """What is stepped here: a `BatchValueEstimator` of one task."""
-
-    n_actions: int
-    options: EstimatorOptions
-    storage: Storage | None
-
-    def make_storage(self, n_coordinates: int) -> Storage:
-        """The storage, allocated at the first state."""
-
-    def grow(self) -> None:
-        """Double the room that is short; the storage is another one then."""
-
-    def note_unplanned(self) -> None:
-        """Plan before the next look."""
-
-    def set_action_masks(self, states: npt.ArrayLike, action_masks: npt.ArrayLike) -> None:
-        """Tell which actions states allow."""
-
-    def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
-        """Write the parts of states."""
 
 
 @njit(cache=True)
@@ -102,7 +77,7 @@ class FastStep:
 
     def __init__(
         self,
-        learner: Learner,
+        learner: Any,
         scales: Scales = UNSCALED,
         start: int = 0,
         *,

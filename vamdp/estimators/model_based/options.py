@@ -1,13 +1,16 @@
 """How values are estimated: the options that the estimators and the wrappers around them share."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_discount, check_not_negative, check_positive_integer
+from vamdp.argument_checks import (
+    check_discount,
+    check_not_negative,
+    check_positive_integer,
+)
 
 # Entries of `EstimatorOptions.as_array`.
 (
@@ -68,20 +71,6 @@ class EstimatorOptions:
                 "`warm_start` must be False where `gamma` is 1, got True: values that became too "
                 "large would never decay. Pass a `gamma` below 1 or leave `warm_start` out."
             )
-
-    @classmethod
-    def of(cls, task_horizon: int, options: Mapping[str, Any]) -> Self:
-        """The options from keyword arguments.
-
-        Raises:
-            TypeError: one is unknown.
-            ValueError: one is out of its range.
-        """
-        known = [field.name for field in fields(cls)]
-        for name in options:
-            if name not in known:
-                raise TypeError(f"`{name}` is no option. The options are {', '.join(known)}.")
-        return cls(task_horizon, **options)
 
     def as_array(self) -> npt.NDArray[np.float64]:
         """The options as the compiled kernels take them, in the order of GAMMA and so on."""
