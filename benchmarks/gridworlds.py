@@ -34,7 +34,7 @@ import vamdp
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.domains import GridWorlds
-from vamdp.domains.grid_generator import ACCEPTED_HORIZON, _best_return, _draw_grid
+from vamdp.domains.grids.generator import ACCEPTED_HORIZON, _best_return, _draw_grid
 
 PAPER = {"rl2": 1.0, "rl3-coarse": 1.1, "rl3": 2.0}
 
@@ -163,7 +163,7 @@ def measure_iterations(args: Arguments) -> dict[str, dict[str, list[float]]]:
     }
     for _ in range(args.rounds):
         for algo, model in models.items():
-            planned = Clock(planner(model.env), "learn_and_show", now=time.process_time)
+            planned = Clock(planner(model.env), "write", now=time.process_time)
             callback = CallbackList([])
             callback.init_callback(model)
             with planned.running():

@@ -61,7 +61,7 @@ def duration(
 
 
 def planner(env: Any) -> Any:
-    """Return the object whose `learn_and_show` plans in these environments; None for RL2."""
+    """Return the object whose `write` plans in these environments; None for RL2."""
     try:
         return env.get_attr("estimator")[0]
     except AttributeError:

@@ -51,7 +51,7 @@ from planning_twin import Twin, compile_twin, room, twin_batch, twin_single
 from walks import Walk, WalkArguments, options, walk
 
 import vamdp
-from vamdp.single_step import SingleStep
+from vamdp.estimators.model_based.fast_step import FastStep
 
 FIRST_STEP = """
 import time
@@ -89,7 +89,7 @@ class Arguments(WalkArguments):
 def single(walk: Walk, arguments: WalkArguments) -> Iterator[vamdp.ValueEstimator]:
     """Our learner, one compiled call a step; Q is read only where the check asks for it."""
     estimator = vamdp.ValueEstimator(5, task_horizon=arguments.horizon, **options(arguments))
-    learner = SingleStep(estimator.batch)
+    learner = FastStep(estimator.batch)
     vector = np.zeros(2 * 5 + 1, np.float32)
     cells = [(tuple(cell), tuple(reached)) for cell, reached in walk.cells.tolist()]
     present = None

@@ -120,7 +120,7 @@ def collect(model: Any) -> None:
 def time_transformer(args: Arguments, model: TransformerPPO) -> dict[str, float]:
     """Return seconds of each phase."""
     environment = Clock(model.env, "step", args.device)
-    planning = Clock(planner(model.env), "learn_and_show")
+    planning = Clock(planner(model.env), "write")
     with environment.running(), planning.running():
         _, collecting = duration(lambda: collect(model), args.device)
     model.n_epochs = 1

@@ -2,13 +2,13 @@
 
 from vamdp import vector
 from vamdp._version import __version__
-from vamdp.batch_value_estimator import BatchValueEstimator
-from vamdp.dense_model import AbstractState, LearnedModel
 from vamdp.domains import SampledEnv, TaskEnv, TaskVectorEnv
-from vamdp.estimator_options import EstimatorOptions
-from vamdp.tabular_mdp import TabularMDP
-from vamdp.value_estimator import ValueEstimator
-from vamdp.value_iteration import ValueIterationResult, value_iteration
+from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
+from vamdp.estimators.model_based.dense_view import AbstractState, LearnedModel
+from vamdp.estimators.model_based.options import EstimatorOptions
+from vamdp.estimators.model_based.value_estimator import ValueEstimator
+from vamdp.mdp.tabular_mdp import TabularMDP
+from vamdp.mdp.value_iteration import ValueIterationResult, value_iteration
 from vamdp.wrappers import HoldSeed, MetaEpisode, RegretReward, ValueAugment
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import vamdp
-from vamdp.batch_kernels import MOST_THREADS
+from vamdp.estimators.model_based.kernels import MOST_THREADS
 
 REPOSITORY = Path(vamdp.__file__).parents[1]
 
@@ -45,7 +45,7 @@ for options in (
     batch.forget([True, False])
     batch.update(states, [0, 1], [1.0, 2.0], next_states, [False, False])
     out = np.zeros((2, 7), np.float32)
-    batch.show(batch.encode("states", states), 2.0, 5.0, 0, out)
+    batch.write(states, vamdp.estimators.Scales(2.0, 5.0), out)
     numbers += [*out.ravel(), *batch.model(1).P.ravel(), *batch.model(1).R.ravel()]
 P = rng.dirichlet(np.ones(5), (5, 3))
 numbers += [*vamdp.value_iteration(P, rng.normal(size=(5, 3)), max_sweeps=30).Q.ravel()]
@@ -116,13 +116,10 @@ def test_two_threads_give_what_one_gives_bit_for_bit():
     np.testing.assert_array_equal(tables(one), tables(two))
     np.testing.assert_array_equal(one.n_sweeps, two.n_sweeps)
     out = [np.zeros((8, 7), np.float32) for _ in range(2)]
-    states = one.encode("states", np.arange(8))
-    ends = np.zeros(8, bool)
+    states, ends = np.arange(8), np.zeros(8, bool)
     for batch, room in zip((one, two), out, strict=True):
-        batch.learn_and_show(
-            states, np.ones(8, np.int64), np.ones(8), states, ends, batch.no_masks,
-            states, 1.0, 1.0, 0, room,
-        )  # fmt: skip
+        batch.update(states, np.ones(8, np.int64), np.ones(8), states, ends)
+        batch.write(states, vamdp.estimators.Scales(), room)
     np.testing.assert_array_equal(*out)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vamdp.domains.task_env import TaskEnv
 from vamdp.domains.task_vector_env import TaskVectorEnv
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 OOD_MEAN = 0.5
 OOD_SD = 0.5

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.envs.toy_text.frozen_lake import generate_random_map
 
-from vamdp.domains.grid_view import RENDER_FPS, RENDER_MODES
+from vamdp.domains.grids.view import RENDER_FPS, RENDER_MODES
 from vamdp.domains.task_env import TaskEnv
 from vamdp.domains.task_vector_env import TaskVectorEnv
-from vamdp.grid_tasks import FROZEN_LAKE, read_tiles, task_arrays
-from vamdp.tabular_mdp import TabularMDP
-from vamdp.wrappers.inner_env import N_SEEDS
+from vamdp.inner_env import N_SEEDS
+from vamdp.mdp.grid_tasks import FROZEN_LAKE, read_tiles, task_arrays
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 # A third of the moves go where they head, a third to each side.
 SLIPPERY = 2.0 / 3.0

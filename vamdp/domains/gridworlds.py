@@ -1,9 +1,9 @@
 """Gridworlds with a far goal, slippery ground, water, obstacles, and dangers amid warnings.
 
 The third domain of RL3 (arXiv 2306.15909, section 5.3): what tells the tasks apart takes long to
-find out and long to exploit. What tiles and actions do: `vamdp.grid_tasks`; how grids are drawn:
-`vamdp.domains.grid_generator`. The paper plays 250 steps in 11x11 and 350 in 13x13, with no time
-limit but these.
+find out and long to exploit. What tiles and actions do: `vamdp.mdp.grid_tasks`; how grids are
+drawn: `vamdp.domains.grids.generator`. The paper plays 250 steps in 11x11 and 350 in 13x13, with
+no time limit but these.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vamdp.domains.grid_generator import _draw_accepted
-from vamdp.domains.grid_view import RENDER_FPS, RENDER_MODES
+from vamdp.domains.grids.generator import _draw_accepted
+from vamdp.domains.grids.view import RENDER_FPS, RENDER_MODES
 from vamdp.domains.task_env import TaskEnv, draw_key
 from vamdp.domains.task_vector_env import TaskVectorEnv
-from vamdp.grid_tasks import GRID_WORLD, task_arrays
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.grid_tasks import GRID_WORLD, task_arrays
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 SIZES = (11, 13)
 N_OBSTACLES, OBSTACLE_LENGTH, DENSE_OBSTACLE_LENGTH = 11, 3, 4

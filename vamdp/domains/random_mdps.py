@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vamdp.domains.task_env import TaskEnv
 from vamdp.domains.task_vector_env import TaskVectorEnv
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 CONCENTRATION = 1.0
 OOD_CONCENTRATION = 0.25

@@ -13,8 +13,8 @@ from gymnasium.spaces import Discrete
 
 from vamdp.domains.coordinates import Coordinates
 from vamdp.domains.dynamics import TaskTable, _start, _transition
-from vamdp.domains.grid_view import RENDER_FPS, RENDER_MODES, GridView, check_mode
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.domains.grids.view import RENDER_FPS, RENDER_MODES, GridView, check_mode
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 TaskDistribution = Callable[[np.random.Generator], TabularMDP]
 
@@ -42,7 +42,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             shape (d,); they must be whole numbers and the same in all tasks. The environment then
             has a `state_key`, which `vamdp.ValueAugment` finds.
         render_mode: None, or for tasks with a `grid` "ansi", "rgb_array" or "human"; see
-            `vamdp.domains.grid_view`. Inside a `vamdp.ValueAugment`, whose `render` is called, the
+            `vamdp.domains.grids.view`. Inside a `vamdp.ValueAugment`, whose `render` is called, the
             picture has its values too.
 
     Attributes:

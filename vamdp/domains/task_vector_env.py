@@ -23,7 +23,7 @@ from vamdp.domains.task_env import (
     draw_key,
     draw_task,
 )
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 NO_LIMIT = np.iinfo(np.int64).max
 

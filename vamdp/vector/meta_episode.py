@@ -9,7 +9,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from vamdp.estimator_options import check_positive_integer
+from vamdp.inner_env import asks_for_new_task, require_vector
 from vamdp.vector.batched_steps import (
     Seeds,
     Step,
@@ -20,26 +20,10 @@ from vamdp.vector.batched_steps import (
     plain_seed,
     require_same_step,
 )
-from vamdp.wrappers.inner_env import (
-    asks_for_new_task,
-    discrete_actions,
-    episode_time_scale,
-    find_layout,
-    records_statistics,
-    refuse_meta_episodes,
-    require_vector,
-)
-from vamdp.wrappers.observation import (
-    InnerParts,
-    Layout,
-    Parts,
-    check_scale,
-    meta_boxes,
-)
-from vamdp.wrappers.task_access import TaskAccess
+from vamdp.wrappers.meta_setup import MetaSetup, without_statistics
 
 
-class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
+class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
     """The batched `vamdp.MetaEpisode`; all meta-episodes are in step.
 
     At step `horizon` terminated is True everywhere, the observation is the next meta-episodes'
@@ -49,10 +33,10 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
 
     Args:
         env: a vector environment with Discrete actions that restarts in the same step.
-        horizon: see `vamdp.MetaEpisode`, as the others.
-        task_horizon: see there.
-        reward_scale: see there.
-        flatten: see there.
+        horizon: H, steps of a meta-episode, at least 1.
+        task_horizon: what episode_time is divided by; None as in `vamdp.MetaEpisode`.
+        reward_scale: what previous_reward is divided by, above 0.
+        flatten: False gives a Dict of the parts instead of one array.
 
     Attributes:
         horizon: H.
@@ -75,34 +59,14 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         require_vector(env, "MetaEpisode")
         super().__init__(env)
         require_same_step(env)
-        refuse_meta_episodes(env)
-        check_positive_integer("horizon", horizon)
-        check_scale("reward_scale", reward_scale)
-        self.horizon = int(horizon)
-        self.task_horizon = episode_time_scale(env, task_horizon, self.horizon)
-        self.reward_scale = float(reward_scale)
-        actions = discrete_actions(env.single_action_space)
-        self._n_actions, self._first_action = int(actions.n), int(actions.start)
-        self._inner = InnerParts(env.single_observation_space, *find_layout(env))
-        self._parts = Parts({**self._inner.boxes, **meta_boxes(self._n_actions)}, flatten)
-        self._own_start = self._parts.layout["previous_action"].start
+        self._set_up(
+            env, env.single_observation_space, env.single_action_space, horizon=horizon,
+            task_horizon=task_horizon, reward_scale=reward_scale, flatten=flatten,
+        )  # fmt: skip
         self.single_observation_space = self._parts.space
         self.observation_space = batch_space(self._parts.space, env.num_envs)
-        self._has_recorder = records_statistics(env)
-        self._task_is_chosen = False
-        self._t = self.horizon  # steps since the tasks began; here: reset is needed
         self._tau = np.zeros(env.num_envs, np.int64)  # steps since the episodes began
         self._returns = np.zeros(env.num_envs)
-        self._start_time = 0.0
-
-    @property
-    def layout(self) -> Layout:
-        """Name of a part -> slice of the flat observation."""
-        return self._parts.layout
-
-    def _task_changed(self) -> None:
-        self._task_is_chosen = True
-        self._t = self.horizon
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -127,7 +91,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         self._start_time = time.perf_counter()
         vectors = np.zeros((self.num_envs, self._parts.size), np.float32)
         self._inner.write_batch(observations, vectors[:, : self._own_start])
-        return self._parts.present(vectors), _without_statistics(infos)
+        return self._parts.present(vectors), without_statistics(infos)
 
     def step(self, actions: Any) -> Step:
         """Take one step everywhere; at step `horizon`, begin the next meta-episodes.
@@ -149,7 +113,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         over = self._t == self.horizon
         last = final_observations(infos, ended, observations) if ended.any() else observations
         inner_final = infos.pop("final_info", {})
-        infos = _without_statistics(infos)
+        infos = without_statistics(infos)
         for name in ("final_obs", "_final_obs", "_final_info"):
             infos.pop(name, None)
         if over:
@@ -183,7 +147,7 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         """Reset after the last step; its observation and infos become the final ones."""
         everywhere = np.ones(self.num_envs, np.bool_)
         # Where an inner episode ended in the last step, the infos at the top are its restart's.
-        inner_final = _without_statistics(inner_final)
+        inner_final = without_statistics(inner_final)
         final_info = merge_infos(infos, inner_final, ended)
         final_info["episode_end"], final_info["_episode_end"] = ended, everywhere.copy()
         if self._has_recorder:
@@ -203,8 +167,3 @@ class MetaEpisode(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
             "_final_info": everywhere.copy(),
         }
         return observations, infos
-
-
-def _without_statistics(infos: dict[str, Any]) -> dict[str, Any]:
-    """A copy without "episode", which outer recorders would take for the meta-episodes'."""
-    return {name: value for name, value in infos.items() if name not in ("episode", "_episode")}

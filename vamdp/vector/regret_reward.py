@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import VectorEnv, VectorWrapper
 
-from vamdp.optimal_advantages import check_gamma, optimal_advantages
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.inner_env import discrete_actions, require_vector
+from vamdp.mdp.optimal_advantages import check_gamma, optimal_advantages
+from vamdp.mdp.tabular_mdp import TabularMDP
 from vamdp.vector.batched_steps import Step, require_same_step
-from vamdp.wrappers.inner_env import discrete_actions, require_vector
 from vamdp.wrappers.known_tasks import BATCH_SEAM, find_simulator
 from vamdp.wrappers.task_access import TaskAccess
 

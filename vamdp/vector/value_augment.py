@@ -8,7 +8,9 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space, iterate
 
-from vamdp.batch_value_estimator import BatchValueEstimator
+from vamdp.estimators.arguments import as_coordinates, check_each
+from vamdp.estimators.choice import check_written, is_built_in
+from vamdp.inner_env import StateKey, asks_for_new_task, find_state_keys, require_vector
 from vamdp.vector.batched_steps import (
     Seeds,
     Step,
@@ -19,26 +21,10 @@ from vamdp.vector.batched_steps import (
     plain_seed,
     require_same_step,
 )
-from vamdp.wrappers.inner_env import (
-    StateKey,
-    asks_for_new_task,
-    discrete_actions,
-    find_state_key,
-    find_state_keys,
-    refuse_meta_episodes,
-    require_vector,
-)
-from vamdp.wrappers.observation import (
-    Layout,
-    Parts,
-    StateEncoder,
-    check_scale,
-    value_boxes,
-)
-from vamdp.wrappers.task_access import TaskAccess
+from vamdp.wrappers.value_setup import ValueSetup
 
 
-class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
+class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
     """The batched `vamdp.ValueAugment`: the same parts, observations of shape (num_envs, size).
 
     Where an episode ends, infos["final_obs"] holds its last observation with all parts, a float32
@@ -46,22 +32,26 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
 
     Args:
         env: a vector environment with Discrete actions that restarts in the same step.
-        task_horizon: see `vamdp.ValueAugment`, as the next five.
-        value_scale: see there.
-        count_scale: see there.
-        state_key: see there; it is called with single observations.
-        show_state: see there.
-        flatten: see there.
-        threads: tasks planned at the same time, see `BatchValueEstimator`.
-        **options: the options of the estimator, see `EstimatorOptions`.
+        task_horizon: steps of one episode at most, the planning's horizon; at least 1.
+        value_scale: what values are divided by, above 0.
+        count_scale: what counts are divided by, above 0.
+        state_key: observation -> state as in `vamdp.ValueAugment`; called with single observations.
+        show_state: whether the observations have the part "state".
+        flatten: False gives a Dict of the parts instead of one array.
+        estimator: the learner, as in `vamdp.ValueAugment`. An `Estimator` of your own has
+            n_tasks = num_envs; of objects that learn one task each pass a list, or a function
+            (n_tasks, n_actions) -> list.
+        threads: tasks that the model-based learner plans at the same time, at most the machine's
+            cores.
+        **options: the options of a built-in learner, such as `EstimatorOptions`.
 
     Attributes:
         layout: name of a part -> slice of the vector.
-        estimator: the `BatchValueEstimator`.
+        estimator: the learner: a `BatchValueEstimator` where none is named.
 
     Raises:
         ValueError: an argument is out of its range, or `env` restarts in the next step.
-        TypeError: `env` is a single environment.
+        TypeError: `env` is a single environment, `estimator` no learner, or an option unknown.
     """
 
     def __init__(
@@ -74,43 +64,37 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         state_key: StateKey | None = None,
         show_state: bool = True,
         flatten: bool = True,
+        estimator: Any = None,
         threads: int = 1,
         **options: Any,
     ) -> None:
         require_vector(env, "ValueAugment")
         super().__init__(env)
         require_same_step(env)
-        refuse_meta_episodes(env)
-        check_scale("value_scale", value_scale)
-        check_scale("count_scale", count_scale)
-        actions = discrete_actions(env.single_action_space)
-        self._n_actions, self._first_action = int(actions.n), int(actions.start)
-        inner = env.single_observation_space
-        self._inner_space = inner
-        self._state_key = find_state_key(env, inner, state_key)
+        if threads != 1:
+            options = {"threads": threads, **options}
+        self._set_up(
+            env, env.num_envs, env.single_observation_space, env.single_action_space,
+            task_horizon=task_horizon, value_scale=value_scale, count_scale=count_scale,
+            state_key=state_key, show_state=show_state, flatten=flatten, estimator=estimator,
+            options=options,
+        )  # fmt: skip
+        self.estimator: Any = self._estimator
+        self._is_trusted = is_built_in(self._estimator)
+        self._takes_keys = hasattr(self._estimator, "takes_keys")
         self._state_keys = find_state_keys(env, state_key) if self._state_key else None
-        self.task_horizon = task_horizon
-        self.value_scale, self.count_scale = float(value_scale), float(count_scale)
-        self.estimator = BatchValueEstimator(
-            env.num_envs, self._n_actions, task_horizon=task_horizon, threads=threads, **options
-        )
-        self._encoder = StateEncoder(inner) if show_state else None
-        boxes = {"state": self._encoder.box} if self._encoder else {}
-        self._parts = Parts({**boxes, **value_boxes(self._n_actions)}, flatten)
-        self._values_start = self._parts.layout["advantage"].start
+        self._n_coordinates: int | None = None  # of every state, once the first was seen
         self.single_observation_space = self._parts.space
         self.observation_space = batch_space(self._parts.space, env.num_envs)
-        self._states: npt.NDArray[np.float64] | None = None
+        self._states: Any = None
         self._begins_task = np.zeros(env.num_envs, np.bool_)  # a reset into a new one failed
-
-    @property
-    def layout(self) -> Layout:
-        """Name of a part -> slice of the flat observation."""
-        return self._parts.layout
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Begin new tasks in the environments of the mask (num_envs,); None: in all."""
-        self.estimator.forget(tasks)
+        rows = np.ones(self.num_envs, np.bool_) if tasks is None else np.asarray(tasks, np.bool_)
+        if rows.shape != (self.num_envs,):
+            raise ValueError(f"`tasks` must have shape ({self.num_envs},), got {rows.shape}.")
+        self._estimator.begin_tasks(rows, [None] * self.num_envs)
 
     def _task_changed(self) -> None:
         self.forget()
@@ -120,10 +104,13 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start an episode everywhere, or where options["reset_mask"] says; forget new tasks'."""
-        fresh = np.array([s is not None for s in as_seeds(seed, self.num_envs)])
+        seeds = as_seeds(seed, self.num_envs)
+        fresh = np.array([s is not None for s in seeds])
         fresh |= asks_for_new_task(options)
+        started = np.ones(self.num_envs, np.bool_)
         if options and options.get("reset_mask") is not None:
-            fresh &= np.asarray(options["reset_mask"], bool)
+            started = np.asarray(options["reset_mask"], bool)
+        fresh &= started
         # SyncVectorEnv takes entries out of the dict that it is given.
         seed = plain_seed(seed)
         try:
@@ -137,12 +124,11 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         self._states = None  # until all below succeeded
         fresh |= self._begins_task
         if fresh.any():
-            self.forget(fresh)
+            self._estimator.begin_tasks(fresh, seeds)
             self._begins_task[:] = False
         states = self._states_of(observations)
-        self._note_masks(infos, states, np.ones(self.num_envs, np.bool_))
-        vectors = self._blank(observations)
-        self._show(states, vectors)
+        self._begin_episodes(infos, states, started)
+        vectors = self._show(observations, states)
         self._states = states
         return self._parts.present(vectors), infos
 
@@ -172,85 +158,83 @@ class ValueAugment(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
         if ended.any():
             final = final_observations(infos, ended, observations)
             next_states = self._states_of(final)
-        allowed = self._masks_reached(infos, next_states, ended, terminated)
-        vectors = self._blank(observations)
-        self.estimator.learn_and_show(
-            present, indices, rewards, next_states, terminated, allowed,
-            states, self.value_scale, self.count_scale, self._values_start, vectors,
-        )  # fmt: skip
+        masks = self._masks_reached(infos, ended, terminated)
+        self._estimator.update(present, indices, rewards, next_states, terminated, masks)
         if next_states is not states:
-            final_vectors = self._blank(final)
-            self._show(next_states, final_vectors)
-            infos["final_obs"] = self._parts.present(final_vectors)
-            if self._note_masks(infos, states, ended):
-                self._show(states, vectors)
+            infos["final_obs"] = self._parts.present(self._show(final, next_states))
+            self._begin_episodes(infos, states, ended)
+        vectors = self._show(observations, states)
         self._states = states
         return self._parts.present(vectors), rewards, terminated, truncated, infos
 
-    def _note_masks(
-        self,
-        infos: dict[str, Any],
-        states: npt.NDArray[np.float64],
-        started: npt.NDArray[np.bool_],
-    ) -> bool:
-        """Note the masks told of the states in which episodes start; returns whether any was."""
+    def _begin_episodes(
+        self, infos: dict[str, Any], states: Any, started: npt.NDArray[np.bool_]
+    ) -> None:
+        """Tell in which environments episodes start, and with which masks."""
         masks, told = masks_from(infos, self._n_actions, self.num_envs)
         told &= started
-        if told.any():
-            self.estimator.set_action_masks(states, masks, told)
-        return bool(told.any())
+        check_each("action_mask", masks, masks.any(axis=1) | ~told, "a mask that allows an action")
+        masks &= told[:, None]
+        self._estimator.begin_episodes(started, states, masks if told.any() else None)
 
     def _masks_reached(
         self,
         infos: dict[str, Any],
-        reached: npt.NDArray[np.float64],
         ended: npt.NDArray[np.bool_],
         terminated: npt.NDArray[np.bool_],
-    ) -> npt.NDArray[np.bool_]:
-        """The masks of the states that the step led to, as before where none is told.
+    ) -> npt.NDArray[np.bool_] | None:
+        """The masks of the states that the step led to; rows of False where none is told.
 
         The masks at the top of infos belong to the observations shown: where an episode ended, to
         the next one's start.
         """
         n, last_infos = self.num_envs, infos.get("final_info", {})
         if "action_mask" not in infos and "action_mask" not in last_infos:  # most environments
-            return self.estimator.no_masks
+            return None
         masks, told = masks_from(infos, self._n_actions, n)
         last_masks, last_told = masks_from(last_infos, self._n_actions, n)
         told = np.where(ended, last_told, told)
-        if not told.any():
-            return self.estimator.no_masks
         masks = np.where(ended[:, None], last_masks, masks)
-        if not told.all():
-            masks = np.where(told[:, None], masks, self.estimator.allowed_actions(reached))
-        return self.estimator.check_masks("action_mask", masks, ~terminated)
+        good = masks.any(axis=1) | ~told | terminated
+        check_each("action_mask", masks, good, "a mask that allows an action")
+        return masks & told[:, None]
 
-    def _states_of(self, observations: Any) -> npt.NDArray[np.float64]:
-        """Coordinates of the states, (num_envs, d)."""
+    def _states_of(self, observations: Any) -> Any:
+        """The states: coordinates (num_envs, d), or a list of keys where the learner takes them."""
         if self._state_key is None:
             space: Any = self._inner_space
             if observations.min() < space.start or observations.max() >= space.start + space.n:
                 raise ValueError(f"Observations of `env` must be in {space}, got {observations}.")
+            if self._takes_keys:
+                return observations.tolist()
             coordinates: npt.NDArray[np.float64] = observations.astype(np.float64)[:, None]
             return coordinates
-        if self._state_keys is not None:
-            return self.estimator.encode("state_keys(observations)", self._state_keys(observations))
+        if self._state_keys is not None and not self._takes_keys:
+            return self._encode("state_keys(observations)", self._state_keys(observations))
         batched = batch_space(self._inner_space, self.num_envs)
         keys = [self._state_key(one) for one in iterate(batched, observations)]
+        if self._takes_keys:
+            return keys
         try:
-            return self.estimator.encode("state_key(observation)", np.asarray(keys))
+            return self._encode("state_key(observation)", np.asarray(keys))
         except ValueError as error:
-            # NumPy and the estimator see the batch; what its author wrote is one key.
+            # NumPy and the check see the batch; what its author wrote is one key.
             raise ValueError(
                 f"`state_key` must return an int or a tuple of numbers, of one length, got {keys}."
             ) from error
 
-    def _blank(self, observations: Any) -> npt.NDArray[np.float32]:
-        """New observation vectors, (num_envs, size), of which only the state is written."""
+    def _encode(self, name: str, states: Any) -> npt.NDArray[np.float64]:
+        coordinates = as_coordinates(name, states, self.num_envs, self._n_coordinates)
+        self._n_coordinates = coordinates.shape[1]
+        return coordinates
+
+    def _show(self, observations: Any, states: Any) -> npt.NDArray[np.float32]:
+        """New observation vectors, (num_envs, size)."""
         vectors = np.zeros((self.num_envs, self._parts.size), np.float32)
         if self._encoder is not None:
             self._encoder.write_batch(observations, vectors[:, : self._encoder.size])
+        out = vectors[:, self._own_part]
+        self._estimator.write(states, self._scales, out)
+        if not self._is_trusted:
+            check_written(self._estimator, out)
         return vectors
-
-    def _show(self, states: npt.NDArray[np.float64], vectors: npt.NDArray[np.float32]) -> None:
-        self.estimator.show(states, self.value_scale, self.count_scale, self._values_start, vectors)

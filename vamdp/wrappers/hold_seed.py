@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs, seeding
 
-from vamdp.wrappers.inner_env import N_SEEDS, layers
+from vamdp.inner_env import N_SEEDS, layers
 
 
 class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):

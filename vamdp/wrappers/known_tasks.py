@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import VectorActionWrapper
 
-from vamdp.wrappers.inner_env import layers
+from vamdp.inner_env import layers
 
 #: The present `TabularMDP`, the index of the present state, and steps since the episode began.
 SINGLE_SEAM = ("task", "state", "elapsed_steps")

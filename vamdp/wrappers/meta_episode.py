@@ -8,28 +8,11 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
-from vamdp.estimator_options import check_positive_integer
-from vamdp.wrappers.inner_env import (
-    asks_for_new_task,
-    discrete_actions,
-    episode_time_scale,
-    find_layout,
-    place_of,
-    records_statistics,
-    refuse_meta_episodes,
-    require_single,
-)
-from vamdp.wrappers.observation import (
-    InnerParts,
-    Layout,
-    Parts,
-    check_scale,
-    meta_boxes,
-)
-from vamdp.wrappers.task_access import TaskAccess
+from vamdp.inner_env import asks_for_new_task, place_of, require_single
+from vamdp.wrappers.meta_setup import MetaSetup, without_statistics
 
 
-class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Chains the episodes of one task to a meta-episode of exactly `horizon` steps.
 
     An inner episode that ends is restarted within the same step, which costs none: the observation
@@ -89,33 +72,13 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
             flatten=flatten,
         )  # fmt: skip
         gymnasium.Wrapper.__init__(self, env)
-        refuse_meta_episodes(env)
-        check_positive_integer("horizon", horizon)
-        check_scale("reward_scale", reward_scale)
-        self.horizon = int(horizon)
-        self.task_horizon = episode_time_scale(env, task_horizon, self.horizon)
-        self.reward_scale = float(reward_scale)
-        actions = discrete_actions(env.action_space)
-        self._n_actions, self._first_action = int(actions.n), int(actions.start)
-        self._inner = InnerParts(env.observation_space, *find_layout(env))
-        self._parts = Parts({**self._inner.boxes, **meta_boxes(self._n_actions)}, flatten)
-        self._own_start = self._parts.layout["previous_action"].start
+        self._set_up(
+            env, env.observation_space, env.action_space, horizon=horizon,
+            task_horizon=task_horizon, reward_scale=reward_scale, flatten=flatten,
+        )  # fmt: skip
         self.observation_space = self._parts.space
-        self._has_recorder = records_statistics(env)
-        self._task_is_chosen = False
-        self._t = self.horizon  # steps since the task began; here: reset is needed
         self._tau = 0  # steps since the episode began
         self._return = 0.0
-        self._start_time = 0.0
-
-    @property
-    def layout(self) -> Layout:
-        """Name of a part -> slice of the flat observation."""
-        return self._parts.layout
-
-    def _task_changed(self) -> None:
-        self._task_is_chosen = True
-        self._t = self.horizon
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -130,7 +93,7 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
         self._start_time = time.perf_counter()
         vector = np.zeros(self._parts.size, np.float32)
         self._inner.write(observation, vector[: self._own_start])
-        return self._parts.present(vector), _without_statistics(info)
+        return self._parts.present(vector), without_statistics(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one step, and restart the inner episode if it ends before the last.
@@ -153,11 +116,11 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
         self._return += reward
         episode_end = bool(terminated or truncated)
         over = self._t == self.horizon
-        info = _without_statistics(info)
+        info = without_statistics(info)
         if episode_end and not over:
             last = {"last_observation": observation, "last_info": info}
             observation, restart_info = self.env.reset()
-            info = {**_without_statistics(restart_info), **last}
+            info = {**without_statistics(restart_info), **last}
             self._tau = 0
         info["episode_end"] = episode_end
         if over and self._has_recorder:
@@ -172,8 +135,3 @@ class MetaEpisode(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConst
         vector[start + 1] = self._tau / self.task_horizon
         vector[start + 2] = self._t / self.horizon
         return self._parts.present(vector), reward, over, False, info
-
-
-def _without_statistics(info: dict[str, Any]) -> dict[str, Any]:
-    """A copy without "episode", which outer recorders would take for the meta-episode's."""
-    return {key: value for key, value in info.items() if key != "episode"}

@@ -51,7 +51,7 @@ class StateEncoder:
             warnings.warn(
                 f"The state takes {self.size} entries of the observation, above "
                 f"{MOST_STATE_ENTRIES}. Pass show_state=False, or make the observation smaller.",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def write(self, observation: Any, out: Float32) -> None:
@@ -170,31 +170,11 @@ def _is_layout(layout: Any) -> bool:
     return isinstance(layout, dict) and all(isinstance(part, slice) for part in layout.values())
 
 
-def unbounded(size: int) -> spaces.Box:
-    """Any real numbers."""
-    return spaces.Box(-np.inf, np.inf, (size,), np.float32)
-
-
-def value_boxes(n_actions: int) -> dict[str, spaces.Box]:
-    """The parts that value augmentation adds."""
-    return {
-        "advantage": spaces.Box(-np.inf, 0, (n_actions,), np.float32),
-        "value": unbounded(1),
-        "count": spaces.Box(0, np.inf, (n_actions,), np.float32),
-    }
-
-
 def meta_boxes(n_actions: int) -> dict[str, spaces.Box]:
     """The parts that meta-episodes add."""
     return {
         "previous_action": spaces.Box(0, 1, (n_actions,), np.float32),
-        "previous_reward": unbounded(1),
+        "previous_reward": spaces.Box(-np.inf, np.inf, (1,), np.float32),
         "episode_time": spaces.Box(0, np.inf, (1,), np.float32),
         "meta_time": spaces.Box(0, 1, (1,), np.float32),
     }
-
-
-def check_scale(name: str, value: float) -> None:
-    """Raise ValueError unless the argument called `name` is a finite number above 0."""
-    if not 0 < value < np.inf:
-        raise ValueError(f"`{name}` must be finite and above 0, got {value!r}.")

@@ -7,9 +7,9 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from vamdp.optimal_advantages import check_gamma, optimal_advantages
-from vamdp.tabular_mdp import TabularMDP
-from vamdp.wrappers.inner_env import discrete_actions, require_single
+from vamdp.inner_env import discrete_actions, require_single
+from vamdp.mdp.optimal_advantages import check_gamma, optimal_advantages
+from vamdp.mdp.tabular_mdp import TabularMDP
 from vamdp.wrappers.known_tasks import SINGLE_SEAM, find_simulator, time_limit
 from vamdp.wrappers.task_access import TaskAccess
 
@@ -18,9 +18,9 @@ class RegretReward(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     """Pays the expected advantage of each action in the true task instead of the sampled reward.
 
     The reward is `A(s, a) = Q(s, a) - V(s)`: 0 for the best action, less for all others. Q and V
-    are the optimum of the task played for ever with restarts, see `vamdp.optimal_advantages`. Only
-    the reward changes. Observations are as before, with the sampled reward in a `MetaEpisode`'s
-    "previous_reward"; ``info["reward"]`` has the sampled reward.
+    are the optimum of the task played for ever with restarts, see
+    `vamdp.mdp.optimal_advantages`. Only the reward changes. Observations are as before, with the
+    sampled reward in a `MetaEpisode`'s "previous_reward"; ``info["reward"]`` has it too.
 
     **Why the best policy stays the same.** Since `A(s, a) = E[r + gamma V(s')] - V(s)`, where a
     restart is a move like any other, the V of successive steps cancel. Along every policy

@@ -6,7 +6,7 @@ from typing import Any
 
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
-from vamdp.wrappers.inner_env import layers
+from vamdp.inner_env import layers
 
 
 class TaskAccess:

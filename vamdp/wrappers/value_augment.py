@@ -10,33 +10,26 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
-from vamdp.estimator_options import check_positive_integer
-from vamdp.single_step import SingleStep
-from vamdp.value_estimator import ValueEstimator
-from vamdp.wrappers.injected_estimator import InjectedEstimator
-from vamdp.wrappers.inner_env import (
+from vamdp.estimators.model_based.value_estimator import ValueEstimator
+from vamdp.estimators.table import DEFAULT
+from vamdp.inner_env import (
     StateKey,
     asks_for_new_task,
     discrete_actions,
     find_owner,
-    find_state_key,
-    refuse_meta_episodes,
     require_single,
 )
-from vamdp.wrappers.observation import (
-    Layout,
-    Parts,
-    StateEncoder,
-    check_scale,
-    value_boxes,
-)
-from vamdp.wrappers.task_access import TaskAccess
+from vamdp.wrappers.one_task import OneTask
+from vamdp.wrappers.value_setup import ValueSetup
+
+_EVERY_ROW = np.ones(1, np.bool_)
 
 
-class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Adds to each observation what a learner of the present task thinks of the present state.
 
-    The observation is a float32 vector of these parts, in this order (A actions):
+    The observation is a float32 vector of these parts, in this order (A actions); the three last
+    are the learner's, here those of the built-in ones:
 
         "state"      the inner observation, one-hot if Discrete, else gymnasium.spaces.flatten
         "advantage"  (A,) (Q - max Q) / value_scale; a masked action reads as the worst allowed one
@@ -53,18 +46,21 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             environment's `state_key`. A callable cannot travel in an EnvSpec's JSON.
         show_state: whether the observation has the part "state".
         flatten: False gives a Dict of the parts instead of one vector.
-        estimator: a learner to use instead of an own `ValueEstimator`: any object with the methods
-            update, q_values, counts and forget of that class.
-        **options: the options of the own estimator, see `EstimatorOptions`.
+        estimator: the learner. A name of `vamdp.estimators.BUILT_INS`; None is "model-based", a
+            `ValueEstimator`. Or one of your own: an object with the methods update, q_values,
+            counts and forget of `ValueEstimator`, any `vamdp.estimators.Estimator` of one task, or
+            a function (n_tasks, n_actions) -> one of these.
+        **options: the options of a built-in learner, such as `EstimatorOptions`.
 
     Attributes:
         layout: name of a part -> slice of the vector.
-        estimator: the learner, to look at or to ask.
+        estimator: the learner, to look at or to ask: the object that was passed, else the one that
+            was made.
 
     Raises:
         ValueError: an argument is out of its range, the actions are not Discrete, or observations
             that are not Discrete have no `state_key`.
-        TypeError: `env` is a vector environment.
+        TypeError: `env` is a vector environment, `estimator` no learner, or an option unknown.
 
     Example:
         >>> import gymnasium, vamdp
@@ -94,65 +90,49 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             **options,
         )  # fmt: skip
         gymnasium.Wrapper.__init__(self, env)
-        refuse_meta_episodes(env)
-        check_scale("value_scale", value_scale)
-        check_scale("count_scale", count_scale)
-        check_positive_integer("task_horizon", task_horizon)
-        actions = discrete_actions(env.action_space)
-        self._n_actions, self._first_action = int(actions.n), int(actions.start)
-        self._state_key = find_state_key(env, env.observation_space, state_key)
+        if estimator is None or (isinstance(estimator, str) and estimator == DEFAULT):
+            estimator = ValueEstimator(
+                int(discrete_actions(env.action_space).n), task_horizon=task_horizon, **options
+            )
+            options = {}
+        self._set_up(
+            env, 1, env.observation_space, env.action_space, task_horizon=task_horizon,
+            value_scale=value_scale, count_scale=count_scale, state_key=state_key,
+            show_state=show_state, flatten=flatten, options=options,
+            estimator=estimator.batch if type(estimator) is ValueEstimator else estimator,
+        )  # fmt: skip
+        is_object = not isinstance(estimator, str) and hasattr(estimator, "update")
+        self.estimator: Any = estimator if is_object else self._estimator
+        fast_step = getattr(self._estimator, "fast_step", None)
+        self._learner: Any = (
+            fast_step(self._scales, self._own_part.start)
+            if fast_step is not None
+            else OneTask(self._estimator, self._scales, self._own_part)
+        )
         space: Any = env.observation_space
         is_discrete = isinstance(space, spaces.Discrete)
         self._lowest, self._n_observations = (
             (int(space.start), int(space.n)) if is_discrete else (0, 0)
         )
-        if estimator is not None and options:
-            raise ValueError(
-                f"`{next(iter(options))}` must be left out with an `estimator` of your own, got "
-                f"{next(iter(options.values()))!r}: set it there."
-            )
-        self.task_horizon = task_horizon
-        self.value_scale, self.count_scale = float(value_scale), float(count_scale)
-        self._encoder = StateEncoder(env.observation_space) if show_state else None
-        boxes = {"state": self._encoder.box} if self._encoder else {}
-        self._parts = Parts({**boxes, **value_boxes(self._n_actions)}, flatten)
         self.observation_space = self._parts.space
         self._is_flat = flatten
         self._zeros = np.zeros(self._parts.size, np.float32)
-        if estimator is None:
-            estimator = ValueEstimator(self._n_actions, task_horizon=task_horizon, **options)
-        self.estimator: Any = estimator
-        where = (self.value_scale, self.count_scale, self._parts.layout["advantage"].start)
-        self._learner: SingleStep | InjectedEstimator
-        if type(estimator) is ValueEstimator:
-            self._learner = SingleStep(estimator.batch, *where)
-        else:
-            self._learner = InjectedEstimator(estimator, self._n_actions, *where)
-        if self._learner.n_actions != self._n_actions:
-            raise ValueError(
-                f"`estimator` must have the {self._n_actions} actions of `env`, got "
-                f"{self._learner.n_actions}."
-            )
         self._is_running = False
         self._begins_task = False  # a reset into a new task failed
-        # Where there is a picture of tiles, see vamdp.domains.grid_view. It asks about observations
+        # Where there is a picture of tiles (vamdp.domains.grids.view). It asks about observations
         # of its own environment: where a wrapper changed these, they would be read wrongly.
         canvas = find_owner(env, "grid_view")
         is_readable = canvas is not None and canvas.observation_space == env.observation_space
         self._view: Any = canvas.grid_view if is_readable else None
-        self._follows = False
-        if self._view is not None and self._view.follows:
-            self._follows = True
-            self._view.follows = False  # the window shall show what was learned in the same step
-
-    @property
-    def layout(self) -> Layout:
-        """Name of a part -> slice of the flat observation."""
-        return self._parts.layout
+        # The window shall show what was learned in the same step.
+        self._follows = self._view is not None and self._view.leave_to_wrapper()
 
     def forget(self) -> None:
-        """Begin a new task: clear the learned model, counts and values."""
-        self.estimator.forget()
+        """Begin a new task: clear what was learned."""
+        self._begin_task(None)
+
+    def _begin_task(self, seed: int | None) -> None:
+        self._estimator.begin_tasks(_EVERY_ROW, [seed])
 
     def _task_changed(self) -> None:
         self.forget()
@@ -173,7 +153,7 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             raise
         self._is_running = False  # until all below succeeded
         if begins_task or self._begins_task:
-            self.forget()
+            self._begin_task(seed)
             self._begins_task = False
         vector = self._zeros.copy()
         self._learner.begin(self._read(observation, vector), info.get("action_mask"))
@@ -216,21 +196,24 @@ class ValueAugment(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         """Render the environment; a picture of tiles has the learner's values of them, too."""
         if self._view is None:
             return self.env.render()
-        self._view.overlay = self._think
-        try:
+        with self._view.lent(self._think):
             return self.env.render()
-        finally:
-            self._view.overlay = None
 
     def _think(self, observation: Any) -> tuple[float, int]:
         """Value (nan if nothing is known) and visits of an observation's state."""
         key = index(observation) if self._state_key is None else self._state_key(observation)
-        Q, n_visits = self.estimator.q_values(key), int(np.sum(self.estimator.counts(key)))
+        learner = self.estimator
+        if not hasattr(learner, "q_values"):  # an estimator need not have it
+            return float("nan"), 0
+        # One of a batch of tasks answers in rows.
+        is_batch = learner is self._estimator
+        state = [key] if is_batch else key
+        Q, n_visits = learner.q_values(state), int(np.sum(learner.counts(state)))
         if n_visits == 0 and not np.any(Q):
             return float("nan"), 0
         # A learner of one's own need not have it; ours leaves masked actions out.
-        value = self.estimator.value(key) if hasattr(self.estimator, "value") else np.max(Q)
-        return float(value), n_visits
+        value = learner.value(state) if hasattr(learner, "value") else np.max(Q)
+        return float(np.max(value)), n_visits
 
     def _read(self, observation: Any, vector: npt.NDArray[np.float32]) -> Any:
         """Write an observation into a vector (size,) of zeros; returns the key of its state."""

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from rl3_sb3.experiments.films.shot import Shot, Still
-from vamdp.domains.grid_picture import (
+from vamdp.domains.grids.picture import (
     AGENT_COLOUR,
     INK,
     LINE_COLOUR,

@@ -11,7 +11,7 @@ from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.results.evaluation import play
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from vamdp.domains.grid_picture import TILE_COLOURS, draw
+from vamdp.domains.grids.picture import TILE_COLOURS, draw
 
 GRIDS = {
     algo: RunConfig.of("gridworld", algo=algo, horizon=40, n_envs=2)

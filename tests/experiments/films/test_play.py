@@ -11,7 +11,7 @@ from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from vamdp.domains.grid_picture import draw
+from vamdp.domains.grids.picture import draw
 
 SMALL_LAKES = ["--size", "4", "--horizon", "20", "--n-envs", "4", "--batch-size", "40"]
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from vamdp.domains import Bandits, TaskEnv
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 N_TASKS = 4000
 

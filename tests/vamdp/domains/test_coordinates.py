@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import vamdp
 from vamdp.domains import GridWorlds, TaskEnv, TaskVectorEnv
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 SMALL = ["S  X", "  WG"]
 

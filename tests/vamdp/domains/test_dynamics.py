@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vamdp.domains.dynamics import TaskTable, _normal, _outcome, _transition, _uniform
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 # Outputs of the published SplitMix64 for the seed 1234567.
 PUBLISHED = [

@@ -4,7 +4,7 @@ import pytest
 from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv, generate_random_map
 
 from vamdp.domains import FrozenLakes
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 
 @pytest.mark.parametrize("slippery", [False, True])

@@ -4,7 +4,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from vamdp.domains import GridWorlds
-from vamdp.domains.grid_generator import (
+from vamdp.domains.grids.generator import (
     OBSTACLE,
     _best_return,
     _draw_accepted,
@@ -12,8 +12,8 @@ from vamdp.domains.grid_generator import (
     _draw_strips,
 )
 from vamdp.domains.gridworlds import VARIATIONS
-from vamdp.grid_tasks import GRID_WORLD, task_arrays
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.grid_tasks import GRID_WORLD, task_arrays
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 N_TASKS = 150
 ALL = [(size, variation) for size in (11, 13) for variation in (None, *VARIATIONS)]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vamdp.domains import RandomMDPs
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 N_TASKS = 300
 

@@ -9,7 +9,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 from vamdp.domains import Bandits, RandomMDPs, SampledEnv, TaskEnv
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 IDS = ["vamdp/Bandit-v0", "vamdp/RandomMDP-v0"]
 

@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 
 from vamdp.domains import Bandits, RandomMDPs, TaskEnv, TaskVectorEnv
-from vamdp.tabular_mdp import TabularMDP
+from vamdp.mdp.tabular_mdp import TabularMDP
 
 N = 5
 ACTIONS = np.random.default_rng(0).integers(0, 5, (45, N))

@@ -12,7 +12,7 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics as RecordBatchStat
 
 import vamdp
 from vamdp.domains import Bandits, RandomMDPs
-from vamdp.optimal_advantages import optimal_advantages
+from vamdp.mdp.optimal_advantages import optimal_advantages
 from vamdp.wrappers import regret_reward
 
 N, H = 4, 23  # H is no multiple of the episodes' length: the last episode is cut

@@ -1,0 +1,47 @@
+"""Checks of arguments that many constructors share; errors name the argument."""
+
+import math
+import numbers
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+Options = TypeVar("Options")
+
+
+def as_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
+    """Build a dataclass of options from keyword arguments.
+
+    Raises:
+        TypeError: one is unknown.
+        ValueError: one is out of its range.
+    """
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type] # a dataclass
+    for name in options:
+        if name not in known:
+            raise TypeError(f"`{name}` is no option. The options are {', '.join(known)}.")
+    return kind(**options)
+
+
+def check_positive_integer(name: str, value: object) -> None:
+    """Raise ValueError unless the argument called `name` is an integer of at least 1."""
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"`{name}` must be an integer of at least 1, got {value!r}.")
+
+
+def check_scale(name: str, value: float) -> None:
+    """Raise ValueError unless the argument called `name` is a finite number above 0."""
+    if not 0 < value < math.inf:
+        raise ValueError(f"`{name}` must be finite and above 0, got {value!r}.")
+
+
+def check_not_negative(name: str, value: float) -> None:
+    """Raise ValueError unless the argument called `name` is a finite number of at least 0."""
+    if not 0 <= value < math.inf:
+        raise ValueError(f"`{name}` must be finite and at least 0, got {value!r}.")
+
+
+def check_discount(gamma: float) -> None:
+    """Raise ValueError unless gamma is in [0, 1]."""
+    if not 0 <= gamma <= 1:
+        raise ValueError(f"`gamma` must be in [0, 1], got {gamma!r}.")

@@ -1,0 +1,1 @@
+"""What the domains made of tiles share: how grids are drawn at random, pictured and shown."""

@@ -1,0 +1,255 @@
+"""Arguments of batched learners, one entry a task: checked, and as compiled code takes them.
+
+Arrays that already are what compiled code takes, as those of the wrappers, pass after one compiled
+look; others are converted. Errors name the first task whose entry is at fault.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+#: A state as the environment shows it.
+State = int | tuple[float, ...]
+
+#: States are kept as float64, which tells integers apart up to here (2**53 + 1 rounds to 2**53).
+LARGEST_INTEGER = 2**53 - 1
+
+
+def as_coordinates(
+    name: str, states: npt.ArrayLike, n_tasks: int, n_coordinates: int | None
+) -> npt.NDArray[np.float64]:
+    """Return states as their float64 coordinates, (n_tasks, d).
+
+    Args:
+        name: The argument's, for errors.
+        states: One int, or d numbers, a task.
+        n_tasks: How many.
+        n_coordinates: What d must be; None: any.
+
+    Raises:
+        ValueError: the states are something else.
+    """
+    array = np.asarray(states)
+    d = n_coordinates or (array.shape[1] if array.ndim == 2 else 0)
+    if d > 0 and _is_plain(array, _FLOAT, (n_tasks, d)) and _are_coordinates(array):
+        return array
+    if array.ndim not in (1, 2) or array.shape[0] != n_tasks or array.size == 0:
+        raise ValueError(
+            f"`{name}` must have shape ({n_tasks},) or ({n_tasks}, d), got {array.shape}."
+        )
+    if array.dtype.kind not in "iufb":
+        raise ValueError(f"`{name}` must be numbers, got {array.dtype}.")
+    coordinates = array.astype(np.float64, order="C").reshape(n_tasks, -1)
+    within = np.abs(coordinates) <= LARGEST_INTEGER  # False for NaN
+    if not within.all():
+        i, j = np.argwhere(~within)[0]
+        raise ValueError(
+            f"`{name}[{i}]` must be finite and below 2**53 in size, got {coordinates[i, j]}."
+        )
+    if array.ndim == 1 and (coordinates != np.rint(coordinates)).any():
+        i = int(np.argmax(coordinates[:, 0] != np.rint(coordinates[:, 0])))
+        raise ValueError(
+            f"`{name}[{i}]` must be an int or a row of numbers, got {array[i]}. A real number "
+            "hardly ever comes back: cut it into bins, or pass rows if this one does."
+        )
+    if n_coordinates not in (None, coordinates.shape[1]):
+        raise ValueError(
+            f"`{name}` must have {n_coordinates} numbers a state as before, got "
+            f"{coordinates.shape[1]}."
+        )
+    coordinates += 0.0  # -0.0 and 0.0 are one state, but two bit patterns
+    return coordinates
+
+
+def state_coordinates(
+    name: str, state: State, n_coordinates: int | None
+) -> npt.NDArray[np.float64]:
+    """Return one state as its float64 coordinates, (1, d).
+
+    Raises:
+        ValueError: a number is not finite or too large, or there are not n_coordinates (if given).
+        TypeError: it is neither an int nor a tuple of numbers.
+    """
+    parts = state if isinstance(state, tuple) else (state,)
+    for x in parts:
+        if not isinstance(x, (int, float, np.integer, np.floating)):
+            raise TypeError(
+                f"`{name}` must be an int or a tuple of numbers, got {state!r}. "
+                "Map other states to such keys first."
+            )
+        if not abs(x) <= LARGEST_INTEGER:
+            raise ValueError(f"`{name}` must be finite and below 2**53 in size, got {state!r}.")
+        if parts[0] is state and x != int(x):
+            raise ValueError(
+                f"`{name}` must be an int or a tuple of numbers, got {state!r}. A real number "
+                "hardly ever comes back: cut it into bins, or pass a tuple if this one does."
+            )
+    if not parts or n_coordinates not in (None, len(parts)):
+        length = n_coordinates or "at least 1"
+        raise ValueError(f"`{name}` must have {length} numbers, got {state!r}.")
+    # Adding 0.0 makes -0.0 and 0.0, two bit patterns, one state.
+    return np.array([[x + 0.0 for x in parts]], np.float64)
+
+
+class Transitions(NamedTuple):
+    """One transition of each task, as compiled code takes it; masks (n_tasks, 0): none is told."""
+
+    states: npt.NDArray[np.float64]
+    actions: npt.NDArray[np.int64]
+    rewards: npt.NDArray[np.float64]
+    next_states: npt.NDArray[np.float64]
+    terminated: npt.NDArray[np.bool_]
+    next_action_masks: npt.NDArray[np.bool_]
+
+
+def as_transitions(
+    n_tasks: int,
+    n_actions: int,
+    n_coordinates: int | None,
+    states: npt.ArrayLike,
+    actions: npt.ArrayLike,
+    rewards: npt.ArrayLike,
+    next_states: npt.ArrayLike,
+    terminated: npt.ArrayLike,
+    next_action_masks: npt.ArrayLike | None,
+) -> Transitions:
+    """Check one transition of each task; what each argument is: `BatchValueEstimator.update`.
+
+    Raises:
+        ValueError: an argument has the wrong shape, type or range.
+    """
+    a: Any = actions
+    r: Any = rewards
+    ends: Any = terminated
+    if not (
+        _is_plain(a, _INT, (n_tasks,))
+        and _is_plain(r, _FLOAT, (n_tasks,))
+        and _is_plain(ends, _BOOL, (n_tasks,))
+        and _are_transitions(a, r, n_actions)
+    ):
+        a = _as_actions(a, n_tasks, n_actions)
+        r, ends = _as_outcomes(r, ends, n_tasks)
+    coordinates = as_coordinates("states", states, n_tasks, n_coordinates)
+    d = coordinates.shape[1]
+    next_coordinates = as_coordinates("next_states", next_states, n_tasks, n_coordinates)
+    if next_coordinates.shape[1] != d:
+        raise ValueError(
+            f"`next_states` must have {d} numbers a state as `states` have, got "
+            f"{next_coordinates.shape[1]}."
+        )
+    masks = np.zeros((n_tasks, 0), np.bool_)
+    if next_action_masks is not None:
+        masks = as_masks("next_action_masks", next_action_masks, (n_tasks, n_actions))
+    return Transitions(coordinates, a, r, next_coordinates, ends, masks)
+
+
+def _as_actions(actions: npt.ArrayLike, n_tasks: int, n_actions: int) -> npt.NDArray[np.int64]:
+    """Return actions as (n_tasks,) integers in [0, n_actions).
+
+    Raises:
+        ValueError: they are something else.
+    """
+    array = np.asarray(actions)
+    if array.shape != (n_tasks,) or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"`actions` must be integers of shape ({n_tasks},), got {array.dtype} of "
+            f"shape {array.shape}."
+        )
+    check_each("actions", array, (array >= 0) & (array < n_actions), f"in [0, {n_actions})")
+    return array.astype(np.int64)
+
+
+def _as_outcomes(
+    rewards: npt.ArrayLike, terminated: npt.ArrayLike, n_tasks: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Return finite rewards and ends, (n_tasks,) each.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    # Copies: an array that is strided or read-only would be another type to the compiled code.
+    reward_array = np.array(rewards, dtype=np.float64, order="C")
+    end_array = np.array(terminated, order="C")
+    for name, array in (("rewards", reward_array), ("terminated", end_array)):
+        if array.shape != (n_tasks,):
+            raise ValueError(f"`{name}` must have shape ({n_tasks},), got {array.shape}.")
+    check_each("rewards", reward_array, np.isfinite(reward_array), "finite")
+    if end_array.dtype != np.bool_:
+        raise ValueError(f"`terminated` must be bools, got {end_array.dtype}.")
+    return reward_array, end_array
+
+
+def as_masks(name: str, masks: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Return action masks as bools.
+
+    Args:
+        name: The argument's, for errors.
+        masks: True at the actions that are allowed; a row without any tells nothing.
+        shape: (n_tasks, n_actions).
+
+    Raises:
+        ValueError: they have another shape.
+    """
+    allowed = np.asarray(masks)
+    if allowed.shape != shape:
+        raise ValueError(f"`{name}` must have shape {shape}, got {allowed.shape}.")
+    return allowed.astype(np.bool_, order="C")
+
+
+def check_action_mask(
+    name: str, mask: Any, n_actions: int, required: bool
+) -> npt.NDArray[np.bool_]:
+    """An action mask as bools (A,).
+
+    Raises:
+        ValueError: it has another shape, or allows no action although that is `required`.
+    """
+    allowed = np.asarray(mask)
+    if allowed.shape != (n_actions,):
+        raise ValueError(f"`{name}` must have shape ({n_actions},), got {allowed.shape}.")
+    allowed = allowed.astype(np.bool_)
+    if required and not allowed.any():
+        raise ValueError(f"`{name}` must be a mask that allows an action, got {mask!r}.")
+    return allowed
+
+
+def check_each(
+    name: str, array: npt.NDArray[Any], good: npt.NDArray[np.bool_], condition: str
+) -> None:
+    """Raise ValueError that names the first entry of the argument that is not good."""
+    if not good.all():
+        i = int(np.argmin(good))
+        raise ValueError(f"`{name}[{i}]` must be {condition}, got {array[i]}.")
+
+
+_FLOAT, _INT, _BOOL = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)
+
+
+def _is_plain(array: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
+    """Whether it is an array of this kind: one that is strided or read-only is another type."""
+    return (
+        type(array) is np.ndarray
+        and array.dtype == dtype
+        and array.shape == shape
+        and array.flags.carray
+    )
+
+
+@njit(cache=True)
+def _are_coordinates(states):
+    """Whether all are finite, small enough, and none is -0.0, which would be another state."""
+    for x in states.flat:
+        if not abs(x) <= LARGEST_INTEGER or (x == 0.0 and np.signbit(x)):
+            return False
+    return True
+
+
+@njit(cache=True)
+def _are_transitions(actions, rewards, n_actions):
+    """Whether all actions are in range, and all rewards finite."""
+    for i in range(actions.size):
+        if not (0 <= actions[i] < n_actions and np.isfinite(rewards[i])):
+            return False
+    return True

@@ -1,0 +1,119 @@
+"""From the argument `estimator` of the wrappers to the learner that they step."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box
+
+from vamdp.estimators.estimator import Estimator
+from vamdp.estimators.row_by_row import METHODS, RowByRow
+from vamdp.estimators.table import BUILT_INS, DEFAULT
+
+_DOOR = ("n_tasks", "n_actions", "parts", "begin_tasks", "begin_episodes", "update", "write")
+
+
+def as_estimator(
+    estimator: Any, n_tasks: int, n_actions: int, task_horizon: int, options: Mapping[str, Any]
+) -> Estimator:
+    """The learner that an argument `estimator` stands for.
+
+    Args:
+        estimator: None or the name of a built-in, which the options are for; an `Estimator`; a
+            learner of one task with the methods update, q_values, counts and forget, or a list of
+            n_tasks of them; or a function (n_tasks, n_actions) -> one of the last three.
+        n_tasks: number of environments.
+        n_actions: their number of actions.
+        task_horizon: steps of one episode at most.
+        options: of a built-in.
+
+    Raises:
+        ValueError: the name is unknown, an option is out of its range or for a learner that was
+            made elsewhere, or the learner is for other tasks or actions.
+        TypeError: an option is unknown, or `estimator` is nothing of all that.
+    """
+    if estimator is None or isinstance(estimator, str):
+        name = estimator or DEFAULT
+        if name not in BUILT_INS:
+            close = difflib.get_close_matches(name, BUILT_INS, 1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(
+                f"`estimator` must be one of {', '.join(map(repr, BUILT_INS))}, got {name!r}.{hint}"
+            )
+        return BUILT_INS[name].make(n_tasks, n_actions, task_horizon, options)
+    if options:
+        raise ValueError(
+            f"`{next(iter(options))}` must be left out with an `estimator` of your own, got "
+            f"{next(iter(options.values()))!r}: set it there."
+        )
+    if isinstance(estimator, type) or (callable(estimator) and not hasattr(estimator, "update")):
+        estimator = estimator(n_tasks, n_actions)
+    if _missing(estimator, _DOOR):
+        estimator = _by_rows(estimator, n_tasks, n_actions)
+    _check_sizes(estimator, n_tasks, n_actions)
+    return estimator  # type: ignore[no-any-return] # it has the methods of the protocol
+
+
+def is_built_in(estimator: Estimator) -> bool:
+    """Whether a row of the table made it: what it writes need not be looked at."""
+    return any(type(estimator) is row.factory for row in BUILT_INS.values())
+
+
+def _by_rows(learners: Any, n_tasks: int, n_actions: int) -> RowByRow:
+    """Learners of one task each behind the door."""
+    is_one = not isinstance(learners, (list, tuple))
+    for one in [learners] if is_one else learners:
+        missing = _missing(one, METHODS)
+        if missing:
+            raise TypeError(
+                f"`estimator` must have the methods {', '.join(METHODS[:-1])} and {METHODS[-1]}, "
+                f"or those of vamdp.estimators.Estimator, got {type(one).__name__} without "
+                f"{', '.join(missing)}."
+            )
+    if is_one and n_tasks > 1:
+        raise ValueError(
+            f"`estimator` must have a learner for each of the {n_tasks} environments, got one "
+            f"{type(learners).__name__}. Pass a list of {n_tasks}, or lambda n_tasks, n_actions: "
+            "[...]."
+        )
+    return RowByRow([learners] if is_one else learners, n_actions)
+
+
+def _missing(learner: Any, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if not hasattr(learner, name)]
+
+
+def _check_sizes(estimator: Any, n_tasks: int, n_actions: int) -> None:
+    if estimator.n_tasks != n_tasks:
+        raise ValueError(
+            f"`estimator` must have n_tasks = {n_tasks}, a row for each environment, got "
+            f"{estimator.n_tasks}."
+        )
+    rows = estimator.estimators if isinstance(estimator, RowByRow) else [estimator]
+    for one in rows:
+        if getattr(one, "n_actions", n_actions) != n_actions:
+            raise ValueError(
+                f"`estimator` must have the {n_actions} actions of `env`, got {one.n_actions}."
+            )
+    parts = estimator.parts()
+    for name, box in parts.items() if isinstance(parts, Mapping) else [("parts", parts)]:
+        if not isinstance(box, Box) or len(box.shape) != 1 or box.dtype != np.float32:
+            raise TypeError(
+                "`estimator.parts()` must map names to one-dimensional float32 Boxes, got "
+                f"{box!r} for {name!r}."
+            )
+
+
+def check_written(estimator: Estimator, out: npt.NDArray[np.float32]) -> None:
+    """Raise ValueError unless all is finite that the learner wrote into `out` (n_tasks, size)."""
+    if np.isfinite(out).all():
+        return
+    row, place = np.argwhere(~np.isfinite(out))[0]
+    names = [(name, i) for name, box in estimator.parts().items() for i in range(box.shape[0])]
+    name, i = names[place]
+    raise ValueError(
+        f"`{type(estimator).__name__}.write` must write finite numbers, got {out[row, place]} as "
+        f"number {i} of the part {name!r} of task {row}."
+    )

@@ -1,0 +1,201 @@
+"""The step of one environment, in one compiled call with few arguments."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import carray, njit  # type: ignore[attr-defined] # it has carray
+
+from vamdp.estimators.arguments import LARGEST_INTEGER, State, check_action_mask, state_coordinates
+from vamdp.estimators.estimator import UNSCALED, Scales
+from vamdp.estimators.model_based.kernels import has_room, learn, write_state
+from vamdp.estimators.model_based.open_storage import (
+    N_ACTIONS,
+    N_COORDINATES,
+    N_ENTRIES,
+    addresses,
+    open_storage,
+    pointer,
+)
+from vamdp.estimators.model_based.options import N_OPTIONS
+from vamdp.estimators.model_based.storage import Storage
+
+DONE, NO_ROOM, REWARD_NOT_FINITE = range(3)
+
+# Entries of the array of addresses after those of the storage; START is where values are written.
+STATES, ALLOWED, OPTIONS, START = range(N_ENTRIES, N_ENTRIES + 4)
+# Entries of the array of options after those of the estimator.
+VALUE_SCALE, COUNT_SCALE = N_OPTIONS, N_OPTIONS + 1
+#: Where no values are asked for.
+NO_VECTOR = np.zeros(0, np.float32)
+
+
+@njit(cache=True)
+def _step(where, action, reward, terminated, is_masked, out):
+    """Learn one transition of one task, and write its values into the observation.
+
+    `where` holds the addresses of the storage, of the present and the next state (2, d), of the
+    actions that the next one allows (A,), read if is_masked, and of the options. The next state
+    becomes the present one. The values are written into `out` (size,) from entry START on; where
+    `out` is empty nobody sees them, and planning waits.
+    """
+    if not np.isfinite(reward):
+        return REWARD_NOT_FINITE
+    known, model, plan = open_storage(where)
+    if not has_room(0, known, model):
+        return NO_ROOM
+    n_actions, d = where[N_ACTIONS], where[N_COORDINATES]
+    states = carray(pointer(where[STATES]), (2, d), np.float64)
+    state_keys = carray(pointer(where[STATES]), (2, d), np.uint64)
+    allowed = carray(pointer(where[ALLOWED]), n_actions if is_masked else 0, np.bool_)
+    options = carray(pointer(where[OPTIONS]), N_OPTIONS + 2, np.float64)
+    c_next = learn(
+        0, state_keys[0], action, reward, state_keys[1], terminated, allowed, out.size > 0,
+        known, model, plan, options,
+    )  # fmt: skip
+    for i in range(d):
+        states[0, i] = states[1, i]
+    if out.size > 0:
+        start = where[START]
+        write_state(
+            0, c_next, options[VALUE_SCALE], options[COUNT_SCALE], known, plan,
+            out[start : start + 2 * n_actions + 1],
+        )  # fmt: skip
+    return DONE
+
+
+class FastStep:
+    """Learns one task step by step, and writes the values of its states.
+
+    Args:
+        learner: a `BatchValueEstimator` of one task.
+        scales: what Q and counts are divided by.
+        start: where the values begin in an observation vector.
+        state_name: what errors call a state.
+        mask_name: what errors call a mask.
+    """
+
+    def __init__(
+        self,
+        learner: Any,
+        scales: Scales = UNSCALED,
+        start: int = 0,
+        *,
+        state_name: str = "state_key(observation)",
+        mask_name: str = "action_mask",
+    ) -> None:
+        self.n_actions = learner.n_actions
+        self._learner = learner
+        self._state_name, self._mask_name = state_name, mask_name
+        self._scales = scales
+        self._part = slice(start, start + 2 * learner.n_actions + 1)
+        self._options = np.array([*learner.options.as_array(), *scales])
+        self._allowed = np.ones(learner.n_actions, np.bool_)  # in the next state
+        self._states = np.zeros((2, 1))  # the present and the next
+        self._one_number = True
+        self._storage: Storage | None = None  # that the addresses belong to
+        self._where = np.zeros(0, np.int64)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has its arrays elsewhere.
+        return {**self.__dict__, "_storage": None, "_where": None}
+
+    def begin(self, state: State, mask: Any = None) -> None:
+        """Make `state` the present one, and note the actions (A,) that it allows.
+
+        Raises:
+            ValueError: a number of the state is not finite or too large, the state has another
+                length, or the mask has another shape or allows no action.
+            TypeError: the state is neither an int nor a tuple of numbers.
+        """
+        if not self._place(0, state):
+            coordinates = self.coordinates(self._state_name.removeprefix("next_"), state)
+            if coordinates.shape != self._states[:1].shape:
+                self._states = np.zeros((2, coordinates.shape[1]))
+                self._one_number = coordinates.shape[1] == 1
+                self._storage = None
+            self._states[0] = coordinates
+        if mask is not None:
+            allowed = check_action_mask(self._mask_name, mask, self.n_actions, required=True)
+            self._learner.set_action_masks(self._states[:1], allowed[None])
+
+    def step(
+        self,
+        action: int,
+        reward: float,
+        next_state: State,
+        terminated: bool,
+        mask: Any,
+        vector: npt.NDArray[np.float32],
+    ) -> None:
+        """Learn the transition from the present state; the next one becomes the present one.
+
+        Its values are written into the vector (size,), from `start` on. With NO_VECTOR nothing is
+        planned until somebody looks.
+
+        Raises:
+            ValueError: the reward is not finite, or the state or the mask is impossible as in
+                `begin`. Nothing is learned then.
+            TypeError: the state is neither an int nor a tuple of numbers; likewise.
+        """
+        if type(next_state) is int and self._one_number and abs(next_state) <= LARGEST_INTEGER:
+            self._states[1, 0] = next_state  # `_place`, without the call
+        elif not self._place(1, next_state):
+            coordinates = self.coordinates(self._state_name, next_state)
+            if coordinates.shape != self._states[:1].shape:
+                raise ValueError(
+                    f"`{self._state_name}` must have {self._states.shape[1]} numbers as the state "
+                    f"before, got {next_state!r}."
+                )
+            self._states[1] = coordinates
+        if mask is not None:
+            self._allowed[:] = check_action_mask(
+                self._mask_name, mask, self.n_actions, required=not terminated
+            )
+        if self._storage is None or self._storage is not self._learner.storage:
+            self._attach(next_state)
+        status = _step(self._where, action, reward, terminated, mask is not None, vector)
+        if status == NO_ROOM:
+            self._learner.grow()
+            self.step(action, reward, next_state, terminated, mask, vector)
+        elif status == REWARD_NOT_FINITE:
+            raise ValueError(f"`reward` must be finite, got {reward!r}.")
+        elif vector is NO_VECTOR:
+            self._learner.note_unplanned()
+
+    def show(self, vector: npt.NDArray[np.float32]) -> None:
+        """Write the present state's values into the vector (size,), from `start` on."""
+        self._learner.write(self._states[:1], self._scales, vector[None, self._part])
+
+    def coordinates(self, name: str, state: State) -> npt.NDArray[np.float64]:
+        """A state as the learner takes it, (1, d); errors are those of `state_coordinates`."""
+        storage = self._learner.storage
+        return state_coordinates(name, state, None if storage is None else storage.keys.shape[2])
+
+    def _place(self, row: int, state: State) -> bool:
+        """Put a state of ints that fits where the kernel looks; returns whether it is one."""
+        states = self._states
+        if type(state) is int:
+            if states.shape[1] == 1 and -LARGEST_INTEGER <= state <= LARGEST_INTEGER:
+                states[row, 0] = state
+                return True
+        elif type(state) is tuple and len(state) == states.shape[1]:
+            for i, x in enumerate(state):
+                if type(x) is not int or not -LARGEST_INTEGER <= x <= LARGEST_INTEGER:
+                    return False
+                states[row, i] = x
+            return True
+        return False
+
+    def _attach(self, state: State) -> None:
+        """Look up where the arrays lie."""
+        storage = self._learner.make_storage(self._states.shape[1])
+        n_coordinates = storage.keys.shape[2]
+        if n_coordinates != self._states.shape[1]:
+            raise ValueError(
+                f"`{self._state_name}` must have {n_coordinates} numbers, got {state!r}."
+            )
+        arrays = (self._states, self._allowed, self._options)
+        places = (*(array.ctypes.data for array in arrays), self._part.start)
+        self._where = np.array([*addresses(storage), *places], np.int64)
+        self._storage = storage

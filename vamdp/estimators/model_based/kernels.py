@@ -1,0 +1,193 @@
+"""The compiled calls of the learner: each opens the storage and walks the tasks of a batch.
+
+States come as float64 coordinates, (n_tasks, d); here they become keys, their bit patterns.
+
+The serial driver is the default. The parallel one is compiled only when more than one thread is
+asked for: a parallel kernel that ran in a process makes forking it unsafe.
+"""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from numba import njit, prange
+
+from vamdp.estimators.grouping import LIVING
+from vamdp.estimators.model_based.learned_model import count, renew_rows
+from vamdp.estimators.model_based.open_storage import N_TASKS, open_storage
+from vamdp.estimators.model_based.options import WARM_START
+from vamdp.estimators.model_based.planning import note_change, replan
+from vamdp.estimators.model_based.states import enter, meet, set_mask
+from vamdp.estimators.model_based.storage import CHANGED, N_CONCRETE, N_STATES, N_TRIPLES, Q_TABLE
+from vamdp.estimators.q_parts import write_q_parts
+from vamdp.estimators.state_numbers import number_of
+
+MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set at import
+IMPORTING_PROCESS = os.getpid()
+
+
+@njit(cache=True, inline="always")
+def learn(
+    task, key, action, reward, next_key, terminated, next_allowed, plans,
+    states, model, plan, options,
+):  # fmt: skip
+    """Take in one transition of one task; returns the next concrete state's number.
+
+    next_allowed is (A,), or (0,) without a mask; options are `EstimatorOptions.as_array`. Planning
+    follows if it `plans` or starts warm: each of those plannings goes on from the one before.
+    Others start from nothing, and can wait until asked for.
+    """
+    n_states_before = model.sizes[task, N_STATES]
+    c, c_next = meet(task, key, states), meet(task, next_key, states)
+    if not terminated and np.any(next_allowed):
+        set_mask(task, next_key, next_allowed, states, model)
+    s = enter(task, c, False, states, model, options)
+    s_next = enter(task, c_next, terminated, states, model, options)
+    newly_absorbing = terminated and not model.absorbing[task, s_next]
+    if newly_absorbing:  # only with cluster_terminals: the cluster becomes absorbing as a whole
+        model.absorbing[task, s_next] = True
+    states.visits[task, c, action] += 1
+    count(task, action, s, s_next, reward, model)
+    # A new S changes every row, a cluster that became absorbing its own rows, a count one row.
+    entered = model.sizes[task, N_STATES] != n_states_before
+    every = entered or newly_absorbing
+    renew_rows(task, action, s, every, model, options)
+    note_change(task, action, s, every, plan)
+    warm_start = options[WARM_START] != 0.0
+    if plans or warm_start:
+        replan(task, entered or not warm_start, model, plan, options)
+    return c_next
+
+
+@njit(cache=True, inline="always")
+def has_room(task, states, model):
+    """Whether a transition fits: at most two concrete and two abstract states, and one triple."""
+    sizes = states.sizes
+    free = states.keys.shape[1] - max(sizes[task, N_STATES], sizes[task, N_CONCRETE])
+    return free >= 2 and sizes[task, N_TRIPLES] < model.triples.shape[2]
+
+
+@njit(cache=True)
+def _all_have_room(where):
+    states, model, _ = open_storage(where)
+    for i in range(where[N_TASKS]):
+        if not has_room(i, states, model):
+            return False
+    return True
+
+
+# Kernels run in parallel cannot take the opened storage into their loops: each row opens it.
+
+
+@njit(cache=True)
+def _learn_row(i, where, options, states, actions, rewards, next_states, terminated, allowed):
+    known, model, plan = open_storage(where)
+    learn(
+        i, states[i].view(np.uint64), actions[i], rewards[i], next_states[i].view(np.uint64),
+        terminated[i], allowed[i], False, known, model, plan, options,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _plan_row(i, where, options):
+    _, model, plan = open_storage(where)
+    if plan.sizes[i, CHANGED] != 0:
+        replan(i, True, model, plan, options)
+
+
+def _learn_each(where, options, states, actions, rewards, next_states, terminated, allowed):
+    """One transition of each task: the body of the serial and of the parallel driver.
+
+    Returns whether there was room; if not, nothing is done.
+    """
+    if not _all_have_room(where):
+        return False
+    for i in prange(actions.size):
+        _learn_row(i, where, options, states, actions, rewards, next_states, terminated, allowed)
+    return True
+
+
+def _plan_each(where, options):
+    """Plan for each task that has changed since it was planned for; without warm start."""
+    for i in prange(where[N_TASKS]):
+        _plan_row(i, where, options)
+
+
+_learn_serially = njit(cache=True)(_learn_each)
+_plan_serially = njit(cache=True)(_plan_each)
+
+
+@cache
+def _in_parallel(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    # Not cached on disk: numba would take it for the serial driver, whose name and source are one.
+    compiled: Callable[..., Any] = njit(parallel=True)(kernel)
+    return compiled
+
+
+def drivers(threads: int) -> tuple[Callable[..., bool], Callable[..., None]]:
+    """The compiled `_learn_each` and `_plan_each` for so many threads.
+
+    In a forked process they are the serial ones.
+    """
+    # A forked process lacks the parent's threads, and the OpenMP runtime would abort it.
+    if threads == 1 or os.getpid() != IMPORTING_PROCESS:
+        return _learn_serially, _plan_serially
+    numba.set_num_threads(threads)
+    return _in_parallel(_learn_each), _in_parallel(_plan_each)
+
+
+@njit(cache=True)
+def set_masks(where, states, allowed, rows):
+    """Note the masks of the tasks in `rows`; returns whether there was room, as `_learn_each`."""
+    known, model, _ = open_storage(where)
+    for i in range(rows.size):
+        if known.sizes[i, N_CONCRETE] == known.keys.shape[1]:
+            return False
+    state_keys = states.view(np.uint64)
+    for i in range(rows.size):
+        if rows[i]:
+            set_mask(i, state_keys[i], allowed[i], known, model)
+    return True
+
+
+@njit(cache=True)
+def look_up(where, states, Q_rows, visits, allowed):
+    """The Q row, counts and allowed actions of one state per task; left as it is where unknown."""
+    known, _, plan = open_storage(where)
+    state_keys = states.view(np.uint64)
+    for i in range(states.shape[0]):
+        c = number_of(i, state_keys[i], known.keys, known.hash_table)
+        if c < 0:
+            continue
+        s = known.ids[i, c, LIVING]
+        for a in range(Q_rows.shape[1]):
+            Q_rows[i, a] = plan.tables[i, Q_TABLE, a, s] if s >= 0 else 0.0
+            visits[i, a] = known.visits[i, c, a]
+            allowed[i, a] = not known.masked[i, c, a]
+
+
+@njit(cache=True, inline="always")
+def write_state(task, c, value_scale, count_scale, states, plan, out):
+    """The parts of concrete state c (-1: unknown) into out (2 A + 1,); zeros before it is tried."""
+    s = states.ids[task, c, LIVING] if c >= 0 else -1
+    if s < 0:
+        for i in range(out.size):
+            out[i] = 0.0
+        return
+    write_q_parts(
+        plan.tables[task, Q_TABLE, :, s], states.masked[task, c], states.visits[task, c],
+        value_scale, count_scale, out,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def write_states(where, states, value_scale, count_scale, out):
+    """The parts of one state per task into out (n_tasks, 2 A + 1)."""
+    known, _, plan = open_storage(where)
+    state_keys = states.view(np.uint64)
+    for i in range(states.shape[0]):
+        c = number_of(i, state_keys[i], known.keys, known.hash_table)
+        write_state(i, c, value_scale, count_scale, known, plan, out[i])

@@ -1,0 +1,95 @@
+r"""The model of one task, learned from its transitions, kept ready for planning.
+
+From the counts N(s, a, s') of this task, with Laplace smoothing alpha over the S states that the
+model has at this moment (design of the estimates: RL3, arXiv 2306.15909, section 4 and appendix A):
+
+    tried row:    P(s'|s,a) = (N(s,a,s') + alpha) / (N(s,a) + alpha S)
+    untried row:  P(s'|s,a) = 1 / S, reward 0
+    terminal:     absorbing, reward 0
+
+and, with G(s,a,s') the sum of the rewards of a triple, the expected reward of a tried row is
+
+    reward_model "transition":    sum_s' P(s'|s,a) G(s,a,s') / N(s,a,s') over the s' seen
+    reward_model "state_action":  sum_s' G(s,a,s') / N(s,a).
+
+The first gives triples never seen a reward of 0, and so shrinks rewards.
+
+What planning reads (``base``, ``spread``, ``weight`` of `value_iteration`) is a function of the
+counts and of S. A transition changes one row of it; only a state that enters the model, and so
+changes S, changes all rows. The tables are thus always what a rebuild from the counts would give.
+"""
+
+import numpy as np
+from numba import njit
+
+from vamdp.estimators.model_based.options import BY_PAIR, GAMMA, SMOOTHING
+from vamdp.estimators.model_based.storage import (
+    BASE,
+    COUNT,
+    FIRST_TRIPLE,
+    N_STATES,
+    N_TRIPLES,
+    NEXT,
+    REWARD_SUM,
+    ROW,
+    SEEN,
+    SPREAD,
+    SUCCESSOR,
+    WEIGHT,
+)
+
+
+@njit(cache=True, inline="always")
+def count(task, a, s, s_next, reward, model):
+    """Count the transition (s, a, s_next) and its reward."""
+    row_counts, triples, triple_values = model.row_counts, model.triples, model.triple_values
+    row_counts[task, COUNT, a, s] += 1
+    k = last = row_counts[task, FIRST_TRIPLE, a, s]
+    while k != 0:
+        last = k
+        if triples[task, SUCCESSOR, k - 1] == s_next:
+            triples[task, SEEN, k - 1] += 1
+            triple_values[task, REWARD_SUM, k - 1] += reward
+            return
+        k = triples[task, NEXT, k - 1]
+    k = model.sizes[task, N_TRIPLES]
+    model.sizes[task, N_TRIPLES] = k + 1
+    triples[task, ROW, k] = a * row_counts.shape[3] + s
+    triples[task, SUCCESSOR, k] = s_next
+    triples[task, SEEN, k] = 1
+    triple_values[task, REWARD_SUM, k] = reward
+    triples[task, NEXT, k] = 0
+    if last == 0:
+        row_counts[task, FIRST_TRIPLE, a, s] = k + 1
+    else:  # at the end: sums along the chain then run in the order in which a sweep adds them
+        triples[task, NEXT, last - 1] = k + 1
+
+
+@njit(cache=True, inline="always")
+def renew_rows(task, a, s, every, model, options):
+    """Renew what planning reads of row (s, a), or of `every` row."""
+    if not every:
+        _renew_row(task, a, s, model, options)
+        return
+    for b in range(model.tables.shape[2]):
+        for row_state in range(model.sizes[task, N_STATES]):
+            _renew_row(task, b, row_state, model, options)
+
+
+@njit(cache=True, inline="always")
+def _renew_row(task, a, s, model, options):
+    gamma, alpha, by_pair = options[GAMMA], options[SMOOTHING], options[BY_PAIR] != 0.0
+    absorbing, n_states = model.absorbing[task, s], model.sizes[task, N_STATES]
+    triples, triple_values = model.triples, model.triple_values
+    n = np.float64(model.row_counts[task, COUNT, a, s])
+    total = n + alpha * n_states
+    base = 0.0
+    k = model.row_counts[task, FIRST_TRIPLE, a, s]
+    while k != 0:
+        seen, reward_sum = triples[task, SEEN, k - 1], triple_values[task, REWARD_SUM, k - 1]
+        base += reward_sum / n if by_pair else (seen + alpha) / total * (reward_sum / seen)
+        triple_values[task, WEIGHT, k - 1] = 0.0 if absorbing else gamma * seen / total
+        k = triples[task, NEXT, k - 1]
+    spread = gamma * alpha / total if n > 0.0 else gamma / n_states
+    model.tables[task, BASE, a, s] = 0.0 if absorbing else base
+    model.tables[task, SPREAD, a, s] = 0.0 if absorbing else spread

@@ -1,0 +1,114 @@
+"""The storage as compiled code sees it: states, model and plan, from the addresses of the arrays.
+
+To hand a compiled function its arguments takes longer than the work of a step on a small model:
+numba looks at each of the storage's fifteen arrays, and counts references to each as often as a
+task uses it. So the arrays travel as one array, of their addresses and sizes, and a kernel makes
+arrays of them again. That is safe while the storage lives from which the addresses were taken:
+whoever keeps them keeps it too.
+"""
+
+import ctypes
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import carray, config, njit, types  # type: ignore[attr-defined] # it has carray
+from numba.extending import intrinsic
+
+from vamdp.estimators.model_based.storage import Storage
+from vamdp.mdp.sweep_history import N_LINES
+
+#: Where the address of each array lies; the sizes follow.
+AT: Any = Storage(*range(len(Storage._fields)))
+N_TASKS, N_ACTIONS, N_COORDINATES, CAPACITY, TRIPLE_CAPACITY, DEPTH, N_ENTRIES = range(
+    len(Storage._fields), len(Storage._fields) + 7
+)
+
+
+class States(NamedTuple):
+    """Concrete states and their numbers; each array is described in `Storage`."""
+
+    sizes: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint64]
+    ids: npt.NDArray[np.int32]
+    visits: npt.NDArray[np.int32]
+    masked: npt.NDArray[np.bool_]
+    hash_table: npt.NDArray[np.uint32]
+
+
+class Model(NamedTuple):
+    """What was counted, and what planning reads of it."""
+
+    sizes: npt.NDArray[np.int64]
+    members: npt.NDArray[np.int32]
+    absorbing: npt.NDArray[np.bool_]
+    blocked: npt.NDArray[np.bool_]
+    row_counts: npt.NDArray[np.uint32]
+    triples: npt.NDArray[np.uint32]
+    triple_values: npt.NDArray[np.float64]
+    tables: npt.NDArray[np.float64]
+
+
+class Plan(NamedTuple):
+    """What planning found: Q (a plane of `tables`), V, and the sweeps that led there."""
+
+    sizes: npt.NDArray[np.int64]
+    tables: npt.NDArray[np.float64]
+    V: npt.NDArray[np.float64]
+    history: npt.NDArray[np.float64]
+
+
+def addresses(storage: Storage) -> npt.NDArray[np.int64]:
+    """Where the arrays of a storage lie, and their sizes, (N_ENTRIES,)."""
+    n_tasks, capacity, n_coordinates = storage.keys.shape
+    n_actions, triple_capacity = storage.blocked.shape[1], storage.triples.shape[2]
+    sizes = (n_tasks, n_actions, n_coordinates, capacity, triple_capacity, storage.history.shape[2])
+    return np.array([*(array.ctypes.data for array in storage), *sizes], np.int64)
+
+
+@intrinsic  # the caller does not pass the typing context
+def pointer(typing_context, address=None):
+    """The address as the pointer that `carray` takes."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), generate
+
+
+def _pointer_of_ctypes(address):
+    return ctypes.c_void_p(int(address))
+
+
+if config.DISABLE_JIT:  # type: ignore[attr-defined] # uncompiled, `carray` takes one of ctypes
+    pointer = _pointer_of_ctypes  # type: ignore[assignment]
+
+
+@njit(cache=True)
+def open_storage(where):
+    """States, model and plan of all tasks, from `addresses`."""
+    n, n_actions, d = where[N_TASKS], where[N_ACTIONS], where[N_COORDINATES]
+    capacity, triple_capacity = where[CAPACITY], where[TRIPLE_CAPACITY]
+    sizes = carray(pointer(where[AT.sizes]), (n, 7), np.int64)
+    tables = carray(pointer(where[AT.tables]), (n, 3, n_actions, capacity), np.float64)
+    states = States(
+        sizes,
+        carray(pointer(where[AT.keys]), (n, capacity, d), np.uint64),
+        carray(pointer(where[AT.ids]), (n, capacity, 2), np.int32),
+        carray(pointer(where[AT.visits]), (n, capacity, n_actions), np.int32),
+        carray(pointer(where[AT.masked]), (n, capacity, n_actions), np.bool_),
+        carray(pointer(where[AT.hash_table]), (n, 2 * capacity), np.uint32),
+    )
+    model = Model(
+        sizes,
+        carray(pointer(where[AT.members]), (n, capacity), np.int32),
+        carray(pointer(where[AT.absorbing]), (n, capacity), np.bool_),
+        carray(pointer(where[AT.blocked]), (n, n_actions, capacity), np.bool_),
+        carray(pointer(where[AT.row_counts]), (n, 2, n_actions, capacity), np.uint32),
+        carray(pointer(where[AT.triples]), (n, 4, triple_capacity), np.uint32),
+        carray(pointer(where[AT.triple_values]), (n, 2, triple_capacity), np.float64),
+        tables,
+    )
+    V = carray(pointer(where[AT.V]), (n, capacity), np.float64)
+    history = carray(pointer(where[AT.history]), (n, capacity + N_LINES, where[DEPTH]), np.float64)
+    return states, model, Plan(sizes, tables, V, history)

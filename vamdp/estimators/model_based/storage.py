@@ -1,0 +1,124 @@
+"""Where learned models lie: one block of memory a quantity, one row a task.
+
+A batch of tasks is one set of arrays, so that a compiled call takes few arguments and walks
+contiguous memory. All tasks have the same room, ``capacity`` states and ``triple_capacity``
+transitions; when one needs more, all get more. Nothing grows with the square of the states.
+Tables lie action-major, ``[a, s]``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vamdp.estimators.grouping import NOWHERE
+from vamdp.estimators.model_based.unchanged_sweeps import history_depth
+from vamdp.estimators.state_numbers import rehash
+from vamdp.mdp.sweep_history import N_LINES
+
+# Columns of `sizes`. N_RECORDED are the sweeps of the last planning that `history` holds and that
+# still are those of the model: 0 once more than one row has changed since. CHANGED is the flat row
+# that changed last since the last planning, plus one; 0 where Q and V are those of the model.
+N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED, N_RECORDED, CHANGED = range(7)
+# Planes of `tables` (float64) and of `row_counts` (unsigned), each (A, capacity).
+Q_TABLE, BASE, SPREAD = range(3)
+COUNT, FIRST_TRIPLE = range(2)
+# Rows of `triples`: flat row, successor, N(s, a, s'), and the next triple of the row. Chains hold
+# a triple's number plus one, the oldest first; 0 ends them.
+ROW, SUCCESSOR, SEEN, NEXT = range(4)
+# Planes of `triple_values`.
+WEIGHT, REWARD_SUM = range(2)
+
+
+class Storage(NamedTuple):
+    """The learned models of n_tasks tasks.
+
+    Attributes:
+        sizes: (n_tasks, 7) how much of each row is in use, sweeps of the last planning, whether any
+            action is blocked, how many of the sweeps in `history` still hold, and what has changed
+            since.
+        tables: (n_tasks, 3, A, capacity) Q and what planning reads.
+        row_counts: (n_tasks, 2, A, capacity) N(s, a) and the head of the row's chain of triples.
+        V: (n_tasks, capacity) state values.
+        members: (n_tasks, capacity) concrete states in each abstract state.
+        absorbing: (n_tasks, capacity) terminal states.
+        blocked: (n_tasks, A, capacity) actions that no member of the abstract state may take.
+        triples: (n_tasks, 4, triple_capacity) the transitions seen, in order of first sight.
+        triple_values: (n_tasks, 2, triple_capacity) the triple's weight in planning,
+            gamma N(s,a,s') / (N(s,a) + alpha S), and the sum of its rewards.
+        keys: (n_tasks, capacity, d) concrete states, as bit patterns of float64 coordinates.
+        ids: (n_tasks, capacity, 2) their abstract state and that of their terminal copy.
+        visits: (n_tasks, capacity, A) how often each action was taken in the concrete state.
+        masked: (n_tasks, capacity, A) actions not allowed in the concrete state.
+        hash_table: (n_tasks, 2 capacity) concrete states by key, see `state_numbers`.
+        history: (n_tasks, capacity + 5, depth) the sweeps of the last planning, see
+            `unchanged_sweeps`. Speed depends on it, no value does: it is neither saved nor carried
+            into room for more states.
+    """
+
+    sizes: npt.NDArray[np.int64]
+    tables: npt.NDArray[np.float64]
+    row_counts: npt.NDArray[np.uint32]
+    V: npt.NDArray[np.float64]
+    members: npt.NDArray[np.int32]
+    absorbing: npt.NDArray[np.bool_]
+    blocked: npt.NDArray[np.bool_]
+    triples: npt.NDArray[np.uint32]
+    triple_values: npt.NDArray[np.float64]
+    keys: npt.NDArray[np.uint64]
+    ids: npt.NDArray[np.int32]
+    visits: npt.NDArray[np.int32]
+    masked: npt.NDArray[np.bool_]
+    hash_table: npt.NDArray[np.uint32]
+    history: npt.NDArray[np.float64]
+
+
+def allocate(
+    n_tasks: int,
+    n_actions: int,
+    n_coordinates: int,
+    capacity: int,
+    triple_capacity: int,
+    n_recorded: int,
+) -> Storage:
+    """Room for n_tasks empty models; `capacity` is a power of two.
+
+    At most n_recorded sweeps are kept.
+    """
+    return Storage(
+        sizes=np.zeros((n_tasks, 7), np.int64),
+        tables=np.zeros((n_tasks, 3, n_actions, capacity)),
+        row_counts=np.zeros((n_tasks, 2, n_actions, capacity), np.uint32),
+        V=np.zeros((n_tasks, capacity)),
+        members=np.zeros((n_tasks, capacity), np.int32),
+        absorbing=np.zeros((n_tasks, capacity), np.bool_),
+        blocked=np.zeros((n_tasks, n_actions, capacity), np.bool_),
+        triples=np.zeros((n_tasks, 4, triple_capacity), np.uint32),
+        triple_values=np.zeros((n_tasks, 2, triple_capacity)),
+        keys=np.zeros((n_tasks, capacity, n_coordinates), np.uint64),
+        ids=np.full((n_tasks, capacity, 2), NOWHERE, np.int32),
+        visits=np.zeros((n_tasks, capacity, n_actions), np.int32),
+        masked=np.zeros((n_tasks, capacity, n_actions), np.bool_),
+        hash_table=np.zeros((n_tasks, 2 * capacity), np.uint32),
+        history=np.zeros((n_tasks, capacity + N_LINES, history_depth(capacity, n_recorded))),
+    )
+
+
+def grow(old: Storage, capacity: int, triple_capacity: int, n_recorded: int) -> Storage:
+    """The same models in larger room; what needs no larger one is shared with the old storage."""
+    n_tasks, n_actions, old_capacity = old.blocked.shape
+    new = allocate(n_tasks, n_actions, old.keys.shape[2], capacity, triple_capacity, n_recorded)
+    same = {name: array for name, array in old._asdict().items()
+            if array.shape == getattr(new, name).shape}  # fmt: skip
+    for name in Storage._fields:
+        if name not in same and name not in ("hash_table", "history"):
+            source = getattr(old, name)
+            getattr(new, name)[tuple(slice(0, n) for n in source.shape)] = source
+    new = new._replace(**same)
+    if capacity != old_capacity:
+        new.sizes[:, N_RECORDED] = 0
+        # A flat row is a * capacity + s.
+        a, s = np.divmod(new.triples[:, ROW], np.uint32(old_capacity))
+        new.triples[:, ROW] = a * np.uint32(capacity) + s
+        rehash(new.sizes[:, N_CONCRETE], new.keys, new.hash_table)
+    return new

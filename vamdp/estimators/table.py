@@ -1,0 +1,49 @@
+"""The learners that can be chosen by name. A new one is its own file and a row here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from vamdp.estimators.estimator import Estimator
+from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
+from vamdp.estimators.model_based.options import EstimatorOptions
+
+
+class BuiltIn(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: what `ValueAugment(env, estimator=...)` calls it.
+        title: what tables and figures call it.
+        options: the frozen dataclass of its options, which checks them.
+        factory: n_tasks, n_actions and the options as keyword arguments -> the learner.
+    """
+
+    name: str
+    title: str
+    options: type[Any]
+    factory: Callable[..., Estimator]
+
+    def make(
+        self, n_tasks: int, n_actions: int, task_horizon: int, options: Mapping[str, Any]
+    ) -> Estimator:
+        """A learner with these options; the task's horizon is told to those that have it as one.
+
+        Raises:
+            ValueError: an option is out of its range.
+            TypeError: an option is unknown.
+        """
+        if "task_horizon" in (field.name for field in fields(self.options)):
+            options = {"task_horizon": task_horizon, **options}
+        return self.factory(n_tasks, n_actions, **options)
+
+
+#: The learner that is meant where none is named.
+DEFAULT = "model-based"
+
+BUILT_INS = {
+    row.name: row
+    for row in (
+        BuiltIn(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator),
+    )
+}

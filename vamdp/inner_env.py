@@ -1,0 +1,188 @@
+"""What a wrapper finds out about the environments below it, single or vectorised."""
+
+import operator
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
+
+from vamdp.argument_checks import check_positive_integer
+
+StateKey = Callable[[Any], Hashable]
+
+#: Where tasks or environments are given seeds of their own, these are below it. Gymnasium's may be
+#: of any size; 31 bits suit those too that seed older generators or have a C++ core.
+N_SEEDS = 2**31
+
+
+def require_single(env: Any, name: str) -> None:
+    """Raise TypeError unless this is an environment of one task, for the wrapper of this name."""
+    if isinstance(env, VectorEnv):
+        raise TypeError(
+            f"`env` must be a gymnasium.Env, got {type(env).__name__}, a vector environment. "
+            f"Use vamdp.vector.{name}."
+        )
+
+
+def require_vector(env: Any, name: str) -> None:
+    """Raise TypeError unless this is a vector environment, for the wrapper of this name."""
+    if isinstance(env, gymnasium.Env):
+        raise TypeError(
+            f"`env` must be a gymnasium.vector.VectorEnv, got {type(env).__name__}, a single "
+            f"environment. Use vamdp.{name}."
+        )
+
+
+def layers(env: Any) -> Iterator[Any]:
+    """The environment and those that it wraps, the outermost first; of a SyncVectorEnv's, one."""
+    while env is not None:
+        yield env
+        if isinstance(env, (gymnasium.Wrapper, VectorWrapper)):
+            env = env.env
+        else:  # not every attribute `env` is a wrapped environment: simulators are called so too
+            env = env.envs[0] if isinstance(env, SyncVectorEnv) else None
+
+
+def find_owner(env: Any, name: str) -> Any:
+    """The outermost environment with this attribute; None if there is none."""
+    return next((layer for layer in layers(env) if hasattr(layer, name)), None)
+
+
+def find_layout(env: Any) -> tuple[Any, Any]:
+    """The outermost `layout` and the space that it is of; None where there is none."""
+    owner = find_owner(env, "layout")
+    return (None, None) if owner is None else (owner.layout, single_space(owner))
+
+
+def single_space(env: Any) -> gymnasium.Space[Any]:
+    """The space of a single observation."""
+    space: gymnasium.Space[Any] = getattr(env, "single_observation_space", env.observation_space)
+    return space
+
+
+def asks_for_new_task(options: dict[str, Any] | None) -> bool:
+    """Whether reset options draw or set a task."""
+    return options is not None and (
+        options.get("task") is not None or bool(options.get("new_task"))
+    )
+
+
+def find_state_key(
+    env: Any, space: gymnasium.Space[Any], state_key: StateKey | None
+) -> StateKey | None:
+    """The function from an observation to its state; None where a Discrete one is its own.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if state_key is not None:
+        if not callable(state_key):
+            raise ValueError(f"`state_key` must be callable, got {state_key!r}.")
+        return state_key
+    if isinstance(space, spaces.Discrete):
+        return None
+    owner = find_owner(env, "state_key")
+    if owner is None:
+        raise ValueError(
+            f"`state_key` must map observations to states, got None, but the observation space is "
+            f"{space}. {_key_hint(space)}"
+        )
+    if single_space(owner) != space:
+        # Its own function would read coordinates from numbers that are none.
+        raise ValueError(
+            f"`state_key` must be given, since the one of {owner} is for observations in "
+            f"{single_space(owner)}, got {space} from the wrappers around it."
+        )
+    found: StateKey = owner.state_key
+    return found
+
+
+def _key_hint(space: gymnasium.Space[Any]) -> str:
+    """What to do where observations in this space have no key."""
+    if isinstance(space, spaces.Box) and space.dtype is not None and space.dtype.kind == "f":
+        return (
+            "Put gymnasium.wrappers.DiscretizeObservation inside (and TransformObservation before "
+            "it, where bounds are infinite): real numbers hardly ever come back. If these do, pass "
+            "state_key=tuple."
+        )
+    if isinstance(space, spaces.Dict):
+        name = next(iter(space), "name")
+        return (
+            f"Pass a function of the parts that make up the state, such as state_key=lambda "
+            f'observation: tuple(observation["{name}"]).'
+        )
+    return "Pass for example state_key=tuple."
+
+
+def find_state_keys(env: Any, state_key: StateKey | None) -> Callable[[Any], Any] | None:
+    """The function from a batch of observations to its states (n, d), where there is one.
+
+    It belongs to the `state_key` that `find_state_key` found; one that a user passed has none.
+    """
+    owner = None if state_key is not None else find_owner(env, "state_key")
+    return getattr(owner, "state_keys", None)
+
+
+def episode_time_scale(env: Any, task_horizon: int | None, horizon: int) -> int:
+    """What episode_time is divided by."""
+    if task_horizon is not None:
+        check_positive_integer("task_horizon", task_horizon)
+        return int(task_horizon)
+    owner = find_owner(env, "task_horizon")
+    if owner is not None:
+        check_positive_integer("env.task_horizon", owner.task_horizon)
+        return int(owner.task_horizon)
+    specs = [layer.spec for layer in layers(env) if layer.spec is not None]
+    limit = specs[0].max_episode_steps if specs else None
+    return horizon if limit is None else int(limit)
+
+
+def records_statistics(env: Any) -> bool:
+    """Whether a wrapper below records episodes (SB3's Monitor, RecordEpisodeStatistics)."""
+    recorders = ("Monitor", "RecordEpisodeStatistics")
+    return any(c.__name__ in recorders for layer in layers(env) for c in type(layer).__mro__)
+
+
+def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
+    """The action space, if values can be learned for it.
+
+    Raises:
+        ValueError: it is not Discrete.
+    """
+    if not isinstance(space, spaces.Discrete):
+        raise ValueError(
+            f"`env.action_space` must be Discrete, got {space}. Put gymnasium.wrappers."
+            "DiscretizeAction(env, bins) inside for continuous actions, and TransformAction from "
+            "numbers to actions for others."
+        )
+    return space
+
+
+def refuse_meta_episodes(env: Any) -> None:
+    """Raise ValueError if there is a MetaEpisode or a RegretReward below a wrapper that sees tasks.
+
+    A MetaEpisode begins a new task in every reset, of which a learner around it would hear nothing,
+    and which would tear the task of a longer meta-episode. A RegretReward's reward is for training
+    only: a learner around it would learn from it, and observations would show it.
+    """
+    if any(c.__name__ == "RegretReward" for layer in layers(env) for c in type(layer).__mro__):
+        raise ValueError(
+            f"`env` must have no RegretReward inside, got {env}: it goes outermost, as in "
+            "RegretReward(MetaEpisode(ValueAugment(env, task_horizon=...), horizon))."
+        )
+    if any(c.__name__ == "MetaEpisode" for layer in layers(env) for c in type(layer).__mro__):
+        raise ValueError(
+            f"`env` must have no MetaEpisode inside, got {env}: it goes outermost, as in "
+            "MetaEpisode(ValueAugment(env, task_horizon=...), horizon)."
+        )
+
+
+def place_of(number: Any, lowest: int, n: int) -> int:
+    """Where a member of Discrete(n, start=lowest) stands, counted from 0; -1 if it is none."""
+    try:
+        place = operator.index(number) - lowest
+    except TypeError:  # 1.5 and [1] are no members, though they compare like some
+        return -1
+    return place if 0 <= place < n else -1

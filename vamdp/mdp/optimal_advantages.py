@@ -1,0 +1,240 @@
+"""What an action costs in a task that is known, played for ever with restarts.
+
+The optimum. A task is played without end: where an episode terminates, or its time limit cuts it,
+the next step begins from the start distribution. Rewards are discounted by gamma from step to step,
+across restarts too. With k steps left until the limit, and C the mean of `V(limit, s)` over the
+start distribution,
+
+    Q(k, s, a) = sum_j probability[j] (reward[j] + gamma next),   where next is
+    C if outcome j ends or k = 1,  else V(k - 1, successor[j]);        V(k, s) = max_a Q(k, s, a),
+
+the sum over the outcomes j of row `s*A + a`. Without a limit there is no k. Wanted are the
+advantages `A = Q - V <= 0`.
+
+How it is solved. Subtracting C from every value leaves A as it is. With `h = V - C` and the gain
+per step `g = (1 - gamma) C`,
+
+    h(k, s) = max_a sum_j probability[j] (reward[j] - g + gamma next'),  next' = 0 at a restart,
+
+and g is the number for which the mean of h over the starts is 0. This is one episode in which every
+step costs g, so only that one number must be found. A policy with discounted reward R and
+discounted length N of an episode is worth `R - g N`; the best one is a maximum of such lines,
+convex and falling in g. Newton's method on it, `g <- R / N` of the best policy for the present g,
+climbs to the root in a handful of rounds (Dinkelbach, On nonlinear fractional programming, 1967).
+
+The equation for h holds for gamma = 1 as well: g is then the largest mean reward per step, and A
+the limit of the discounted advantages. There a time limit is needed, or no episode might end.
+
+With a limit a round is one backward induction. Without one it is policy iteration (Howard, 1960):
+R and N of a policy solve `(I - gamma P) x = b`. Gaussian elimination needs no pivots there, since
+the matrix is diagonally dominant, and fills in between a row's first and last entry only: a grid,
+whose moves lead to near numbers, costs S times its width squared.
+
+Gains and relative values, for gamma = 1: Puterman, Markov Decision Processes, 1994, chapter 8.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from vamdp.argument_checks import check_discount
+from vamdp.mdp.tabular_mdp import TabularMDP
+
+# Rounds are few; these only end what rounding could keep going.
+MOST_ROUNDS = 1000
+# A step of the gain below this share of the largest reward is rounding.
+GAIN_PRECISION = 1e-14
+# So is an action that is better by less than this share of the largest value.
+VALUE_PRECISION = 1e-12
+
+
+def check_gamma(gamma: float, max_episode_steps: int | None) -> None:
+    """Raise ValueError unless there is an optimum of restarts with this discount."""
+    check_discount(gamma)
+    if gamma == 1.0 and max_episode_steps is None:
+        raise ValueError(
+            f"`gamma` must be below 1 where episodes have no time limit, got {gamma!r}: an episode "
+            "might never end. Pass gamma=0.99, or cut episodes with gymnasium.wrappers.TimeLimit."
+        )
+
+
+def optimal_advantages(
+    task: TabularMDP,
+    gamma: float,
+    max_episode_steps: int | None = None,
+    out: npt.NDArray[np.float64] | None = None,
+) -> npt.NDArray[np.float64]:
+    """Return the advantages of a task played for ever with restarts.
+
+    Args:
+        task: The task.
+        gamma: Discount factor in [0, 1]; below 1 where there is no limit.
+        max_episode_steps: Steps after which an episode is cut, at least 1. None: never.
+        out: Where to write them, else a new array.
+
+    Returns:
+        A, shape (max_episode_steps, S, A): entry [k - 1, s, a] is with k steps left. Without a
+        limit shape (1, S, A). The best actions of each state have 0, the others less.
+
+    Raises:
+        ValueError: `gamma` is out of range.
+
+    Example:
+        >>> from vamdp.domains import Bandits
+        >>> optimal_advantages(Bandits(n_arms=2).task(np.array([0.25, 1.0])), gamma=0.99)
+        array([[[-0.75,  0.  ]]])
+    """
+    check_gamma(gamma, max_episode_steps)
+    if out is None:
+        out = np.empty((max_episode_steps or 1, task.n_states, task.n_actions))
+    _solve(
+        task.rows,
+        task.probability,
+        task.successor,
+        task.reward,
+        task.ends,
+        task.reward_noise == "bernoulli",
+        float(gamma),
+        max_episode_steps is not None,
+        out,
+    )
+    return out
+
+
+@njit(cache=True)
+def _solve(rows, probability, successor, reward, ends, is_bernoulli, gamma, has_limit, out):
+    """Write the advantages (depth, S, A) of one task into `out`."""
+    _, S, A = out.shape
+    expected = np.zeros(S * A)  # reward of each row
+    weight = np.zeros(rows[S * A])  # gamma times the probability that the episode goes on
+    for row in range(S * A):
+        for j in range(rows[row], rows[row + 1]):
+            paid = min(max(reward[j], 0.0), 1.0) if is_bernoulli else reward[j]
+            expected[row] += probability[j] * paid
+            if not ends[j]:
+                weight[j] = gamma * probability[j]
+    start = np.zeros(S)
+    for j in range(rows[S * A], rows[S * A + 1]):
+        start[successor[j]] += probability[j]
+    if has_limit:
+        _solve_cut_episodes(rows, successor, expected, weight, start, out)
+    else:
+        _solve_stationary(rows, successor, expected, weight, start, out)
+
+
+@njit(cache=True)
+def _mean(start, numbers):
+    """Mean over the start distribution, added up in order."""
+    total = 0.0
+    for s in range(start.size):
+        total += start[s] * numbers[s]
+    return total
+
+
+@njit(cache=True)
+def _maximise(rows, successor, expected, weight, g, s, following, Q):
+    """Write Q (A,) of state s, given the values that follow; returns its first best action."""
+    best, most = 0, -np.inf
+    for a in range(Q.size):
+        row = s * Q.size + a
+        q = expected[row] - g
+        for j in range(rows[row], rows[row + 1]):
+            q += weight[j] * following[successor[j]]
+        Q[a] = q
+        if q > most:
+            best, most = a, q
+    return best
+
+
+@njit(cache=True)
+def _solve_cut_episodes(rows, successor, expected, weight, start, out):
+    """Newton's method on the gain; a round is a backward induction over the steps left."""
+    depth, S, A = out.shape
+    h, N = np.zeros((2, S)), np.zeros((2, S))
+    threshold = GAIN_PRECISION * np.abs(expected).max()
+    g = 0.0
+    for n_rounds in range(MOST_ROUNDS):
+        h[1], N[1] = 0.0, 0.0  # after the last step everything restarts
+        for k in range(depth):
+            now, before = k % 2, 1 - k % 2
+            for s in range(S):
+                Q = out[k, s]
+                best = _maximise(rows, successor, expected, weight, g, s, h[before], Q)
+                h[now, s] = Q[best]
+                length = 1.0
+                for j in range(rows[s * A + best], rows[s * A + best + 1]):
+                    length += weight[j] * N[before, successor[j]]
+                N[now, s] = length
+                for a in range(A):
+                    Q[a] -= h[now, s]
+        last = (depth - 1) % 2
+        step = _mean(start, h[last]) / _mean(start, N[last])
+        # From its second point on Newton's method climbs; where it does not, rounding is left.
+        if n_rounds > 0 and step <= threshold:
+            break
+        g += step
+
+
+@njit(cache=True)
+def _solve_stationary(rows, successor, expected, weight, start, out):
+    """Policy iteration: the gain and values of a policy, then what is better by them."""
+    _, S, A = out.shape
+    policy = np.zeros(S, np.int64)
+    for s in range(S):
+        policy[s] = np.argmax(expected[s * A : (s + 1) * A])
+    h, R, N = np.empty(S), np.empty(S), np.empty(S)
+    matrix = np.zeros((S, S))
+    for _ in range(MOST_ROUNDS):
+        _evaluate(rows, successor, expected, weight, policy, matrix, R, N)
+        g = _mean(start, R) / _mean(start, N)
+        h[:] = R - g * N
+        threshold = VALUE_PRECISION * np.abs(h).max()
+        changed = False
+        for s in range(S):
+            Q = out[0, s]
+            best = _maximise(rows, successor, expected, weight, g, s, h, Q)
+            if Q[best] > Q[policy[s]] + threshold:
+                policy[s] = best
+                changed = True
+            Q -= Q[best]
+        if not changed:
+            break
+
+
+@njit(cache=True)
+def _evaluate(rows, successor, expected, weight, policy, matrix, R, N):
+    """Solve `(I - gamma P) R = expected` and `(I - gamma P) N = 1` for a policy.
+
+    `matrix` (S, S) is room. Row s is eliminated as soon as it is written, from its first column to
+    the diagonal; `last[s]` is the last column that it then reaches.
+    """
+    S = policy.size
+    A = expected.size // S
+    last = np.empty(S, np.int64)
+    for s in range(S):
+        line = matrix[s]
+        line[:] = 0.0
+        line[s] = 1.0
+        row = s * A + policy[s]
+        first, last[s] = s, s
+        for j in range(rows[row], rows[row + 1]):
+            line[successor[j]] -= weight[j]
+            first, last[s] = min(first, successor[j]), max(last[s], successor[j])
+        R[s], N[s] = expected[row], 1.0
+        for i in range(first, s):
+            if line[i] == 0.0:
+                continue
+            factor = line[i] / matrix[i, i]
+            for column in range(i + 1, last[i] + 1):
+                line[column] -= factor * matrix[i, column]
+            R[s] -= factor * R[i]
+            N[s] -= factor * N[i]
+            last[s] = max(last[s], last[i])
+    for s in range(S - 1, -1, -1):
+        for column in range(s + 1, last[s] + 1):
+            R[s] -= matrix[s, column] * R[column]
+            N[s] -= matrix[s, column] * N[column]
+        R[s] /= matrix[s, s]
+        N[s] /= matrix[s, s]

@@ -1,0 +1,88 @@
+"""Feeding an estimator of one task from one environment."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vamdp.estimators.arguments import check_action_mask, state_coordinates
+from vamdp.estimators.choice import check_written, is_built_in
+from vamdp.estimators.estimator import Estimator, Scales
+
+_EVERY_ROW = np.ones(1, np.bool_)
+
+
+class OneTask:
+    """Steps any `Estimator` of one task.
+
+    One that has a `fast_step` of its own, as `BatchValueEstimator`, is stepped by that instead: an
+    object with the methods of this class.
+
+    Args:
+        estimator: the learner.
+        scales: what its numbers are divided by.
+        part: where its parts lie in an observation vector.
+    """
+
+    def __init__(self, estimator: Estimator, scales: Scales, part: slice) -> None:
+        self._estimator, self._scales, self._part = estimator, scales, part
+        self._is_trusted = is_built_in(estimator)
+        self._takes_keys = hasattr(estimator, "takes_keys")
+        self._n_coordinates: int | None = None  # of every state, once the first was seen
+        self._states: Any = None  # the present state, as a batch of one
+
+    def begin(self, state: Any, mask: Any) -> None:
+        """Start an episode in a state that allows the actions of the mask (A,); None: not told."""
+        states = self._batch(state)
+        self._estimator.begin_episodes(_EVERY_ROW, states, self._masks(mask, required=True))
+        self._states = states
+
+    def step(
+        self,
+        action: int,
+        reward: float,
+        next_state: Any,
+        terminated: bool,
+        mask: Any,
+        vector: npt.NDArray[np.float32],
+    ) -> None:
+        """Learn the transition to the next state; write the values of that into the vector.
+
+        Raises:
+            ValueError: the reward is not finite, or the state or the mask is impossible. Nothing is
+                learned then.
+            TypeError: the state is neither an int nor a tuple of numbers; likewise.
+        """
+        if not np.isfinite(reward):
+            raise ValueError(f"`reward` must be finite, got {reward!r}.")
+        next_states = self._batch(next_state)
+        self._estimator.update(
+            self._states,
+            np.array([action]),
+            np.array([reward]),
+            next_states,
+            np.array([terminated]),
+            self._masks(mask, required=not terminated),
+        )
+        self._states = next_states
+        self.show(vector)
+
+    def show(self, vector: npt.NDArray[np.float32]) -> None:
+        """Write the present state's values into the vector (size,)."""
+        out = vector[None, self._part]
+        self._estimator.write(self._states, self._scales, out)
+        if not self._is_trusted:
+            check_written(self._estimator, out)
+
+    def _batch(self, state: Any) -> Any:
+        if self._takes_keys:
+            return [state]
+        states = state_coordinates("state_key(observation)", state, self._n_coordinates)
+        self._n_coordinates = states.shape[1]
+        return states
+
+    def _masks(self, mask: Any, required: bool) -> npt.NDArray[np.bool_] | None:
+        if mask is None:
+            return None
+        n_actions = self._estimator.n_actions
+        return check_action_mask("action_mask", mask, n_actions, required)[None]

@@ -1,0 +1,66 @@
+"""What the single and the batched `ValueAugment` set up alike."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+
+from vamdp.argument_checks import check_positive_integer, check_scale
+from vamdp.estimators.choice import as_estimator
+from vamdp.estimators.estimator import Estimator, Scales
+from vamdp.inner_env import StateKey, discrete_actions, find_state_key, refuse_meta_episodes
+from vamdp.wrappers.observation import Layout, Parts, StateEncoder
+from vamdp.wrappers.task_access import TaskAccess
+
+
+class ValueSetup(TaskAccess):
+    """The learner, and the observation that its parts go into.
+
+    Attributes:
+        task_horizon: steps of one episode at most.
+        value_scale: what values are divided by.
+        count_scale: what counts are divided by.
+    """
+
+    def _set_up(
+        self,
+        env: Any,
+        n_tasks: int,
+        space: gymnasium.Space[Any],
+        action_space: gymnasium.Space[Any],
+        *,
+        task_horizon: int,
+        value_scale: float,
+        count_scale: float,
+        state_key: StateKey | None,
+        show_state: bool,
+        flatten: bool,
+        estimator: Any,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Check the arguments of the constructor, and keep what follows from them."""
+        refuse_meta_episodes(env)
+        check_scale("value_scale", value_scale)
+        check_scale("count_scale", count_scale)
+        check_positive_integer("task_horizon", task_horizon)
+        actions = discrete_actions(action_space)
+        self._n_actions, self._first_action = int(actions.n), int(actions.start)
+        self._inner_space = space
+        self._state_key = find_state_key(env, space, state_key)
+        self.task_horizon = task_horizon
+        self.value_scale, self.count_scale = float(value_scale), float(count_scale)
+        self._scales = Scales(self.value_scale, self.count_scale)
+        self._estimator: Estimator = as_estimator(
+            estimator, n_tasks, self._n_actions, task_horizon, options
+        )
+        self._encoder = StateEncoder(space) if show_state else None
+        boxes = {"state": self._encoder.box} if self._encoder else {}
+        own = self._estimator.parts()
+        self._parts = Parts({**boxes, **own}, flatten)
+        start = self._encoder.size if self._encoder else 0
+        self._own_part = slice(start, self._parts.size)
+
+    @property
+    def layout(self) -> Layout:
+        """Name of a part -> slice of the flat observation."""
+        return self._parts.layout
