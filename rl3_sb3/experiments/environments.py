@@ -75,9 +75,11 @@ def make_envs(
 def value_arguments(config: RunConfig) -> dict[str, Any]:
     """Return the arguments of `ValueAugment`, single or batched."""
     return {
+        "task_horizon": config.task_horizon,
         "value_scale": config.value_scale,
         "count_scale": config.count_scale,
         "show_state": config.algorithm.shows_state,
+        "estimator": config.estimator,
         **config.estimator_options,
     }
 

@@ -49,10 +49,7 @@ def test_the_reader_of_imports_sees_packages_on_the_way_and_imports_inside_funct
     assert imported_by("p.a.f", file, known) == {"p.b", "p.b.c", "p.d", "p.d.e"}
 
 
-TO_BE_OPENED = pytest.mark.xfail(strict=True, reason="strip.py needs a class of film.py")
-
-
-@pytest.mark.parametrize("package", ["vamdp", pytest.param("rl3_sb3", marks=TO_BE_OPENED)])
+@pytest.mark.parametrize("package", ["vamdp", "rl3_sb3"])
 def test_no_module_imports_itself_through_others(package):
     known = modules_of(package)
     assert len(known) > 30

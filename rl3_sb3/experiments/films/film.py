@@ -27,9 +27,6 @@ from rl3_sb3.sequence_policy import SequencePolicy
 
 FloatArray = npt.NDArray[np.float32]
 
-# What an estimator of Q-values shows; where all is zero, it knows nothing.
-_LEARNED = ("advantage", "value", "count")
-
 
 class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Takes a shot after every reset and step.
@@ -81,11 +78,14 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         self._film.shots.append(Shot(keep(picture), advantages=advantages, **facts))
 
     def _advantages(self, observation: Any) -> FloatArray | None:
-        if self._layout is None:
+        if self._layout is None or "advantage" not in self._layout:
             return None
-        known = np.concatenate([observation[self._layout[part]] for part in _LEARNED])
+        # Where all is zero that a learner adds, it knows nothing.
+        added = [observation[part] for name, part in self._layout.items() if name != "state"]
         scale = self.env.get_wrapper_attr("value_scale")
-        return observation[self._layout["advantage"]] * scale if known.any() else None
+        if not np.concatenate(added).any():
+            return None
+        return observation[self._layout["advantage"]] * scale
 
 
 def make_filmed_env(

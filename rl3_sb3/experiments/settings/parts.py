@@ -18,11 +18,10 @@ from gymnasium import spaces
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.setting import full_name
 from rl3_sb3.policy import POLICIES
-from vamdp import EstimatorOptions
+from vamdp.estimators.table import BUILT_INS
 
 # Of policies whose actions are real numbers; the experiments' are discrete.
 _NOT_FOR_US = ("log_std_init",)
-_ESTIMATORS = {"model-based": EstimatorOptions}
 
 
 def policy_names() -> list[str]:
@@ -32,7 +31,7 @@ def policy_names() -> list[str]:
 
 def estimator_names() -> list[str]:
     """Return the names of all estimators."""
-    return [*_ESTIMATORS]
+    return [*BUILT_INS]
 
 
 @cache
@@ -104,11 +103,11 @@ def checked_estimator_options(estimator: str | None, options: Mapping[str, Any])
         raise InputError(_with_prefix(str(error), "estimator", checked)) from error
 
 
-def _options_class(estimator: str) -> type[EstimatorOptions]:
-    if estimator not in _ESTIMATORS:
-        known = ", ".join(_ESTIMATORS)
+def _options_class(estimator: str) -> type[Any]:
+    if estimator not in BUILT_INS:
+        known = ", ".join(BUILT_INS)
         raise InputError(f"`estimator` must be one of {known}, got {estimator!r}.")
-    return _ESTIMATORS[estimator]
+    return BUILT_INS[estimator].options
 
 
 def _in_types(prefix: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
