@@ -82,10 +82,11 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
             return None
         # Where all is zero that a learner adds, it knows nothing.
         added = [observation[part] for name, part in self._layout.items() if name != "state"]
-        scale = self.env.get_wrapper_attr("value_scale")
         if not np.concatenate(added).any():
             return None
-        return observation[self._layout["advantage"]] * scale
+        scale = self.env.get_wrapper_attr("value_scale")
+        advantages: FloatArray = observation[self._layout["advantage"]] * scale
+        return advantages
 
 
 def make_filmed_env(
