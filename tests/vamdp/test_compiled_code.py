@@ -47,6 +47,15 @@ for options in (
     out = np.zeros((2, 7), np.float32)
     batch.write(states, vamdp.estimators.Scales(2.0, 5.0), out)
     numbers += [*out.ravel(), *batch.model(1).P.ravel(), *batch.model(1).R.ravel()]
+learner = vamdp.estimators.BUILT_INS["q-learning"].make(2, 3, 9, {"n_replayed": 2})
+learner.begin_tasks(np.ones(2, bool), [0, 1])
+for t in range(30):
+    states, next_states = rng.integers(3, size=(2, 2, 2))
+    ends, masks = rng.random(2) < 0.2, rng.random((2, 3)) < 0.8
+    learner.update(states, rng.integers(3, size=2), rng.normal(size=2), next_states, ends, masks)
+    learner.begin_episodes(ends, states.astype(float), masks)
+    learner.write(states, vamdp.estimators.Scales(2.0, 5.0), out)
+    numbers += [*learner.q_values(states).ravel(), *learner.value(states), *out.ravel()]
 P = rng.dirichlet(np.ones(5), (5, 3))
 numbers += [*vamdp.value_iteration(P, rng.normal(size=(5, 3)), max_sweeps=30).Q.ravel()]
 grid = vamdp.domains.GridWorlds(11, "dangerous")(np.random.default_rng(3))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from vamdp.estimators.estimator import Estimator
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
+from vamdp.estimators.q_learning import QLearning, QLearningOptions
 
 
 class BuiltIn(NamedTuple):
@@ -45,5 +46,6 @@ BUILT_INS = {
     row.name: row
     for row in (
         BuiltIn(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator),
+        BuiltIn("q-learning", "Q-learning", QLearningOptions, QLearning),
     )
 }
