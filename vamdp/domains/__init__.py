@@ -26,25 +26,15 @@ __all__ = [
     "TaskVectorEnv",
 ]
 
-gymnasium.register(
-    id="vamdp/Bandit-v0",
-    entry_point="vamdp.domains.bandits:bandit_env",
-    vector_entry_point="vamdp.domains.bandits:bandit_vector_env",
-)
-gymnasium.register(
-    id="vamdp/RandomMDP-v0",
-    entry_point="vamdp.domains.random_mdps:random_mdp_env",
-    vector_entry_point="vamdp.domains.random_mdps:random_mdp_vector_env",
-    max_episode_steps=10,
-)
-gymnasium.register(
-    id="vamdp/GridWorld-v0",
-    entry_point="vamdp.domains.gridworlds:grid_world_env",
-    vector_entry_point="vamdp.domains.gridworlds:grid_world_vector_env",
-)
-gymnasium.register(
-    id="vamdp/FrozenLake-v0",
-    entry_point="vamdp.domains.frozen_lakes:frozen_lake_env",
-    vector_entry_point="vamdp.domains.frozen_lakes:frozen_lake_vector_env",
-    max_episode_steps=200,
-)
+for _id, _module, _limit in (
+    ("Bandit", "bandits", None),
+    ("RandomMDP", "random_mdps", 10),
+    ("GridWorld", "gridworlds", None),
+    ("FrozenLake", "frozen_lakes", 200),
+):
+    gymnasium.register(
+        id=f"vamdp/{_id}-v0",
+        entry_point=f"vamdp.domains.{_module}:env",
+        vector_entry_point=f"vamdp.domains.{_module}:vector_env",
+        max_episode_steps=_limit,
+    )

@@ -12,8 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.domains.task_env import TaskEnv
-from vamdp.domains.task_vector_env import TaskVectorEnv
+from vamdp.domains.entry_points import entry_points
 from vamdp.mdp.tabular_mdp import TabularMDP
 
 OOD_MEAN = 0.5
@@ -76,22 +75,4 @@ class Bandits:
         return np.arange(K + 1), np.ones(K), np.zeros(K, np.int64), ends
 
 
-def bandit_env(n_arms: int = 5, ood: bool = False, render_mode: str | None = None) -> TaskEnv:
-    """Make `vamdp/Bandit-v0`; arguments as in `Bandits`."""
-    return TaskEnv(Bandits(n_arms, ood), render_mode=render_mode)
-
-
-def bandit_vector_env(
-    num_envs: int = 1,
-    n_arms: int = 5,
-    ood: bool = False,
-    max_episode_steps: int | None = None,
-    render_mode: str | None = None,
-) -> TaskVectorEnv:
-    """Make the batched `vamdp/Bandit-v0`; arguments as in `Bandits` and `TaskVectorEnv`."""
-    return TaskVectorEnv(
-        Bandits(n_arms, ood),
-        num_envs,
-        max_episode_steps=max_episode_steps,
-        render_mode=render_mode,
-    )
+env, vector_env = entry_points(Bandits)

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.envs.toy_text.frozen_lake import generate_random_map
 
-from vamdp.domains.grids.view import RENDER_FPS, RENDER_MODES
-from vamdp.domains.task_env import TaskEnv
-from vamdp.domains.task_vector_env import TaskVectorEnv
+from vamdp.domains.entry_points import entry_points
 from vamdp.inner_env import N_SEEDS
 from vamdp.mdp.grid_tasks import FROZEN_LAKE, read_tiles, task_arrays
 from vamdp.mdp.tabular_mdp import TabularMDP
@@ -61,32 +59,4 @@ class FrozenLakes:
         return TabularMDP.trusted(**task_arrays(tiles, FROZEN_LAKE, slip))
 
 
-def frozen_lake_env(
-    size: int = 8, p: float = 0.8, slippery: bool = False, render_mode: str | None = None
-) -> TaskEnv:
-    """Make `vamdp/FrozenLake-v0` without its time limit; arguments as in `FrozenLakes`."""
-    return TaskEnv(FrozenLakes(size, p, slippery), render_mode=render_mode)
-
-
-# gymnasium.make reads it from what makes the environment, to wrap "rgb_array_list" and the like.
-frozen_lake_env.metadata = {  # type: ignore[attr-defined] # functions have room for it
-    "render_modes": list(RENDER_MODES),
-    "render_fps": RENDER_FPS,
-}
-
-
-def frozen_lake_vector_env(
-    num_envs: int = 1,
-    size: int = 8,
-    p: float = 0.8,
-    slippery: bool = False,
-    max_episode_steps: int | None = None,
-    render_mode: str | None = None,
-) -> TaskVectorEnv:
-    """Make the batched `vamdp/FrozenLake-v0`; arguments as in `FrozenLakes` and `TaskVectorEnv`."""
-    return TaskVectorEnv(
-        FrozenLakes(size, p, slippery),
-        num_envs,
-        max_episode_steps=max_episode_steps,
-        render_mode=render_mode,
-    )
+env, vector_env = entry_points(FrozenLakes, has_pictures=True)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vamdp.domains.entry_points import entry_points
 from vamdp.domains.grids.generator import _draw_accepted
-from vamdp.domains.grids.view import RENDER_FPS, RENDER_MODES
-from vamdp.domains.task_env import TaskEnv, draw_key
-from vamdp.domains.task_vector_env import TaskVectorEnv
+from vamdp.domains.task_env import draw_key
 from vamdp.mdp.grid_tasks import GRID_WORLD, task_arrays
 from vamdp.mdp.tabular_mdp import TabularMDP
 
@@ -77,37 +76,14 @@ class GridWorlds:
         return TabularMDP.trusted(**task_arrays(tiles, GRID_WORLD, self.slip))
 
     @property
+    def feature_scale(self) -> float:
+        """What the rows and columns that are shown are divided by."""
+        return self.size
+
+    @property
     def slip(self) -> float:
         """Probability that a move off wet tiles slips."""
         return 0.0 if self.variation == "deterministic" else SLIP
 
 
-def grid_world_env(
-    size: int = 11, variation: str | None = None, render_mode: str | None = None
-) -> TaskEnv:
-    """Make `vamdp/GridWorld-v0`; arguments as in `GridWorlds`."""
-    return TaskEnv(GridWorlds(size, variation), feature_scale=size, render_mode=render_mode)
-
-
-# gymnasium.make reads it from what makes the environment, to wrap "rgb_array_list" and the like.
-grid_world_env.metadata = {  # type: ignore[attr-defined] # functions have room for it
-    "render_modes": list(RENDER_MODES),
-    "render_fps": RENDER_FPS,
-}
-
-
-def grid_world_vector_env(
-    num_envs: int = 1,
-    size: int = 11,
-    variation: str | None = None,
-    max_episode_steps: int | None = None,
-    render_mode: str | None = None,
-) -> TaskVectorEnv:
-    """Make the batched `vamdp/GridWorld-v0`; arguments as in `GridWorlds` and `TaskVectorEnv`."""
-    return TaskVectorEnv(
-        GridWorlds(size, variation),
-        num_envs,
-        feature_scale=size,
-        max_episode_steps=max_episode_steps,
-        render_mode=render_mode,
-    )
+env, vector_env = entry_points(GridWorlds, has_pictures=True)

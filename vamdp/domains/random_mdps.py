@@ -13,8 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.domains.task_env import TaskEnv
-from vamdp.domains.task_vector_env import TaskVectorEnv
+from vamdp.domains.entry_points import entry_points
 from vamdp.mdp.tabular_mdp import TabularMDP
 
 CONCENTRATION = 1.0
@@ -76,25 +75,4 @@ class RandomMDPs:
         return rows, successor, np.zeros(n_rows * S + 1, np.bool_)
 
 
-def random_mdp_env(
-    n_states: int = 10, n_actions: int = 5, ood: bool = False, render_mode: str | None = None
-) -> TaskEnv:
-    """Make `vamdp/RandomMDP-v0` without its time limit; arguments as in `RandomMDPs`."""
-    return TaskEnv(RandomMDPs(n_states, n_actions, ood), render_mode=render_mode)
-
-
-def random_mdp_vector_env(
-    num_envs: int = 1,
-    n_states: int = 10,
-    n_actions: int = 5,
-    ood: bool = False,
-    max_episode_steps: int | None = None,
-    render_mode: str | None = None,
-) -> TaskVectorEnv:
-    """Make the batched `vamdp/RandomMDP-v0`; arguments as in `RandomMDPs` and `TaskVectorEnv`."""
-    return TaskVectorEnv(
-        RandomMDPs(n_states, n_actions, ood),
-        num_envs,
-        max_episode_steps=max_episode_steps,
-        render_mode=render_mode,
-    )
+env, vector_env = entry_points(RandomMDPs)
