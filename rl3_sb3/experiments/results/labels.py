@@ -34,9 +34,11 @@ def agent_labels(configs: Sequence[RunConfig]) -> list[str]:
 def _notes(
     config: RunConfig, flat: Mapping[str, Any], relatives: Sequence[Mapping[str, Any]]
 ) -> str:
-    usual = RunConfig.of(
-        config.domain, algo=config.algo, horizon=config.horizon, size=config.size
-    ).flat()
+    kind: dict[str, Any] = {"algo": config.algo, "horizon": config.horizon, "size": config.size}
+    # The options of another policy or estimator are no peculiarities; that it is another one is.
+    parts: dict[str, Any] = {"policy": config.policy, "estimator": config.estimator}
+    row = {"policy": config.algorithm.policy, "estimator": config.algorithm.estimator}
+    usual = {**RunConfig.of(config.domain, **kind, **parts).flat(), **row}
     notes = []
     for name, value in flat.items():
         if name in _UNTOLD:

@@ -19,6 +19,11 @@ def test_what_was_learned_from_and_by_whom_is_always_told():
         "variation ood": {"variation": "ood"},
         "policy.d_model 32": {"d_model": 32},
         "estimator.smoothing 0.5": {"smoothing": 0.5},
+        "policy LstmPolicy": {"policy": "LstmPolicy"},
+        "estimator q-learning, estimator.n_replayed 4": {
+            "estimator": "q-learning",
+            "n_replayed": 4,
+        },
     }
     for note, settings in told.items():
         assert agent_labels([RunConfig.of("bandit", **settings)]) == [f"RL³ ({note})"]

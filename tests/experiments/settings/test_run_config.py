@@ -93,3 +93,60 @@ def test_a_dictionary_with_missing_or_unknown_settings_is_refused(change):
         values[name] = value
     with pytest.raises(InputError, match=f"`c.json` must hold the settings .*: {name}"):
         RunConfig.from_dict(values, "c.json")
+
+
+FIRST_VERSION = {
+    "domain": "gridworld",
+    "algo": "rl3-coarse",
+    "horizon": 60,
+    "seed": 3,
+    "n_envs": 16,
+    "batch_size": 240,
+    "iterations": 3,
+    "ent_coef": 0.04,
+    "final_ent_coef": 0.04,
+    "learning_rate": 0.0002,
+    "n_epochs": 8,
+    "gamma": 0.99,
+    "gae_lambda": 0.3,
+    "clip_range": 0.2,
+    "target_kl": 0.01,
+    "vf_coef": 0.5,
+    "size": 11,
+    "variation": "dense",
+    "cluster_terminals": True,
+    "warm_start": True,
+    "mixed_precision": False,
+    "validate_every": 2,
+}
+
+
+def test_settings_of_the_first_version_are_read():
+    config = RunConfig.from_dict(FIRST_VERSION, "config.json")
+    flat = config.flat()
+    renamed = {"cluster_terminals", "warm_start", "mixed_precision"}
+    prefixes = {"mixed_precision": "policy."}
+    for name, value in FIRST_VERSION.items():
+        if name != "final_ent_coef":
+            prefix = prefixes.get(name, "estimator.") if name in renamed else ""
+            assert flat[prefix + name] == value, name
+    assert (flat["estimator.gamma"], flat["estimator.smoothing"]) == (0.95, 0.01)
+    assert (flat["policy.d_model"], flat["signal"], flat["estimator.cluster_size"]) == (
+        64,
+        "reward",
+        2,
+    )
+    changing = RunConfig.from_dict({**FIRST_VERSION, "final_ent_coef": 0.0}, "config.json")
+    assert changing.ent_coef == Schedule(0.04, 0.0)
+    plain = {**FIRST_VERSION, "algo": "rl2", "cluster_terminals": False, "warm_start": False}
+    assert RunConfig.from_dict(plain, "config.json").estimator_options == {}
+    with pytest.raises(InputError, match=r"missing or unknown ones: final_ent_coef"):
+        del plain["final_ent_coef"]
+        RunConfig.from_dict(plain, "config.json")
+
+
+def test_checkpoints_of_the_first_version_find_their_policy():
+    from rl3_sb3 import MarkovPolicy
+    from rl3_sb3.markov import MarkovPolicy as before
+
+    assert before is MarkovPolicy
