@@ -35,7 +35,7 @@ def as_estimator(
         TypeError: an option is unknown, or `estimator` is nothing of all that.
     """
     if estimator is None or isinstance(estimator, str):
-        name = estimator or DEFAULT
+        name = DEFAULT if estimator is None else estimator
         if name not in BUILT_INS:
             close = difflib.get_close_matches(name, BUILT_INS, 1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
