@@ -116,8 +116,10 @@ def test_seeds_and_starts_reach_it():
     ]  # fmt: skip
 
 
-def test_a_single_environment_tells_it_seeds_and_starts():
-    env = mdp(estimator=Tally(1, 5))
+@pytest.mark.parametrize("estimator", [Tally(1, 5), Tally])
+def test_a_single_environment_tells_it_seeds_and_starts(estimator):
+    env = mdp(estimator=estimator)
+    assert type(env.estimator) is Tally
     env.reset(seed=3)
     env.step(2)
     env.reset()
