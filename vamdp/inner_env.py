@@ -46,12 +46,12 @@ def layers(env: Any) -> Iterator[Any]:
 
 
 def find_owner(env: Any, name: str) -> Any:
-    """The outermost environment with this attribute; None if there is none."""
+    """The outermost environment with this attribute, or None."""
     return next((layer for layer in layers(env) if hasattr(layer, name)), None)
 
 
 def find_layout(env: Any) -> tuple[Any, Any]:
-    """The outermost `layout` and the space that it is of; None where there is none."""
+    """The outermost `layout` and the space that it is of; None and None without one."""
     owner = find_owner(env, "layout")
     return (None, None) if owner is None else (owner.layout, single_space(owner))
 
@@ -75,7 +75,7 @@ def find_state_key(
     """The function from an observation to its state; None where a Discrete one is its own.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no environment has one for these observations.
     """
     if state_key is not None:
         if not callable(state_key):
@@ -90,7 +90,7 @@ def find_state_key(
             f"{space}. {_key_hint(space)}"
         )
     if single_space(owner) != space:
-        # Its own function would read coordinates from numbers that are none.
+        # Its own function would take other numbers for the coordinates that it knows.
         raise ValueError(
             f"`state_key` must be given, since the one of {owner} is for observations in "
             f"{single_space(owner)}, got {space} from the wrappers around it."
@@ -180,9 +180,9 @@ def refuse_meta_episodes(env: Any) -> None:
 
 
 def place_of(number: Any, lowest: int, n: int) -> int:
-    """Where a member of Discrete(n, start=lowest) stands, counted from 0; -1 if it is none."""
+    """Where a member of Discrete(n, start=lowest) stands, counted from 0; -1 for others."""
     try:
         place = operator.index(number) - lowest
-    except TypeError:  # 1.5 and [1] are no members, though they compare like some
+    except TypeError:  # 1.5 and [1] are not members, though they compare like some
         return -1
     return place if 0 <= place < n else -1

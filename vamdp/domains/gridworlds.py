@@ -39,7 +39,7 @@ class GridWorlds:
             "corner" (the goal in a corner).
 
     Raises:
-        ValueError: An argument is none of these.
+        ValueError: An argument has another value.
 
     Example:
         >>> task = GridWorlds(size=11)(np.random.default_rng(0))

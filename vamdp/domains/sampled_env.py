@@ -1,4 +1,4 @@
-"""A distribution of any Gymnasium environments as one environment, for tasks that are no tables."""
+"""A distribution of any Gymnasium environments as one environment, for tasks without a table."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         """Set the environment and a new seed for it; call `reset` before the next step.
 
         Raises:
-            TypeError: `task` is no environment.
+            TypeError: `task` is not an environment.
             ValueError: Its spaces are others.
         """
         self._check(task)
@@ -108,7 +108,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         """Set the environment, or draw the next one if None; call `reset` before the next step.
 
         Raises:
-            TypeError: `task` is no environment.
+            TypeError: `task` is not an environment.
             ValueError: Its spaces are others.
         """
         self.set_task(self._draw(self.np_random) if task is None else task)
@@ -126,7 +126,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
             The environment's observation and info.
 
         Raises:
-            TypeError: The given task is no environment.
+            TypeError: The given task is not an environment.
             ValueError: Its spaces are others.
         """
         inner_options = dict(options or {})
@@ -147,7 +147,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         """Take one step in the present environment.
 
         Raises:
-            ResetNeeded: The task was changed, or there is none.
+            ResetNeeded: The task was changed, or none was drawn yet.
         """
         if not self._running:
             raise ResetNeeded("No episode is running: call reset() before step().")

@@ -128,7 +128,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         """Set the task and key its dynamics anew; call `reset` before the next step.
 
         Raises:
-            TypeError: `task` is no TabularMDP.
+            TypeError: `task` is not a TabularMDP.
             ValueError: It has other numbers of states or actions than the spaces.
         """
         self._check(task)
@@ -141,7 +141,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         """Set the task, or draw the next one if None; call `reset` before the next step.
 
         Raises:
-            TypeError: `task` is no TabularMDP.
+            TypeError: `task` is not a TabularMDP.
             ValueError: It has other numbers of states or actions than the spaces.
         """
         self.set_task(draw_task(self.task_distribution, self.np_random) if task is None else task)
@@ -159,7 +159,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             The start state's observation and an empty info.
 
         Raises:
-            TypeError: The given task is no TabularMDP.
+            TypeError: The given task is not a TabularMDP.
             ValueError: It has other numbers of states or actions than the spaces.
         """
         options = options or {}
@@ -191,7 +191,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             Observation, reward, terminated, False, and an empty info.
 
         Raises:
-            ValueError: `action` is no action.
+            ValueError: `action` is not in the action space.
             ResetNeeded: No episode is running: it terminated, or the task was changed.
         """
         action = operator.index(action)
@@ -216,7 +216,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             A string in mode "ansi", an array (height, width, 3) in "rgb_array", None in "human".
 
         Raises:
-            ResetNeeded: There is no task yet.
+            ResetNeeded: No task was drawn or set yet.
             ValueError: The present task has no grid.
             DependencyNotInstalled: Pillow or pygame is missing.
         """
@@ -242,7 +242,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
 
 
 def draw_task(distribution: TaskDistribution, rng: np.random.Generator) -> TabularMDP:
-    """Draw a task; raise TypeError if it is none."""
+    """Draw a task; raise TypeError if it is not a TabularMDP."""
     if not callable(distribution):
         raise TypeError(
             "`task_distribution` must be a function from a random generator to a TabularMDP, got "

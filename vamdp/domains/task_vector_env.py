@@ -161,7 +161,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         """Set all tasks and key their dynamics anew; call `reset` before the next step.
 
         Raises:
-            TypeError: An entry is no TabularMDP.
+            TypeError: An entry is not a TabularMDP.
             ValueError: There are not num_envs, or one does not fit the spaces.
         """
         self._check_tasks(task)
@@ -172,7 +172,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         """Set all tasks, or draw the next ones if None; call `reset` before the next step.
 
         Raises:
-            TypeError: An entry is no TabularMDP.
+            TypeError: An entry is not a TabularMDP.
             ValueError: There are not num_envs, or one does not fit the spaces.
         """
         if task is not None:
@@ -198,7 +198,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             Observations, shape (num_envs,) or (num_envs, d), and an empty info.
 
         Raises:
-            TypeError: A task is no TabularMDP, or the mask no bool array.
+            TypeError: A task is not a TabularMDP, or the mask is not a bool array.
             ValueError: A length is not num_envs, a task does not fit the spaces, or the mask is
                 empty.
             ResetNeeded: The mask leaves out an environment that never had an episode.
@@ -263,8 +263,8 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             of shape (num_envs,); and the infos that the class describes.
 
         Raises:
-            TypeError: The actions are no integers.
-            ValueError: They have another shape, or one is no action.
+            TypeError: The actions are not integers.
+            ValueError: They have another shape, or one is not in the action space.
             ResetNeeded: Some environment has no running episode.
         """
         actions = np.asarray(actions)

@@ -146,11 +146,7 @@ def as_transitions(
 
 
 def _as_actions(actions: npt.ArrayLike, n_tasks: int, n_actions: int) -> npt.NDArray[np.int64]:
-    """Return actions as (n_tasks,) integers in [0, n_actions).
-
-    Raises:
-        ValueError: they are something else.
-    """
+    """Return actions as (n_tasks,) integers in [0, n_actions)."""
     array = np.asarray(actions)
     if array.shape != (n_tasks,) or array.dtype.kind not in "iu":
         raise ValueError(
@@ -164,11 +160,7 @@ def _as_actions(actions: npt.ArrayLike, n_tasks: int, n_actions: int) -> npt.NDA
 def _as_outcomes(
     rewards: npt.ArrayLike, terminated: npt.ArrayLike, n_tasks: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return finite rewards and ends, (n_tasks,) each.
-
-    Raises:
-        ValueError: they are something else.
-    """
+    """Return finite rewards and ends, (n_tasks,) each."""
     # Copies: an array that is strided or read-only would be another type to the compiled code.
     reward_array = np.array(rewards, dtype=np.float64, order="C")
     end_array = np.array(terminated, order="C")

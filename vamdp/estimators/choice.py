@@ -32,10 +32,10 @@ def as_estimator(
     Raises:
         ValueError: the name is unknown, an option is out of its range or for a learner that was
             made elsewhere, or the learner is for other tasks or actions.
-        TypeError: an option is unknown, or `estimator` is nothing of all that.
+        TypeError: an option is unknown, or `estimator` is something else.
     """
     if estimator is None or isinstance(estimator, str):
-        name = estimator or DEFAULT
+        name = DEFAULT if estimator is None else estimator
         if name not in BUILT_INS:
             close = difflib.get_close_matches(name, BUILT_INS, 1)
             hint = f" Did you mean {close[0]!r}?" if close else ""

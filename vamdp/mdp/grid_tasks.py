@@ -85,7 +85,7 @@ def read_tiles(rows: Sequence[str], rules: GridRules) -> Tiles:
     """Return the tiles of a picture, shape (n_rows, n_columns).
 
     Raises:
-        TypeError: `rows` is no sequence of strings.
+        TypeError: `rows` is not a sequence of strings.
         ValueError: It is empty, rows differ in length, a letter is unknown, or there is no start.
     """
     is_sequence = isinstance(rows, Sequence) and not isinstance(rows, str)

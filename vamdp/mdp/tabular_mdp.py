@@ -143,9 +143,9 @@ class TabularMDP:
             features: Coordinates of the states, shape (S, d).
 
         Raises:
-            ValueError: A shape does not fit, a row of P or `start` is no distribution, a number is
-                not finite, an episode would start in a terminal state, or `reward_noise` is none of
-                the three. The message names the first culprit.
+            ValueError: A shape does not fit, a row of P or `start` is not a distribution, a number
+                is not finite, an episode would start in a terminal state, or `reward_noise` is
+                something else. The message names the first culprit.
         """
         flags = None if terminal is None else np.asarray(terminal)
         by_transition = flags is not None and flags.ndim == 3
@@ -196,8 +196,8 @@ class TabularMDP:
             A task whose `features` are (row, column) counted from 1.
 
         Raises:
-            TypeError: `rows` is no sequence of strings.
-            ValueError: They are no such picture, or `slip` is no probability.
+            TypeError: `rows` is not a sequence of strings.
+            ValueError: They are not such a picture, or `slip` is not a probability.
 
         Example:
             >>> task = TabularMDP.from_grid(["S G"], slip=0.0)
@@ -223,8 +223,8 @@ class TabularMDP:
 
         Raises:
             TypeError: The environment has no such table (Blackjack, for one).
-            ValueError: The table is no task, or one move to one state has two rewards, or ends and
-                goes on.
+            ValueError: The table is not a task's, or one move to one state has two rewards, or
+                ends and goes on.
         """
         table = getattr(env.unwrapped, "P", None)
         start = getattr(env.unwrapped, "initial_state_distrib", None)

@@ -79,7 +79,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Set the task; call `reset` before the next step.
 
         Raises:
-            TypeError: `task` is no integer.
+            TypeError: `task` is not an integer.
             ValueError: It is out of range.
         """
         self._task = _checked(task)
@@ -89,7 +89,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Set the task, or draw the next one if None; call `reset` before the next step.
 
         Raises:
-            TypeError: `task` is no integer.
+            TypeError: `task` is not an integer.
             ValueError: It is out of range.
         """
         self.set_task(self._draw() if task is None else task)
@@ -105,7 +105,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 environment.
 
         Raises:
-            TypeError: The given task is no integer.
+            TypeError: The given task is not an integer.
             ValueError: It is out of range.
         """
         inner_options = dict(options or {})
@@ -125,7 +125,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Take one step in the environment.
 
         Raises:
-            ResetNeeded: The task was changed, or there is none.
+            ResetNeeded: The task was changed, or none was drawn yet.
         """
         if not self._running:
             raise ResetNeeded("No episode is running: call reset() before step().")

@@ -11,6 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
+from vamdp.estimators.row_by_row import RowByRow
 from vamdp.estimators.table import DEFAULT
 from vamdp.inner_env import (
     StateKey,
@@ -101,8 +102,11 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             show_state=show_state, flatten=flatten, options=options,
             estimator=estimator.batch if type(estimator) is ValueEstimator else estimator,
         )  # fmt: skip
-        is_object = not isinstance(estimator, str) and hasattr(estimator, "update")
-        self.estimator: Any = estimator if is_object else self._estimator
+        self.estimator: Any = self._estimator
+        if type(estimator) is ValueEstimator:
+            self.estimator = estimator
+        elif isinstance(self._estimator, RowByRow):
+            self.estimator = self._estimator.estimators[0]
         fast_step = getattr(self._estimator, "fast_step", None)
         self._learner: Any = (
             fast_step(self._scales, self._own_part.start)

@@ -272,7 +272,7 @@ class BatchValueEstimator:
 
         Raises:
             ValueError: `state` is of another estimator, or damaged. Nothing is changed then.
-            TypeError: `state` is no dict.
+            TypeError: `state` is not a dict.
         """
         if not isinstance(state, dict):
             raise TypeError(f"`state` must be a dict from `get_state`, got {state!r}.")

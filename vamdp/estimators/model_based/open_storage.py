@@ -8,7 +8,8 @@ whoever keeps them keeps it too.
 """
 
 import ctypes
-from typing import Any, NamedTuple
+from collections import namedtuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,38 +25,14 @@ N_TASKS, N_ACTIONS, N_COORDINATES, CAPACITY, TRIPLE_CAPACITY, DEPTH, N_ENTRIES =
     len(Storage._fields), len(Storage._fields) + 7
 )
 
-
-class States(NamedTuple):
-    """Concrete states and their numbers; each array is described in `Storage`."""
-
-    sizes: npt.NDArray[np.int64]
-    keys: npt.NDArray[np.uint64]
-    ids: npt.NDArray[np.int32]
-    visits: npt.NDArray[np.int32]
-    masked: npt.NDArray[np.bool_]
-    hash_table: npt.NDArray[np.uint32]
-
-
-class Model(NamedTuple):
-    """What was counted, and what planning reads of it."""
-
-    sizes: npt.NDArray[np.int64]
-    members: npt.NDArray[np.int32]
-    absorbing: npt.NDArray[np.bool_]
-    blocked: npt.NDArray[np.bool_]
-    row_counts: npt.NDArray[np.uint32]
-    triples: npt.NDArray[np.uint32]
-    triple_values: npt.NDArray[np.float64]
-    tables: npt.NDArray[np.float64]
-
-
-class Plan(NamedTuple):
-    """What planning found: Q (a plane of `tables`), V, and the sweeps that led there."""
-
-    sizes: npt.NDArray[np.int64]
-    tables: npt.NDArray[np.float64]
-    V: npt.NDArray[np.float64]
-    history: npt.NDArray[np.float64]
+# Groups of the arrays that `Storage` describes. States: concrete ones and their numbers. Model:
+# what was counted, and what planning reads of it. Plan: Q (a plane of `tables`), V, and the sweeps
+# that led there.
+States = namedtuple("States", "sizes keys ids visits masked hash_table")
+Model = namedtuple(
+    "Model", "sizes members absorbing blocked row_counts triples triple_values tables"
+)
+Plan = namedtuple("Plan", "sizes tables V history")
 
 
 def addresses(storage: Storage) -> npt.NDArray[np.int64]:

@@ -150,7 +150,7 @@ class ValueEstimator:
 
         Raises:
             ValueError: `state` is of another estimator, or damaged. Nothing is changed then.
-            TypeError: `state` is no dict.
+            TypeError: `state` is not a dict.
         """
         self.batch.set_state(state)
 
