@@ -1,7 +1,7 @@
 """What a wrapper finds out about the environments below it, single or vectorised."""
 
 import operator
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import gymnasium
@@ -123,6 +123,18 @@ def find_state_keys(env: Any, state_key: StateKey | None) -> Callable[[Any], Any
     """
     owner = None if state_key is not None else find_owner(env, "state_key")
     return getattr(owner, "state_keys", None)
+
+
+def task_seeds(env: VectorEnv[Any, Any, Any]) -> Sequence[int | None]:
+    """The `task_seed` of each environment of a batch; None where one has none."""
+    owner = find_owner(env, "task_seeds")
+    if owner is not None:
+        seeds: list[int | None] = owner.task_seeds
+    elif find_owner(env, "task_seed") is not None:  # of the first in a SyncVectorEnv
+        seeds = list(env.unwrapped.get_attr("task_seed"))  # type: ignore[attr-defined] # it has one
+    else:
+        seeds = [None] * env.num_envs
+    return seeds
 
 
 def episode_time_scale(env: Any, task_horizon: int | None, horizon: int) -> int:

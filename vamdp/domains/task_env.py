@@ -91,6 +91,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._n_states, self._n_actions = probe.n_states, probe.n_actions
         self._table = TaskTable.empty(1, probe.n_states * probe.n_actions + 1)
         self._task: TabularMDP | None = None
+        self._task_seed: int | None = None
         self._state = -1  # no episode is running
         self._elapsed = 0
         self._seen: int | None = None  # the last state shown, which remains when an episode ends
@@ -105,6 +106,15 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         if self._task is None:
             raise ResetNeeded("There is no task yet: call reset() or set_task() first.")
         return self._task
+
+    @property
+    def task_seed(self) -> int | None:
+        """A number of 64 bits that the tasks stream gave with the task; None: there is no task yet.
+
+        Whoever needs random numbers of its own in this task starts them from it. They then depend
+        on the seed and on which task it is, and on nothing that happened before.
+        """
+        return self._task_seed
 
     @property
     def state(self) -> int:
@@ -132,7 +142,8 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             ValueError: It has other numbers of states or actions than the spaces.
         """
         self._check(task)
-        self._table = self._table.with_task(0, task, draw_key(self.np_random))
+        self._task_seed = draw_key(self.np_random)
+        self._table = self._table.with_task(0, task, self._task_seed)
         self._task = task
         self._state = -1
         self._seen = None

@@ -101,6 +101,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         self._limit = NO_LIMIT if max_episode_steps is None else max_episode_steps
         self._table = TaskTable.empty(num_envs, probe.n_states * probe.n_actions + 1)
         self._tasks: list[TabularMDP | None] = [None] * num_envs
+        self._task_seeds: list[int | None] = [None] * num_envs
         self._generators: list[np.random.Generator | None] = [None] * num_envs
         self._seeds: list[int | None] = [None] * num_envs
         self._states = np.full(num_envs, -1, np.int64)  # -1: no episode is running
@@ -118,6 +119,11 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         if len(tasks) < self.num_envs:
             raise ResetNeeded("There are no tasks yet: call reset() or set_task() first.")
         return tasks
+
+    @property
+    def task_seeds(self) -> list[int | None]:
+        """Of each task, see `TaskEnv.task_seed`."""
+        return list(self._task_seeds)
 
     @property
     def states(self) -> npt.NDArray[np.int64]:
@@ -362,6 +368,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         self._install(i, task)
 
     def _install(self, i: int, task: TabularMDP) -> None:
-        self._table = self._table.with_task(i, task, draw_key(self._tasks_stream(i)))
-        self._tasks[i] = task
+        key = draw_key(self._tasks_stream(i))
+        self._table = self._table.with_task(i, task, key)
+        self._tasks[i], self._task_seeds[i] = task, key
         self._states[i] = -1

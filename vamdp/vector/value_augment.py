@@ -1,5 +1,6 @@
 """Adding values to the observations of a batch of environments."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,13 @@ from gymnasium.vector.utils import batch_space, iterate
 
 from vamdp.estimators.arguments import as_coordinates, check_each
 from vamdp.estimators.choice import check_written, is_built_in
-from vamdp.inner_env import StateKey, asks_for_new_task, find_state_keys, require_vector
+from vamdp.inner_env import (
+    StateKey,
+    asks_for_new_task,
+    find_state_keys,
+    require_vector,
+    task_seeds,
+)
 from vamdp.vector.batched_steps import (
     Seeds,
     Step,
@@ -96,8 +103,15 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
             raise ValueError(f"`tasks` must have shape ({self.num_envs},), got {rows.shape}.")
         self._estimator.begin_tasks(rows, [None] * self.num_envs)
 
+    def _begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
+        # Where no seed is given, what a learner draws begins with what came with the task.
+        if None in seeds:
+            of_tasks = task_seeds(self.env)
+            seeds = [own if s is None else s for s, own in zip(seeds, of_tasks, strict=True)]
+        self._estimator.begin_tasks(rows, seeds)
+
     def _task_changed(self) -> None:
-        self.forget()
+        self._begin_tasks(np.ones(self.num_envs, np.bool_), [None] * self.num_envs)
         self._states = None
 
     def reset(
@@ -124,7 +138,7 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self._states = None  # until all below succeeded
         fresh |= self._begins_task
         if fresh.any():
-            self._estimator.begin_tasks(fresh, seeds)
+            self._begin_tasks(fresh, seeds)
             self._begins_task[:] = False
         states = self._states_of(observations)
         self._begin_episodes(infos, states, started)

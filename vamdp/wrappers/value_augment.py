@@ -123,6 +123,8 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self._zeros = np.zeros(self._parts.size, np.float32)
         self._is_running = False
         self._begins_task = False  # a reset into a new task failed
+        # Where what a learner draws in a task begins, unless a seed was given.
+        self._task_owner = find_owner(env, "task_seed")
         # Where there is a picture of tiles (vamdp.domains.grids.view). It asks about observations
         # of its own environment: where a wrapper changed these, they would be read wrongly.
         canvas = find_owner(env, "grid_view")
@@ -133,13 +135,15 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     def forget(self) -> None:
         """Begin a new task: clear what was learned."""
-        self._begin_task(None)
+        self._estimator.begin_tasks(_EVERY_ROW, [None])
 
     def _begin_task(self, seed: int | None) -> None:
+        if seed is None and self._task_owner is not None:
+            seed = self._task_owner.task_seed
         self._estimator.begin_tasks(_EVERY_ROW, [seed])
 
     def _task_changed(self) -> None:
-        self.forget()
+        self._begin_task(None)
         self._is_running = False
 
     def reset(
