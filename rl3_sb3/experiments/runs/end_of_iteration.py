@@ -20,7 +20,7 @@ from rl3_sb3.ranks import any_rank, gather_over_ranks, this_rank
 
 
 @dataclass(kw_only=True)
-class BetweenIterations:
+class EndOfIteration:
     """What is done between two iterations: validate, save, stop.
 
     Attributes:
@@ -45,7 +45,7 @@ class BetweenIterations:
     keep: int
     saved: float = field(default_factory=time.monotonic)
 
-    def end_iteration(self, model: TransformerPPO, tasks_streams: Sequence[Stream]) -> bool:
+    def run(self, model: TransformerPPO, tasks_streams: Sequence[Stream]) -> bool:
         """Return whether training ends here; there is a checkpoint then.
 
         Args:

@@ -26,7 +26,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.runs.end_of_iteration import BetweenIterations
+from rl3_sb3.experiments.runs.end_of_iteration import EndOfIteration
 from rl3_sb3.experiments.runs.learning_env import make_learning_env
 from rl3_sb3.experiments.runs.metrics import MetricsFile
 from rl3_sb3.experiments.runs.run_directory import DEFAULT_KEEP, RunDirectory
@@ -102,7 +102,7 @@ def train(
         model.set_logger(logger)
         if state is not None:
             state.restore(model, env)
-        between = BetweenIterations(
+        end = EndOfIteration(
             directory=directory,
             config=config,
             metrics=metrics,
@@ -112,7 +112,7 @@ def train(
             save_every=save_every,
             keep=keep,
         )
-        keeper = _Keeper(between, report)
+        keeper = _Keeper(end, report)
         try:
             # SB3 counts the steps of this call when the counter is not to start again.
             n_steps = config.total_steps - model.num_timesteps
@@ -172,15 +172,15 @@ class _StoppedError(Exception):
 class _Keeper(BaseCallback):
     """Tells SB3's loop what is to be done between iterations."""
 
-    def __init__(self, between: BetweenIterations, report: Report | None) -> None:
+    def __init__(self, end: EndOfIteration, report: Report | None) -> None:
         super().__init__()
-        self._between, self._report = between, report
+        self._end, self._report = end, report
         self._tasks_streams: Sequence[Stream] | None = None  # when this iteration began
 
     def _on_rollout_start(self) -> None:
         if self._tasks_streams is not None and self._end_iteration():
             raise _StoppedError
-        self._between.clock.begin()
+        self._end.clock.begin()
         self._tasks_streams = get_tasks_streams(self.training_env)
 
     def _on_step(self) -> bool:
@@ -200,4 +200,4 @@ class _Keeper(BaseCallback):
     def _end_iteration(self) -> bool:
         assert isinstance(self.model, TransformerPPO), "train() makes no other"
         assert self._tasks_streams is not None, "an iteration began"
-        return self._between.end_iteration(self.model, self._tasks_streams)
+        return self._end.run(self.model, self._tasks_streams)
