@@ -1,6 +1,6 @@
 """Value-augmented MDPs for meta-reinforcement learning with discrete tasks."""
 
-from vamdp import vector
+from vamdp import estimators, vector
 from vamdp._version import __version__
 from vamdp.domains import SampledEnv, TaskEnv, TaskVectorEnv
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
@@ -27,6 +27,7 @@ __all__ = [
     "ValueEstimator",
     "ValueIterationResult",
     "__version__",
+    "estimators",
     "value_iteration",
     "vector",
 ]

@@ -1,7 +1,9 @@
 """What is learned of a task while an agent lives in it: values of its states and actions.
 
-`estimator` is the door that all learners stand behind, `table` those that have a name. The paper's,
-`model_based`, is the default.
+`estimator` is the door that all learners stand behind, `table` has a row for each that is built in;
+the paper's, `model_based`, is the default. A new learner is a file here, with a class and a frozen
+dataclass of its options, and a row of the table. `state_numbers` numbers states of any kind for it,
+`arguments` checks what comes in, `q_parts` writes what Q-estimates show.
 """
 
 from vamdp.estimators.estimator import Estimator, Scales

@@ -39,6 +39,9 @@ class Estimator(Protocol):
     row without any True tells nothing, and what was told of that state before still holds. Rows of
     tasks must not depend on each other: row i learns what a batch of one would.
 
+    With an attribute `takes_keys`, states come as a list instead: one key a task, any hashable, as
+    the environment's `state_key` gives it.
+
     Attributes:
         n_tasks: number of tasks.
         n_actions: number of actions, the same in all tasks.

@@ -50,22 +50,10 @@ def optimal_values(model: KnownModel, horizon: int, gamma: float) -> npt.NDArray
     Q = np.zeros_like(model.base)
     V = np.zeros(len(model.start))
     iterate(
-        model.base,
-        np.zeros_like(model.base),
-        model.row[goes_on],
-        model.successor[goes_on],
-        gamma * model.probability[goes_on],
-        np.zeros((1, 1), np.bool_),
-        False,
-        V.size,
-        int(goes_on.sum()),
-        0,
-        int(horizon),
-        SMALLEST,
-        V,
-        Q,
-        NO_HISTORY,
-    )
+        model.base, np.zeros_like(model.base), model.row[goes_on], model.successor[goes_on],
+        gamma * model.probability[goes_on], np.zeros((1, 1), np.bool_), False,
+        V.size, int(goes_on.sum()), 0, int(horizon), SMALLEST, V, Q, NO_HISTORY,
+    )  # fmt: skip
     return V
 
 
@@ -85,17 +73,10 @@ def optimal_return(model: KnownModel, budget: int, task_horizon: int) -> float:
     has_limit = task_horizon < budget
     W = np.zeros((int(task_horizon) + 1 if has_limit else 2, S + 1))
     _spend(
-        model.base,
-        np.zeros_like(model.base),
-        model.row,
-        np.where(model.ends, np.uint32(S), model.successor),
-        model.probability,
-        start,
-        int(budget),
-        has_limit,
-        W,
-        np.zeros_like(model.base),
-    )
+        model.base, np.zeros_like(model.base), model.row,
+        np.where(model.ends, np.uint32(S), model.successor), model.probability,
+        start, int(budget), has_limit, W, np.zeros_like(model.base),
+    )  # fmt: skip
     return float(start @ W[0, :S])
 
 

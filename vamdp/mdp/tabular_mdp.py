@@ -312,13 +312,9 @@ class TabularMDP:
         base = np.zeros(A * S)
         np.add.at(base, row, self.probability[:K] * reward)
         return oracle.KnownModel(
-            base.reshape(A, S),
-            row.astype(np.uint32),
-            self.successor[:K].astype(np.uint32),
-            self.probability[:K],
-            self.ends[:K],
-            self.start_distribution,
-        )
+            base.reshape(A, S), row.astype(np.uint32), self.successor[:K].astype(np.uint32),
+            self.probability[:K], self.ends[:K], self.start_distribution,
+        )  # fmt: skip
 
 
 def _as_start(

@@ -79,22 +79,11 @@ def value_iteration(
     Q = np.zeros((n_actions, n_states))
     V = np.zeros(n_states)
     n_sweeps = iterate(
-        base,
-        np.zeros_like(base),
-        (actions * n_states + states).astype(np.uint32),
-        successors.astype(np.uint32),
-        gamma * P[states, actions, successors],
-        np.zeros((1, 1), np.bool_),
-        False,
-        n_states,
-        states.size,
-        0,
-        max_sweeps,
-        tolerance - ROUNDING,
-        V,
-        Q,
-        NO_HISTORY,
-    )
+        base, np.zeros_like(base), (actions * n_states + states).astype(np.uint32),
+        successors.astype(np.uint32), gamma * P[states, actions, successors],
+        np.zeros((1, 1), np.bool_), False, n_states, states.size, 0, max_sweeps,
+        tolerance - ROUNDING, V, Q, NO_HISTORY,
+    )  # fmt: skip
     return ValueIterationResult(np.ascontiguousarray(Q.T), V, n_sweeps)
 
 

@@ -15,7 +15,7 @@ _EVERY_ROW = np.ones(1, np.bool_)
 class OneTask:
     """Steps any `Estimator` of one task.
 
-    One that has a `fast_step` of its own, as `BatchValueEstimator`, is stepped by that instead: an
+    A built-in one that has a `fast_step`, as `BatchValueEstimator`, is stepped by that instead: an
     object with the methods of this class.
 
     Args:

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
+from vamdp.estimators.choice import is_built_in
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
 from vamdp.estimators.row_by_row import RowByRow
 from vamdp.estimators.table import DEFAULT
@@ -107,12 +108,10 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             self.estimator = estimator
         elif isinstance(self._estimator, RowByRow):
             self.estimator = self._estimator.estimators[0]
-        fast_step = getattr(self._estimator, "fast_step", None)
-        self._learner: Any = (
-            fast_step(self._scales, self._own_part.start)
-            if fast_step is not None
-            else OneTask(self._estimator, self._scales, self._own_part)
-        )
+        self._learner: Any = OneTask(self._estimator, self._scales, self._own_part)
+        # Not a subclass, whose own methods would be passed by.
+        if is_built_in(self._estimator) and hasattr(self._estimator, "fast_step"):
+            self._learner = self._estimator.fast_step(self._scales, self._own_part.start)
         space: Any = env.observation_space
         is_discrete = isinstance(space, spaces.Discrete)
         self._lowest, self._n_observations = (

@@ -9,7 +9,7 @@ from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.estimators.choice import as_estimator
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.inner_env import StateKey, discrete_actions, find_state_key, refuse_meta_episodes
-from vamdp.wrappers.observation import Layout, Parts, StateEncoder
+from vamdp.wrappers.observation import Layout, Parts, StateEncoder, meta_boxes
 from vamdp.wrappers.task_access import TaskAccess
 
 
@@ -56,6 +56,11 @@ class ValueSetup(TaskAccess):
         self._encoder = StateEncoder(space) if show_state else None
         boxes = {"state": self._encoder.box} if self._encoder else {}
         own = self._estimator.parts()
+        for name in ("state", *meta_boxes(1)):
+            if name in own:
+                raise ValueError(
+                    f"`estimator.parts()` must not have a part {name!r}: the wrappers have it."
+                )
         self._parts = Parts({**boxes, **own}, flatten)
         start = self._encoder.size if self._encoder else 0
         self._own_part = slice(start, self._parts.size)

@@ -327,6 +327,28 @@ def test_parts_that_are_no_rows_of_float32_are_refused(parts):
         mdp(estimator=tally)
 
 
+@pytest.mark.parametrize("name", ["state", "meta_time"])
+def test_a_part_that_is_called_like_one_of_the_wrappers_is_refused(name):
+    tally = Tally(1, 5)
+    tally.parts = lambda: {name: spaces.Box(0, 1, (3,))}
+    with pytest.raises(ValueError, match=rf"must not have a part '{name}'"):
+        mdp(estimator=tally, show_state=False)
+
+
+def test_what_a_subclass_of_ours_does_itself_is_not_passed_by():
+    class Doubles(vamdp.BatchValueEstimator):
+        def update(self, states, actions, rewards, *rest):
+            super().update(states, actions, 2 * rewards, *rest)
+
+    plain, doubled = mdp(), mdp(estimator=Doubles(1, 5, task_horizon=4))
+    for env in (plain, doubled):
+        env.reset(seed=0)
+        env.step(0)
+    Q = plain.estimator.q_values(0)
+    np.testing.assert_allclose(doubled.estimator.q_values([0])[0], 2 * Q)
+    assert Q.any()
+
+
 def test_threads_are_for_the_model_based_learner():
     with pytest.raises(ValueError, match="`threads` must be left out with an `estimator`"):
         mdps(2, estimator=Tally, threads=2)

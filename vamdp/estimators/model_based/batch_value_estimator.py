@@ -85,13 +85,14 @@ class BatchValueEstimator:
         self._options_array = self.options.as_array()
         self._is_stale = False  # whether transitions may have come in that no planning has seen
         self.storage: Storage | None  # allocated when the first state shows its length
+        self.where: npt.NDArray[np.int64]  # where it lies, for compiled calls
         self._store(None)
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies do without the sweeps that are kept: they are large, and no value depends on them.
         self.plan()
         arrays = saved_arrays(self.storage) if self.storage else None
-        return {**self.__dict__, "storage": arrays, "_where": None}
+        return {**self.__dict__, "storage": arrays, "where": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -165,7 +166,7 @@ class BatchValueEstimator:
         )  # fmt: skip
         self.make_storage(transitions.states.shape[1])
         learn, _ = drivers(self._threads)
-        while not learn(self._where, self._options_array, *transitions):
+        while not learn(self.where, self._options_array, *transitions):
             self.grow()
         self.note_unplanned()
 
@@ -174,7 +175,7 @@ class BatchValueEstimator:
         coordinates = self._coordinates(states)
         self.plan()
         self.make_storage(coordinates.shape[1])
-        write_states(self._where, coordinates, scales.values, scales.counts, out)
+        write_states(self.where, coordinates, scales.values, scales.counts, out)
 
     def fast_step(self, scales: Scales, start: int) -> FastStep:
         """What a wrapper around one environment steps instead of `update` and `write`."""
@@ -184,7 +185,7 @@ class BatchValueEstimator:
         """Renew Q and V of the tasks that learned something since they were planned for."""
         if self._is_stale:
             _, plan = drivers(self._threads)
-            plan(self._where, self._options_array)
+            plan(self.where, self._options_array)
             self._is_stale = False
 
     def note_unplanned(self) -> None:
@@ -232,7 +233,7 @@ class BatchValueEstimator:
         coordinates = self._coordinates(states)
         self.plan()  # what was learned before is planned for without them
         self.make_storage(coordinates.shape[1])
-        while not set_masks(self._where, coordinates, allowed, applies):
+        while not set_masks(self.where, coordinates, allowed, applies):
             self.grow()
 
     def forget(self, tasks: npt.ArrayLike | None = None) -> None:
@@ -317,7 +318,7 @@ class BatchValueEstimator:
 
     def _store(self, storage: Storage | None) -> None:
         self.storage = storage
-        self._where = addresses(storage) if storage else np.zeros(0, np.int64)
+        self.where = addresses(storage) if storage else np.zeros(0, np.int64)
 
     @property
     def _n_coordinates(self) -> int | None:
@@ -333,7 +334,7 @@ class BatchValueEstimator:
         Q_rows = np.zeros((self.n_tasks, self.n_actions))
         counts, allowed = np.zeros(Q_rows.shape, np.int64), np.ones(Q_rows.shape, np.bool_)
         if self.storage is not None:
-            look_up(self._where, coordinates, Q_rows, counts, allowed)
+            look_up(self.where, coordinates, Q_rows, counts, allowed)
         return Q_rows, counts, allowed
 
     def _size(self, column: int) -> npt.NDArray[np.int64]:

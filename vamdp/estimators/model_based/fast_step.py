@@ -13,7 +13,6 @@ from vamdp.estimators.model_based.open_storage import (
     N_ACTIONS,
     N_COORDINATES,
     N_ENTRIES,
-    addresses,
     open_storage,
     pointer,
 )
@@ -197,5 +196,5 @@ class FastStep:
             )
         arrays = (self._states, self._allowed, self._options)
         places = (*(array.ctypes.data for array in arrays), self._part.start)
-        self._where = np.array([*addresses(storage), *places], np.int64)
+        self._where = np.concatenate([self._learner.where, np.array(places, np.int64)])
         self._storage = storage

@@ -20,7 +20,7 @@ from vamdp.estimators.model_based.learned_model import count, renew_rows
 from vamdp.estimators.model_based.open_storage import N_TASKS, open_storage
 from vamdp.estimators.model_based.options import WARM_START
 from vamdp.estimators.model_based.planning import note_change, replan
-from vamdp.estimators.model_based.states import enter, meet, set_mask
+from vamdp.estimators.model_based.states import enter, meet, set_mask, tells
 from vamdp.estimators.model_based.storage import CHANGED, N_CONCRETE, N_STATES, N_TRIPLES, Q_TABLE
 from vamdp.estimators.q_parts import write_q_parts
 from vamdp.estimators.state_numbers import number_of
@@ -42,7 +42,7 @@ def learn(
     """
     n_states_before = model.sizes[task, N_STATES]
     c, c_next = meet(task, key, states), meet(task, next_key, states)
-    if not terminated and np.any(next_allowed):
+    if not terminated and tells(next_allowed):
         set_mask(task, next_key, next_allowed, states, model)
     s = enter(task, c, False, states, model, options)
     s_next = enter(task, c_next, terminated, states, model, options)

@@ -73,6 +73,15 @@ def enter(task, c, terminated, states, model, options):
     return s
 
 
+@njit(cache=True, inline="always")
+def tells(allowed):
+    """Whether a mask (A,) or (0,) allows any action; if not, it tells nothing."""
+    for a in range(allowed.size):
+        if allowed[a]:
+            return True
+    return False
+
+
 @njit(cache=True)
 def set_mask(task, key, allowed, states, model):
     """Note which actions, allowed (A,), the concrete state offers; it need not be in the model."""
