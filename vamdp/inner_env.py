@@ -1,12 +1,13 @@
 """What a wrapper finds out about the environments below it, single or vectorised."""
 
+import numbers
 import operator
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import gymnasium
 from gymnasium import spaces
-from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv, VectorWrapper
 
 from vamdp.argument_checks import check_positive_integer
 
@@ -127,14 +128,19 @@ def find_state_keys(env: Any, state_key: StateKey | None) -> Callable[[Any], Any
 
 def task_seeds(env: VectorEnv[Any, Any, Any]) -> Sequence[int | None]:
     """The `task_seed` of each environment of a batch; None where one has none."""
-    owner = find_owner(env, "task_seeds")
+    owner, base = find_owner(env, "task_seeds"), env.unwrapped
     if owner is not None:
-        seeds: list[int | None] = owner.task_seeds
-    elif find_owner(env, "task_seed") is not None:  # of the first in a SyncVectorEnv
-        seeds = list(env.unwrapped.get_attr("task_seed"))  # type: ignore[attr-defined] # it has one
-    else:
-        seeds = [None] * env.num_envs
-    return seeds
+        return [seed_or_none(seed) for seed in owner.task_seeds]
+    if isinstance(base, SyncVectorEnv | AsyncVectorEnv) and all(
+        base.call("has_wrapper_attr", "task_seed")
+    ):
+        return [seed_or_none(seed) for seed in base.get_attr("task_seed")]
+    return [None] * env.num_envs
+
+
+def seed_or_none(value: Any) -> int | None:
+    """An attribute as a seed; None if somebody calls something else so."""
+    return int(value) if isinstance(value, numbers.Integral) and int(value) >= 0 else None
 
 
 def episode_time_scale(env: Any, task_horizon: int | None, horizon: int) -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 README = Path(__file__).parents[2] / "README.md"
 OWN_TASKS = README.parent / "docs" / "own_tasks.md"
+EVALUATION = README.parent / "docs" / "evaluation.md"
 
 
 def python_of(page):
@@ -31,3 +32,12 @@ def test_the_domain_in_the_docs_makes_environments():
     doors = names["doors"]
     assert doors.make_vector_env(2, None, "traps").max_episode_steps == 5
     assert doors.horizons == {None: 50}
+
+
+def test_the_agent_in_the_docs_beats_chance(capsys):
+    names = {}
+    exec(compile(python_of(EVALUATION), str(EVALUATION), "exec"), names)
+    scores = {score.title: score.returns.mean() for score in names["evaluation"].scores}
+    assert list(scores) == ["random", "greedy", "oracle"]
+    assert scores["random"] + 10 < scores["greedy"] < scores["oracle"]
+    assert "| greedy" in capsys.readouterr().out

@@ -87,7 +87,7 @@ def test_gridworlds_train_coarsely_and_are_evaluated_on_variations(capsys, tmp_p
     status, text, _ = run(capsys, "table", out)
     assert status == 0
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
-    agent = "RL³-coarse (estimator.warm_start, estimator.cluster_terminals), greedy"
+    agent = "RL³-coarse (estimator.warm_start true, estimator.cluster_terminals true), greedy"
     assert ["Gridworlds 13x13", "30", "3 watery", agent] in [row[:4] for row in rows]
 
 

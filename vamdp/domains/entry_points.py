@@ -37,6 +37,7 @@ def entry_points(
     """
 
     def env(*, render_mode: str | None = None, **arguments: Any) -> TaskEnv:
+        """Make a `TaskEnv` of this module's distribution, with the distribution's arguments."""
         tasks = distribution(**arguments)
         return TaskEnv(tasks, feature_scale=_feature_scale(tasks), render_mode=render_mode)
 
@@ -47,6 +48,7 @@ def entry_points(
         render_mode: str | None = None,
         **arguments: Any,
     ) -> TaskVectorEnv:
+        """Make a `TaskVectorEnv` of this module's distribution, with its arguments."""
         tasks = distribution(**arguments)
         return TaskVectorEnv(
             tasks,
@@ -56,6 +58,8 @@ def entry_points(
             render_mode=render_mode,
         )
 
+    for function in (env, vector_env):  # so that it can be pickled: the module has it
+        function.__module__, function.__qualname__ = distribution.__module__, function.__name__
     if has_pictures:
         # gymnasium.make reads it from what makes the environment, to wrap "rgb_array_list" and the
         # like; functions have room for it.

@@ -70,7 +70,8 @@ class SampledEnv(gymnasium.Env[Any, Any]):
             self.task_horizon = limit
         probe.close()
         self._task: gymnasium.Env[Any, Any] | None = None
-        self._task_seed: int | None = None  # of the task's first reset, until that was done
+        self._task_seed: int | None = None
+        self._seeds_reset = False  # the task's first one is still to be done
         self._running = False
 
     @property
@@ -88,6 +89,11 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         """Return the present environment."""
         return self.task
 
+    @property
+    def task_seed(self) -> int | None:
+        """What seeded the present environment's first reset; None: there is no task yet."""
+        return self._task_seed
+
     def sample_tasks(self, n: int) -> list[gymnasium.Env[Any, Any]]:
         """Draw n environments from the tasks stream; the present one stays."""
         return [self._draw(self.np_random) for _ in range(n)]
@@ -101,7 +107,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         """
         self._check(task)
         self._task = task
-        self._task_seed = int(self.np_random.integers(N_SEEDS))
+        self._task_seed, self._seeds_reset = int(self.np_random.integers(N_SEEDS)), True
         self._running = False
 
     def reset_task(self, task: gymnasium.Env[Any, Any] | None = None) -> None:
@@ -138,8 +144,9 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         if task is not None or seed is not None or new_task or self._task is None:
             self.reset_task(task)
         self._running = False  # if the environment fails, its first reset is still to be done
-        started = self.task.reset(seed=self._task_seed, options=inner_options or None)
-        self._task_seed = None
+        first_seed = self._task_seed if self._seeds_reset else None
+        started = self.task.reset(seed=first_seed, options=inner_options or None)
+        self._seeds_reset = False
         self._running = True
         return started
 

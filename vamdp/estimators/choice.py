@@ -49,11 +49,29 @@ def as_estimator(
             f"{next(iter(options.values()))!r}: set it there."
         )
     if isinstance(estimator, type) or (callable(estimator) and not hasattr(estimator, "update")):
-        estimator = estimator(n_tasks, n_actions)
-    if _missing(estimator, _DOOR):
+        estimator = _made(estimator, n_tasks, n_actions)
+    missing = _missing(estimator, _DOOR)
+    if missing and hasattr(estimator, "write"):  # it is meant to be one
+        raise TypeError(
+            f"`estimator` must be a vamdp.estimators.Estimator, got {type(estimator).__name__} "
+            f"without {', '.join(missing)}."
+        )
+    if missing:
         estimator = _by_rows(estimator, n_tasks, n_actions)
     _check_sizes(estimator, n_tasks, n_actions)
     return estimator  # type: ignore[no-any-return] # it has the methods of the protocol
+
+
+def _made(maker: Any, n_tasks: int, n_actions: int) -> Any:
+    """What a function or a class makes for these numbers of tasks and actions."""
+    try:
+        return maker(n_tasks, n_actions)
+    except TypeError as error:
+        raise TypeError(
+            f"`estimator` must be a function (n_tasks, n_actions) -> learner, got "
+            f"{getattr(maker, '__name__', maker)}: {error}. Pass lambda n_tasks, n_actions: ... "
+            "with the arguments that it needs."
+        ) from error
 
 
 def is_built_in(estimator: Estimator) -> bool:
@@ -64,7 +82,17 @@ def is_built_in(estimator: Estimator) -> bool:
 def _by_rows(learners: Any, n_tasks: int, n_actions: int) -> RowByRow:
     """Learners of one task each behind the door."""
     is_one = not isinstance(learners, (list, tuple))
+    if not is_one and len({id(one) for one in learners}) < len(learners):
+        raise ValueError(
+            f"`estimator` must have a learner of its own for each environment, got one "
+            f"{type(learners[0]).__name__} several times. Pass [make() for _ in range({n_tasks})]."
+        )
     for one in [learners] if is_one else learners:
+        if not is_one and not _missing(one, _DOOR):
+            raise TypeError(
+                f"`estimator` must be one {type(one).__name__} of {n_tasks} tasks, got a list of "
+                "them: it serves a batch."
+            )
         missing = _missing(one, METHODS)
         if missing:
             raise TypeError(

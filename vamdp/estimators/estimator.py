@@ -62,7 +62,8 @@ class Estimator(Protocol):
         """Forget everything of the tasks in `rows` (n_tasks,): new ones begin there.
 
         With seeds[i], whatever row i draws at random begins anew: equal seeds, equal bits. Without
-        one (None) it goes on drawing.
+        one (None) it goes on drawing. Only new tasks are told, so the very first episode may begin
+        without this call.
         """
 
     def begin_episodes(
@@ -96,4 +97,8 @@ class Estimator(Protocol):
     def write(
         self, states: npt.NDArray[np.float64], scales: Scales, out: npt.NDArray[np.float32]
     ) -> None:
-        """Write the parts of these states, one after the other, into `out` (n_tasks, size)."""
+        """Write the parts of these states, one after the other, into `out` (n_tasks, size).
+
+        It may be called any number of times between two steps, and changes nothing in the learner:
+        it draws no random numbers.
+        """

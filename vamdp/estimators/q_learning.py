@@ -24,7 +24,7 @@ from gymnasium import spaces
 from numba import njit
 
 from vamdp.argument_checks import as_options, check_discount, check_positive_integer
-from vamdp.estimators.arguments import as_coordinates, as_transitions
+from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
 from vamdp.estimators.estimator import Scales
 from vamdp.estimators.q_parts import q_parts, write_q_parts
 from vamdp.estimators.state_numbers import number_of, number_or_next, rehash
@@ -176,11 +176,10 @@ class QLearning:
     ) -> None:
         """Note what the states allow in which episodes begin."""
         if action_masks is not None:
+            masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
             coordinates = self._coordinates(states)
             tables = self._with_room(coordinates.shape[1])
-            _note_masks(
-                rows, coordinates, action_masks, self._initial_value, self._n_states, *tables
-            )
+            _note_masks(rows, coordinates, masks, self._initial_value, self._n_states, *tables)
 
     def update(
         self,
@@ -227,7 +226,9 @@ class QLearning:
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Forget the tasks of the mask (n_tasks,), or all; the streams go on."""
-        which: Any = slice(None) if tasks is None else tasks
+        which = np.ones(self.n_tasks, np.bool_) if tasks is None else np.asarray(tasks, np.bool_)
+        if which.shape != (self.n_tasks,):
+            raise ValueError(f"`tasks` must have shape ({self.n_tasks},), got {which.shape}.")
         self._n_states[which] = 0
         self._memory.n_steps[which] = 0
         if self._tables is not None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+from vamdp.argument_checks import as_options
 from vamdp.estimators.estimator import Estimator
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
@@ -36,6 +37,7 @@ class BuiltIn(NamedTuple):
         """
         if "task_horizon" in (field.name for field in fields(self.options)):
             options = {"task_horizon": task_horizon, **options}
+        as_options(self.options, options)
         return self.factory(n_tasks, n_actions, **options)
 
 

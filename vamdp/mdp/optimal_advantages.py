@@ -39,7 +39,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from vamdp.argument_checks import check_discount
+from vamdp.argument_checks import check_discount, check_positive_integer
 from vamdp.mdp.tabular_mdp import TabularMDP
 
 # Rounds are few; these only end what rounding could keep going.
@@ -87,6 +87,8 @@ def optimal_advantages(
         array([[[-0.75,  0.  ]]])
     """
     check_gamma(gamma, max_episode_steps)
+    if max_episode_steps is not None:
+        check_positive_integer("max_episode_steps", max_episode_steps)
     if out is None:
         out = np.empty((max_episode_steps or 1, task.n_states, task.n_actions))
     _solve(

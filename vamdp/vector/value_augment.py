@@ -94,7 +94,8 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self.single_observation_space = self._parts.space
         self.observation_space = batch_space(self._parts.space, env.num_envs)
         self._states: Any = None
-        self._begins_task = np.zeros(env.num_envs, np.bool_)  # a reset into a new one failed
+        # Tasks that the learner was not told of: a reset into them failed.
+        self._begins_task = np.zeros(env.num_envs, np.bool_)
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Begin new tasks in the environments of the mask (num_envs,); None: in all."""
@@ -104,15 +105,17 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self._estimator.begin_tasks(rows, [None] * self.num_envs)
 
     def _begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
+        self._begins_task |= rows  # again with the next reset, should the learner fail in this one
         # Where no seed is given, what a learner draws begins with what came with the task.
         if None in seeds:
             of_tasks = task_seeds(self.env)
             seeds = [own if s is None else s for s, own in zip(seeds, of_tasks, strict=True)]
-        self._estimator.begin_tasks(rows, seeds)
+        self._estimator.begin_tasks(rows.copy(), seeds)
+        self._begins_task[rows] = False
 
     def _task_changed(self) -> None:
-        self._begin_tasks(np.ones(self.num_envs, np.bool_), [None] * self.num_envs)
         self._states = None
+        self._begin_tasks(np.ones(self.num_envs, np.bool_), [None] * self.num_envs)
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -139,7 +142,6 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         fresh |= self._begins_task
         if fresh.any():
             self._begin_tasks(fresh, seeds)
-            self._begins_task[:] = False
         states = self._states_of(observations)
         self._begin_episodes(infos, states, started)
         vectors = self._show(observations, states)
@@ -173,7 +175,10 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
             final = final_observations(infos, ended, observations)
             next_states = self._states_of(final)
         masks = self._masks_reached(infos, ended, terminated)
-        self._estimator.update(present, indices, rewards, next_states, terminated, masks)
+        outcome = (rewards, next_states, terminated)
+        if not self._is_trusted:  # it may write into what it is given
+            outcome = (rewards.copy(), next_states, np.array(terminated, np.bool_))
+        self._estimator.update(present, indices, *outcome, masks)
         if next_states is not states:
             infos["final_obs"] = self._parts.present(self._show(final, next_states))
             self._begin_episodes(infos, states, ended)

@@ -67,6 +67,11 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             raise ResetNeeded("There is no task yet: call reset() or set_task() first.")
         return self._task
 
+    @property
+    def task_seed(self) -> int | None:
+        """The task, for whoever draws random numbers of its own in it; None: there is none yet."""
+        return self._task
+
     def get_task(self) -> int:
         """Return the present task."""
         return self.task

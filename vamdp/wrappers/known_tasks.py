@@ -36,7 +36,12 @@ def find_simulator(env: Any, seam: tuple[str, ...]) -> Any:
                 'vectorization_mode="vector_entry_point") makes; an environment with a transition '
                 "table becomes vamdp.TaskEnv(lambda rng: vamdp.TabularMDP.from_gymnasium(env))."
             )
-        if isinstance(layer, (gymnasium.ActionWrapper, VectorActionWrapper)):
+        changes_actions = (
+            gymnasium.ActionWrapper,
+            VectorActionWrapper,
+            gymnasium.wrappers.MaxAndSkipObservation,  # repeats them
+        )
+        if isinstance(layer, changes_actions):
             raise ValueError(
                 f"`env` must take the task's own actions, got {layer}, which changes them. Put it "
                 "outside."
@@ -48,9 +53,10 @@ def find_simulator(env: Any, seam: tuple[str, ...]) -> Any:
 
 def time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
     """Steps after which a TimeLimit cuts episodes, the first of several; None: none does."""
-    limits = [
-        layer._max_episode_steps  # gymnasium keeps it under no public name
-        for layer in layers(env)
-        if isinstance(layer, gymnasium.wrappers.TimeLimit)
-    ]
+    limits: list[int] = []
+    for layer in layers(env):
+        if isinstance(layer, gymnasium.wrappers.TimeLimit):
+            limits.append(layer._max_episode_steps)  # gymnasium keeps it under no public name
+        elif any(c.__name__ == "MetaEpisode" for c in type(layer).__mro__):
+            limits.clear()  # what is around it cuts meta-episodes
     return min(limits, default=None)

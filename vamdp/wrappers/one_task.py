@@ -9,8 +9,6 @@ from vamdp.estimators.arguments import check_action_mask, state_coordinates
 from vamdp.estimators.choice import check_written, is_built_in
 from vamdp.estimators.estimator import Estimator, Scales
 
-_EVERY_ROW = np.ones(1, np.bool_)
-
 
 class OneTask:
     """Steps any `Estimator` of one task.
@@ -34,7 +32,9 @@ class OneTask:
     def begin(self, state: Any, mask: Any) -> None:
         """Start an episode in a state that allows the actions of the mask (A,); None: not told."""
         states = self._batch(state)
-        self._estimator.begin_episodes(_EVERY_ROW, states, self._masks(mask, required=True))
+        self._estimator.begin_episodes(
+            np.ones(1, np.bool_), states, self._masks(mask, required=True)
+        )
         self._states = states
 
     def step(

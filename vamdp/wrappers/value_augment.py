@@ -20,11 +20,10 @@ from vamdp.inner_env import (
     discrete_actions,
     find_owner,
     require_single,
+    seed_or_none,
 )
 from vamdp.wrappers.one_task import OneTask
 from vamdp.wrappers.value_setup import ValueSetup
-
-_EVERY_ROW = np.ones(1, np.bool_)
 
 
 class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -121,7 +120,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self._is_flat = flatten
         self._zeros = np.zeros(self._parts.size, np.float32)
         self._is_running = False
-        self._begins_task = False  # a reset into a new task failed
+        self._begins_task = False  # one that the learner was not told of: a reset failed
         # Where what a learner draws in a task begins, unless a seed was given.
         self._task_owner = find_owner(env, "task_seed")
         # Where there is a picture of tiles (vamdp.domains.grids.view). It asks about observations
@@ -134,16 +133,18 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     def forget(self) -> None:
         """Begin a new task: clear what was learned."""
-        self._estimator.begin_tasks(_EVERY_ROW, [None])
+        self._estimator.begin_tasks(np.ones(1, np.bool_), [None])
 
     def _begin_task(self, seed: int | None) -> None:
+        self._begins_task = True  # again with the next reset, should the learner fail in this one
         if seed is None and self._task_owner is not None:
-            seed = self._task_owner.task_seed
-        self._estimator.begin_tasks(_EVERY_ROW, [seed])
+            seed = seed_or_none(self._task_owner.task_seed)
+        self._estimator.begin_tasks(np.ones(1, np.bool_), [seed])
+        self._begins_task = False
 
     def _task_changed(self) -> None:
-        self._begin_task(None)
         self._is_running = False
+        self._begin_task(None)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -161,7 +162,6 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self._is_running = False  # until all below succeeded
         if begins_task or self._begins_task:
             self._begin_task(seed)
-            self._begins_task = False
         vector = self._zeros.copy()
         self._learner.begin(self._read(observation, vector), info.get("action_mask"))
         self._learner.show(vector)

@@ -18,6 +18,7 @@ from rl3_sb3.experiments.commands.options import (
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.setting import read_assignments
+from vamdp.estimators import BUILT_INS
 
 # Options of `rl3 train` that are settings of the run. None: not given.
 _RUN_OPTIONS = (
@@ -68,9 +69,13 @@ def add(commands: Any) -> None:
     tasks.add_argument("--horizon", type=int, help="steps of a meta-episode (the domain's)")
     tasks.add_argument("--seed", type=int, help="of everything random (0)")
     agent = parser.add_argument_group("agent")
-    agent.add_argument("--algo", choices=ALGORITHMS, help="(rl3)")
-    agent.add_argument("--policy", help="class of the policy, in place of the algorithm's")
-    agent.add_argument("--estimator", help="who estimates values, in place of the algorithm's")
+    agent.add_argument(
+        "--algo", choices=ALGORITHMS, help="what the agent is shown, and how it remembers (rl3)"
+    )
+    agent.add_argument(
+        "--policy", help="in place of the algorithm's; those below have arguments listed"
+    )
+    agent.add_argument("--estimator", help=f"in place of the algorithm's: {', '.join(BUILT_INS)}")
     agent.add_argument(
         "--cluster-terminals",
         action="store_true",
@@ -126,7 +131,10 @@ def add(commands: Any) -> None:
         help="seconds between two checkpoints (%(default)s; 0: one after every iteration)",
     )
     process.add_argument(
-        "--time-limit", type=float, default=math.inf, help="seconds after which to stop in time"
+        "--time-limit",
+        type=float,
+        default=math.inf,
+        help="seconds after which to stop, with a checkpoint",
     )
     add_machine(process)
     parser.set_defaults(command=_train)

@@ -9,30 +9,27 @@ from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
 
 # How long a run is and how it is cut changes no agent's name: tables have columns for steps.
 _UNTOLD = {*IDENTITY, "iterations", "n_envs", "batch_size", "validate_every"}
-# Told wherever they differ from the algorithm's; other settings only where runs differ by them.
+# What the agent is, was trained on and learned from: told wherever it is not the algorithm's usual.
+# Any other setting is told where the runs of a table differ by it.
 _TELLING = ("variation", "signal", "policy", "estimator")
 
 
 def agent_labels(configs: Sequence[RunConfig]) -> list[str]:
-    """Return a name for each of the runs that a table compares.
-
-    Runs of one algorithm on one kind of task that differ by a setting are told apart by it. What
-    the agent was trained on or learned from is told always.
-    """
+    """Return a name for each of the runs that a table compares."""
     flats = [config.flat() for config in configs]
     labels = []
     for config, flat in zip(configs, flats, strict=True):
-        relatives = [
+        compared = [
             other
             for other in flats
-            if all(other[name] == flat[name] for name in ("algo", "domain", "size"))
+            if all(other[name] == flat[name] for name in ("domain", "size"))
         ]
-        labels.append(config.title + _notes(config, flat, relatives))
+        labels.append(config.title + _notes(config, flat, compared))
     return labels
 
 
 def _notes(
-    config: RunConfig, flat: Mapping[str, Any], relatives: Sequence[Mapping[str, Any]]
+    config: RunConfig, flat: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]
 ) -> str:
     kind: dict[str, Any] = {"algo": config.algo, "horizon": config.horizon, "size": config.size}
     # The options of another policy or estimator are no peculiarities; that it is another one is.
@@ -43,12 +40,10 @@ def _notes(
     for name, value in flat.items():
         if name in _UNTOLD:
             continue
-        is_special = name.startswith(_TELLING) and value != usual.get(name)
-        differs = any(other.get(name) != value for other in relatives)
-        if is_special or differs:
-            notes.append(f"{name} {value}" if not isinstance(value, bool) else _flag(name, value))
+        if name.startswith(_TELLING):
+            is_told = value != usual[name]
+        else:
+            is_told = any(other[name] != value for other in compared)
+        if is_told:
+            notes.append(f"{name} {str(value).lower() if isinstance(value, bool) else value}")
     return f" ({', '.join(notes)})" if notes else ""
-
-
-def _flag(name: str, value: bool) -> str:
-    return name if value else f"no {name}"

@@ -82,7 +82,9 @@ class RunConfig:
         "of the probability ratio, on either side of 1", group="learning", above=0
     )
     target_kl: float | None = setting(
-        "KL divergence after which the actor rests", group="learning", above=0
+        "mean KL divergence at which the actor stops until the next iteration",
+        group="learning",
+        above=0,
     )
     ent_coef: float | Schedule = setting("weight of the entropy", group="learning", least=0)
     vf_coef: float = setting("weight of the critic's loss", group="learning", least=0)
@@ -367,6 +369,12 @@ def _estimator_options(
     """Return the estimator's defaults, then what domain and algorithm say of those it has."""
     options = estimator_defaults(estimator, task_horizon=facts.task_horizon or horizon)
     suited = {name: value for name, value in facts.estimator_options.items() if name in options}
+    for name in algorithm.estimator_options:
+        if name not in options:
+            raise InputError(
+                f"`estimator` must have the option {name} with {algorithm.title}, got "
+                f"{estimator!r}. Choose another algorithm or estimator."
+            )
     return {**options, **suited, **algorithm.estimator_options}
 
 

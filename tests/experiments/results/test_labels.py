@@ -29,17 +29,32 @@ def test_what_was_learned_from_and_by_whom_is_always_told():
         assert agent_labels([RunConfig.of("bandit", **settings)]) == [f"RL³ ({note})"]
 
 
-def test_other_settings_are_told_where_runs_of_one_algorithm_differ_by_them():
+def test_other_settings_are_told_where_the_runs_of_a_table_differ_by_them():
     fast, slow = RunConfig.of("bandit", learning_rate=1e-3), RunConfig.of("bandit")
     other = RunConfig.of("bandit", algo="rl2", learning_rate=1e-2)
     assert agent_labels([fast]) == ["RL³"]
     assert agent_labels([fast, slow, other]) == [
         "RL³ (learning_rate 0.001)",
         "RL³ (learning_rate 0.0003)",
-        "RL²",
+        "RL² (learning_rate 0.01)",
     ]
     plain = RunConfig.of("bandit", normalize_advantage=False)
     assert agent_labels([plain, slow]) == [
-        "RL³ (no normalize_advantage)",
-        "RL³ (normalize_advantage)",
+        "RL³ (normalize_advantage false)",
+        "RL³ (normalize_advantage true)",
+    ]
+
+
+def test_runs_of_another_policy_or_estimator_make_nobody_tell_the_usual():
+    configs = [
+        RunConfig.of("bandit"),
+        RunConfig.of("bandit", estimator="q-learning", policy="LstmPolicy"),
+        RunConfig.of("bandit", algo="rl2", d_model=32),
+        RunConfig.of("bandit", mixed_precision=True),
+    ]
+    assert agent_labels(configs) == [
+        "RL³",
+        "RL³ (policy LstmPolicy, estimator q-learning)",
+        "RL² (policy.d_model 32)",
+        "RL³ (policy.mixed_precision true)",
     ]

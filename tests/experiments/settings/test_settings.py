@@ -140,7 +140,11 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
         ({"clip_range": 0}, "`clip_range` must be a number above 0 or a schedule"),
         ({"gae_lambda": "0.3:2"}, "`gae_lambda` must be a number in [0, 1] or a schedule"),
         ({"signal": "joy"}, "`signal` must be one of reward, regret, got 'joy'."),
-        ({"policy": "Gru"}, "`policy` must be one of TransformerPolicy, LstmPolicy, MarkovPolicy"),
+        (
+            {"algo": "rl3-coarse", "estimator": "q-learning"},
+            "`estimator` must have the option cluster_size with RL³-coarse, got 'q-learning'",
+        ),
+        ({"policy": "Gru"}, "`policy` must be one of TransformerPolicy, "),
         ({"estimator": "oracle"}, "`estimator` must be one of model-based"),
         ({"estimator": None}, "`estimator` must be the name of one with rl3, got None."),
         ({"algo": "rl2", "estimator": "model-based"}, "`estimator` must be left out with rl2"),

@@ -95,10 +95,11 @@ def test_seeds_and_starts_reach_it():
     env.reset(seed=5)
     assert tally.calls[0] == ("task", [True, True], [5, 6])
     assert tally.calls[1][:2] == ("episode", [True, True])
+    of_task = env.unwrapped.task_seeds[0]
     env.reset(seed=[None, 8])
-    assert tally.calls[2] == ("task", [False, True], [None, 8])
+    assert tally.calls[2] == ("task", [False, True], [of_task, 8])
     env.reset(options={"new_task": True})
-    assert tally.calls[4] == ("task", [True, True], [None, None])
+    assert tally.calls[4] == ("task", [True, True], env.unwrapped.task_seeds)
     del tally.calls[:]
     for _ in range(4):
         env.step(np.array([0, 1]))
@@ -112,7 +113,7 @@ def test_seeds_and_starts_reach_it():
     env.reset_task()
     env.forget(np.array([False, True]))
     assert tally.calls[-2:] == [
-        ("task", [True, True], [None, None]), ("task", [False, True], [None, None]),
+        ("task", [True, True], env.unwrapped.task_seeds), ("task", [False, True], [None, None]),
     ]  # fmt: skip
 
 
@@ -127,7 +128,8 @@ def test_a_single_environment_tells_it_seeds_and_starts(estimator):
     env.forget()
     calls = env.estimator.calls
     assert [call[0] for call in calls] == ["task", "episode", "step", "episode", "task", "task"]
-    assert [call[2] for call in calls if call[0] == "task"] == [[3], [None], [None]]
+    of_task = env.unwrapped.task_seed
+    assert [call[2] for call in calls if call[0] == "task"] == [[3], [of_task], [None]]
     assert calls[2][1:3] == ([[0.0]], [2])
 
 
