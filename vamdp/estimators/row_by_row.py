@@ -54,7 +54,7 @@ class RowByRow:
         for i in np.flatnonzero(rows & action_masks.any(axis=1)):
             self._allowed[i][states[i]] = action_masks[i].copy()
             if hasattr(self.estimators[i], "set_action_mask"):
-                self.estimators[i].set_action_mask(states[i], action_masks[i])
+                self.estimators[i].set_action_mask(states[i], action_masks[i].copy())
 
     def update(
         self,
@@ -71,7 +71,7 @@ class RowByRow:
             if next_action_masks is not None and next_action_masks[i].any():
                 told["next_action_mask"] = next_action_masks[i].copy()
                 if not terminated[i]:
-                    self._allowed[i][next_states[i]] = told["next_action_mask"]
+                    self._allowed[i][next_states[i]] = next_action_masks[i].copy()
             outcome = (float(rewards[i]), next_states[i], bool(terminated[i]))
             estimator.update(states[i], int(actions[i]), *outcome, **told)
 
