@@ -51,7 +51,8 @@ def as_estimator(
     if isinstance(estimator, type) or (callable(estimator) and not hasattr(estimator, "update")):
         estimator = _made(estimator, n_tasks, n_actions)
     missing = _missing(estimator, _DOOR)
-    if missing and hasattr(estimator, "write"):  # it is meant to be one
+    # One of these that no learner of one task has, and it is meant to be one.
+    if missing and (hasattr(estimator, "write") or hasattr(estimator, "begin_tasks")):
         raise TypeError(
             f"`estimator` must be a vamdp.estimators.Estimator, got {type(estimator).__name__} "
             f"without {', '.join(missing)}."

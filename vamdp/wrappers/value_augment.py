@@ -10,7 +10,9 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
+from vamdp.argument_checks import as_options
 from vamdp.estimators.choice import is_built_in
+from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
 from vamdp.estimators.row_by_row import RowByRow
 from vamdp.estimators.table import DEFAULT
@@ -92,6 +94,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         )  # fmt: skip
         gymnasium.Wrapper.__init__(self, env)
         if estimator is None or (isinstance(estimator, str) and estimator == DEFAULT):
+            as_options(EstimatorOptions, {"task_horizon": task_horizon, **options})
             estimator = ValueEstimator(
                 int(discrete_actions(env.action_space).n), task_horizon=task_horizon, **options
             )
