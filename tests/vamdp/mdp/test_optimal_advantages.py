@@ -247,3 +247,10 @@ def test_they_are_written_where_the_caller_says():
 def test_discounts_without_an_optimum_are_refused(gamma, limit, message):
     with pytest.raises(ValueError, match=message):
         optimal_advantages(Bandits()(np.random.default_rng(0)), gamma, limit)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5])
+def test_a_limit_that_is_no_number_of_steps_is_refused(limit):
+    message = f"`max_episode_steps` must be an integer of at least 1, got {limit}"
+    with pytest.raises(ValueError, match=message):
+        optimal_advantages(Bandits()(np.random.default_rng(0)), 0.9, limit)

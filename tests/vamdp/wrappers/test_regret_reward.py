@@ -7,11 +7,16 @@ import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.wrappers import RecordEpisodeStatistics, StickyAction, TimeLimit
+from gymnasium.wrappers import (
+    MaxAndSkipObservation,
+    RecordEpisodeStatistics,
+    StickyAction,
+    TimeLimit,
+)
 from gymnasium.wrappers.vector import RecordEpisodeStatistics as RecordBatchStatistics
 
 import vamdp
-from vamdp.domains import Bandits, RandomMDPs
+from vamdp.domains import Bandits, GridWorlds, RandomMDPs
 from vamdp.mdp.optimal_advantages import optimal_advantages
 from vamdp.wrappers import regret_reward
 
@@ -415,6 +420,27 @@ def test_the_wrong_kind_of_environment_is_refused(tools):
 def test_wrappers_that_change_actions_are_refused(tools):
     with pytest.raises(ValueError, match="must take the task's own actions"):
         vamdp.RegretReward(StickyAction(single(tools, Bandits(), None), 0.5))
+
+
+def test_wrappers_that_repeat_actions_are_refused():
+    env = MaxAndSkipObservation(vamdp.TaskEnv(GridWorlds(11), feature_scale=11), skip=2)
+    with pytest.raises(ValueError, match="must take the task's own actions, got <MaxAndSkip"):
+        vamdp.RegretReward(env)
+
+
+def test_a_time_limit_around_meta_episodes_is_none_of_the_episodes():
+    """They are cut by what is inside alone: each first step pays its advantage for ever."""
+    inner = vamdp.TaskEnv(GridWorlds(11))
+    for limit, env in ((None, inner), (60, TimeLimit(inner, 60))):
+        env = vamdp.RegretReward(TimeLimit(vamdp.MetaEpisode(env, 50), 5), gamma=0.9)
+        paid = []
+        for action in range(env.action_space.n):
+            env.reset(seed=3)
+            s = inner.state
+            paid.append(env.step(action)[1])
+        A = optimal_advantages(inner.task, 0.9, limit)
+        assert paid == A[-1, s].tolist()
+        assert min(paid) < 0
 
 
 @pytest.mark.parametrize("wrap", ["RegretReward", "MetaEpisode", "ValueAugment"])

@@ -3,7 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import vamdp
 from vamdp.domains import RandomMDPs
@@ -54,15 +54,21 @@ def test_replayed_transitions_differ_between_tasks_that_are_lived_alike():
     assert seeds[-1] is None, "the same task goes on drawing"
 
 
-def same_step(n):
-    return SyncVectorEnv(
-        [lambda: gymnasium.make("vamdp/RandomMDP-v0")] * n, autoreset_mode=AutoresetMode.SAME_STEP
-    )
+def engine(n):
+    return vamdp.TaskVectorEnv(RandomMDPs(), n, max_episode_steps=10)
 
 
-@pytest.mark.parametrize(
-    "make", [lambda n: vamdp.TaskVectorEnv(RandomMDPs(), n, max_episode_steps=10), same_step]
-)
+def loop(n):
+    make = lambda: gymnasium.make("vamdp/RandomMDP-v0")  # noqa: E731
+    return SyncVectorEnv([make] * n, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def processes(n):
+    make = lambda: gymnasium.make("vamdp/RandomMDP-v0")  # noqa: E731
+    return AsyncVectorEnv([make] * n, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+@pytest.mark.parametrize("make", [engine, loop, processes])
 def test_rows_of_a_batch_draw_what_single_environments_draw_in_every_task(make):
     envs = vamdp.vector.MetaEpisode(vamdp.vector.ValueAugment(make(3), **REPLAY), H)
     seen, _ = envs.reset(seed=4)
@@ -77,6 +83,7 @@ def test_rows_of_a_batch_draw_what_single_environments_draw_in_every_task(make):
                 np.testing.assert_array_equal(infos["final_obs"][i], alone)
                 alone, _ = env.reset()
             np.testing.assert_array_equal(seen[i], alone, err_msg=f"step {t}")
+    envs.close()
 
 
 def test_without_a_task_there_is_no_seed():
@@ -89,3 +96,84 @@ def test_without_a_task_there_is_no_seed():
     assert len(set(first)) == 2
     envs.reset()
     assert envs.task_seeds == first, "an episode keeps its task"
+
+
+class Seeded(gymnasium.Wrapper):
+    """Calls something else its task_seed."""
+
+    def __init__(self, env, seed):
+        super().__init__(env)
+        self.task_seed = seed
+
+
+def lake():
+    return gymnasium.make("FrozenLake-v1", map_name="4x4")
+
+
+def batch_of(makes):
+    return SyncVectorEnv(makes, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+def test_where_only_some_environments_have_a_task_seed_the_others_need_none():
+    makes = [lake, lambda: Seeded(lake(), 12)]
+    for order in (makes, makes[::-1]):
+        env = vamdp.vector.ValueAugment(batch_of(order), **REPLAY)
+        env.reset(seed=0)
+        told = []
+        env.estimator.begin_tasks = lambda rows, seeds: told.append(list(seeds))  # noqa: B023
+        env.reset_task()
+        env.reset(seed=[None, 3])
+        env.reset()
+        assert len(told) == 2
+        assert told[0][order.index(lake)] is None
+        assert told[1][1] == 3
+
+
+@pytest.mark.parametrize("value", ["today", 1.5, None, -3, [1]], ids=repr)
+def test_a_task_seed_that_is_no_number_is_ignored(value):
+    alone = vamdp.ValueAugment(Seeded(lake(), value), **REPLAY)
+    batch = vamdp.vector.ValueAugment(batch_of([lambda: Seeded(lake(), value)] * 2), **REPLAY)
+    for env in (alone, batch):
+        env.reset(seed=0)
+        told = []
+        env.estimator.begin_tasks = lambda rows, seeds: told.append(list(seeds))  # noqa: B023
+        env.reset_task()
+        assert told == [[None] * env.estimator.n_tasks]
+
+
+def hold_seed():
+    return vamdp.HoldSeed(gymnasium.make("FrozenLake-v1", map_name="4x4"))
+
+
+def sampled():
+    return vamdp.domains.SampledEnv(
+        lambda rng: gymnasium.make(
+            "FrozenLake-v1", desc=["SFFF", "FFFF", "FF" + "FH"[rng.integers(2)] + "F", "FFFG"]
+        )
+    )
+
+
+@pytest.mark.parametrize("make", [hold_seed, sampled])
+def test_tasks_of_every_kind_seed_the_draws_in_them(make):
+    """The lives in the first task differ; those in the second are one, and are seen as one."""
+
+    def second_task(n_steps_before, by):
+        env = vamdp.MetaEpisode(vamdp.ValueAugment(make(), **REPLAY), 80)
+        env.reset(seed=4)
+        for t in range(n_steps_before):
+            env.step(t % 4)
+        if by == "reset_task":
+            env.reset_task()
+        env.reset()
+        rng, seen = np.random.default_rng(0), []
+        learner = env.get_wrapper_attr("estimator")
+        drawn = []
+        for _ in range(79):
+            seen.append(env.step(int(rng.integers(4)))[0])
+            drawn.append(int(learner._memory.random[0]))
+        return seen, drawn
+
+    for by in ("reset", "reset_task"):
+        lives = [second_task(n, by) for n in (3, 41)]
+        np.testing.assert_array_equal(lives[0][0], lives[1][0])
+        assert lives[0][1] == lives[1][1]
