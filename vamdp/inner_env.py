@@ -131,9 +131,11 @@ def task_seeds(env: VectorEnv[Any, Any, Any]) -> Sequence[int | None]:
     owner, base = find_owner(env, "task_seeds"), env.unwrapped
     if owner is not None:
         return [seed_or_none(seed) for seed in owner.task_seeds]
-    if isinstance(base, SyncVectorEnv | AsyncVectorEnv) and all(
-        base.call("has_wrapper_attr", "task_seed")
-    ):
+    if isinstance(base, SyncVectorEnv):
+        owners = [find_owner(one, "task_seed") for one in base.envs]
+        return [None if one is None else seed_or_none(one.task_seed) for one in owners]
+    # Processes can only be asked all the same.
+    if isinstance(base, AsyncVectorEnv) and all(base.call("has_wrapper_attr", "task_seed")):
         return [seed_or_none(seed) for seed in base.get_attr("task_seed")]
     return [None] * env.num_envs
 

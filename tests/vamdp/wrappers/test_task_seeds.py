@@ -114,7 +114,7 @@ def batch_of(makes):
     return SyncVectorEnv(makes, autoreset_mode=AutoresetMode.SAME_STEP)
 
 
-def test_where_only_some_environments_have_a_task_seed_the_others_need_none():
+def test_each_environment_of_a_loop_has_its_own_task_seed_or_none():
     makes = [lake, lambda: Seeded(lake(), 12)]
     for order in (makes, makes[::-1]):
         env = vamdp.vector.ValueAugment(batch_of(order), **REPLAY)
@@ -125,8 +125,8 @@ def test_where_only_some_environments_have_a_task_seed_the_others_need_none():
         env.reset(seed=[None, 3])
         env.reset()
         assert len(told) == 2
-        assert told[0][order.index(lake)] is None
-        assert told[1][1] == 3
+        own = [None if make is lake else 12 for make in order]
+        assert told == [own, [own[0], 3]]
 
 
 @pytest.mark.parametrize("value", ["today", 1.5, None, -3, [1]], ids=repr)
