@@ -99,7 +99,7 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Begin new tasks in the environments of the mask (num_envs,); None: in all."""
-        rows = np.ones(self.num_envs, np.bool_) if tasks is None else np.asarray(tasks, np.bool_)
+        rows = np.ones(self.num_envs, np.bool_) if tasks is None else np.array(tasks, np.bool_)
         if rows.shape != (self.num_envs,):
             raise ValueError(f"`tasks` must have shape ({self.num_envs},), got {rows.shape}.")
         self._estimator.begin_tasks(rows, [None] * self.num_envs)
@@ -126,7 +126,7 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         fresh |= asks_for_new_task(options)
         started = np.ones(self.num_envs, np.bool_)
         if options and options.get("reset_mask") is not None:
-            started = np.asarray(options["reset_mask"], bool)
+            started = np.array(options["reset_mask"], np.bool_)  # a learner may write into it
         fresh &= started
         # SyncVectorEnv takes entries out of the dict that it is given.
         seed = plain_seed(seed)

@@ -236,6 +236,24 @@ def test_a_learner_that_changes_the_rows_it_is_given_changes_no_other(make):
         assert all(all(rows) for rows, _ in env.estimator.episodes)
 
 
+def test_a_learner_that_changes_its_rows_leaves_the_callers_masks_alone():
+    class Changes(Notes):
+        def begin_tasks(self, rows, seeds):
+            rows[:] = False
+
+        def begin_episodes(self, rows, states, action_masks):
+            rows[:] = False
+
+    env = engine(2, Changes)
+    env.reset(seed=0)
+    rows = np.array([True, False])
+    env.forget(rows)
+    assert rows.tolist() == [True, False]
+    env.reset(options={"reset_mask": rows})
+    env.reset(seed=3, options={"reset_mask": rows})
+    assert rows.tolist() == [True, False]
+
+
 def test_a_learner_that_changes_outcomes_changes_nothing_that_a_step_returns():
     class Changes(Notes):
         def update(self, states, actions, rewards, next_states, terminated, *rest):
