@@ -172,3 +172,18 @@ def test_tasks_of_every_kind_seed_the_draws_in_them(make):
 
     for by in ("reset", "reset_task"):
         np.testing.assert_array_equal(second_task(3, by), second_task(41, by))
+
+
+@pytest.mark.parametrize("make", [hold_seed, sampled])
+def test_every_task_has_a_seed_of_its_own_and_episodes_keep_it(make):
+    env, seeds = make(), []
+    assert env.task_seed is None
+    for t in range(4):
+        env.reset(seed=None if t else 4, options={"new_task": t > 0})
+        seeds.append(env.task_seed)
+        env.step(1)
+        env.reset()
+        assert env.task_seed == seeds[-1]
+    assert len(set(seeds)) == 4
+    env.reset(seed=4)
+    assert env.task_seed == seeds[0]
