@@ -13,6 +13,7 @@ them, because the exact KL divergence needs the behaviour's whole distribution.
 """
 
 import inspect
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -93,11 +94,13 @@ class SequencePolicy(ActorCriticPolicy):
         if use_sde:
             raise ValueError("`use_sde` must be False, got True. Leave it out.")
         check_action_space(action_space)
-        if critic_weight_decay < 0:
+        if not 0 <= critic_weight_decay < math.inf:
             raise ValueError(
-                f"`critic_weight_decay` must be at least 0, got {critic_weight_decay}. "
+                f"`critic_weight_decay` must be finite and at least 0, got {critic_weight_decay}. "
                 "Pass 0 for none."
             )
+        if not 0 < adam_eps < math.inf:
+            raise ValueError(f"`adam_eps` must be finite and above 0, got {adam_eps}.")
         self._network_arguments = self._completed(network_arguments)
         self._critic_weight_decay = critic_weight_decay
         super().__init__(

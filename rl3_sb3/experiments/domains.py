@@ -12,9 +12,11 @@ that the network's inputs lie about in [0, 1]. Frozen lakes are ours, not the pa
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -36,7 +38,8 @@ class Domain:
 
     Args:
         title: Its name in tables and figures.
-        env_id: A Gymnasium id with a vector entry point, or None where `tasks` is given.
+        env_id: A Gymnasium id whose vector entry point makes a `vamdp.TaskVectorEnv`, or None where
+            `tasks` is given.
         tasks: A function from a NumPy generator to a `vamdp.TabularMDP`, or None where `env_id` is.
         variations: The shifted distributions, by name: arguments of the environment, or another
             function in the place of `tasks`.
@@ -55,7 +58,8 @@ class Domain:
         action_names: One per action, where the tasks have pictures; none: there is nothing to film.
 
     Raises:
-        ValueError: Not exactly one of `env_id` and `tasks` is given.
+        ValueError: Not exactly one of `env_id` and `tasks` is given, or something else does not fit
+            it.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -81,12 +85,28 @@ class Domain:
     action_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check where the tasks come from."""
+        """Check what can be checked without a task."""
         if (self.env_id is None) == (self.tasks is None):
             raise ValueError(
                 f"A domain must have either `env_id` or `tasks`, got {self.env_id!r} and "
                 f"{self.tasks!r}."
             )
+        if not self.horizons or (self.tasks is not None and set(self.horizons) != {None}):
+            raise ValueError(
+                f"`horizons` must be {{None: H}} for `tasks`, which have one size, got "
+                f"{dict(self.horizons)!r}."
+            )
+        if self.task_horizon is not None and not self.task_horizon >= 1:
+            raise ValueError(f"`task_horizon` must be at least 1, got {self.task_horizon!r}.")
+        for name, variation in self.variations.items():
+            if not re.fullmatch(r"[\w-]+", name) or name == CANONICAL:
+                raise ValueError(
+                    "`variations` must have names of letters, digits, _ and -, and not "
+                    f"{CANONICAL}, got {name!r}: results are stored under them."
+                )
+            if callable(variation) != (self.tasks is not None):
+                wanted = "the environment's arguments" if self.tasks is None else "a function"
+                raise ValueError(f"`variations[{name!r}]` must be {wanted}, got {variation!r}.")
 
     def make_vector_env(
         self, n_envs: int, size: int | None, variation: str
@@ -99,12 +119,18 @@ class Domain:
                 feature_scale=self.feature_scale,
                 max_episode_steps=self.task_horizon,
             )
-        return gymnasium.make_vec(
+        envs = gymnasium.make_vec(
             self.env_id,
             num_envs=n_envs,
             vectorization_mode="vector_entry_point",
             **self._env_arguments(size, variation),
         )
+        if not isinstance(envs.unwrapped, TaskVectorEnv):
+            raise TypeError(
+                f"`env_id` must have a vector entry point that makes a vamdp.TaskVectorEnv, got "
+                f"{self.env_id}, which makes a {type(envs.unwrapped).__name__}."
+            )
+        return envs
 
     def make_env(
         self, size: int | None, variation: str, render_mode: str | None = None
@@ -227,14 +253,23 @@ def domain_of(name: str) -> Domain:
     """
     if name in DOMAINS:
         return DOMAINS[name]
-    for entry in entry_points(group=ENTRY_POINTS, name=name):
-        return _as_domain(name, entry.load())
-    if ":" not in name:
+    if ":" in name:
+        return _as_domain(name, _attribute(name))
+    declared = _declared(name)
+    if declared is None:
         raise InputError(
             f"`domain` must be one of {', '.join(DOMAINS)}, or MODULE:NAME of your own tasks, got "
             f"{name!r}."
         )
-    return _as_domain(name, _attribute(name))
+    return _as_domain(name, declared)
+
+
+@cache
+def _declared(name: str) -> Any:
+    """Return what an installed package declares under this name; None if none does."""
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        return entry.load()
+    return None
 
 
 def _attribute(name: str) -> Any:
@@ -247,10 +282,10 @@ def _attribute(name: str) -> Any:
         found: Any = import_module(module_name)
         for part in path.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
         raise InputError(
             f"`domain` must be MODULE:NAME of something that can be imported from {here}, got "
-            f"{name!r}: {error}."
+            f"{name!r}: {error}. Call the command where the module lies, or set PYTHONPATH."
         ) from error
     return found
 

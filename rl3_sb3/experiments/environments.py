@@ -4,6 +4,7 @@ The algorithms' rows say what is shown: RL2 leaves `ValueAugment` out, RL3 (Mark
 but what `ValueAugment` adds.
 """
 
+import hashlib
 from typing import Any
 
 import gymnasium
@@ -14,7 +15,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
 import vamdp.vector
-from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -70,6 +71,21 @@ def make_envs(
     n_entries = flatdim(envs.single_observation_space)
     envs = vamdp.vector.MetaEpisode(envs, config.horizon, **meta_arguments(config))
     return envs if config.algorithm.shows_history else FirstEntries(envs, n_entries)
+
+
+def fingerprint(config: RunConfig) -> str:
+    """Return what tells a run's tasks from those of changed code: a digest of the first one.
+
+    Numbers are rounded first: processors differ in the last bits.
+    """
+    envs = config.facts.make_vector_env(1, config.size, config.variation)
+    envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
+    task = envs.unwrapped.tasks[0]  # type: ignore[attr-defined] # ours have them
+    envs.close()
+    digest = hashlib.sha256(repr((task.n_states, task.n_actions, config.task_horizon)).encode())
+    for array in (task.rows, task.successor, task.ends, task.probability, task.reward):
+        digest.update(np.round(np.asarray(array, np.float64), 6).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def value_arguments(config: RunConfig) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     device = use_machine(options)
     directory = RunDirectory(options.dir)
     config = directory.read_config()
+    directory.require_same_tasks(config)
     policy, n_training_steps = load_run_policy(
         directory, config, device, trust_pickle=options.trust_pickle, best=options.best
     )

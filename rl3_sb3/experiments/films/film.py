@@ -121,6 +121,7 @@ def record(
     config: RunConfig,
     policy: SequencePolicy,
     *,
+    title: str | None = None,
     task: int = 0,
     variation: str | None = None,
     show_counts: bool = False,
@@ -130,6 +131,7 @@ def record(
     Args:
         config: The run that trained the policy.
         policy: Its actions are sampled, as in an evaluation.
+        title: Of the film; None: the algorithm's.
         task: The held-out task's number, from 0.
         variation: Which distribution it comes from; None: the one trained on.
         show_counts: See `make_filmed_env`.
@@ -138,7 +140,7 @@ def record(
         The same at every call: the actions' random numbers start from a fixed seed, and torch's
         generators are left as they were.
     """
-    film = Film(config.title, config.horizon)
+    film = Film(title or config.title, config.horizon)
     variation = variation or config.variation
     env = make_filmed_env(config, film, variation=variation, show_counts=show_counts)
     agent = PolicyAgent(policy)

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rl3_sb3.experiments.domains import DOMAINS
+from rl3_sb3.experiments.domains import CANONICAL, DOMAINS
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.films.film import record
 from rl3_sb3.experiments.films.panels import film_frame, snapshot_sheet
 from rl3_sb3.experiments.films.shot import Film, Shot
+from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
@@ -93,12 +94,15 @@ def play_runs(
     configs = [directory.read_config() for directory in directories]
     _check(paths, configs, options)
     films = []
-    for directory, config in zip(directories, configs, strict=True):
+    labels = agent_labels(configs)
+    for directory, config, label in zip(directories, configs, labels, strict=True):
+        directory.require_same_tasks(config)
         policy, _ = load_run_policy(directory, config, device, trust_pickle=trust_pickle)
         films.append(
             record(
                 config,
                 policy,
+                title=label,
                 task=options.task,
                 variation=options.variation,
                 show_counts=options.show_counts,
@@ -171,6 +175,12 @@ def _check(paths: Sequence[Path], configs: Sequence[RunConfig], options: PlayOpt
             )
         if options.variation is not None:
             config.facts.check_variation(options.variation)
+        try:
+            config.facts.make_env(config.size, CANONICAL, "rgb_array").close()
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"`DIR` must be a run in tasks with pictures, got {path}: {error}"
+            ) from error
         if options.snapshots > config.horizon:
             raise InputError(
                 f"`--snapshots` must be at most the {config.horizon} steps of a meta-episode, got "

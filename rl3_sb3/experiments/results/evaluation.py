@@ -240,8 +240,9 @@ def evaluate_agents(
     config.facts.check_variation(variation)
     with th.random.fork_rng():
         scores = [play(config, agent, n_tasks=n_tasks, variation=variation) for agent in agents]
+    task_horizon = config.task_horizon
     totals = [
-        task.optimal_return(config.horizon, config.task_horizon)
+        task.optimal_return(config.horizon, task_horizon)
         for task in held_out_tasks(config, n_tasks=n_tasks, variation=variation)
     ]
     oracle = np.array(totals)

@@ -83,7 +83,8 @@ def _draw_within(axes: Axes, config: RunConfig, evaluations: Sequence[Evaluation
             continue
         shown = score.by_step[: n_episodes * length]
         axes.plot(episodes, shown.reshape(n_episodes, length).mean(axis=1), **look)
-    axes.set_ylim(bottom=0)
+    if axes.get_ylim()[0] >= 0:
+        axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(f"Within a meta-episode ({len(evaluations[0].oracle)} held-out tasks)")
     axes.set_xlabel(f"episode ({length} step{'s' if length > 1 else ''} each)")

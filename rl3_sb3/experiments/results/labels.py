@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
+from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.settings.run_config import IDENTITY, PAPER, RunConfig
 
 # How long a run is and how it is cut changes no agent's name: tables have columns for steps.
 _UNTOLD = {*IDENTITY, "iterations", "n_envs", "batch_size", "validate_every"}
@@ -36,6 +37,9 @@ def _notes(
     parts: dict[str, Any] = {"policy": config.policy, "estimator": config.estimator}
     row = {"policy": config.algorithm.policy, "estimator": config.algorithm.estimator}
     usual = {**RunConfig.of(config.domain, **kind, **parts).flat(), **row}
+    # Tables name them, even where a domain has them for all its runs.
+    usual |= {name: PAPER[name] for name in ("signal", "signal_scale")}
+    usual["variation"] = CANONICAL
     notes = []
     for name, value in flat.items():
         if name in _UNTOLD:

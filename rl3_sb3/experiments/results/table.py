@@ -50,10 +50,12 @@ def runs_table(paths: Sequence[Path]) -> str:
         for evaluation in evaluations:
             group = tasks_label(config, len(evaluation.oracle), evaluation.variation)
             rows = _rows(config, label, evaluation)
-            groups.setdefault(tuple(group), []).append(rows)
+            # Other tasks may have the same title: the oracle tells them apart.
+            same_tasks = (config.domain, evaluation.oracle.tobytes().hex(), *group)
+            groups.setdefault(same_tasks, []).append(rows)
     header = ["domain", "H", "tasks", "agent", "seed", "steps", "total reward", "of the oracle"]
     return aligned(
-        header, [[*group, *row] for group, runs in groups.items() for row in merged(runs)]
+        header, [[*group[2:], *row] for group, runs in groups.items() for row in merged(runs)]
     )
 
 

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 import vamdp.vector
 from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.vec_env import GymnasiumVecEnv
 
@@ -36,6 +37,18 @@ def make_learning_env(config: RunConfig, n_envs: int) -> VecEnv:
     else:
         keys = ()
     return ReturnMonitor(GymnasiumVecEnv(envs, info_keys=keys), config.signal_scale)
+
+
+def check_environments(config: RunConfig) -> None:
+    """Make a run's environments once, so that what is wrong with them is known before it begins.
+
+    Raises:
+        InputError: They cannot be made.
+    """
+    try:
+        make_learning_env(config, 1).close()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The environments of {config.domain} cannot be made: {error}") from error
 
 
 class ReturnMonitor(VecEnvWrapper):

@@ -27,6 +27,7 @@ from typing import Any
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.environments import fingerprint
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import Evaluation
 from rl3_sb3.experiments.runs.atomic_file import leftovers, remove_leftovers, replace_content
@@ -83,7 +84,8 @@ class RunDirectory:
             self._check_new()  # another process may have begun a run meanwhile
             remove_leftovers(self.path, self.config_file.name)
             versions = library_versions(_PACKAGES)
-            self._write_json(self.config_file, {"run": config.to_dict(), "versions": versions})
+            values = {"run": config.to_dict(), "versions": versions, "tasks": fingerprint(config)}
+            self._write_json(self.config_file, values)
 
     def _check_new(self) -> None:
         # What a process leaves that is killed while it begins a run.
@@ -114,6 +116,16 @@ class RunDirectory:
         values["prolonged"] = [*values.get("prolonged", []), change]
         self._write_json(self.config_file, {**values, "run": config.to_dict()})
         return config
+
+    def require_same_tasks(self, config: RunConfig) -> None:
+        """Raise InputError if the domain draws other tasks than when the run began."""
+        stored = self._read_json(self.config_file).get("tasks")
+        if stored is not None and stored != fingerprint(config):
+            raise InputError(
+                f"`{self.config_file}` must be of the tasks that {config.domain} draws, got a run "
+                "in others: its code was changed, or another module has this name. Use the code "
+                "that the run began with."
+            )
 
     def read_config(self) -> RunConfig:
         """Return the stored settings.

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.learning_env import check_environments
 from rl3_sb3.experiments.runs.progress import run_bar
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.stop_signals import StopSignals
-from rl3_sb3.experiments.runs.training import train
+from rl3_sb3.experiments.runs.training import check_ranks, train
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.ranks import from_first_rank, joined_ranks, n_ranks, this_rank
 
@@ -70,6 +71,8 @@ def _lead(
 ) -> int:
     begins = not directory.config_file.exists()
     if begins:
+        check_ranks(config)
+        check_environments(config)
         directory.begin(config)
     with directory.locked():
         if not begins:
@@ -103,6 +106,7 @@ def _continued(directory: RunDirectory, given: Mapping[str, Any]) -> RunConfig:
     """Return the settings of a run that goes on, prolonged if that was asked for."""
     config = directory.read_config()
     _check_agreement(given, config, directory.path)
+    directory.require_same_tasks(config)
     iterations: int = given.get("iterations", config.iterations)
     if iterations <= config.iterations:
         return config

@@ -35,7 +35,13 @@ from rl3_sb3.experiments.runs.tensorboard import TensorBoardFile
 from rl3_sb3.experiments.runs.training_state import Stream, get_tasks_streams
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.ppo import TransformerPPO
-from rl3_sb3.ranks import from_first_rank, n_ranks, own_share, this_rank
+from rl3_sb3.ranks import (
+    from_first_rank,
+    gather_over_ranks,
+    n_ranks,
+    own_share,
+    this_rank,
+)
 from rl3_sb3.update.updates import DivergedError
 
 # Called after every rollout with the steps done and the mean return of its meta-episodes.
@@ -127,17 +133,22 @@ def train(
         return model
 
 
+def check_ranks(config: RunConfig) -> None:
+    """Raise InputError if there are fewer environments than ranks."""
+    if config.n_envs < n_ranks():
+        raise InputError(
+            f"`n_envs` must be at least 1 for each of {n_ranks()} processes, got {config.n_envs}. "
+            "Start fewer processes, or train with more environments."
+        )
+
+
 def make_training_env(config: RunConfig) -> VecEnv:
     """Return this rank's training environments, see `make_learning_env`.
 
     Raises:
         InputError: There are fewer environments than ranks.
     """
-    if config.n_envs < n_ranks():
-        raise InputError(
-            f"`n_envs` must be at least 1 for each of {n_ranks()} processes, got {config.n_envs}. "
-            "Start fewer processes, or train with more environments."
-        )
+    check_ranks(config)
     return make_learning_env(config, len(own_share(range(config.n_envs))))
 
 
@@ -188,8 +199,8 @@ class _Keeper(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         assert isinstance(self.model, TransformerPPO), "train() makes no other"
-        signal = float(self.model.rollout_buffer.rewards.sum(axis=1).mean())
-        self.logger.record("rollout/signal_mean", signal)
+        totals = gather_over_ranks(self.model.rollout_buffer.rewards.sum(axis=1))
+        self.logger.record("rollout/signal_mean", float(np.concatenate(totals).mean()))
         if self._report is not None:
             returns = [episode["r"] for episode in self.model.ep_info_buffer or ()]
             self._report(self.model.num_timesteps, float(np.mean(returns)))

@@ -16,7 +16,8 @@ from rl3_sb3.experiments.settings.run_config import PAPER, RunConfig
 from rl3_sb3.experiments.settings.setting import Setting, declared
 
 _INTRODUCTION = """\
-settings (--set NAME=VALUE, or NAME = VALUE in a sweep's [settings]):
+settings (--set NAME=VALUE, or NAME = VALUE in a sweep's [settings], text such as schedules in
+quotes; horizons and seeds are lists of the sweep):
   A domain may have defaults of its own; a run's config.json holds them all. Where a schedule is
   allowed, 0.3:1@0.5 moves on a line from 0.3 to 1 over the first half of the run and then stays,
   and 0.1:0 moves over all of it.

@@ -6,7 +6,7 @@ Their own classes say which arguments they have; nothing here repeats a name or 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, fields
 from functools import cache
 from typing import Any
@@ -16,7 +16,7 @@ import torch as th
 from gymnasium import spaces
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.settings.setting import full_name
+from rl3_sb3.experiments.settings.setting import LARGEST, as_float, full_name
 from rl3_sb3.policy import POLICIES
 from vamdp.estimators.table import BUILT_INS
 
@@ -60,15 +60,36 @@ def checked_policy_arguments(policy: str, arguments: Mapping[str, Any]) -> dict[
     """
     defaults = policy_defaults(policy)
     checked = _in_types("policy", defaults, arguments)
+    _try_policy(policy, tuple(checked.items()))
+    return checked
+
+
+@cache
+def _try_policy(policy: str, arguments: tuple[tuple[str, Any], ...]) -> None:
+    """Raise InputError unless a policy can be made with these arguments, on a small space."""
+    given = dict(arguments)
+    filled_in = POLICIES[policy].network_defaults().keys() - given.keys()
+    needed: dict[str, Any] = dict.fromkeys(filled_in, 1)
     space = spaces.Box(-1, 1, (1,), np.float32)
     try:
         with th.random.fork_rng(devices=[]):
-            filled_in = POLICIES[policy].network_defaults().keys() - checked.keys()
-            needed: dict[str, Any] = dict.fromkeys(filled_in, 1)
-            POLICIES[policy](space, spaces.Discrete(2), lambda _: 0.0, **needed, **checked)
-    except ValueError as error:
-        raise InputError(_with_prefix(str(error), "policy", checked)) from error
-    return checked
+            POLICIES[policy](space, spaces.Discrete(2), lambda _: 0.0, **needed, **given)
+    except (ValueError, TypeError, RuntimeError, MemoryError) as error:
+        message = _with_prefix(str(error), "policy", given)
+        if "`" not in message:
+            message = f"`policy` {policy} cannot be made with these arguments: {message}"
+        raise InputError(message) from error
+
+
+def is_of_another_part(name: str, known: Collection[str]) -> bool:
+    """Return whether some policy or estimator, but none of the `known`, has a setting so named."""
+    others = {f"policy.{each}" for policy in POLICIES for each in policy_defaults(policy)}
+    others |= {
+        f"estimator.{each}"
+        for estimator in BUILT_INS
+        for each in estimator_defaults(estimator, task_horizon=1)
+    }
+    return any(name in (each, each.rpartition(".")[2]) for each in others - set(known))
 
 
 def estimator_defaults(estimator: str | None, *, task_horizon: int) -> dict[str, Any]:
@@ -117,8 +138,9 @@ def _in_types(prefix: str, defaults: Mapping[str, Any], given: Mapping[str, Any]
         full_name(f"{prefix}.{name}", [f"{prefix}.{known}" for known in defaults])
         wanted = type(defaults[name])
         if wanted is float and type(value) is int:
-            value = float(value)
-        if type(value) is not wanted:
+            value = as_float(value)
+        is_too_large = wanted is int and type(value) is int and abs(value) > LARGEST
+        if type(value) is not wanted or is_too_large:
             words = {int: "an integer", float: "a number", bool: "true or false", str: "a name"}
             raise InputError(f"`{prefix}.{name}` must be {words[wanted]}, got {value!r}.")
         checked[name] = value

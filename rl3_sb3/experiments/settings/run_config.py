@@ -11,7 +11,7 @@ them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -24,6 +24,7 @@ from rl3_sb3.experiments.settings.parts import (
     checked_estimator_options,
     checked_policy_arguments,
     estimator_defaults,
+    is_of_another_part,
     policy_defaults,
 )
 from rl3_sb3.experiments.settings.schedules import Schedule
@@ -62,7 +63,7 @@ class RunConfig:
     algo: str
     size: int | None = None
     horizon: int = setting("steps of a meta-episode", group="task", least=1)
-    seed: int = setting("of everything random", group="task", least=0)
+    seed: int = setting("of everything random", group="task", least=0, is_large=True)
     variation: str = setting(
         "which distribution of tasks to train on", group="task", default=CANONICAL
     )
@@ -123,6 +124,9 @@ class RunConfig:
         for name in ("domain", "algo"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"`{name}` must be a name, got {getattr(self, name)!r}.")
+        for name in _TABLES.values():
+            if not isinstance(getattr(self, name), Mapping):
+                raise InputError(f"`{name}` must be a table, got {getattr(self, name)!r}.")
         algorithm = algorithm_of(self.algo)
         self.facts.check_size(self.size)
         self.facts.check_variation(self.variation)
@@ -148,7 +152,7 @@ class RunConfig:
             raise InputError(
                 f"`estimator.cluster_size` must be 1 in the domain {self.domain}, got "
                 f"{n_clustered} ({self.algo}): clusters are of neighbours by row and column, which "
-                "its states do not have. Take rl3."
+                "its states do not have. Leave it out, and take rl3 instead of rl3-coarse."
             )
         if options.get("cluster_terminals") and n_clustered == 1:
             raise InputError(
@@ -192,8 +196,11 @@ class RunConfig:
         facts.check_size(size)
         horizon = facts.horizons[size] if horizon is None else horizon
         check_integer("horizon", horizon, 1)
-        policy = settings.get("policy", algorithm.policy)
-        estimator = settings.get("estimator", algorithm.estimator)
+        given = _with_full_keys(settings)
+        # A domain's settings are for all algorithms: each takes those that it has.
+        suited = {**facts.settings, **({"estimator": None} if algorithm.estimator is None else {})}
+        policy = given.get("policy", suited.get("policy", algorithm.policy))
+        estimator = given.get("estimator", suited.get("estimator", algorithm.estimator))
         tables: dict[str, dict[str, Any]] = {
             "policy.": {**policy_defaults(policy), **algorithm.policy_arguments},
             "estimator.": _estimator_options(estimator, facts, algorithm, horizon),
@@ -206,16 +213,12 @@ class RunConfig:
             "reward_scale": facts.reward_scale,
             "policy": policy,
             "estimator": estimator,
-            **facts.settings,
         }
         known = [*_plain_names(), *(p + name for p, table in tables.items() for name in table)]
-        for name, value in settings.items():
-            name = full_name(name, known)
-            prefix, dot, short = name.partition(".")
-            if dot:
-                tables[prefix + dot][short] = value
-            else:
-                values[name] = value
+        for layer, is_given in ((suited, False), (given, True)):
+            for full, value in _by_full_names(layer, known, is_given).items():
+                prefix, dot, short = full.partition(".")
+                (tables[prefix + dot] if dot else values)[short if dot else full] = value
         values |= {_TABLES[prefix]: table for prefix, table in tables.items()}
         return cls(domain=domain, algo=algo, horizon=horizon, seed=seed, size=size, **values)
 
@@ -239,9 +242,7 @@ class RunConfig:
     def _from_first_version(cls, values: Mapping[str, Any], source: str) -> RunConfig:
         """Read the settings of version 0.1, which had neither schedules nor tables."""
         _check_names(values.keys(), set(_FIRST_VERSION), source)
-        known = dict(values)
-        first, last = known.pop("ent_coef"), known.pop("final_ent_coef")
-        known["ent_coef"] = first if first == last else Schedule(first, last)
+        known = with_one_entropy(values)
         flags = {name: known.pop(name) for name in ("warm_start", "cluster_terminals")}
         known |= {name: True for name, given in flags.items() if given}
         if not known["mixed_precision"]:
@@ -350,6 +351,51 @@ _FIRST_VERSION = (
 )  # fmt: skip
 
 
+def with_one_entropy(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which version 0.1 gave the entropy's first and last coefficient apart."""
+    known = dict(settings)
+    if {"ent_coef", "final_ent_coef"} <= known.keys():
+        first, last = known["ent_coef"], known.pop("final_ent_coef")
+        known["ent_coef"] = first if first == last else f"{first}:{last}"
+    return known
+
+
+def _with_full_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which tables, as TOML's dotted keys make them, are names with dots."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": each for inner, each in value.items()}
+        else:
+            flat[name] = value
+    for name in ("policy", "estimator"):
+        if not isinstance(flat.get(name), str | None):
+            raise InputError(f"`{name}` must be a name, got {flat[name]!r}.")
+    return flat
+
+
+def _by_full_names(
+    settings: Mapping[str, Any], known: Sequence[str], is_given: bool
+) -> dict[str, Any]:
+    """Return settings by their full names.
+
+    Args:
+        settings: By full or short ones.
+        known: All full names that this run has.
+        is_given: Whether somebody gave them for this run. Others are left out where another policy
+            or estimator has them.
+    """
+    full: dict[str, Any] = {}
+    for name, value in settings.items():
+        if not is_given and name not in known and is_of_another_part(name, known):
+            continue
+        its_name = full_name(name, known)
+        if its_name in full:
+            raise InputError(f"`{its_name}` must be given once, got it as {name} too.")
+        full[its_name] = value
+    return full
+
+
 def _plain_names() -> list[str]:
     """Names of the settings that are fields of their own, without the run's identity."""
     taken = {*IDENTITY, *_TABLES.values()}
@@ -368,7 +414,12 @@ def _estimator_options(
 ) -> dict[str, Any]:
     """Return the estimator's defaults, then what domain and algorithm say of those it has."""
     options = estimator_defaults(estimator, task_horizon=facts.task_horizon or horizon)
-    suited = {name: value for name, value in facts.estimator_options.items() if name in options}
+    suited = {}
+    for name, value in facts.estimator_options.items():
+        if name in options:
+            suited[name] = value
+        elif estimator is not None and not is_of_another_part(f"estimator.{name}", ()):
+            full_name(f"estimator.{name}", [f"estimator.{known}" for known in options])
     for name in algorithm.estimator_options:
         if name not in options:
             raise InputError(

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_PATTERN = re.compile(rf"({_NUMBER}):({_NUMBER})(?:@({_NUMBER}))?")
+_PATTERN = re.compile(rf"({_NUMBER}):({_NUMBER})(?:@({_NUMBER}))?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,11 @@ class Schedule:
 
     def at(self, progress: float) -> float:
         """Return the value after this share of the run, in [0, 1]."""
-        if progress > self.share:
+        if progress >= self.share:
             return self.end
-        return self.start + progress * (self.end - self.start) / self.share
+        value = self.start + progress * (self.end - self.start) / self.share
+        # Rounding could lead a hair beyond the end, and out of a setting's range.
+        return min(max(value, min(self.start, self.end)), max(self.start, self.end))
 
     def __call__(self, progress_remaining: float) -> float:
         """Return the value as Stable-Baselines3 asks for it: its progress runs from 1 to 0."""

@@ -22,6 +22,9 @@ from typing import Any
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.schedules import Schedule
 
+#: More environments, iterations or sweeps than this are a slip of the keyboard.
+LARGEST = 2**31 - 1
+
 _CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
 
 
@@ -39,6 +42,7 @@ class Setting:
         optional: Whether None is allowed.
         scheduled: Whether a `Schedule` is allowed.
         choices: The texts allowed; none: all.
+        is_large: Whether numbers beyond `LARGEST` are allowed.
     """
 
     help: str
@@ -50,6 +54,7 @@ class Setting:
     optional: bool = False
     scheduled: bool = False
     choices: tuple[str, ...] = ()
+    is_large: bool = False
 
     def checked(self, name: str, value: Any) -> Any:
         """Return the value as its type, a schedule's text as a `Schedule`.
@@ -61,12 +66,12 @@ class Setting:
         Raises:
             InputError: It is of another type, or out of range.
         """
-        if value is None and self.optional:
+        if self.optional and value in (None, "none"):
             return None
         if self.scheduled and isinstance(value, str | Schedule):
             return self._checked_schedule(name, value)
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = as_float(value)
         if type(value) is not self.kind or (self.choices and value not in self.choices):
             raise self._error(name, value)
         if isinstance(value, int | float) and not self._contains(value):
@@ -85,7 +90,7 @@ class Setting:
     def _contains(self, value: float) -> bool:
         # not `value < least`, which lets NaN pass
         inside = self.least <= value <= self.most and self.above < value
-        return inside and value < math.inf
+        return inside and value < math.inf and (self.is_large or value <= LARGEST)
 
     def _error(self, name: str, value: Any) -> InputError:
         return InputError(f"`{name}` must be {self.wanted}, got {value!r}.")
@@ -139,6 +144,14 @@ def declared(of: Field[Any]) -> Setting | None:
         scheduled="Schedule" in others,
         **of.metadata["setting"],
     )
+
+
+def as_float(value: int) -> float:
+    """Return an integer as a float; one that is too large is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def read_value(text: str) -> Any:

@@ -163,6 +163,7 @@ def _work(cell: Cell, order: Order, asked: Callable[[], bool]) -> bool:
                 f"`{directory.config_file}` must hold the settings that the sweep gives this "
                 "cell, got others: it was changed or prolonged. Move the folder away."
             )
+        directory.require_same_tasks(cell.config)
         model = train(directory, cell.config, device="cpu", stop=asked, save_every=order.save_every)
         if model.num_timesteps < cell.config.total_steps:
             return False

@@ -137,8 +137,10 @@ class SweepFolder:
 
 def _contradictions(stored: Cell, now: Cell) -> Iterator[tuple[str, object, object]]:
     """Yield name, stored and given value of what may not change so."""
-    before, after = stored.config.to_dict(), now.config.to_dict()
-    yield from ((name, before[name], after[name]) for name in before if before[name] != after[name])
+    before, after = stored.config.flat(), now.config.flat()
+    for name in before:
+        if before[name] != after.get(name):
+            yield name, before[name], after.get(name, "none")
     if now.n_tasks < stored.n_tasks:
         yield "evaluation.tasks", f"at least {stored.n_tasks}", now.n_tasks
     for variation in stored.variations:

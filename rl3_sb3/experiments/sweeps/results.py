@@ -18,7 +18,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +133,8 @@ def result_rows(cells: Sequence[Cell], out: Path) -> list[Row]:
     groups: dict[tuple[str, ...], list[tuple[Cell, str]]] = {}
     for cell in cells:
         for variation in cell.variations:
-            group = tuple(tasks_label(cell.config, cell.n_tasks, variation))
+            # Other domains may have the same title.
+            group = (cell.config.domain, *tasks_label(cell.config, cell.n_tasks, variation))
             groups.setdefault(group, []).append((cell, variation))
     return [row for members in groups.values() for row in _group_rows(members, out)]
 
@@ -181,16 +182,11 @@ def _group_rows(members: Sequence[tuple[Cell, str]], out: Path) -> list[Row]:
 
 
 def _by_all_but_the_seed(cells: Sequence[Cell]) -> list[list[Cell]]:
-    kinds: list[list[Cell]] = []
+    kinds: dict[str, list[Cell]] = {}
     for cell in cells:
-        config = cell.config
-        alike = (each for each in kinds if replace(each[0].config, seed=config.seed) == config)
-        kind = next(alike, None)
-        if kind is None:
-            kinds.append([cell])
-        else:
-            kind.append(cell)
-    return kinds
+        settings = {**cell.config.flat(), "seed": None}
+        kinds.setdefault(repr(settings), []).append(cell)
+    return list(kinds.values())
 
 
 def _mean(evaluation: Evaluation | None, play: str) -> float | None:

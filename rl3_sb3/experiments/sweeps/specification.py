@@ -33,7 +33,13 @@ from typing import Any
 from rl3_sb3.experiments.domains import domain_of
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import N_HELD_OUT_TASKS
-from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig, check_integer
+from rl3_sb3.experiments.runs.learning_env import check_environments
+from rl3_sb3.experiments.settings.run_config import (
+    IDENTITY,
+    RunConfig,
+    check_integer,
+    with_one_entropy,
+)
 from rl3_sb3.experiments.sweeps.cell import Cell
 
 _LISTS = ("horizons", "algorithms", "seeds")
@@ -65,9 +71,21 @@ def parse_sweep(content: bytes, source: str) -> list[Cell]:
         raise InputError(f"`{source}` must be a TOML file, got another: {error}.") from error
     try:
         cells = list(_cells(values))
+        _check_environments(cells)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     return cells
+
+
+def _check_environments(cells: Sequence[Cell]) -> None:
+    """Raise InputError if the environments of a cell cannot be made, looking once at each kind."""
+    seen = set()
+    for cell in cells:
+        config = cell.config
+        kind = (config.domain, config.size, config.variation, config.algo, config.signal)
+        if (*kind, config.gamma) not in seen:
+            seen.add((*kind, config.gamma))
+            check_environments(config)
 
 
 def _cells(values: Mapping[str, Any]) -> Iterator[Cell]:
@@ -101,7 +119,7 @@ def _cells_of_domain(
         # Only the horizons may be left out.
         missing = key == "horizons" and key not in values
         lists.append([None] if missing else _list(place, values.get(key)))
-    settings = _table("settings", where, shared, own, None)
+    settings = with_one_entropy(_table("settings", where, shared, own, None))
     for name in IDENTITY:
         if name in settings:
             raise InputError(
@@ -121,12 +139,16 @@ def _cells_of_domain(
             )
             yield _cell(config, evaluation)
         except InputError as error:
-            name = str(error).split("`")[1]  # of the argument at fault
+            # Of the argument at fault, if it is named.
+            name = str(error).partition("`")[2].partition("`")[0]
             short = name.rpartition(".")[2]
             given = next((each for each in (name, short) if each in settings), None)
             if given is not None:
                 place = f"{where}.settings" if given in own.get("settings", {}) else "settings"
-                raise InputError(str(error).replace(name, f"{place}.{given}", 1)) from error
+                named = str(error).replace(name, f"{place}.{given}", 1)
+                raise InputError(
+                    f"{named} (With {algo}; an entry of `domains` may have settings of its own.)"
+                ) from error
             if name == "domain":
                 raise InputError(str(error).replace(name, where, 1)) from error
             combination = f"algorithm {algo!r}, seed {seed!r}" + (
