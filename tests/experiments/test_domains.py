@@ -1,5 +1,6 @@
 """Tasks of one's own are a domain like ours."""
 
+import importlib
 import json
 import re
 import sys
@@ -15,6 +16,7 @@ from rl3_sb3.experiments.domains import DOMAINS, Domain, domain_of, register_dom
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import held_out_tasks
+from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.domains import Bandits
 
@@ -172,7 +174,105 @@ def test_single_and_batched_environments_of_own_tasks_agree():
         env.reset()
 
 
-@pytest.mark.parametrize("given", [{}, {"tasks": Bandits(), "env_id": "vamdp/Bandit-v0"}])
-def test_a_domain_has_tasks_or_an_environment(given):
-    with pytest.raises(ValueError, match=r"must have either `env_id` or `tasks`"):
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "must have either `env_id` or `tasks`"),
+        ({"tasks": Bandits(), "env_id": "a"}, "must have either `env_id` or `tasks`"),
+        ({"tasks": Bandits(), "horizons": {5: 20}}, "`horizons` must be {None: H} for `tasks`"),
+        ({"env_id": "a", "horizons": {}}, "`horizons` must be {None: H} for `tasks`"),
+        ({"env_id": "a", "task_horizon": 0}, "`task_horizon` must be at least 1, got 0."),
+        ({"env_id": "a", "variations": {"a/b": {}}}, "`variations` must have names of letters"),
+        ({"env_id": "a", "variations": {"canonical": {}}}, "`variations` must have names of"),
+        ({"env_id": "a", "variations": {"b": Bandits()}}, "`variations['b']` must be the env"),
+        ({"tasks": Bandits(), "variations": {"b": {}}}, "`variations['b']` must be a function"),
+    ],
+)
+def test_what_does_not_make_a_domain_is_refused(given, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         Domain(title="x", **given)
+
+
+def own(monkeypatch, **changes):
+    """Register a domain of two arms under the name "own"."""
+    monkeypatch.setattr(domains, "DOMAINS", dict(DOMAINS))
+    register_domain("own", Domain(**{"title": "Own", "tasks": Bandits(n_arms=2), **changes}))
+
+
+def test_a_domains_settings_have_short_names_and_are_for_those_who_have_them(monkeypatch):
+    own(monkeypatch, settings={"d_model": 32, "n_replayed": 2, "estimator": "q-learning"})
+    config = RunConfig.of("own")
+    assert (config.policy_arguments["d_model"], config.estimator) == (32, "q-learning")
+    assert config.estimator_options["n_replayed"] == 2
+    assert RunConfig.of("own", d_model=64).policy_arguments["d_model"] == 64
+    assert "n_replayed" not in RunConfig.of("own", estimator="model-based").estimator_options
+    assert RunConfig.of("own", algo="rl2").estimator is None
+    assert "d_model" not in RunConfig.of("own", algo="rl3-markov").policy_arguments
+    assert agent_labels([config])[0].startswith("RL³ (")
+    own(monkeypatch, settings={"d_modle": 32})
+    with pytest.raises(InputError, match=r"`d_modle` is no setting of this run: did you mean d_mo"):
+        RunConfig.of("own")
+
+
+def test_options_that_no_estimator_has_are_refused(monkeypatch):
+    own(monkeypatch, estimator_options={"smoothing": 0.5, "rate_power": 1.0})
+    assert RunConfig.of("own").estimator_options["smoothing"] == 0.5
+    assert RunConfig.of("own", estimator="q-learning").estimator_options["rate_power"] == 1.0
+    own(monkeypatch, estimator_options={"smothing": 0.5})
+    with pytest.raises(InputError, match=r"did you mean estimator.smoothing"):
+        RunConfig.of("own")
+
+
+def test_a_domains_signal_is_told_in_tables(monkeypatch):
+    own(monkeypatch, settings={"signal": "regret"})
+    assert agent_labels([RunConfig.of("own", algo="rl2")]) == ["RL² (signal regret)"]
+
+
+def test_tasks_of_one_title_are_not_taken_for_each_other(module, capsys, tmp_path):
+    (tmp_path / "more_tasks.py").write_text(
+        MODULE.replace("permutation([0.0, 1.0])", "permutation([0.0, 100.0])")
+    )
+    tiny = ["--horizon", 4, "--n-envs", 2, "--batch-size", 8, "--iterations", 1]
+    for name in (module, "more_tasks"):
+        assert run("train", f"{name}:two_doors", *tiny, "--out", name) == 0
+        assert run("evaluate", name, "--tasks", 3) == 0
+    capsys.readouterr()
+    assert run("table", module, "more_tasks") == 0
+    oracles = [row for row in capsys.readouterr().out.splitlines() if "oracle  " in row]
+    assert ["4.0" in row for row in oracles] == [True, False]
+    assert ["400.0" in row for row in oracles] == [False, True]
+
+
+def test_a_run_does_not_go_on_in_other_tasks_of_its_domains_name(module, capsys, tmp_path):
+    tiny = ["--horizon", 4, "--n-envs", 2, "--batch-size", 8, "--iterations", 1]
+    assert run("train", f"{module}:two_doors", *tiny, "--out", "run") == 0
+    (tmp_path / "my_tasks.py").write_text(MODULE.replace("[0.0, 1.0]", "[0.0, 9.0]") + "\n# x")
+    sys.modules.pop("my_tasks")
+    importlib.invalidate_caches()
+    for command in (["evaluate", "run"], ["train", f"{module}:two_doors", "--out", "run"]):
+        assert run(*command) == 2
+        assert "must be of the tasks that my_tasks:two_doors draws" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gridworld", "--signal", "regret", "--set", "gamma=1"], "`gamma` must be"),
+        (["my_tasks:not_a_table"], "The environments of my_tasks:not_a_table cannot be made"),
+        (["my_tasks:pole"], "which makes a SyncVectorEnv"),
+    ],
+)
+def test_environments_that_cannot_be_made_leave_no_folder(
+    module, capsys, tmp_path, arguments, message
+):
+    with (tmp_path / "my_tasks.py").open("a") as file:
+        file.write(
+            "\n\ndef not_a_table(rng):\n    return 3\n"
+            "\nimport gymnasium\n\ndef sync(num_envs=1, **kwargs):\n"
+            "    return gymnasium.vector.SyncVectorEnv([lambda: gymnasium.make('CartPole-v1')])\n\n"
+            "gymnasium.register('Pole-v0', entry_point='x:y', vector_entry_point=sync)\n"
+            "pole = Domain(title='Pole', env_id='Pole-v0')\n"
+        )
+    assert run("train", *arguments, "--out", "new") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

@@ -150,6 +150,22 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
         ({"algo": "rl2", "estimator": "model-based"}, "`estimator` must be left out with rl2"),
         ({"algo": "rl2", "smoothing": 0.1}, "`smoothing` is no setting of this run"),
         ({"algo": "rl3-markov", "mixed_precision": True}, "`mixed_precision` is no setting"),
+        (
+            {"smoothing": 0.1, "estimator.smoothing": 0.2},
+            "`estimator.smoothing` must be given once",
+        ),
+        ({"policy": {"d_model": 32}, "d_model": 64}, "`policy.d_model` must be given once"),
+        ({"policy": ["x"]}, "`policy` must be a name, got ['x']."),
+        ({"estimator": 3}, "`estimator` must be a name, got 3."),
+        ({"n_envs": 2**31}, "`n_envs` must be an integer of at least 1, got 2147483648."),
+        ({"estimator.task_horizon": 10**20}, "`estimator.task_horizon` must be an integer, got"),
+        ({"gamma": 10**400}, "`gamma` must be a number in [0, 1], got inf."),
+        ({"d_model": 10**9}, "`policy` TransformerPolicy cannot be made with these arguments: "),
+        ({"adam_eps": -1.0}, "`policy.adam_eps` must be finite and above 0, got -1.0."),
+        (
+            {"critic_weight_decay": float("nan")},
+            "`policy.critic_weight_decay` must be finite and at least 0, got nan.",
+        ),
     ],
 )
 def test_what_cannot_be_set_is_named_with_a_remedy(settings, message):
@@ -180,3 +196,18 @@ def test_a_domains_own_settings_are_what_its_runs_have(domain):
     for name, value in expected.items():
         found = flat[name] if not isinstance(value, str) else str(flat[name])
         assert found in (value, schedules.get(value)), name
+
+
+def test_tables_as_toml_makes_them_are_names_with_dots():
+    nested = RunConfig.of("bandit", estimator={"gamma": 0.9}, policy={"d_model": 32})
+    assert nested == RunConfig.of("bandit", **{"estimator.gamma": 0.9, "policy.d_model": 32})
+
+
+def test_the_word_none_switches_off_where_toml_has_no_null():
+    assert RunConfig.of("bandit", target_kl="none").target_kl is None
+    with pytest.raises(InputError, match=r"`gamma` must be a number in \[0, 1\], got 'none'"):
+        RunConfig.of("bandit", gamma="none")
+
+
+def test_a_seed_may_be_large():
+    assert RunConfig.of("bandit", seed=2**40).seed == 2**40

@@ -155,6 +155,8 @@ def test_the_example_can_be_read():
         ),
         ({"settings": "{horizon = 3}"}, "`settings.horizon` must not be there, got 3"),
         ({"settings": "3"}, "`settings` must be a table, got 3."),
+        ({"settings": "{adam_eps = -1.0}"}, "`settings.adam_eps` must be finite and above 0"),
+        ({"settings": "{smoothing = 0.1}"}, "(With rl2; an entry of `domains` may have settings"),
         (
             {"settings": '{n_envs = "all"}'},
             "`settings.n_envs` must be an integer of at least 1, got 'all'.",
@@ -178,3 +180,15 @@ def test_what_cannot_be_is_named_with_its_place(changes, message):
 def test_a_file_that_is_no_toml_is_named(content):
     with pytest.raises(InputError, match=r"`a.toml` must be a TOML file, got another: "):
         parse_sweep(content, "a.toml")
+
+
+def test_dotted_keys_and_the_first_versions_entropy_are_settings():
+    settings = "{estimator.gamma = 0.9, ent_coef = 0.1, final_ent_coef = 0.0, target_kl = 'none'}"
+    (cell,) = parse(text(algorithms='["rl3"]', settings=settings))
+    assert cell.config.estimator_options["gamma"] == 0.9
+    assert (str(cell.config.ent_coef), cell.config.target_kl) == ("0.1:0", None)
+
+
+def test_environments_that_cannot_be_made_are_an_error_before_anything_starts():
+    with pytest.raises(InputError, match=r"The environments of gridworld cannot be made: `gamma`"):
+        parse(text(domains='["gridworld"]', settings='{signal = "regret", gamma = 1.0}'))
