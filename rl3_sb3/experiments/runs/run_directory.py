@@ -172,8 +172,11 @@ class RunDirectory:
         self.checkpoints.save_best(model, state)
 
     def _export(self, model: TransformerPPO, folder: Path) -> None:
+        config = self.read_config()
         try:
-            model.export(folder, environment=self.read_config().sentence)
+            model.export(
+                folder, environment=config.sentence, description=_description(config, model)
+            )
         except ValueError as error:
             raise InputError(str(error)) from error
 
@@ -245,3 +248,19 @@ class RunDirectory:
         if not isinstance(values, dict):
             raise InputError(f"`{file}` must hold a JSON object, got {type(values).__name__}.")
         return values
+
+
+def _description(config: RunConfig, model: TransformerPPO) -> str:
+    """Return what it takes to show the policy the observations that it was trained on."""
+    env = model.get_env()
+    text = f"PPO learned from the {config.signal}. All settings of the run: "
+    text += json.dumps(config.flat(), ensure_ascii=False) + "."
+    if env is None:
+        return text
+    n_entries = model.observation_space.shape[0]  # type: ignore[index] # flat boxes
+    layout = {
+        name: f"{part.start}:{part.stop}"
+        for name, part in env.get_attr("layout")[0].items()
+        if part.stop <= n_entries
+    }
+    return f"{text} The parts of an observation: {json.dumps(layout)}."
