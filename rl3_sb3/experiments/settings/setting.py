@@ -42,7 +42,7 @@ class Setting:
         optional: Whether None is allowed.
         scheduled: Whether a `Schedule` is allowed.
         choices: The texts allowed; none: all.
-        is_large: Whether numbers beyond `LARGEST` are allowed.
+        is_large: Whether integers beyond `LARGEST` are allowed.
     """
 
     help: str
@@ -90,7 +90,8 @@ class Setting:
     def _contains(self, value: float) -> bool:
         # not `value < least`, which lets NaN pass
         inside = self.least <= value <= self.most and self.above < value
-        return inside and value < math.inf and (self.is_large or value <= LARGEST)
+        fits = self.kind is not int or self.is_large or value <= LARGEST
+        return inside and value < math.inf and fits
 
     def _error(self, name: str, value: Any) -> InputError:
         return InputError(f"`{name}` must be {self.wanted}, got {value!r}.")
