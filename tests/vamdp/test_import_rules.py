@@ -1,20 +1,21 @@
 import ast
 import graphlib
+import importlib.util
 import pathlib
 import subprocess
 import sys
 
 import pytest
 
-REPOSITORY = pathlib.Path(__file__).parents[2]
 FORBIDDEN = ["torch", "stable_baselines3", "sb3_contrib", "rl3_sb3"]
 
 
 def modules_of(package):
     """Name -> file of all modules of a package; a package's own name stands for its __init__."""
     files = {}
-    for file in (REPOSITORY / package).rglob("*.py"):
-        parts = file.relative_to(REPOSITORY).with_suffix("").parts
+    (folder,) = importlib.util.find_spec(package).submodule_search_locations
+    for file in pathlib.Path(folder).rglob("*.py"):
+        parts = file.relative_to(pathlib.Path(folder).parent).with_suffix("").parts
         files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
     return files
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL
-from rl3_sb3.experiments.settings.run_config import IDENTITY, PAPER, RunConfig
+from rl3_sb3.experiments.settings.filling import PAPER
+from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
 
 # How long a run is and how it is cut changes no agent's name: tables have columns for steps.
 _UNTOLD = {*IDENTITY, "iterations", "n_envs", "batch_size", "validate_every"}

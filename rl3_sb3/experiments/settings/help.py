@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from rl3_sb3.experiments.settings.filling import PAPER
 from rl3_sb3.experiments.settings.parts import (
     estimator_defaults,
     estimator_names,
     policy_defaults,
     policy_names,
 )
-from rl3_sb3.experiments.settings.run_config import PAPER, RunConfig
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.settings.setting import Setting, declared
 
 _INTRODUCTION = """\

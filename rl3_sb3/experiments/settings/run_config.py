@@ -11,7 +11,7 @@ them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -20,22 +20,17 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import Algorithm, algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL, Domain, domain_of
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.settings.filling import TABLES, filled_in, with_one_entropy
 from rl3_sb3.experiments.settings.parts import (
     checked_estimator_options,
     checked_policy_arguments,
-    estimator_defaults,
-    is_of_another_part,
-    policy_defaults,
 )
 from rl3_sb3.experiments.settings.schedules import Schedule
 from rl3_sb3.experiments.settings.setting import declared, full_name, setting
 
-PAPER_STEPS_PER_ITERATION = 32768
 FIRST_HELD_OUT_SEED = 2**31
 SIGNALS = ("reward", "regret")
 
-# Fields that hold further settings, by the prefix of their names.
-_TABLES = {"policy.": "policy_arguments", "estimator.": "estimator_options"}
 # What tells runs of one experiment apart; everything else is a setting.
 IDENTITY = ("domain", "size", "algo", "horizon", "seed")
 
@@ -124,7 +119,7 @@ class RunConfig:
         for name in ("domain", "algo"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"`{name}` must be a name, got {getattr(self, name)!r}.")
-        for name in _TABLES.values():
+        for name in TABLES.values():
             if not isinstance(getattr(self, name), Mapping):
                 raise InputError(f"`{name}` must be a table, got {getattr(self, name)!r}.")
         algorithm = algorithm_of(self.algo)
@@ -196,30 +191,7 @@ class RunConfig:
         facts.check_size(size)
         horizon = facts.horizons[size] if horizon is None else horizon
         check_integer("horizon", horizon, 1)
-        given = _with_full_keys(settings)
-        # A domain's settings are for all algorithms: each takes those that it has.
-        suited = {**facts.settings, **({"estimator": None} if algorithm.estimator is None else {})}
-        policy = given.get("policy", suited.get("policy", algorithm.policy))
-        estimator = given.get("estimator", suited.get("estimator", algorithm.estimator))
-        tables: dict[str, dict[str, Any]] = {
-            "policy.": {**policy_defaults(policy), **algorithm.policy_arguments},
-            "estimator.": _estimator_options(estimator, facts, algorithm, horizon),
-        }
-        values: dict[str, Any] = {
-            **PAPER,
-            "n_envs": max(1, PAPER_STEPS_PER_ITERATION // horizon),
-            "value_scale": facts.value_scale,
-            "count_scale": facts.count_scale,
-            "reward_scale": facts.reward_scale,
-            "policy": policy,
-            "estimator": estimator,
-        }
-        known = [*_plain_names(), *(p + name for p, table in tables.items() for name in table)]
-        for layer, is_given in ((suited, False), (given, True)):
-            for full, value in _by_full_names(layer, known, is_given).items():
-                prefix, dot, short = full.partition(".")
-                (tables[prefix + dot] if dot else values)[short if dot else full] = value
-        values |= {_TABLES[prefix]: table for prefix, table in tables.items()}
+        values = filled_in(facts, algorithm, horizon, settings, _plain_names())
         return cls(domain=domain, algo=algo, horizon=horizon, seed=seed, size=size, **values)
 
     @classmethod
@@ -243,10 +215,9 @@ class RunConfig:
         """Read the settings of version 0.1, which had neither schedules nor tables."""
         _check_names(values.keys(), set(_FIRST_VERSION), source)
         known = with_one_entropy(values)
-        flags = {name: known.pop(name) for name in ("warm_start", "cluster_terminals")}
-        known |= {name: True for name, given in flags.items() if given}
-        if not known["mixed_precision"]:
-            del known["mixed_precision"]
+        for name in ("warm_start", "cluster_terminals", "mixed_precision"):
+            if not known[name]:  # not every policy and estimator has them
+                del known[name]
         return cls.of(known.pop("domain"), **known)
 
     def to_dict(self) -> dict[str, Any]:
@@ -262,7 +233,7 @@ class RunConfig:
     def flat(self) -> dict[str, Any]:
         """Return all settings as `to_dict`, those of policy and estimator by their full names."""
         values = self.to_dict()
-        for prefix, table in _TABLES.items():
+        for prefix, table in TABLES.items():
             values |= {prefix + name: value for name, value in values.pop(table).items()}
         return values
 
@@ -324,25 +295,6 @@ class RunConfig:
         return int(drawn) % (FIRST_HELD_OUT_SEED - self.n_envs)
 
 
-# Of all domains; a domain's own `settings` come on top.
-PAPER: Mapping[str, Any] = {
-    "iterations": 5000,
-    "batch_size": 4096,
-    "n_epochs": 8,
-    "learning_rate": 3e-4,
-    "gamma": 0.99,
-    "gae_lambda": 0.3,
-    "clip_range": 0.2,
-    "target_kl": 0.01,
-    "ent_coef": 0.01,
-    "vf_coef": 0.5,
-    "max_grad_norm": None,
-    "normalize_advantage": True,
-    "signal": "reward",
-    "signal_scale": 1.0,
-    "validate_every": 50,
-}
-
 _FIRST_VERSION = (
     "domain", "algo", "horizon", "seed", "n_envs", "batch_size", "iterations", "ent_coef",
     "final_ent_coef", "learning_rate", "n_epochs", "gamma", "gae_lambda", "clip_range",
@@ -351,54 +303,9 @@ _FIRST_VERSION = (
 )  # fmt: skip
 
 
-def with_one_entropy(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings in which version 0.1 gave the entropy's first and last coefficient apart."""
-    known = dict(settings)
-    if {"ent_coef", "final_ent_coef"} <= known.keys():
-        first, last = known["ent_coef"], known.pop("final_ent_coef")
-        known["ent_coef"] = first if first == last else f"{first}:{last}"
-    return known
-
-
-def _with_full_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings in which tables, as TOML's dotted keys make them, are names with dots."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}.{inner}": each for inner, each in value.items()}
-        else:
-            flat[name] = value
-    for name in ("policy", "estimator"):
-        if not isinstance(flat.get(name), str | None):
-            raise InputError(f"`{name}` must be a name, got {flat[name]!r}.")
-    return flat
-
-
-def _by_full_names(
-    settings: Mapping[str, Any], known: Sequence[str], is_given: bool
-) -> dict[str, Any]:
-    """Return settings by their full names.
-
-    Args:
-        settings: By full or short ones.
-        known: All full names that this run has.
-        is_given: Whether somebody gave them for this run. Others are left out where another policy
-            or estimator has them.
-    """
-    full: dict[str, Any] = {}
-    for name, value in settings.items():
-        if not is_given and name not in known and is_of_another_part(name, known):
-            continue
-        its_name = full_name(name, known)
-        if its_name in full:
-            raise InputError(f"`{its_name}` must be given once, got it as {name} too.")
-        full[its_name] = value
-    return full
-
-
 def _plain_names() -> list[str]:
     """Names of the settings that are fields of their own, without the run's identity."""
-    taken = {*IDENTITY, *_TABLES.values()}
+    taken = {*IDENTITY, *TABLES.values()}
     return [each.name for each in fields(RunConfig) if each.name not in taken]
 
 
@@ -407,26 +314,6 @@ def _domain_and_algorithm(domain: Any, algo: Any) -> tuple[Domain, Algorithm]:
         if not isinstance(value, str):
             raise InputError(f"`{name}` must be a name, got {value!r}.")
     return domain_of(domain), algorithm_of(algo)
-
-
-def _estimator_options(
-    estimator: str | None, facts: Domain, algorithm: Algorithm, horizon: int
-) -> dict[str, Any]:
-    """Return the estimator's defaults, then what domain and algorithm say of those it has."""
-    options = estimator_defaults(estimator, task_horizon=facts.task_horizon or horizon)
-    suited = {}
-    for name, value in facts.estimator_options.items():
-        if name in options:
-            suited[name] = value
-        elif estimator is not None and not is_of_another_part(f"estimator.{name}", ()):
-            full_name(f"estimator.{name}", [f"estimator.{known}" for known in options])
-    for name in algorithm.estimator_options:
-        if name not in options:
-            raise InputError(
-                f"`estimator` must have the option {name} with {algorithm.title}, got "
-                f"{estimator!r}. Choose another algorithm or estimator."
-            )
-    return {**options, **suited, **algorithm.estimator_options}
 
 
 def _check_names(given: Any, known: set[str], source: str) -> None:

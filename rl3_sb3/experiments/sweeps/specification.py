@@ -34,11 +34,11 @@ from rl3_sb3.experiments.domains import domain_of
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import N_HELD_OUT_TASKS
 from rl3_sb3.experiments.runs.learning_env import check_environments
+from rl3_sb3.experiments.settings.filling import with_one_entropy
 from rl3_sb3.experiments.settings.run_config import (
     IDENTITY,
     RunConfig,
     check_integer,
-    with_one_entropy,
 )
 from rl3_sb3.experiments.sweeps.cell import Cell
 

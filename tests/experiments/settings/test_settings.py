@@ -6,9 +6,10 @@ import pytest
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
+from rl3_sb3.experiments.settings.filling import PAPER
 from rl3_sb3.experiments.settings.help import settings_help
 from rl3_sb3.experiments.settings.parts import estimator_defaults, policy_defaults
-from rl3_sb3.experiments.settings.run_config import PAPER, RunConfig
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.settings.schedules import Schedule
 from rl3_sb3.experiments.settings.setting import declared, full_name, read_assignments
 

@@ -303,6 +303,7 @@ def test_statistics_inside_report_true_returns(tools):
 
 
 def test_sb3_finds_horizon_and_layout_and_each_rows_reward(tools):
+    pytest.importorskip("stable_baselines3")
     rl3_sb3 = pytest.importorskip("rl3_sb3")
     envs = vamdp.vector.RegretReward(chained_batch(engine(tools, Bandits(), None), 3))
     vec_env = rl3_sb3.GymnasiumVecEnv(envs, info_keys=("reward",))

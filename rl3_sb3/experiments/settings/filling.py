@@ -1,0 +1,155 @@
+"""What the settings of a run are where nobody gives them.
+
+From the paper (RL3, arXiv 2306.15909, Appendix C); on top of that what suits the domain, what the
+algorithm's row says, and what was given for the run. The policy's class and the estimator have
+defaults of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rl3_sb3.experiments.algorithms import Algorithm
+from rl3_sb3.experiments.domains import Domain
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.settings.parts import (
+    estimator_defaults,
+    is_of_another_part,
+    policy_defaults,
+)
+from rl3_sb3.experiments.settings.setting import full_name
+
+PAPER_STEPS_PER_ITERATION = 32768
+
+# Fields of `RunConfig` that hold further settings, by the prefix of their names.
+TABLES = {"policy.": "policy_arguments", "estimator.": "estimator_options"}
+
+# Of all domains; a domain's own `settings` come on top.
+PAPER: Mapping[str, Any] = {
+    "iterations": 5000,
+    "batch_size": 4096,
+    "n_epochs": 8,
+    "learning_rate": 3e-4,
+    "gamma": 0.99,
+    "gae_lambda": 0.3,
+    "clip_range": 0.2,
+    "target_kl": 0.01,
+    "ent_coef": 0.01,
+    "vf_coef": 0.5,
+    "max_grad_norm": None,
+    "normalize_advantage": True,
+    "signal": "reward",
+    "signal_scale": 1.0,
+    "validate_every": 50,
+}
+
+
+def filled_in(
+    facts: Domain,
+    algorithm: Algorithm,
+    horizon: int,
+    settings: Mapping[str, Any],
+    plain_names: Sequence[str],
+) -> dict[str, Any]:
+    """Return the fields of a `RunConfig`, but for the run's identity.
+
+    Args:
+        facts: The domain.
+        algorithm: The algorithm's row.
+        horizon: Steps of a meta-episode.
+        settings: What was given, by full or short names.
+        plain_names: The settings that are fields of their own.
+
+    Raises:
+        InputError: A setting is unknown, or given twice.
+    """
+    given = _with_full_keys(settings)
+    # A domain's settings are for all algorithms: each takes those that it has.
+    suited = {**facts.settings, **({"estimator": None} if algorithm.estimator is None else {})}
+    policy = given.get("policy", suited.get("policy", algorithm.policy))
+    estimator = given.get("estimator", suited.get("estimator", algorithm.estimator))
+    tables: dict[str, dict[str, Any]] = {
+        "policy.": {**policy_defaults(policy), **algorithm.policy_arguments},
+        "estimator.": _estimator_options(estimator, facts, algorithm, horizon),
+    }
+    values: dict[str, Any] = {
+        **PAPER,
+        "n_envs": max(1, PAPER_STEPS_PER_ITERATION // horizon),
+        "value_scale": facts.value_scale,
+        "count_scale": facts.count_scale,
+        "reward_scale": facts.reward_scale,
+        "policy": policy,
+        "estimator": estimator,
+    }
+    known = [*plain_names, *(p + name for p, table in tables.items() for name in table)]
+    for layer, is_given in ((suited, False), (given, True)):
+        for full, value in _by_full_names(layer, known, is_given).items():
+            prefix, dot, short = full.partition(".")
+            (tables[prefix + dot] if dot else values)[short if dot else full] = value
+    return values | {TABLES[prefix]: table for prefix, table in tables.items()}
+
+
+def with_one_entropy(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which version 0.1 gave the entropy's first and last coefficient apart."""
+    known = dict(settings)
+    if {"ent_coef", "final_ent_coef"} <= known.keys():
+        first, last = known["ent_coef"], known.pop("final_ent_coef")
+        known["ent_coef"] = first if first == last else f"{first}:{last}"
+    return known
+
+
+def _with_full_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings in which tables, as TOML's dotted keys make them, are names with dots."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": each for inner, each in value.items()}
+        else:
+            flat[name] = value
+    for name in ("policy", "estimator"):
+        if not isinstance(flat.get(name), str | None):
+            raise InputError(f"`{name}` must be a name, got {flat[name]!r}.")
+    return flat
+
+
+def _by_full_names(
+    settings: Mapping[str, Any], known: Sequence[str], is_given: bool
+) -> dict[str, Any]:
+    """Return settings by their full names.
+
+    Args:
+        settings: By full or short ones.
+        known: All full names that this run has.
+        is_given: Whether somebody gave them for this run. Others are left out where another policy
+            or estimator has them.
+    """
+    full: dict[str, Any] = {}
+    for name, value in settings.items():
+        if not is_given and name not in known and is_of_another_part(name, known):
+            continue
+        its_name = full_name(name, known)
+        if its_name in full:
+            raise InputError(f"`{its_name}` must be given once, got it as {name} too.")
+        full[its_name] = value
+    return full
+
+
+def _estimator_options(
+    estimator: str | None, facts: Domain, algorithm: Algorithm, horizon: int
+) -> dict[str, Any]:
+    """Return the estimator's defaults, then what domain and algorithm say of those it has."""
+    options = estimator_defaults(estimator, task_horizon=facts.task_horizon or horizon)
+    suited = {}
+    for name, value in facts.estimator_options.items():
+        if name in options:
+            suited[name] = value
+        elif estimator is not None and not is_of_another_part(f"estimator.{name}", ()):
+            full_name(f"estimator.{name}", [f"estimator.{known}" for known in options])
+    for name in algorithm.estimator_options:
+        if name not in options:
+            raise InputError(
+                f"`estimator` must have the option {name} with {algorithm.title}, got "
+                f"{estimator!r}. Choose another algorithm or estimator."
+            )
+    return {**options, **suited, **algorithm.estimator_options}
