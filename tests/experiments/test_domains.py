@@ -270,6 +270,7 @@ def test_environments_that_cannot_be_made_leave_no_folder(
             "\n\ndef not_a_table(rng):\n    return 3\n"
             "\nimport gymnasium\n\ndef sync(num_envs=1, **kwargs):\n"
             "    return gymnasium.vector.SyncVectorEnv([lambda: gymnasium.make('CartPole-v1')])\n\n"
+            "gymnasium.registry.pop('Pole-v0', None)\n"
             "gymnasium.register('Pole-v0', entry_point='x:y', vector_entry_point=sync)\n"
             "pole = Domain(title='Pole', env_id='Pole-v0')\n"
         )

@@ -252,7 +252,13 @@ def test_a_markov_policy_ignores_the_past():
     ("arguments", "message"),
     [
         ({"action_space": spaces.MultiBinary(2)}, "must be Discrete or Box"),
-        ({"critic_weight_decay": -1.0}, "`critic_weight_decay` must be at least 0, got -1"),
+        (
+            {"critic_weight_decay": -1.0},
+            "`critic_weight_decay` must be finite and at least 0, got -1",
+        ),
+        ({"critic_weight_decay": float("nan")}, "`critic_weight_decay` must be finite and at"),
+        ({"adam_eps": 0.0}, "`adam_eps` must be finite and above 0, got 0.0"),
+        ({"adam_eps": float("inf")}, "`adam_eps` must be finite and above 0, got inf"),
         ({"use_sde": True}, "`use_sde` must be False"),
         ({"context_length": 0}, "`context_length` must be at least 1, got 0"),
     ],
