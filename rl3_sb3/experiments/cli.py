@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from typing import Any, NoReturn
 from rl3_sb3.experiments.commands import evaluate, play, quickstart, sweep, table, train
 from rl3_sb3.experiments.errors import InputError, RunWarning
 
+_SIGPIPE = 13  # not every platform's `signal` has it
 _EXTRA_PACKAGES = (
     "torch",
     "stable_baselines3",
@@ -35,7 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Without the program's name; None takes the process's.
     """
-    options = _parser().parse_args(arguments)
+    try:
+        return _run(_parser().parse_args(arguments))
+    except BrokenPipeError:  # as of `| head`: who reads has seen enough
+        # Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + _SIGPIPE
+
+
+def _run(options: argparse.Namespace) -> int:
     missing = [name for name in _EXTRA_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         print(
@@ -47,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _warnings_as_lines():
             # A status of its own, or None for success.
             return options.command(options) or 0
+    except BrokenPipeError:
+        raise
     except (InputError, OSError) as error:  # OSError: no such folder, no room, no right
         print("rl3: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -315,6 +316,21 @@ def test_help_works_without_torch():
     result = run_process(WITHOUT_TORCH, "train", "--help")
     assert result.returncode == 0
     assert "--time-limit" in result.stdout
+
+
+def test_who_reads_only_the_first_lines_gets_no_complaint():
+    code = "import sys; from rl3_sb3.experiments.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "train", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline().startswith("usage: rl3 train")
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), errors) == (128 + signal.SIGPIPE, "")
 
 
 def test_the_package_runs_as_a_module():
