@@ -59,7 +59,7 @@ class Schedule:
 
     def at(self, progress: float) -> float:
         """Return the value after this share of the run, in [0, 1]."""
-        if progress >= self.share:
+        if progress > self.share:
             return self.end
         value = self.start + progress * (self.end - self.start) / self.share
         # Rounding could lead a hair beyond the end, and out of a setting's range.
