@@ -1,9 +1,9 @@
 """What defines a training run: `RunConfig`, as it is stored in the run's `config.json`.
 
 One iteration of PPO takes `n_envs * horizon` steps, about 32768 as in the paper: each environment
-lives through one meta-episode. `RunConfig.of` fills in what is not given: from the paper (RL3,
-arXiv 2306.15909, Appendix C), the domain, the algorithm's row, the policy's class and the
-estimator. All of it is stored, so that a run never depends on a default of later code.
+lives through one meta-episode. `RunConfig.of` fills in what is not given: from the recipe, the
+domain, the algorithm's row, the policy's class and the estimator. All of it is stored, so that a
+run never depends on a default of later code.
 
 Seeds. Environment i of a run is seeded with s + i, where s is drawn from the run's seed. All of
 them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can have seen one.
@@ -25,6 +25,7 @@ from rl3_sb3.experiments.settings.parts import (
     checked_estimator_options,
     checked_policy_arguments,
 )
+from rl3_sb3.experiments.settings.recipes import RECIPES
 from rl3_sb3.experiments.settings.schedules import Schedule
 from rl3_sb3.experiments.settings.setting import declared, full_name, setting
 
@@ -63,6 +64,11 @@ class RunConfig:
         "which distribution of tasks to train on", group="task", default=CANONICAL
     )
 
+    recipe: str = setting(
+        "where settings that are not given come from: all others but the task's",
+        group="learning",
+        choices=(*RECIPES,),
+    )
     iterations: int = setting("PPO iterations in all", group="learning", least=1)
     n_envs: int = setting("environments, each a meta-episode", group="learning", least=1)
     batch_size: int = setting(
@@ -207,6 +213,7 @@ class RunConfig:
         """
         if "policy_arguments" not in values:
             return cls._from_first_version(values, source)
+        values = {**_CAME_LATER, **values}
         _check_names(values.keys(), {each.name for each in fields(cls)}, source)
         return cls(**values)
 
@@ -218,7 +225,7 @@ class RunConfig:
         for name in ("warm_start", "cluster_terminals", "mixed_precision"):
             if not known[name]:  # not every policy and estimator has them
                 del known[name]
-        return cls.of(known.pop("domain"), **known)
+        return cls.of(known.pop("domain"), recipe="paper", **known)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values; schedules as text."""
@@ -301,6 +308,9 @@ _FIRST_VERSION = (
     "target_kl", "vf_coef", "size", "variation", "cluster_terminals", "warm_start",
     "mixed_precision", "validate_every",
 )  # fmt: skip
+
+# Settings that stored runs may lack, with what they were before they could be set.
+_CAME_LATER: Mapping[str, Any] = {"recipe": "paper"}
 
 
 def _plain_names() -> list[str]:
