@@ -62,11 +62,10 @@ class ShowTask(TaskPart, VectorWrapper[Any, Any, Any, Any, Any]):
     def step(self, actions: Any) -> Step:
         """Step; see the environment."""
         simulator = self._simulator
-        # Before the step: afterwards the next episodes or tasks may have begun.
-        tasks, elapsed = simulator.tasks, simulator.elapsed_steps
+        elapsed = simulator.elapsed_steps  # before the step, in which the next episodes may begin
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
         if "final_obs" in infos:
-            self.solved_tasks.update(tasks)
+            # The solved tasks are still the old ones.
             last = final_observations(infos, infos["_final_obs"], observations)
             # MetaEpisode terminates at its last step, whether or not an episode does.
             ended = terminated & infos.get("final_info", {}).get("episode_end", True)
