@@ -41,6 +41,7 @@ PAPER: Mapping[str, Any] = {
     "normalize_advantage": True,
     "signal": "reward",
     "signal_scale": 1.0,
+    "critic_sees": "history",
     "validate_every": 50,
 }
 

@@ -30,6 +30,7 @@ from rl3_sb3.experiments.settings.setting import declared, full_name, setting
 
 FIRST_HELD_OUT_SEED = 2**31
 SIGNALS = ("reward", "regret")
+CRITIC_SEES = ("history", "task")
 
 # What tells runs of one experiment apart; everything else is a setting.
 IDENTITY = ("domain", "size", "algo", "horizon", "seed")
@@ -95,6 +96,12 @@ class RunConfig:
         choices=SIGNALS,
     )
     signal_scale: float = setting("what the signal is multiplied by", group="learning", above=0)
+    critic_sees: str = setting(
+        "what the critic is shown: the history alone, as the actor is, or the true task too "
+        "(vamdp.ShowTask)",
+        group="learning",
+        choices=CRITIC_SEES,
+    )
     validate_every: int = setting(
         "iterations between two validations; 0: none", group="learning", least=0
     )
@@ -207,6 +214,7 @@ class RunConfig:
         """
         if "policy_arguments" not in values:
             return cls._from_first_version(values, source)
+        values = {**_CAME_LATER, **values}
         _check_names(values.keys(), {each.name for each in fields(cls)}, source)
         return cls(**values)
 
@@ -294,6 +302,9 @@ class RunConfig:
         drawn = np.random.SeedSequence([self.seed, 0]).generate_state(1)[0]
         return int(drawn) % (FIRST_HELD_OUT_SEED - self.n_envs)
 
+
+# Settings that earlier runs were stored without, and what those did.
+_CAME_LATER = {"critic_sees": "history"}
 
 _FIRST_VERSION = (
     "domain", "algo", "horizon", "seed", "n_envs", "batch_size", "iterations", "ent_coef",
