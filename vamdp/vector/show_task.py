@@ -23,7 +23,7 @@ class ShowTask(TaskPart, VectorWrapper[Any, Any, Any, Any, Any]):
     Args:
         envs: a `vamdp.TaskVectorEnv` with any wrappers that leave actions alone.
         gamma: see `vamdp.ShowTask`.
-        value_scale: see `vamdp.ShowTask`.
+        advantage_scale: see `vamdp.ShowTask`.
         gain_scale: see `vamdp.ShowTask`.
 
     Raises:
@@ -37,7 +37,7 @@ class ShowTask(TaskPart, VectorWrapper[Any, Any, Any, Any, Any]):
         envs: VectorEnv[Any, Any, Any],
         *,
         gamma: float = 0.99,
-        value_scale: float = 1.0,
+        advantage_scale: float = 1.0,
         gain_scale: float = 1.0,
     ) -> None:
         require_vector(envs, "ShowTask")
@@ -47,7 +47,7 @@ class ShowTask(TaskPart, VectorWrapper[Any, Any, Any, Any, Any]):
         require_same_step(envs)
         self.single_observation_space = self._set_up(
             envs, envs.single_observation_space, envs.single_action_space, n_tasks=envs.num_envs,
-            limit=self._simulator.max_episode_steps, gamma=gamma, value_scale=value_scale,
+            limit=self._simulator.max_episode_steps, gamma=gamma, advantage_scale=advantage_scale,
             gain_scale=gain_scale,
         )  # fmt: skip
         self.observation_space = batch_space(self.single_observation_space, envs.num_envs)

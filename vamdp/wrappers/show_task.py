@@ -17,8 +17,8 @@ class ShowTask(TaskPart, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
     An observation becomes the Dict {"observation": as it was, "task": numbers}; a Dict gets the key
     "task" in addition. The numbers, float32, are
 
-        "advantage"  (A,) A(s, .) / value_scale, 0 for the best actions, less for all others
-        "value"      (1,) h(s) / value_scale, what the state is worth above a fresh start
+        "advantage"  (A,) A(s, .) / advantage_scale, 0 for the best actions, less for all others
+        "value"      (1,) h(s) / advantage_scale, what the state is worth above a fresh start
         "gain"       (1,) g / gain_scale, what the best policy gets per step
 
     of the task played for ever with restarts, see `vamdp.mdp.optimal_advantages`: together they are
@@ -47,7 +47,7 @@ class ShowTask(TaskPart, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
             that leave actions alone.
         gamma: discount factor, the training algorithm's; in [0, 1], below 1 where episodes have no
             time limit.
-        value_scale: what advantages and values are divided by, above 0.
+        advantage_scale: what advantages and values are divided by, above 0.
         gain_scale: what the gain is divided by, above 0.
 
     Raises:
@@ -70,18 +70,18 @@ class ShowTask(TaskPart, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
         env: gymnasium.Env[Any, Any],
         *,
         gamma: float = 0.99,
-        value_scale: float = 1.0,
+        advantage_scale: float = 1.0,
         gain_scale: float = 1.0,
     ) -> None:
         require_single(env, "ShowTask")
         RecordConstructorArgs.__init__(
-            self, gamma=gamma, value_scale=value_scale, gain_scale=gain_scale
+            self, gamma=gamma, advantage_scale=advantage_scale, gain_scale=gain_scale
         )
         gymnasium.Wrapper.__init__(self, env)
         self._simulator = find_simulator(env, SINGLE_SEAM, {"ShowTask": "one is enough"})
         self.observation_space = self._set_up(
             env, env.observation_space, env.action_space, n_tasks=1, limit=time_limit(env),
-            gamma=gamma, value_scale=value_scale, gain_scale=gain_scale,
+            gamma=gamma, advantage_scale=advantage_scale, gain_scale=gain_scale,
         )  # fmt: skip
 
     def reset(

@@ -20,7 +20,7 @@ class TaskPart(TaskAccess):
     """Knows the present tasks' optima and writes them as the part "task".
 
     Attributes:
-        value_scale: what advantages and values are divided by.
+        advantage_scale: what advantages and values are divided by.
         gain_scale: what the gain is divided by.
         task_layout: name of a number in the part "task" -> its slice.
         solved_tasks: the optima; those of a RegretReward inside that solves the tasks alike.
@@ -35,13 +35,13 @@ class TaskPart(TaskAccess):
         n_tasks: int,
         limit: int | None,
         gamma: float,
-        value_scale: float,
+        advantage_scale: float,
         gain_scale: float,
     ) -> spaces.Dict:
         """Check the arguments of the constructor; return the space of a single observation."""
-        check_scale("value_scale", value_scale)
+        check_scale("advantage_scale", advantage_scale)
         check_scale("gain_scale", gain_scale)
-        self.value_scale, self.gain_scale = float(value_scale), float(gain_scale)
+        self.advantage_scale, self.gain_scale = float(advantage_scale), float(gain_scale)
         n_actions = int(discrete_actions(action_space).n)
         self.task_layout = {
             "advantage": slice(0, n_actions),
@@ -95,8 +95,8 @@ class TaskPart(TaskAccess):
         # What follows an end is a fresh start: worth 0 by definition, and nothing is to be chosen.
         runs = ~ended & (left > 0)
         where = self._rows[runs], left[runs] - 1, states[runs]
-        numbers[runs, :n_actions] = solved.advantages[where] / self.value_scale
-        numbers[runs, n_actions] = solved.values[where] / self.value_scale
+        numbers[runs, :n_actions] = solved.advantages[where] / self.advantage_scale
+        numbers[runs, n_actions] = solved.values[where] / self.advantage_scale
         numbers[:, n_actions + 1] = solved.gains[:, 0] / self.gain_scale
         return numbers
 

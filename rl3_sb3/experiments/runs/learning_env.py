@@ -41,7 +41,7 @@ def make_learning_env(config: RunConfig, n_envs: int) -> VecEnv:
     else:
         keys = ()
     if config.critic_sees == "task":
-        envs = vamdp.vector.ShowTask(envs, gamma=config.gamma, value_scale=config.reward_scale)
+        envs = vamdp.vector.ShowTask(envs, gamma=config.gamma, advantage_scale=config.reward_scale)
     return ReturnMonitor(GymnasiumVecEnv(envs, info_keys=keys), config.signal_scale)
 
 

@@ -63,7 +63,7 @@ def expected(found, state, left, scale=1.0):
 @pytest.mark.parametrize("wrap", [chained, lambda env: env], ids=["in meta-episodes", "bare"])
 def test_only_the_key_is_added(tools, id, wrap):
     bare = tools.play(wrap(gymnasium.make(id)), 3, 60)
-    env = vamdp.ShowTask(wrap(gymnasium.make(id)), value_scale=10.0)
+    env = vamdp.ShowTask(wrap(gymnasium.make(id)), advantage_scale=10.0)
     ours = tools.play(env, 3, 60)
     for theirs, mine in zip(bare, ours, strict=True):
         assert env.observation_space.contains(mine[0])
@@ -87,7 +87,7 @@ def test_a_dict_gets_one_key_more(tools):
 
 
 def test_an_arm_shows_what_it_lacks_of_the_best_one_and_what_that_pays():
-    env = vamdp.ShowTask(gymnasium.make("vamdp/Bandit-v0"), value_scale=0.5, gain_scale=2.0)
+    env = vamdp.ShowTask(gymnasium.make("vamdp/Bandit-v0"), advantage_scale=0.5, gain_scale=2.0)
     task = env.reset(seed=1)[0]["task"]
     p = env.unwrapped.task.reward[:5]
     np.testing.assert_allclose(task[env.task_layout["advantage"]], (p - p.max()) / 0.5, atol=1e-6)
@@ -98,7 +98,7 @@ def test_an_arm_shows_what_it_lacks_of_the_best_one_and_what_that_pays():
 @pytest.mark.parametrize("limit", [None, 5])
 def test_numbers_are_of_the_state_and_the_steps_left_and_zero_where_the_episode_ended(tools, limit):
     """Followed by hand: the states are seen, and the clock counted here."""
-    env = vamdp.ShowTask(single(tools, "blackjack_like", limit), gamma=0.9, value_scale=3.0)
+    env = vamdp.ShowTask(single(tools, "blackjack_like", limit), gamma=0.9, advantage_scale=3.0)
     rng, n_terminated = np.random.default_rng(0), 0
     for episode in range(30):
         shown, _ = env.reset(seed=episode if episode % 3 == 0 else None)
@@ -207,7 +207,7 @@ def test_a_time_limit_around_meta_episodes_leaves_a_running_state():
 def test_row_i_of_a_batch_equals_the_single_environment(
     tools, name, distribution, limit, in_meta_episodes, pays_regret
 ):
-    options = {"gamma": 0.9, "value_scale": 2.0, "gain_scale": 3.0}
+    options = {"gamma": 0.9, "advantage_scale": 2.0, "gain_scale": 3.0}
     batch, singles = engine(tools, distribution, limit), []
     for _ in range(N):
         env = single(tools, distribution, limit)
@@ -275,7 +275,7 @@ def test_gymnasiums_checker_passes(id):
 
 def test_its_spec_makes_the_same_environment(tools):
     env = vamdp.ShowTask(
-        chained(gymnasium.make(IDS[1])), gamma=0.8, value_scale=2.0, gain_scale=3.0
+        chained(gymnasium.make(IDS[1])), gamma=0.8, advantage_scale=2.0, gain_scale=3.0
     )
     again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(env.spec.to_json()))
     first, second = tools.play(env, 1, 40), tools.play(again, 1, 40)
@@ -332,8 +332,8 @@ def test_wrong_arguments_are_named(tools):
     for make, bare in ((vamdp.ShowTask, env), (vamdp.vector.ShowTask, envs)):
         with pytest.raises(ValueError, match="`gamma` must be below 1 where episodes have no time"):
             make(bare, gamma=1.0)
-        with pytest.raises(ValueError, match=r"`value_scale` must be .*, got 0"):
-            make(bare, value_scale=0.0)
+        with pytest.raises(ValueError, match=r"`advantage_scale` must be .*, got 0"):
+            make(bare, advantage_scale=0.0)
         with pytest.raises(ValueError, match=r"`gain_scale` must be .*, got -1"):
             make(bare, gain_scale=-1.0)
     with pytest.raises(ValueError, match="must take the task's own actions"):
