@@ -248,6 +248,9 @@ def test_a_model_saves_loads_and_is_evaluated_without_the_critics_part(make_mode
     vectors = [each.policy.parameters_to_vector() for each in (model, again)]
     np.testing.assert_array_equal(*vectors)
     again.learn(48)
+    model.policy.save(tmp_path / "policy.pt")
+    alone = type(model.policy).load(tmp_path / "policy.pt", device="cpu")
+    np.testing.assert_array_equal(alone.parameters_to_vector(), vectors[0])
     mean, _ = evaluate_policy(model, Hidden(shows=False), n_eval_episodes=4, warn=False)
     assert -6 <= mean <= 6
 
