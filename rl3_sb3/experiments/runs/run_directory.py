@@ -253,7 +253,9 @@ class RunDirectory:
 def _description(config: RunConfig, model: TransformerPPO) -> str:
     """Return what it takes to show the policy the observations that it was trained on."""
     env = model.get_env()
-    text = f"PPO learned from the {config.signal}; its critic saw the {config.critic_sees}. "
+    text = f"PPO learned from the {config.signal}. "
+    if config.critic_sees == "task":
+        text += "Its critic saw the true task too; the policy acts without. "
     text += "All settings of the run: "
     text += json.dumps(config.flat(), ensure_ascii=False) + "."
     if env is None:
