@@ -41,7 +41,10 @@ def make_learning_env(config: RunConfig, n_envs: int) -> VecEnv:
     else:
         keys = ()
     if config.critic_sees == "task":
-        envs = vamdp.vector.ShowTask(envs, gamma=config.gamma, advantage_scale=config.reward_scale)
+        scale = config.reward_scale
+        envs = vamdp.vector.ShowTask(
+            envs, gamma=config.gamma, advantage_scale=scale, gain_scale=scale
+        )
     return ReturnMonitor(GymnasiumVecEnv(envs, info_keys=keys), config.signal_scale)
 
 
