@@ -3,6 +3,9 @@
 The policy's class is a name in `rl3_sb3.policy.POLICIES`, never an import path. What the
 description implies for the weights (names, shapes, bytes) is known before any of them is read or
 made.
+
+Version 2 of the format is version 1 with one more argument, `critic_only`. Policies without such a
+part are written in version 1, as before.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from gymnasium import spaces
-from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 from rl3_sb3.distribution import check_action_space, n_outputs
 from rl3_sb3.networks.shapes import BYTES_PER_NUMBER, Shapes
@@ -26,9 +28,10 @@ from rl3_sb3.policy_files.record import TrainingRecord
 from rl3_sb3.policy_files.spaces import MOST_NUMBERS, n_numbers, space_from_json, space_to_json
 from rl3_sb3.policy_files.strict_json import Node, parse_object, refuse
 from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.tokens import Tokens
 
 FORMAT = "rl3_sb3 policy"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _FIELDS = (
     "format",
     "format_version",
@@ -44,6 +47,7 @@ _MOST_WIDTH = 2**20
 _LARGEST_LOG_STD = 1e30  # well within float32; beyond it the policy could not be made
 # Arguments of every policy, beside its networks' sizes.
 _NUMBERS = ("critic_weight_decay", "adam_eps", "log_std_init")
+_CRITIC_ONLY = "critic_only"
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class PolicyDescription:
     """
 
     policy: str
-    arguments: Mapping[str, int | float]
+    arguments: Mapping[str, int | float | str]
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
     n_bytes: int
@@ -85,10 +89,13 @@ class PolicyDescription:
                 "Save it with `TransformerPPO.save`."
             )
         given = policy._get_constructor_parameters()
+        arguments: dict[str, int | float | str] = {n: int(given[n]) for n in policy.network.SIZES}
+        arguments |= {n: float(given[n]) for n in _NUMBERS}
+        if policy.critic_only:
+            arguments[_CRITIC_ONLY] = policy.critic_only
         return cls(
             name,
-            {n: int(given[n]) for n in policy.network.SIZES}
-            | {n: float(given[n]) for n in _NUMBERS},
+            arguments,
             policy.observation_space,
             policy.action_space,
             len(weights),
@@ -104,7 +111,7 @@ class PolicyDescription:
         """
         values = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            "format_version": FORMAT_VERSION if _CRITIC_ONLY in self.arguments else 1,
             "policy": self.policy,
             "arguments": dict(self.arguments),
             "observation_space": space_to_json(self.observation_space),
@@ -126,13 +133,13 @@ class PolicyDescription:
             PolicyFileError: It is something else, or describes what cannot be built.
         """
         node = parse_object(content, file)
-        _check_format(node)
+        version = _check_format(node)
         fields = node.fields(_FIELDS)
         name = fields["policy"].choice([*POLICIES])
         weights = fields["weights"].fields(("bytes", "sha256"))
         described = cls(
             name,
-            _read_arguments(fields["arguments"], POLICIES[name].network.SIZES),
+            _read_arguments(fields["arguments"], POLICIES[name].network.SIZES, version),
             space_from_json(fields["observation_space"]),
             space_from_json(fields["action_space"]),
             weights["bytes"].integer(0, 2**63 - 1),
@@ -152,6 +159,7 @@ class PolicyDescription:
     def check(self) -> None:
         """Raise ValueError where the policy's constructor would, without the cost of calling it."""
         check_action_space(self.action_space)
+        self._tokens  # noqa: B018 # made once, which checks `critic_only`
         POLICIES[self.policy].network.check_sizes(**self._sizes)
         if min(map(min, self.weight_shapes.values())) < 1:
             raise ValueError("`observation_space` and `action_space` must not be empty.")
@@ -160,12 +168,15 @@ class PolicyDescription:
     def weight_shapes(self) -> Shapes:
         """The shape of each of the policy's tensors, by name, without making them."""
         shapes_of = POLICIES[self.policy].network.weight_shapes
-        input_dim = int(get_flattened_obs_dim(self.observation_space))
         n_actions = n_outputs(self.action_space)
+        networks = (
+            ("actor", self._tokens.actor_size, n_actions),
+            ("critic", self._tokens.size, 1),
+        )
         shapes = {
             f"{network}.{name}": shape
-            for network, output_dim in (("actor", n_actions), ("critic", 1))
-            for name, shape in shapes_of(input_dim, output_dim, **self._sizes).items()
+            for network, *dims in networks
+            for name, shape in shapes_of(*dims, **self._sizes).items()
         }
         if isinstance(self.action_space, spaces.Box):
             shapes["log_std"] = (n_actions,)
@@ -179,6 +190,10 @@ class PolicyDescription:
         """Return how many bytes the memory of one episode takes while the policy acts."""
         return POLICIES[self.policy].network.memory_bytes(**self._sizes)
 
+    @cached_property
+    def _tokens(self) -> Tokens:
+        return Tokens(self.observation_space, str(self.arguments.get(_CRITIC_ONLY, "")))
+
     @property
     def _sizes(self) -> dict[str, int]:
         return {n: int(self.arguments[n]) for n in POLICIES[self.policy].network.SIZES}
@@ -191,8 +206,8 @@ class PolicyDescription:
         )
 
 
-def _check_format(node: Node) -> None:
-    """Tell other files, and those of later versions, from damaged ones."""
+def _check_format(node: Node) -> int:
+    """Tell other files, and those of later versions, from damaged ones; return the version."""
     top = node.items()
     if "format" not in top or top["format"].value != FORMAT:
         raise refuse(
@@ -207,24 +222,30 @@ def _check_format(node: Node) -> None:
     if version > FORMAT_VERSION:
         raise refuse(
             node.file,
-            f"have format version {FORMAT_VERSION}",
+            f"have format version {FORMAT_VERSION} or an earlier one",
             str(version),
             "Upgrade this package: a later version wrote the file.",
         )
+    return version
 
 
-def _read_arguments(node: Node, sizes: tuple[str, ...]) -> dict[str, int | float]:
-    fields = node.fields((*sizes, *_NUMBERS))
-    arguments: dict[str, int | float] = {}
+def _read_arguments(
+    node: Node, sizes: tuple[str, ...], version: int
+) -> dict[str, int | float | str]:
+    texts = (_CRITIC_ONLY,) if version > 1 else ()
+    fields = node.fields((*sizes, *_NUMBERS, *texts))
+    arguments: dict[str, int | float | str] = {}
     for name in sizes:
         most = _MOST_LAYERS if name == "n_layers" else _MOST_WIDTH
         arguments[name] = fields[name].integer(1, most)
-    for name in _NUMBERS:
-        arguments[name] = fields[name].number()
-    if abs(arguments["log_std_init"]) > _LARGEST_LOG_STD:
+    numbers = {name: fields[name].number() for name in _NUMBERS}
+    if abs(numbers["log_std_init"]) > _LARGEST_LOG_STD:
         raise fields["log_std_init"].error(f"a number within {_LARGEST_LOG_STD:g}")
-    if arguments["critic_weight_decay"] < 0:
+    if numbers["critic_weight_decay"] < 0:
         raise fields["critic_weight_decay"].error("a number of at least 0")
-    if arguments["adam_eps"] <= 0:
+    if numbers["adam_eps"] <= 0:
         raise fields["adam_eps"].error("a number above 0")
+    arguments |= numbers
+    for name in texts:
+        arguments[name] = fields[name].text()
     return arguments

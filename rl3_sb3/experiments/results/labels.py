@@ -13,7 +13,7 @@ from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
 _UNTOLD = {*IDENTITY, "iterations", "n_envs", "batch_size", "validate_every"}
 # What the agent is, was trained on and learned from: told wherever it is not the algorithm's usual.
 # Any other setting is told where the runs of a table differ by it.
-_TELLING = ("recipe", "variation", "signal", "policy", "estimator")
+_TELLING = ("recipe", "variation", "signal", "critic_sees", "policy", "estimator")
 
 
 def agent_labels(configs: Sequence[RunConfig]) -> list[str]:
@@ -40,7 +40,7 @@ def _notes(
     row = {"policy": config.algorithm.policy, "estimator": config.algorithm.estimator}
     usual = {**RunConfig.of(config.domain, **kind, **parts).flat(), **row}
     # Tables name them, even where a domain has them for all its runs.
-    usual["signal"] = RECIPES[config.recipe]["signal"]
+    usual |= {name: RECIPES[config.recipe][name] for name in ("signal", "critic_sees")}
     usual |= {"recipe": DEFAULT_RECIPE, "variation": CANONICAL}
     notes = []
     for name, value in flat.items():

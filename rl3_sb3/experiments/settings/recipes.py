@@ -27,6 +27,7 @@ PAPER: Mapping[str, Any] = {
     "normalize_advantage": True,
     "signal": "reward",
     "signal_scale": 1.0,
+    "critic_sees": "history",
     "validate_every": 50,
     "policy.critic_weight_decay": 1e-2,
     "policy.adam_eps": 1e-7,

@@ -31,6 +31,7 @@ from rl3_sb3.experiments.settings.setting import declared, full_name, setting
 
 FIRST_HELD_OUT_SEED = 2**31
 SIGNALS = ("reward", "regret")
+CRITIC_SEES = ("history", "task")
 
 # What tells runs of one experiment apart; everything else is a setting.
 IDENTITY = ("domain", "size", "algo", "horizon", "seed")
@@ -101,6 +102,12 @@ class RunConfig:
         choices=SIGNALS,
     )
     signal_scale: float = setting("what the signal is multiplied by", group="learning", above=0)
+    critic_sees: str = setting(
+        "what the critic is shown: the history alone, as the actor is, or the true task too "
+        "(vamdp.ShowTask)",
+        group="learning",
+        choices=CRITIC_SEES,
+    )
     validate_every: int = setting(
         "iterations between two validations; 0: none", group="learning", least=0
     )
@@ -310,7 +317,7 @@ _FIRST_VERSION = (
 )  # fmt: skip
 
 # Settings that stored runs may lack, with what they were before they could be set.
-_CAME_LATER: Mapping[str, Any] = {"recipe": "paper"}
+_CAME_LATER: Mapping[str, Any] = {"recipe": "paper", "critic_sees": "history"}
 
 
 def _plain_names() -> list[str]:

@@ -91,9 +91,10 @@ def _check_environments(cells: Sequence[Cell]) -> None:
     seen = set()
     for cell in cells:
         config = cell.config
-        kind = (config.domain, config.size, config.variation, config.algo, config.signal)
-        if (*kind, config.gamma) not in seen:
-            seen.add((*kind, config.gamma))
+        tasks = (config.domain, config.size, config.variation, config.algo)
+        kind = (*tasks, config.signal, config.critic_sees, config.gamma)
+        if kind not in seen:
+            seen.add(kind)
             check_environments(config)
 
 

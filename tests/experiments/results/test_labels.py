@@ -16,6 +16,7 @@ def test_usual_runs_have_their_algorithms_titles_whatever_their_length():
 def test_what_was_learned_from_and_by_whom_is_always_told():
     told = {
         "signal regret": {"signal": "regret"},
+        "critic_sees task": {"critic_sees": "task"},
         "variation ood": {"variation": "ood"},
         "policy.d_model 32": {"d_model": 32},
         "estimator.smoothing 0.5": {"smoothing": 0.5},

@@ -55,6 +55,8 @@ def test_a_configuration_survives_its_dictionary():
         ({"horizon": 0}, "`horizon` must be an integer of at least 1, got 0."),
         ({"horizon": 2.5}, "`horizon` must be an integer of at least 1, got 2.5."),
         ({"seed": -1}, "`seed` must be an integer of at least 0, got -1."),
+        ({"critic_sees": "all"}, "`critic_sees` must be one of history, task, got 'all'."),
+        ({"policy.critic_only": "task"}, "`policy.critic_only` is no setting of this run"),
         ({"n_envs": 0}, "`n_envs` must be an integer of at least 1, got 0."),
         ({"batch_size": 3}, "`batch_size` must be an integer of at least 4, got 3."),
         ({"iterations": True}, "`iterations` must be an integer of at least 1, got True."),
@@ -96,6 +98,12 @@ def test_a_dictionary_with_missing_or_unknown_settings_is_refused(change):
         values[name] = value
     with pytest.raises(InputError, match=f"`c.json` must hold the settings .*: {name}"):
         RunConfig.from_dict(values, "c.json")
+
+
+def test_a_run_that_was_stored_before_a_setting_came_is_what_it_was():
+    values = RunConfig.of("bandit").to_dict()
+    del values["critic_sees"]
+    assert RunConfig.from_dict(values, "config.json") == RunConfig.of("bandit")
 
 
 FIRST_VERSION = {

@@ -32,6 +32,7 @@ OTHERS = {
     "normalize_advantage": False,
     "signal": "regret",
     "signal_scale": 0.1,
+    "critic_sees": "task",
     "validate_every": 3,
     "value_scale": 2.0,
     "count_scale": 3.0,

@@ -133,7 +133,11 @@ def test_the_tables_name_every_argument_of_the_constructors(tmp_path, kind):
     given = make(kind)._get_constructor_parameters().keys()
     spaces_and_schedule = {"observation_space", "action_space", "lr_schedule"}
     # How to compute is a matter of the machine, not of the policy.
-    assert written.keys() == given - spaces_and_schedule - {"mixed_precision", "cpu_kernels"}
+    of_the_machine = {"mixed_precision", "cpu_kernels"}
+    assert written.keys() == given - spaces_and_schedule - of_the_machine - {"critic_only"}
+    export_policy(make(kind, obs="dict", critic_only="a"), tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "policy.json").read_text())["arguments"]
+    assert written.keys() == given - spaces_and_schedule - of_the_machine
 
 
 @pytest.mark.parametrize("kind", POLICIES)

@@ -41,6 +41,9 @@ POLICIES = {
     "lstm": lambda: LstmPolicy(
         BOX, spaces.Discrete(3), lambda _: 0.1, hidden=4, n_layers=2, input_hidden=5
     ),
+    "asymmetric": lambda: MarkovPolicy(
+        PARTS, spaces.Discrete(2), lambda _: 0.1, hidden=4, context_length=9, critic_only="b"
+    ),
     "markov": lambda: MarkovPolicy(
         PARTS, spaces.Box(-1, 1, (2,)), lambda _: 0.1, hidden=4, context_length=9
     ),
@@ -229,8 +232,10 @@ def test_files_of_two_exports_do_not_mix(folder, tmp_path):
 
 
 def test_a_later_version_of_the_format_is_told_from_damage(folder):
-    edit(folder, format_version=2, something_new=1)
-    assert "Upgrade this package" in refused(folder, "policy.json", "format version 1, got 2")
+    edit(folder, format_version=3, something_new=1)
+    assert "Upgrade this package" in refused(
+        folder, "policy.json", "format version 2 or an earlier one, got 3"
+    )
     (folder / "policy.json").write_text('{"name": "other"}')
     refused(folder, "policy.json", "must describe a policy exported by rl3_sb3, got other JSON")
 
