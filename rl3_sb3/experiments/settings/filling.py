@@ -41,6 +41,8 @@ PAPER: Mapping[str, Any] = {
     "normalize_advantage": True,
     "signal": "reward",
     "signal_scale": 1.0,
+    "symmetry_share": 0.0,
+    "symmetry_coef": 1.0,
     "validate_every": 50,
 }
 

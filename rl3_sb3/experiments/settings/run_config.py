@@ -95,6 +95,15 @@ class RunConfig:
         choices=SIGNALS,
     )
     signal_scale: float = setting("what the signal is multiplied by", group="learning", above=0)
+    symmetry_share: float = setting(
+        "share of the sequences whose actions are relabelled; only where they are exchangeable",
+        group="learning",
+        least=0,
+        most=1,
+    )
+    symmetry_coef: float = setting(
+        "weight of the divergence from the relabelled behaviour", group="learning", least=0
+    )
     validate_every: int = setting(
         "iterations between two validations; 0: none", group="learning", least=0
     )
@@ -133,6 +142,12 @@ class RunConfig:
         self._check_parts(algorithm)
 
     def _check_parts(self, algorithm: Algorithm) -> None:
+        if self.symmetry_share > 0 and not self.facts.exchangeable_actions:
+            raise InputError(
+                f"`symmetry_share` must be 0 in the domain {self.domain}, got "
+                f"{self.symmetry_share}: its actions are not known to be exchangeable. Leave it "
+                "out; for tasks of your own see Domain(exchangeable_actions=...)."
+            )
         if (self.estimator is None) != (algorithm.estimator is None):
             needs = "left out" if algorithm.estimator is None else "the name of one"
             raise InputError(
@@ -207,6 +222,7 @@ class RunConfig:
         """
         if "policy_arguments" not in values:
             return cls._from_first_version(values, source)
+        values = {**LATER, **values}
         _check_names(values.keys(), {each.name for each in fields(cls)}, source)
         return cls(**values)
 
@@ -294,6 +310,9 @@ class RunConfig:
         drawn = np.random.SeedSequence([self.seed, 0]).generate_state(1)[0]
         return int(drawn) % (FIRST_HELD_OUT_SEED - self.n_envs)
 
+
+# Settings that came after the first format with tables: what runs stored before them had.
+LATER: Mapping[str, Any] = {"symmetry_share": 0.0, "symmetry_coef": 1.0}
 
 _FIRST_VERSION = (
     "domain", "algo", "horizon", "seed", "n_envs", "batch_size", "iterations", "ent_coef",
