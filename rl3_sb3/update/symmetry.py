@@ -109,7 +109,8 @@ class Symmetry:
         "state", is taken to belong to no action.
 
         Args:
-            env: As `TransformerPPO` takes it. No wrapper may reorder its observations.
+            env: As `TransformerPPO` takes it. No wrapper may reorder its observations, or scale the
+                entries of one action otherwise than those of another, as a VecNormalize does.
             **options: `share` and `coef`.
 
         Raises:
