@@ -30,6 +30,7 @@ class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
 
     Attributes:
         layout: Of the parts shown.
+        layout_space: The space of a single observation.
         action_parts: Those of them with one entry per action.
     """
 
@@ -45,6 +46,7 @@ class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
         owner: Any = find_owner(env, "layout")
         self.layout = {name: part for name, part in owner.layout.items() if part.stop <= n_entries}
+        self.layout_space = self.single_observation_space
         self.action_parts = tuple(name for name in owner.action_parts if name in self.layout)
 
     def reset(self, **kwargs: Any) -> tuple[FloatArray, dict[str, Any]]:

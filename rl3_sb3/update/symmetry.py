@@ -79,7 +79,7 @@ class Symmetry:
     """
 
     entries: npt.NDArray[np.int64]
-    share: float = 0.5
+    share: float = 1.0
     coef: float = 1.0
 
     def __post_init__(self) -> None:
@@ -105,8 +105,8 @@ class Symmetry:
     def of(cls, env: VecEnv | gymnasium.Env[Any, Any], **options: Any) -> Self:
         """Make it for an environment that says which parts of its observations belong to actions.
 
-        Our wrappers do, by `layout` and `action_parts`. A plain observation inside them, their part
-        "state", is taken to belong to no action.
+        Our wrappers do, by `layout`, `layout_space` and `action_parts`. A plain observation inside
+        them, their part "state", is taken to belong to no action.
 
         Args:
             env: As `TransformerPPO` takes it. No wrapper may reorder its observations, or scale the
@@ -116,14 +116,22 @@ class Symmetry:
         Raises:
             ValueError: It does not say so, or observations have been changed since.
         """
-        names = _attribute(env, "action_parts")
-        if not names:
+        known = ("action_parts", "layout", "layout_space")
+        names, layout, layout_space = (_attribute(env, name) for name in known)
+        if not names or layout is None or layout_space is None:
             raise ValueError(
-                "`env` must have an attribute `action_parts` that names parts with one entry per "
-                f"action, got {names!r}. Wrap it in a MetaEpisode, let its estimator have "
-                "`action_parts`, or write Symmetry(entries)."
+                "`env` must have the attributes `layout`, `layout_space` and `action_parts`, the "
+                f"names of the parts with one entry per action, got action_parts = {names!r}. Wrap "
+                "it in a MetaEpisode, let its estimator have `action_parts`, or write "
+                "Symmetry(entries)."
             )
-        places = _places(env.observation_space, _attribute(env, "layout"))
+        if not _is_shown(env.observation_space, layout_space):
+            raise ValueError(
+                f"`env` must show the parts {', '.join(layout)} as their wrapper does, got "
+                f"observations in {env.observation_space}. Leave out the wrapper in between, or "
+                "write Symmetry(entries)."
+            )
+        places = _places(env.observation_space, layout)
         rows = [np.arange(places[name].start, places[name].stop) for name in names]
         return cls(np.array(rows), **options)
 
@@ -209,20 +217,22 @@ def _attribute(env: VecEnv | gymnasium.Env[Any, Any], name: str) -> Any:
     return env.get_wrapper_attr(name) if env.has_wrapper_attr(name) else None
 
 
+def _is_shown(space: spaces.Space[Any], layout_space: spaces.Space[Any]) -> bool:
+    """Return whether observations still have their parts: as long, and a Dict if they were one."""
+    lengths = {get_flattened_obs_dim(each) for each in (space, layout_space)}
+    return len(lengths) == 1 and type(space) is type(layout_space)
+
+
 def _places(space: spaces.Space[Any], layout: Mapping[str, slice]) -> dict[str, slice]:
     """Return where in a token the parts of an observation lie."""
-    if isinstance(space, spaces.Dict) and set(space) == set(layout):
-        stops = np.cumsum([get_flattened_obs_dim(space[name]) for name in sorted(space)])
-        return {
-            name: slice(int(stop) - get_flattened_obs_dim(space[name]), int(stop))
-            for name, stop in zip(sorted(space), stops, strict=True)
-        }
-    if space.shape == (max(part.stop for part in layout.values()),):
+    if not isinstance(space, spaces.Dict) or set(space) != set(layout):
         return dict(layout)
-    raise ValueError(
-        f"`env` must show the parts {', '.join(layout)}, got observations in {space}, changed by a "
-        "wrapper in between. Leave it out, or write Symmetry(entries)."
-    )
+    lengths = [get_flattened_obs_dim(space[name]) for name in sorted(space)]
+    stops = np.cumsum(lengths).tolist()
+    return {
+        name: slice(stop - length, stop)
+        for name, length, stop in zip(sorted(space), lengths, stops, strict=True)
+    }
 
 
 def _picked(x: th.Tensor, origin: th.Tensor) -> th.Tensor:

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch as th
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import vamdp
 from rl3_sb3 import GymnasiumVecEnv, Symmetry
@@ -192,8 +193,16 @@ def test_the_tokens_of_a_dict_have_its_keys_in_sorted_order():
 
 
 def test_environments_that_do_not_say_it_are_refused():
-    with pytest.raises(ValueError, match=r"`env` must have an attribute `action_parts`.*got None"):
+    with pytest.raises(ValueError, match=r"`env` must have the attributes .*action_parts = None"):
         Symmetry.of(gymnasium.make("CartPole-v1"))
-    reordered = gymnasium.wrappers.FrameStackObservation(meta_env(), 2)
-    with pytest.raises(ValueError, match="`env` must show the parts state, advantage"):
-        Symmetry.of(reordered)
+    stacked = gymnasium.wrappers.FrameStackObservation(meta_env(), 2)
+    reordered = gymnasium.wrappers.FlattenObservation(meta_env((True, False)))
+    for env in (stacked, reordered):
+        with pytest.raises(ValueError, match="`env` must show the parts state, advantage"):
+            Symmetry.of(env)
+
+
+def test_what_leaves_the_parts_in_place_is_no_matter():
+    env = gymnasium.wrappers.ClipReward(meta_env(), 0, 1)
+    for wrapped in (env, DummyVecEnv([lambda: env]), VecMonitor(DummyVecEnv([lambda: env]))):
+        assert Symmetry.of(wrapped).entries.tolist() == [[3, 4], [6, 7], [8, 9]]

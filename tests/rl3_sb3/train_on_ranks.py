@@ -37,7 +37,7 @@ CASES = {
     "truncated": {"lengths": [4, 3, 7, 5], "truncates": True},
     "box": {"lengths": [4] * 4, "box_actions": True},
     "unequal": {"lengths": [4] * 5},
-    "relabelled": {"lengths": [3, 5, 8], "symmetry": Symmetry([[0, 1, 2]])},
+    "relabelled": {"lengths": [3, 5, 8], "symmetry": Symmetry([[0, 1, 2]], share=0.5)},
     "lstm": {"lengths": [4, 3, 7, 5, 8, 2], "truncates": True, "policy": "LstmPolicy"},
 }
 

@@ -66,6 +66,11 @@ class MetaSetup(TaskAccess):
         return self._parts.layout
 
     @property
+    def layout_space(self) -> gymnasium.Space[Any]:
+        """The space of a single observation: what wrappers around it show may be another one."""
+        return self._parts.space
+
+    @property
     def action_parts(self) -> ActionParts:
         """Names of the parts with one entry per action; None if those inside are unknown."""
         inner = self._inner.action_parts

@@ -71,6 +71,11 @@ class ValueSetup(TaskAccess):
         return self._parts.layout
 
     @property
+    def layout_space(self) -> gymnasium.Space[Any]:
+        """The space of a single observation: what wrappers around it show may be another one."""
+        return self._parts.space
+
+    @property
     def action_parts(self) -> ActionParts:
         """Names of the parts with one entry per action; None if the estimator does not say."""
         names = getattr(self._estimator, "action_parts", None)

@@ -15,7 +15,7 @@ from rl3_sb3.update.symmetry import Relabelling
 
 THREE = spaces.Discrete(3)
 # Entries 0 and 4 of a token belong to no action.
-SYMMETRY = Symmetry([[1, 2, 3], [7, 6, 5]])
+SYMMETRY = Symmetry([[1, 2, 3], [7, 6, 5]], share=0.5)
 N_ENTRIES = 8
 
 
