@@ -222,7 +222,7 @@ class RunConfig:
         """
         if "policy_arguments" not in values:
             return cls._from_first_version(values, source)
-        values = {**LATER, **values}
+        values = {**_CAME_LATER, **values}
         _check_names(values.keys(), {each.name for each in fields(cls)}, source)
         return cls(**values)
 
@@ -311,8 +311,8 @@ class RunConfig:
         return int(drawn) % (FIRST_HELD_OUT_SEED - self.n_envs)
 
 
-# Settings that came after the first format with tables: what runs stored before them had.
-LATER: Mapping[str, Any] = {"symmetry_share": 0.0, "symmetry_coef": 1.0}
+# Settings that stored runs may lack, with what they were before they could be set.
+_CAME_LATER: Mapping[str, Any] = {"symmetry_share": 0.0, "symmetry_coef": 1.0}
 
 _FIRST_VERSION = (
     "domain", "algo", "horizon", "seed", "n_envs", "batch_size", "iterations", "ent_coef",
