@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rl3_sb3.ranks import this_rank as this_rank
     from rl3_sb3.rollout.buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
     from rl3_sb3.sequence_policy import SequencePolicy as SequencePolicy
+    from rl3_sb3.update.symmetry import Symmetry as Symmetry
     from rl3_sb3.vec_env import GymnasiumVecEnv as GymnasiumVecEnv
 
 _MODULES = {
@@ -36,6 +37,7 @@ _MODULES = {
     "PolicyFileError": "policy_files.strict_json",
     "SequencePolicy": "sequence_policy",
     "SequenceRolloutBuffer": "rollout.buffer",
+    "Symmetry": "update.symmetry",
     "TrainingRecord": "policy_files.record",
     "TransformerPPO": "ppo",
     "export_policy": "policy_files.folder",

@@ -58,6 +58,7 @@ from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
 from rl3_sb3.rollout.collection import collect
 from rl3_sb3.rollout.rollout_length import rollout_and_context_length
 from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.update.symmetry import Symmetry
 from rl3_sb3.update.updates import DivergedError, Settings, Updates
 
 
@@ -86,6 +87,8 @@ class TransformerPPO(PPO):
         max_grad_norm: Clip the gradient's norm; None does not.
         target_kl: The actor stops when the mean KL divergence from the behaviour exceeds it after
             an epoch; None never stops it.
+        symmetry: For tasks that do not care what an action is called: learn from relabelled
+            sequences too, see `Symmetry`. None: from what was played alone.
         stats_window_size: See SB3.
         tensorboard_log: See SB3.
         policy_kwargs: Arguments of the policy class. Where it has a `context_length`, None or left
@@ -123,6 +126,7 @@ class TransformerPPO(PPO):
         vf_coef: float = 0.5,
         max_grad_norm: float | None = None,
         target_kl: float | None = 0.01,
+        symmetry: Symmetry | None = None,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
         policy_kwargs: dict[str, Any] | None = None,
@@ -180,6 +184,7 @@ class TransformerPPO(PPO):
                 "or train on a GPU."
             )
         self.cuda_graphs = cuda_graphs
+        self.symmetry = symmetry
         if _init_setup_model:
             self._setup_model()
 
@@ -190,6 +195,8 @@ class TransformerPPO(PPO):
             if "context_length" in self.policy_class.network_defaults():
                 self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
         super()._setup_model()
+        if self.symmetry is not None:
+            self.symmetry.require_fits(self.observation_space, self.action_space)
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
         self.gae_lambda = FloatSchedule(self.gae_lambda)  # type: ignore[assignment]
         self._acting: Acting | None = None
@@ -356,6 +363,7 @@ class TransformerPPO(PPO):
             normalize_advantage=self.normalize_advantage,
             max_grad_norm=self.max_grad_norm,
             target_kl=self.target_kl,
+            symmetry=self.symmetry,
         )
         try:
             metrics = self._own_updates().run(self.rollout_buffer, settings)

@@ -51,10 +51,12 @@ def find_owner(env: Any, name: str) -> Any:
     return next((layer for layer in layers(env) if hasattr(layer, name)), None)
 
 
-def find_layout(env: Any) -> tuple[Any, Any]:
-    """The outermost `layout` and the space that it is of; None and None without one."""
+def find_layout(env: Any) -> tuple[Any, Any, Any]:
+    """The outermost `layout`, the space that it is of, and its `action_parts`; None without one."""
     owner = find_owner(env, "layout")
-    return (None, None) if owner is None else (owner.layout, single_space(owner))
+    if owner is None:
+        return None, None, None
+    return owner.layout, single_space(owner), getattr(owner, "action_parts", None)
 
 
 def single_space(env: Any) -> gymnasium.Space[Any]:

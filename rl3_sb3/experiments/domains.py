@@ -56,6 +56,8 @@ class Domain:
             than the model-based takes those that it knows.
         settings: Other settings of a run that suit the domain, by their names in `RunConfig`.
         recipes: Those that suit it in one recipe, by the recipe's name.
+        exchangeable_actions: Whether, in each variation, a task and the same task with its actions
+            renamed are equally likely.
         has_places: Whether states are places with neighbours, which RL3-coarse puts together.
         action_names: One per action, where the tasks have pictures; none: there is nothing to film.
 
@@ -84,6 +86,7 @@ class Domain:
     estimator_options: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    exchangeable_actions: bool = False
     has_places: bool = False
     action_names: tuple[str, ...] = ()
 
@@ -188,6 +191,7 @@ DOMAINS: dict[str, Domain] = {
         # Q is then the mean reward of an arm, untouched by smoothing (Appendix A.1).
         estimator_options={"reward_model": "state_action"},
         recipes={"paper": {"iterations": 5000, "ent_coef": 0.01}},
+        exchangeable_actions=True,
     ),
     "random-mdp": Domain(
         title="Random MDPs",
@@ -197,6 +201,7 @@ DOMAINS: dict[str, Domain] = {
         value_scale=10.0,
         reward_scale=10.0,
         recipes={"paper": {"iterations": 10_000, "ent_coef": "0.1:0"}},
+        exchangeable_actions=True,
     ),
     "gridworld": Domain(
         title="Gridworlds",

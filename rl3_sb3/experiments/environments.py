@@ -16,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 
 import vamdp.vector
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
+from vamdp.inner_env import find_owner
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -24,8 +25,13 @@ class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
     """Shows only the first entries of flat observations.
 
     Args:
-        env: A vector environment with `Box` observations of one axis.
+        env: A vector environment with `Box` observations of one axis, and a layout of parts.
         n_entries: How many to show.
+
+    Attributes:
+        layout: Of the parts shown.
+        layout_space: The space of a single observation.
+        action_parts: Those of them with one entry per action.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], n_entries: int) -> None:
@@ -38,6 +44,10 @@ class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
             box.low[shown], box.high[shown], dtype=np.float32
         )
         self.observation_space = batch_space(self.single_observation_space, env.num_envs)
+        owner: Any = find_owner(env, "layout")
+        self.layout = {name: part for name, part in owner.layout.items() if part.stop <= n_entries}
+        self.layout_space = self.single_observation_space
+        self.action_parts = tuple(name for name in owner.action_parts if name in self.layout)
 
     def reset(self, **kwargs: Any) -> tuple[FloatArray, dict[str, Any]]:
         """Reset; see the environment."""

@@ -37,6 +37,8 @@ class SequenceBatch(NamedTuple):
         advantages: Shape (B, T).
         returns: Targets of the critic, advantage + value, shape (B, T).
         mask: True at real steps, shape (B, T); None if there is no padding.
+        relabelled: True at steps of sequences whose actions have new names, shape (B, T), see
+            `rl3_sb3.update.symmetry`; None if nobody asked for it.
     """
 
     tokens: th.Tensor
@@ -46,6 +48,7 @@ class SequenceBatch(NamedTuple):
     advantages: th.Tensor
     returns: th.Tensor
     mask: th.Tensor | None
+    relabelled: th.Tensor | None = None
 
 
 class SequenceRolloutBuffer(RolloutBuffer):

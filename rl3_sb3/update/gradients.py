@@ -3,7 +3,8 @@
     L = E[-min(rho A, clip(rho, 1 - eps, 1 + eps) A)] - c_ent E[entropy] + c_vf E[(V - R)^2]
 
 Actor and critic share no weights, so the first two terms move the actor and the last one the
-critic. A stopped actor is not computed at all.
+critic. A stopped actor is not computed at all. Relabelled actions add a term
+to the actor's loss, see `symmetry`.
 
 On a CPU a minibatch is computed in pieces of a few sequences, whose gradients add up: what a piece
 leaves behind then fits the cache when the backward pass comes back to it, and the memory needed
@@ -16,7 +17,7 @@ from rl3_sb3.cuda_graphs import Replayed, Tensors
 from rl3_sb3.rollout.buffer import SequenceBatch
 from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.to_device import to_device
-from rl3_sb3.update.losses import Weights, actor_terms, value_loss
+from rl3_sb3.update.losses import Weights, actor_terms, asymmetry, value_loss
 
 
 class Gradients:
@@ -53,14 +54,13 @@ class Gradients:
             actor_trains: False leaves the actor out.
 
         Returns:
-            The value loss, followed by the three `ActorTerms` if the actor trains; and one gradient
-            for each of `parameters`. On a GPU the next call may overwrite them.
+            The value loss, followed by the three `ActorTerms` if the actor trains, and by the
+            asymmetry if sequences may be relabelled; and one gradient for each of `parameters`. On
+            a GPU the next call may overwrite them.
         """
         numbers = to_device(th.tensor(weights, dtype=batch.returns.dtype), batch.returns.device)
         function = self._of_both if actor_trains else self._of_critic
-        columns = [batch.tokens, batch.actions, batch.log_probs, batch.advantages, batch.returns]
-        if batch.mask is not None:
-            columns.append(batch.mask)
+        columns = _to_columns(batch)
         n_sequences, T = batch.returns.shape
         n_pieces = 1 if self._piece_steps is None else round(n_sequences * T / self._piece_steps)
         n_pieces = min(max(1, n_pieces), n_sequences)
@@ -73,12 +73,16 @@ class Gradients:
 
     def _compute_both(self, numbers: th.Tensor, *columns: th.Tensor) -> Tensors:
         weights, batch = Weights(*numbers.unbind()), _to_batch(*columns)
-        distribution = self.policy.distribution(self.policy.sequence_params(batch.tokens))
-        actor = actor_terms(distribution, batch, weights)
+        params = self.policy.sequence_params(batch.tokens)
+        actor = actor_terms(self.policy.distribution(params), batch, weights)
         critic_loss = value_loss(self.policy.sequence_values(batch.tokens), batch, weights)
         loss = actor.policy_loss - weights.ent_coef * actor.entropy + weights.vf_coef * critic_loss
+        terms = [critic_loss, *actor]
+        if batch.relabelled is not None:
+            terms.append(asymmetry(self.policy.divergence(batch.params, params), batch, weights))
+            loss = loss + weights.symmetry_coef * terms[-1]
         gradients = th.autograd.grad(loss, self.parameters(actor_trains=True))
-        return th.stack([critic_loss, *actor]).detach(), *gradients
+        return th.stack(terms).detach(), *gradients
 
     def _compute_critic(self, numbers: th.Tensor, *columns: th.Tensor) -> Tensors:
         weights, batch = Weights(*numbers.unbind()), _to_batch(*columns)
@@ -88,13 +92,16 @@ class Gradients:
         return critic_loss.detach().reshape(1), *gradients
 
 
-def _to_batch(
-    tokens: th.Tensor,
-    actions: th.Tensor,
-    log_probs: th.Tensor,
-    advantages: th.Tensor,
-    returns: th.Tensor,
-    mask: th.Tensor | None = None,
-) -> SequenceBatch:
-    # No term needs the behaviour's whole distribution: any tensor stands in for it.
-    return SequenceBatch(tokens, actions, tokens, log_probs, advantages, returns, mask)
+def _to_columns(batch: SequenceBatch) -> list[th.Tensor]:
+    columns = [batch.tokens, batch.actions, batch.log_probs, batch.advantages, batch.returns]
+    if batch.relabelled is not None:
+        columns += [batch.params, batch.relabelled]
+    return columns if batch.mask is None else [*columns, batch.mask]
+
+
+def _to_batch(*columns: th.Tensor) -> SequenceBatch:
+    tokens, actions, log_probs, advantages, returns, *others = columns
+    mask = others.pop() if len(others) % 2 else None
+    # Without a symmetry no term needs the behaviour's whole distribution: any tensor stands in.
+    params, relabelled = others or (tokens, None)
+    return SequenceBatch(tokens, actions, params, log_probs, advantages, returns, mask, relabelled)

@@ -26,6 +26,7 @@ class Weights(NamedTuple):
         n_steps: Real steps of the whole minibatch, all its pieces together.
         advantage_mean: Subtracted from advantages.
         advantage_scale: Multiplies them after that.
+        symmetry_coef: Weight of the divergence from the relabelled behaviour, see `symmetry`.
     """
 
     clip_range: float | th.Tensor
@@ -34,6 +35,7 @@ class Weights(NamedTuple):
     n_steps: float | th.Tensor
     advantage_mean: float | th.Tensor
     advantage_scale: float | th.Tensor
+    symmetry_coef: float | th.Tensor = 0.0
 
 
 class ActorTerms(NamedTuple):
@@ -62,6 +64,18 @@ def actor_terms(distribution: Distribution, batch: SequenceBatch, weights: Weigh
         entropy=_mean(distribution.entropy(), batch, weights),
         clip_fraction=_mean(((ratio - 1).abs() > weights.clip_range).to(ratio), batch, weights),
     )
+
+
+def asymmetry(divergences: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:
+    """Return E[KL(relabelled behaviour || current)], 0 at steps that are not relabelled.
+
+    Args:
+        divergences: Of each step, shape (B, T).
+        batch: The minibatch, with `relabelled`.
+        weights: See `Weights`.
+    """
+    assert batch.relabelled is not None, "only with a symmetry"
+    return _mean(divergences * batch.relabelled, batch, weights)
 
 
 def value_loss(values: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:

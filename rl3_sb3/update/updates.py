@@ -8,6 +8,8 @@ moments alone.
 On several ranks (see `ranks`) a minibatch is made of a part from each: the gradients, the
 statistics of its advantages and the divergence are sums over the parts.
 
+With a symmetry each epoch relabels the actions of a part of the sequences, see `symmetry`.
+
 Source: Schulman et al. 2017 (arXiv 1707.06347); details of RL3 (arXiv 2306.15909, Appendix C).
 """
 
@@ -23,6 +25,7 @@ from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
 from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.update.gradients import Gradients
 from rl3_sb3.update.losses import Weights
+from rl3_sb3.update.symmetry import Relabelling, Symmetry
 
 # Steps that a CPU computes at a time, with gradients and without: measured, 1400 to 2000 are level,
 # fewer and more are slower.
@@ -49,6 +52,7 @@ class Settings:
     normalize_advantage: bool
     max_grad_norm: float | None
     target_kl: float | None
+    symmetry: Symmetry | None = None
 
 
 class Updates:
@@ -78,8 +82,8 @@ class Updates:
 
         Returns:
             Means over minibatches by SB3's names ("value_loss", "policy_gradient_loss",
-            "entropy_loss", "clip_fraction"), "kl" after the actor's last epoch, and
-            "actor_epochs".
+            "entropy_loss", "clip_fraction"), "kl" after the actor's last epoch, "actor_epochs",
+            and with a symmetry "asymmetry", the mean KL(relabelled behaviour || current).
 
         Raises:
             DivergedError: A loss, the divergence or a parameter is not finite.
@@ -96,7 +100,7 @@ class Updates:
                     actor_trains = kl <= settings.target_kl
         if settings.target_kl is None:
             kl = self.mean_divergence(rollout)  # to be reported; no epoch depended on it
-        metrics = self._metrics(terms) | {"kl": kl, "actor_epochs": actor_epochs}
+        metrics = _metrics(terms, settings) | {"kl": kl, "actor_epochs": actor_epochs}
         self._require_finite(metrics)
         return metrics
 
@@ -107,6 +111,7 @@ class Updates:
         optimizer = self.policy.optimizer
         parameters = self._gradients.parameters(actor_trains=actor_trains)
         minibatches = rollout.deal(self._n_batches(rollout, settings.batch_size))
+        relabelling = _drawn(settings.symmetry, rollout)
         scales = normalisation(
             [rollout.advantages_of(ids) for ids in minibatches],
             normalize=settings.normalize_advantage,
@@ -124,12 +129,16 @@ class Updates:
                 n_steps=n_steps,
                 advantage_mean=mean,
                 advantage_scale=scale,
+                symmetry_coef=0.0 if relabelling is None else relabelling.symmetry.coef,
             )
             if len(ids) > 0:
                 batch = rollout.minibatch(ids)
+                if relabelling is not None:
+                    batch = relabelling.of(batch, ids)
                 found, gradients = self._gradients.of(batch, weights, actor_trains=actor_trains)
             else:  # the other ranks have a part of it
-                found = parameters[0].new_zeros(4 if actor_trains else 1)
+                n_terms = (4 if relabelling is None else 5) if actor_trains else 1
+                found = parameters[0].new_zeros(n_terms)
                 gradients = tuple(th.zeros_like(p) for p in parameters)
             found, gradients = _summed(found, gradients)
             terms.append(found.clone())
@@ -162,20 +171,31 @@ class Updates:
     def _divergences(self, tokens: th.Tensor, behaviour: th.Tensor) -> Tensors:
         return (self.policy.divergence(behaviour, self.policy.sequence_params(tokens)),)
 
-    def _metrics(self, terms: list[th.Tensor]) -> dict[str, float]:
-        actor = th.stack([t for t in terms if len(t) > 1]).mean(0).tolist()
-        return {
-            "value_loss": th.stack([t[0] for t in terms]).mean().item(),
-            "policy_gradient_loss": actor[1],
-            "entropy_loss": -actor[2],
-            "clip_fraction": actor[3],
-        }
-
     def _require_finite(self, metrics: dict[str, float]) -> None:
         norm = nn.utils.parameters_to_vector(self.policy.parameters()).norm().item()
         for name, value in (*metrics.items(), ("norm of all parameters", norm)):
             if not abs(value) < float("inf"):
                 raise DivergedError(f"{name} = {value}")
+
+
+def _drawn(symmetry: Symmetry | None, rollout: SequenceRolloutBuffer) -> Relabelling | None:
+    if symmetry is None or symmetry.share == 0:
+        return None
+    return symmetry.draw(len(rollout.segments.starts))
+
+
+def _metrics(terms: list[th.Tensor], settings: Settings) -> dict[str, float]:
+    actor = th.stack([t for t in terms if len(t) > 1]).mean(0).tolist()
+    metrics = {
+        "value_loss": th.stack([t[0] for t in terms]).mean().item(),
+        "policy_gradient_loss": actor[1],
+        "entropy_loss": -actor[2],
+        "clip_fraction": actor[3],
+    }
+    if len(actor) > 4:
+        assert settings.symmetry is not None, "it made the last term"
+        metrics["asymmetry"] = actor[4] / settings.symmetry.share
+    return metrics
 
 
 def _summed(terms: th.Tensor, gradients: Tensors) -> tuple[th.Tensor, Tensors]:

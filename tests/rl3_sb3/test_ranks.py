@@ -38,7 +38,9 @@ def arrays(folders, name):
     return [(key, alone[key], ranks[key]) for key in alone.files]
 
 
-@pytest.mark.parametrize("case", ["aligned", "ragged", "truncated", "box", "unequal", "lstm"])
+@pytest.mark.parametrize(
+    "case", ["aligned", "ragged", "truncated", "box", "unequal", "relabelled", "lstm"]
+)
 def test_two_ranks_train_like_one_process_in_double_precision(trained, case):
     for name, alone, ranks in arrays(trained, f"{case}-float64-parameters"):
         np.testing.assert_allclose(ranks, alone, atol=1e-9, rtol=0, err_msg=name)

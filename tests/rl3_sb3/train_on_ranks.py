@@ -6,12 +6,15 @@
 Rank 0 writes what came out to the folder OUT. Alone, minibatches are dealt as two ranks would.
 """
 
+import copy
 import itertools
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch as th
@@ -19,9 +22,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
-from rl3_sb3 import GymnasiumVecEnv, TransformerPPO
+from rl3_sb3 import GymnasiumVecEnv, Symmetry, TransformerPPO
 from rl3_sb3.policy import POLICIES, LstmPolicy, TransformerPolicy
 from rl3_sb3.ranks import gather_over_ranks, joined_ranks, launched_ranks, n_ranks, this_rank
+from rl3_sb3.update.symmetry import Relabelling
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import SIZES, SMALL, ScriptedEnv
@@ -33,6 +37,7 @@ CASES = {
     "truncated": {"lengths": [4, 3, 7, 5], "truncates": True},
     "box": {"lengths": [4] * 4, "box_actions": True},
     "unequal": {"lengths": [4] * 5},
+    "relabelled": {"lengths": [3, 5, 8], "symmetry": Symmetry([[0, 1, 2]], share=0.5)},
     "lstm": {"lengths": [4, 3, 7, 5, 8, 2], "truncates": True, "policy": "LstmPolicy"},
 }
 
@@ -66,12 +71,12 @@ def make_env(lengths: list[int], **kwargs: Any) -> VecMonitor:
 
 
 def deal_as_ranks(model: TransformerPPO, n_envs: list[int]) -> None:
-    """Compose each minibatch as ranks with so many environments do together."""
+    """Compose each minibatch as ranks with so many environments do together, and relabel it so."""
     buffer = model.rollout_buffer
+    bounds = np.cumsum([0, *n_envs]) * buffer.buffer_size
 
     def deal(n_batches: int) -> list[Any]:
         segments = buffer.segments
-        bounds = np.cumsum([0, *n_envs]) * buffer.buffer_size
         seed = np.random.randint(2**32, dtype=np.uint64)  # noqa: NPY002 - what ranks draw from
         shares = []
         for low, high in itertools.pairwise(bounds):
@@ -82,11 +87,29 @@ def deal_as_ranks(model: TransformerPPO, n_envs: list[int]) -> None:
 
     buffer.deal = deal  # type: ignore[method-assign]
 
+    def draw(own: Symmetry, n_sequences: int) -> Relabelling:
+        state = np.random.get_state()  # noqa: NPY002 - what ranks draw from
+        parts = []
+        for rank, (low, high) in enumerate(itertools.pairwise(bounds)):
+            starts = buffer.segments.starts
+            n_own = int(((starts >= low) & (starts < high)).sum())
+            np.random.set_state(state)  # noqa: NPY002 - see above
+            with mock.patch("rl3_sb3.update.symmetry.this_rank", lambda rank=rank: rank):
+                parts.append(Symmetry.draw(own, n_own))
+        labels = np.concatenate([part.new_labels for part in parts])
+        return Relabelling(own, labels, np.concatenate([part.chosen for part in parts]))
+
+    if model.symmetry is not None:
+        own = copy.copy(model.symmetry)
+        object.__setattr__(own, "draw", partial(draw, own))
+        model.symmetry = own
+
 
 def main(case: str, out: Path, dtype: str) -> None:
     """Train two iterations."""
     options = dict(CASES[case])
     lengths, policy = options.pop("lengths"), options.pop("policy", "TransformerPolicy")
+    symmetry = options.pop("symmetry", None)
     own = np.array_split(lengths, N_RANKS)
     env = make_env(own[this_rank()].tolist() if n_ranks() > 1 else lengths, **options)
     n_iterations, n_steps = (2, 8) if dtype == "float64" else (1, 8)
@@ -99,6 +122,7 @@ def main(case: str, out: Path, dtype: str) -> None:
         n_epochs=3 if dtype == "float64" else 1,
         learning_rate=3e-3,
         target_kl=2e-4,
+        symmetry=symmetry,
         seed=0,
         device="cpu",
         policy_kwargs=SIZES[policy],

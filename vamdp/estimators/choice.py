@@ -133,6 +133,12 @@ def _check_sizes(estimator: Any, n_tasks: int, n_actions: int) -> None:
                 "`estimator.parts()` must map names to one-dimensional float32 Boxes, got "
                 f"{box!r} for {name!r}."
             )
+    for name in getattr(estimator, "action_parts", None) or ():
+        if name not in parts or parts[name].shape != (n_actions,):
+            raise ValueError(
+                f"`estimator.action_parts` must name parts of {n_actions} entries, one for each "
+                f"action, got {name!r} with `parts()` {dict(parts)!r}."
+            )
 
 
 def check_written(estimator: Estimator, out: npt.NDArray[np.float32]) -> None:

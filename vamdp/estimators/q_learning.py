@@ -26,7 +26,7 @@ from numba import njit
 from vamdp.argument_checks import as_options, check_discount, check_positive_integer
 from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
 from vamdp.estimators.estimator import Scales
-from vamdp.estimators.q_parts import q_parts, write_q_parts
+from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_q_parts
 from vamdp.estimators.state_numbers import number_of, number_or_next, rehash
 
 #: States that there is room for at first; it doubles when full.
@@ -133,6 +133,9 @@ class QLearning:
         >>> learner.q_values([0]).tolist(), learner.q_values([1]).tolist()
         ([[0.0, 3.0]], [[5.5, 0.0]])
     """
+
+    #: See `Estimator`.
+    action_parts = Q_ACTION_PARTS
 
     def __init__(self, n_tasks: int, n_actions: int, **options: Any) -> None:
         check_positive_integer("n_tasks", n_tasks)

@@ -19,6 +19,10 @@ def q_parts(n_actions: int) -> dict[str, spaces.Box]:
     }
 
 
+#: Those with one entry per action.
+Q_ACTION_PARTS = ("advantage", "count")
+
+
 @njit(cache=True, inline="always")
 def write_q_parts(Q, masked, visits, value_scale, count_scale, out):
     """The parts of one state, from its rows (A,), of which some action is not masked."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from vamdp.estimators.estimator import Scales
-from vamdp.estimators.q_parts import q_parts, write_q_parts
+from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_q_parts
 
 #: What each of them must have, as `ValueEstimator` has it.
 METHODS = ("update", "q_values", "counts", "forget")
@@ -29,6 +29,9 @@ class RowByRow:
 
     #: States come as the keys themselves, one a task, instead of as coordinates.
     takes_keys = True
+
+    #: See `Estimator`.
+    action_parts = Q_ACTION_PARTS
 
     def __init__(self, estimators: Sequence[Any], n_actions: int) -> None:
         self.estimators = list(estimators)

@@ -41,6 +41,7 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
     Attributes:
         horizon: H.
         layout: name of a part -> slice of the vector.
+        action_parts: names of the parts with one entry per action; None: unknown.
 
     Raises:
         ValueError: an argument is out of its range, or `env` restarts in the next step.

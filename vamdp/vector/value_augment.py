@@ -54,6 +54,7 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
 
     Attributes:
         layout: name of a part -> slice of the vector.
+        action_parts: names of the parts with one entry per action; None: the learner does not say.
         estimator: the learner: a `BatchValueEstimator` where none is named.
 
     Raises:

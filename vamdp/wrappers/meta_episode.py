@@ -44,6 +44,7 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
     Attributes:
         horizon: H.
         layout: name of a part -> slice of the vector.
+        action_parts: names of the parts with one entry per action; None: unknown.
 
     Raises:
         ValueError: an argument is out of its range, or the actions are not Discrete.

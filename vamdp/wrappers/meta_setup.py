@@ -12,7 +12,14 @@ from vamdp.inner_env import (
     records_statistics,
     refuse_meta_episodes,
 )
-from vamdp.wrappers.observation import InnerParts, Layout, Parts, meta_boxes
+from vamdp.wrappers.observation import (
+    META_ACTION_PARTS,
+    ActionParts,
+    InnerParts,
+    Layout,
+    Parts,
+    meta_boxes,
+)
 from vamdp.wrappers.task_access import TaskAccess
 
 
@@ -57,6 +64,17 @@ class MetaSetup(TaskAccess):
     def layout(self) -> Layout:
         """Name of a part -> slice of the flat observation."""
         return self._parts.layout
+
+    @property
+    def layout_space(self) -> gymnasium.Space[Any]:
+        """The space of a single observation: what wrappers around it show may be another one."""
+        return self._parts.space
+
+    @property
+    def action_parts(self) -> ActionParts:
+        """Names of the parts with one entry per action; None if those inside are unknown."""
+        inner = self._inner.action_parts
+        return None if inner is None else (*inner, *META_ACTION_PARTS)
 
     def _task_changed(self) -> None:
         self._task_is_chosen = True

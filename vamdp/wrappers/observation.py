@@ -17,6 +17,9 @@ from gymnasium import spaces
 Float32 = npt.NDArray[np.float32]
 Layout = dict[str, slice]
 
+#: Names of the parts with one entry per action; None: unknown.
+ActionParts = tuple[str, ...] | None
+
 #: A one-hot state above this many entries makes a network's first layer the largest: warn.
 MOST_STATE_ENTRIES = 4096
 
@@ -123,6 +126,12 @@ class InnerParts:
         layout: the `layout` found below, if any; foreign ones are passed over.
         layout_space: the space that it is of. A wrapper in between may have scaled the parts, but
             not reordered them as FlattenObservation does with a Dict.
+        action_parts: what its owner says of them.
+
+    Attributes:
+        boxes: the parts by their names, in order.
+        action_parts: those with one entry per action. A plain observation has none; where a wrapper
+            in between hides the parts, they are unknown.
     """
 
     def __init__(
@@ -130,9 +139,13 @@ class InnerParts:
         space: gymnasium.Space[Any],
         layout: Any = None,
         layout_space: gymnasium.Space[Any] | None = None,
+        action_parts: ActionParts = None,
     ) -> None:
         self.encoder: StateEncoder | None = None
-        if not _is_layout(layout) or type(layout_space) is not type(space):
+        self.action_parts: ActionParts = action_parts
+        if not _is_layout(layout):
+            layout, self.action_parts = {}, ()
+        elif type(layout_space) is not type(space):
             layout = {}
         size = max((part.stop for part in layout.values()), default=0)
         if layout and isinstance(space, spaces.Box) and space.shape == (size,):
@@ -145,6 +158,8 @@ class InnerParts:
         else:
             self.encoder = StateEncoder(space)
             self.boxes = {"state": self.encoder.box}
+            if self.action_parts:
+                self.action_parts = None
 
     def write(self, observation: Any, out: Float32) -> None:
         """Write one observation into out (size,), which holds zeros."""
@@ -178,3 +193,7 @@ def meta_boxes(n_actions: int) -> dict[str, spaces.Box]:
         "episode_time": spaces.Box(0, np.inf, (1,), np.float32),
         "meta_time": spaces.Box(0, 1, (1,), np.float32),
     }
+
+
+#: Those with one entry per action.
+META_ACTION_PARTS = ("previous_action",)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from vamdp.argument_checks import check_scale
-from vamdp.inner_env import discrete_actions, find_owner
+from vamdp.inner_env import discrete_actions, find_layout, find_owner
 from vamdp.wrappers.solved_tasks import SolvedTasks
 from vamdp.wrappers.task_access import TaskAccess
 
@@ -23,6 +23,11 @@ class TaskPart(TaskAccess):
         advantage_scale: what advantages and values are divided by.
         gain_scale: what the gain is divided by.
         task_layout: name of a number in the part "task" -> its slice.
+        layout: name of a part -> its slice in the flat observation followed by the part "task",
+            whose numbers are called "task_advantage" and so on. Only where the observation inside
+            is flat and has a layout.
+        layout_space: the space of a single observation; where there is a layout.
+        action_parts: names of the parts with one entry per action; where there is a layout.
         solved_tasks: the optima; those of a RegretReward inside that solves the tasks alike.
     """
 
@@ -57,13 +62,29 @@ class TaskPart(TaskAccess):
         high[:n_actions] = 0.0
         box = spaces.Box(np.full_like(high, -np.inf), high, dtype=np.float32)
         if not isinstance(space, spaces.Dict):
-            return spaces.Dict({OBSERVATION: space, TASK: box})
+            shown = spaces.Dict({OBSERVATION: space, TASK: box})
+            self._lay_out(env, space, shown)
+            return shown
         if TASK in space.spaces:
             raise ValueError(
                 f'`env.observation_space` must have no key "{TASK}", got {space}. Give it another '
                 "name."
             )
         return spaces.Dict({**space.spaces, TASK: box})
+
+    def _lay_out(self, env: Any, space: gymnasium.Space[Any], shown: spaces.Dict) -> None:
+        """Say where the parts lie, if that is known of the flat observation inside."""
+        layout, layout_space, action_parts = find_layout(env)
+        if layout is None or space != layout_space or not isinstance(space, spaces.Box):
+            return
+        n = space.shape[0]
+        self.layout = dict(layout)
+        for name, part in self.task_layout.items():
+            self.layout[f"{TASK}_{name}"] = slice(n + part.start, n + part.stop)
+        self.layout_space = shown
+        self.action_parts = None
+        if action_parts is not None:
+            self.action_parts = (*action_parts, f"{TASK}_advantage")
 
     @property
     def gamma(self) -> float:

@@ -57,6 +57,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     Attributes:
         layout: name of a part -> slice of the vector.
+        action_parts: names of the parts with one entry per action; None: the learner does not say.
         estimator: the learner, to look at or to ask: the object that was passed, else the one that
             was made.
 

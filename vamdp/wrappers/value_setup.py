@@ -9,7 +9,7 @@ from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.estimators.choice import as_estimator
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.inner_env import StateKey, discrete_actions, find_state_key, refuse_meta_episodes
-from vamdp.wrappers.observation import Layout, Parts, StateEncoder, meta_boxes
+from vamdp.wrappers.observation import ActionParts, Layout, Parts, StateEncoder, meta_boxes
 from vamdp.wrappers.task_access import TaskAccess
 
 
@@ -69,3 +69,14 @@ class ValueSetup(TaskAccess):
     def layout(self) -> Layout:
         """Name of a part -> slice of the flat observation."""
         return self._parts.layout
+
+    @property
+    def layout_space(self) -> gymnasium.Space[Any]:
+        """The space of a single observation: what wrappers around it show may be another one."""
+        return self._parts.space
+
+    @property
+    def action_parts(self) -> ActionParts:
+        """Names of the parts with one entry per action; None if the estimator does not say."""
+        names = getattr(self._estimator, "action_parts", None)
+        return None if names is None else tuple(names)

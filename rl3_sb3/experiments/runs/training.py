@@ -43,6 +43,7 @@ from rl3_sb3.ranks import (
     own_share,
     this_rank,
 )
+from rl3_sb3.update.symmetry import Symmetry
 from rl3_sb3.update.updates import DivergedError
 from vamdp.wrappers.task_part import TASK
 
@@ -157,6 +158,9 @@ def make_training_env(config: RunConfig) -> VecEnv:
 def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
     """Return an untrained model with the run's settings."""
     critic_only = TASK if config.critic_sees == "task" else ""
+    symmetry = None
+    if config.symmetry_share > 0:
+        symmetry = Symmetry.of(env, share=config.symmetry_share, coef=config.symmetry_coef)
     return TransformerPPO(
         config.policy,
         env,
@@ -171,6 +175,7 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
         max_grad_norm=config.max_grad_norm,
         target_kl=config.target_kl,
         vf_coef=config.vf_coef,
+        symmetry=symmetry,
         # The mean return of a row in the metrics is then that of the whole rollout.
         stats_window_size=config.n_envs,
         seed=config.environment_seed,

@@ -28,6 +28,8 @@ PAPER: Mapping[str, Any] = {
     "signal": "reward",
     "signal_scale": 1.0,
     "critic_sees": "history",
+    "symmetry_share": 0.0,
+    "symmetry_coef": 1.0,
     "validate_every": 50,
     "policy.critic_weight_decay": 1e-2,
     "policy.adam_eps": 1e-7,

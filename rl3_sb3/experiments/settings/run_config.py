@@ -108,6 +108,15 @@ class RunConfig:
         group="learning",
         choices=CRITIC_SEES,
     )
+    symmetry_share: float = setting(
+        "share of the sequences whose actions are relabelled; only where they are exchangeable",
+        group="learning",
+        least=0,
+        most=1,
+    )
+    symmetry_coef: float = setting(
+        "weight of the divergence from the relabelled behaviour", group="learning", least=0
+    )
     validate_every: int = setting(
         "iterations between two validations; 0: none", group="learning", least=0
     )
@@ -146,6 +155,12 @@ class RunConfig:
         self._check_parts(algorithm)
 
     def _check_parts(self, algorithm: Algorithm) -> None:
+        if self.symmetry_share > 0 and not self.facts.exchangeable_actions:
+            raise InputError(
+                f"`symmetry_share` must be 0 in the domain {self.domain}, got "
+                f"{self.symmetry_share}: its actions are not known to be exchangeable. Leave it "
+                "out; for tasks of your own see Domain(exchangeable_actions=...)."
+            )
         if (self.estimator is None) != (algorithm.estimator is None):
             needs = "left out" if algorithm.estimator is None else "the name of one"
             raise InputError(
@@ -317,7 +332,12 @@ _FIRST_VERSION = (
 )  # fmt: skip
 
 # Settings that stored runs may lack, with what they were before they could be set.
-_CAME_LATER: Mapping[str, Any] = {"recipe": "paper", "critic_sees": "history"}
+_CAME_LATER: Mapping[str, Any] = {
+    "recipe": "paper",
+    "critic_sees": "history",
+    "symmetry_share": 0.0,
+    "symmetry_coef": 1.0,
+}
 
 
 def _plain_names() -> list[str]:

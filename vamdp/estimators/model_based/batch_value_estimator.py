@@ -36,7 +36,7 @@ from vamdp.estimators.model_based.storage import (
     allocate,
     grow,
 )
-from vamdp.estimators.q_parts import q_parts
+from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts
 
 #: Room that a model starts with, in states and in transitions; it doubles when full.
 FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 4, 8
@@ -62,6 +62,9 @@ class BatchValueEstimator:
         ValueError: an option is out of its range.
         TypeError: an option is unknown.
     """
+
+    #: See `Estimator`.
+    action_parts = Q_ACTION_PARTS
 
     def __init__(
         self, n_tasks: int, n_actions: int, *, task_horizon: int, threads: int = 1, **options: Any

@@ -1,0 +1,240 @@
+r"""Learning from relabelled actions, where the tasks do not care what an action is called.
+
+In bandits, random MDPs and the like the actions are *exchangeable*: for every permutation sigma of
+the actions, a task and the task with its actions renamed by sigma are equally likely. Rename the
+actions of a trajectory, both what was done and every entry of an observation that belongs to an
+action: the result is as likely a trajectory of as likely a task, with the same rewards. So some
+sequences of each minibatch are renamed, each by a permutation of its own. Nothing need be played
+for it, and the networks hear that what holds of one action holds of all.
+
+**The critic** learns V(sigma h) = R, the return of the history h as it was.
+
+**The actor.** Let pi^sigma(a | h) = pi(sigma a | sigma h), the policy that renames, asks pi, and
+renames back. Playing pi^sigma in a task is playing pi in the renamed task, so J(pi^sigma) = J(pi):
+whatever makes pi^sigma better makes pi better. The data are those of pi_old, with advantages A of
+pi_old, so the surrogate of J(pi_theta^sigma) is PPO's, with the ratio
+
+    rho = pi_theta(sigma a | sigma h) / pi_old(a | h),
+
+    E[rho A(h, a)] over a ~ pi_old(. | h)  =  sum_a pi_theta(sigma a | sigma h) A(h, a).
+
+The denominator is the stored probability of what was played where it was played. Two others suggest
+themselves. With pi_old(sigma a | sigma h) the ratio is 1 at first, but nobody drew sigma a from it:
+each term of the sum is off by the factor pi_old(a | h) / pi_old(sigma a | sigma h). The probability
+of sigma a after sigma h under the mixture of all renamed behaviours is honest, too, but needs the
+weight of each of the n! renamings given sigma h.
+
+The honest ratio is 1 at first only where pi_old is *equivariant*, pi_old^sigma = pi_old. Elsewhere
+it starts away from 1, clipping bites, and pi_theta^sigma would come to other histories than these.
+The bound of Schulman et al. (2015), applied to pi_theta^sigma, says what that costs:
+
+    J(pi_theta) >= J(pi_old) + E[rho A] - C max KL(pi_old(. | h) || pi_theta^sigma(. | h)) over h.
+
+So this divergence, as a mean over the steps, is subtracted with a coefficient. It is the trust
+region of the renamed part, and pulls the policy towards equivariance. It is exact, as the rollout
+holds the behaviour's whole distribution. The divergence that stops the actor remains that of
+histories as they were.
+
+Source: Schulman et al. 2015 (arXiv 1502.05477), theorem 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl3_sb3.ranks import this_rank
+from rl3_sb3.rollout.buffer import SequenceBatch
+from rl3_sb3.rollout.segments import Ids
+from rl3_sb3.to_device import to_device
+
+
+@dataclass(frozen=True, eq=False)
+class Symmetry:
+    """Which entries of a token belong to which action, and how much is learned from renaming them.
+
+    Only for tasks whose actions are exchangeable, and for `Discrete` actions.
+
+    Args:
+        entries: Shape (n_groups, n_actions): each row says where in a token the entries lie that
+            belong to action 0, 1, and so on, such as the one-hot of the previous action.
+        share: Which share of sequences is relabelled, in [0, 1]: each with this probability, anew
+            in each epoch.
+        coef: Weight of the divergence from the relabelled behaviour, at least 0.
+
+    Raises:
+        ValueError: An argument is out of its range, or an entry comes twice.
+
+    >>> Symmetry([[0, 1, 2], [6, 7, 8]]).n_actions
+    3
+    """
+
+    entries: npt.NDArray[np.int64]
+    share: float = 1.0
+    coef: float = 1.0
+
+    def __post_init__(self) -> None:
+        entries = np.array(self.entries)
+        if (
+            entries.ndim != 2
+            or entries.size == 0
+            or entries.dtype.kind not in "iu"
+            or len(np.unique(entries)) != entries.size
+            or entries.min() < 0
+        ):
+            raise ValueError(
+                "`entries` must hold different indices of a token's entries, one row of n_actions "
+                f"for each group, got {self.entries!r}. Take Symmetry.of(env) for our wrappers."
+            )
+        object.__setattr__(self, "entries", entries.astype(np.int64))
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"`share` must be in [0, 1], got {self.share}.")
+        if not 0 <= self.coef < np.inf:
+            raise ValueError(f"`coef` must be finite and at least 0, got {self.coef}.")
+
+    @classmethod
+    def of(cls, env: VecEnv | gymnasium.Env[Any, Any], **options: Any) -> Self:
+        """Make it for an environment that says which parts of its observations belong to actions.
+
+        Our wrappers do, by `layout`, `layout_space` and `action_parts`. A plain observation inside
+        them, their part "state", is taken to belong to no action.
+
+        Args:
+            env: As `TransformerPPO` takes it. No wrapper may reorder its observations, or scale the
+                entries of one action otherwise than those of another, as a VecNormalize does.
+            **options: `share` and `coef`.
+
+        Raises:
+            ValueError: It does not say so, or observations have been changed since.
+        """
+        known = ("action_parts", "layout", "layout_space")
+        names, layout, layout_space = (_attribute(env, name) for name in known)
+        if not names or layout is None or layout_space is None:
+            raise ValueError(
+                "`env` must have the attributes `layout`, `layout_space` and `action_parts`, the "
+                f"names of the parts with one entry per action, got action_parts = {names!r}. Wrap "
+                "it in a MetaEpisode, let its estimator have `action_parts`, or write "
+                "Symmetry(entries)."
+            )
+        if not _is_shown(env.observation_space, layout_space):
+            raise ValueError(
+                f"`env` must show the parts {', '.join(layout)} as their wrapper does, got "
+                f"observations in {env.observation_space}. Leave out the wrapper in between, or "
+                "write Symmetry(entries)."
+            )
+        places = _places(env.observation_space, layout)
+        rows = [np.arange(places[name].start, places[name].stop) for name in names]
+        return cls(np.array(rows), **options)
+
+    @property
+    def n_actions(self) -> int:
+        """How many actions there are."""
+        return int(self.entries.shape[1])
+
+    def require_fits(
+        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
+    ) -> None:
+        """Raise ValueError unless the entries lie in such tokens and belong to such actions."""
+        if not isinstance(action_space, spaces.Discrete) or action_space.n != self.n_actions:
+            raise ValueError(
+                f"`symmetry` must be of the actions {action_space}, which must be Discrete, got "
+                f"{self.n_actions} of them. Leave it out, or take Symmetry.of(env)."
+            )
+        n_entries = get_flattened_obs_dim(observation_space)
+        if self.entries.max() >= n_entries:
+            raise ValueError(
+                f"`symmetry` must name entries of tokens, which have {n_entries}, got "
+                f"{self.entries.max()} (from 0). Take Symmetry.of(env) for our wrappers."
+            )
+
+    def draw(self, n_sequences: int) -> Relabelling:
+        """Draw for each sequence whether it is relabelled, and how.
+
+        Args:
+            n_sequences: Of this rank.
+        """
+        # One draw from NumPy's global generator, as in `SequenceRolloutBuffer.deal`: it stays in
+        # the same state on all ranks, whose sequences are relabelled in different ways.
+        drawn = np.random.randint(2**32, dtype=np.uint64)  # noqa: NPY002
+        rng = np.random.default_rng([int(drawn), this_rank()])
+        chosen = rng.random(n_sequences) < self.share
+        same = np.tile(np.arange(self.n_actions), (n_sequences, 1))
+        new_labels = np.where(chosen[:, None], rng.permuted(same, axis=1), same)
+        return Relabelling(self, new_labels, chosen)
+
+
+class Relabelling(NamedTuple):
+    """New names of the actions, one permutation for each sequence of a rollout.
+
+    Attributes:
+        symmetry: Whose these are.
+        new_labels: sigma, the new number of each action; shape (n_sequences, n_actions).
+        chosen: Which sequences are relabelled, shape (n_sequences,).
+    """
+
+    symmetry: Symmetry
+    new_labels: npt.NDArray[np.int64]
+    chosen: npt.NDArray[np.bool_]
+
+    def of(self, batch: SequenceBatch, ids: Ids) -> SequenceBatch:
+        """Return a minibatch with its actions relabelled.
+
+        Args:
+            batch: As the rollout holds it.
+            ids: Which sequences of the rollout these are, shape (B,).
+        """
+        old_labels = np.argsort(self.new_labels[ids], axis=1)  # sigma^-1, (B, A)
+        # Entry k of a relabelled token is entry origin[k] of the token as it was: with entries
+        # [[2, 3]] of a token of four, exchanging both actions gives [0, 1, 3, 2].
+        origin = np.tile(np.arange(batch.tokens.shape[-1]), (len(ids), 1))
+        for group in self.symmetry.entries:
+            origin[:, group] = group[old_labels]
+        device = batch.tokens.device
+        new = to_device(self.new_labels[ids], device)
+        old = to_device(old_labels, device)
+        B, T = batch.actions.shape
+        return batch._replace(
+            tokens=_picked(batch.tokens, to_device(origin, device)),
+            actions=new.gather(1, batch.actions.long()).to(batch.actions),
+            params=_picked(batch.params, old),
+            relabelled=to_device(self.chosen[ids], device)[:, None].expand(B, T),
+        )
+
+
+def _attribute(env: VecEnv | gymnasium.Env[Any, Any], name: str) -> Any:
+    """Return an attribute of the environment, or None if it has none."""
+    if isinstance(env, VecEnv):
+        return env.get_attr(name)[0] if env.has_attr(name) else None
+    return env.get_wrapper_attr(name) if env.has_wrapper_attr(name) else None
+
+
+def _is_shown(space: spaces.Space[Any], layout_space: spaces.Space[Any]) -> bool:
+    """Return whether observations still have their parts: as long, and a Dict if they were one."""
+    lengths = {get_flattened_obs_dim(each) for each in (space, layout_space)}
+    return len(lengths) == 1 and type(space) is type(layout_space)
+
+
+def _places(space: spaces.Space[Any], layout: Mapping[str, slice]) -> dict[str, slice]:
+    """Return where in a token the parts of an observation lie."""
+    if not isinstance(space, spaces.Dict) or set(space) != set(layout):
+        return dict(layout)
+    lengths = [get_flattened_obs_dim(space[name]) for name in sorted(space)]
+    stops = np.cumsum(lengths).tolist()
+    return {
+        name: slice(stop - length, stop)
+        for name, length, stop in zip(sorted(space), lengths, stops, strict=True)
+    }
+
+
+def _picked(x: th.Tensor, origin: th.Tensor) -> th.Tensor:
+    """Return x (B, T, n) with entry k of each step of sequence b taken from entry origin[b, k]."""
+    return x.gather(2, origin[:, None].expand(x.shape))
