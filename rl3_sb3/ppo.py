@@ -174,6 +174,8 @@ class TransformerPPO(PPO):
             _init_setup_model=False,
         )
         self.n_steps = n_steps or 0  # 0: not known before _setup_model
+        # Written down, so that a checkpoint stays what it is when a default changes.
+        self.policy_kwargs = {**self.policy_class.default_choices(), **self.policy_kwargs}
         if cuda_graphs and self.device.type != "cuda":
             raise ValueError(
                 f"`cuda_graphs` must be False on the device {self.device}, got True. Leave it out, "
@@ -189,6 +191,8 @@ class TransformerPPO(PPO):
             self.n_steps, context_length = self._lengths_for(self.env)
             if "context_length" in self.policy_class.network_defaults():
                 self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
+        # Nothing is left out, but in a checkpoint that is older than the choice.
+        self.policy_kwargs = {**self.policy_class.oldest_choices(), **self.policy_kwargs}
         super()._setup_model()
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
         self.gae_lambda = FloatSchedule(self.gae_lambda)  # type: ignore[assignment]

@@ -120,6 +120,16 @@ class SequencePolicy(ActorCriticPolicy):
         return {a.name: ... if a.default is a.empty else a.default for a in arguments}
 
     @classmethod
+    def default_choices(cls) -> dict[str, str]:
+        """Return the networks' choices, see `Network.CHOICES`, as they are where nobody chooses."""
+        return {name: cls.network_defaults()[name] for name in cls.network.CHOICES}
+
+    @classmethod
+    def oldest_choices(cls) -> dict[str, str]:
+        """Return the networks' choices as files mean them that are older than the choice."""
+        return {name: texts[0] for name, texts in cls.network.CHOICES.items()}
+
+    @classmethod
     def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
         arguments = cls.network_defaults()
         for name in given.keys() - arguments.keys():
@@ -363,8 +373,9 @@ class SequencePolicy(ActorCriticPolicy):
             "observation_space": self.observation_space,
             "action_space": self.action_space,
             "lr_schedule": self._dummy_schedule,
-            "critic_weight_decay": self._critic_weight_decay,
-            "adam_eps": self.optimizer_kwargs["eps"],
+            # as the optimizer has them, which a checkpoint may have brought
+            "critic_weight_decay": self.optimizer.param_groups[1]["weight_decay"],
+            "adam_eps": self.optimizer.param_groups[0]["eps"],
             "log_std_init": self.log_std_init,
             **self._network_arguments,
         }

@@ -28,7 +28,7 @@ from rl3_sb3.policy_files.strict_json import Node, parse_object, refuse
 from rl3_sb3.sequence_policy import SequencePolicy
 
 FORMAT = "rl3_sb3 policy"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no choices: see `_read_arguments`
 _FIELDS = (
     "format",
     "format_version",
@@ -42,7 +42,7 @@ _FIELDS = (
 _MOST_LAYERS = 256
 _MOST_WIDTH = 2**20
 _LARGEST_LOG_STD = 1e30  # well within float32; beyond it the policy could not be made
-# Arguments of every policy, beside its networks' sizes.
+# Arguments of every policy, beside its networks' sizes and choices.
 _NUMBERS = ("critic_weight_decay", "adam_eps", "log_std_init")
 
 
@@ -61,7 +61,7 @@ class PolicyDescription:
     """
 
     policy: str
-    arguments: Mapping[str, int | float]
+    arguments: Mapping[str, int | float | str]
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
     n_bytes: int
@@ -88,6 +88,7 @@ class PolicyDescription:
         return cls(
             name,
             {n: int(given[n]) for n in policy.network.SIZES}
+            | {n: str(given[n]) for n in policy.network.CHOICES}
             | {n: float(given[n]) for n in _NUMBERS},
             policy.observation_space,
             policy.action_space,
@@ -126,13 +127,13 @@ class PolicyDescription:
             PolicyFileError: It is something else, or describes what cannot be built.
         """
         node = parse_object(content, file)
-        _check_format(node)
+        version = _checked_version(node)
         fields = node.fields(_FIELDS)
         name = fields["policy"].choice([*POLICIES])
         weights = fields["weights"].fields(("bytes", "sha256"))
         described = cls(
             name,
-            _read_arguments(fields["arguments"], POLICIES[name].network.SIZES),
+            _read_arguments(fields["arguments"], POLICIES[name], version),
             space_from_json(fields["observation_space"]),
             space_from_json(fields["action_space"]),
             weights["bytes"].integer(0, 2**63 - 1),
@@ -152,7 +153,7 @@ class PolicyDescription:
     def check(self) -> None:
         """Raise ValueError where the policy's constructor would, without the cost of calling it."""
         check_action_space(self.action_space)
-        POLICIES[self.policy].network.check_sizes(**self._sizes)
+        POLICIES[self.policy].network.check_sizes(**self._of_network)
         if min(map(min, self.weight_shapes.values())) < 1:
             raise ValueError("`observation_space` and `action_space` must not be empty.")
 
@@ -165,7 +166,7 @@ class PolicyDescription:
         shapes = {
             f"{network}.{name}": shape
             for network, output_dim in (("actor", n_actions), ("critic", 1))
-            for name, shape in shapes_of(input_dim, output_dim, **self._sizes).items()
+            for name, shape in shapes_of(input_dim, output_dim, **self._of_network).items()
         }
         if isinstance(self.action_space, spaces.Box):
             shapes["log_std"] = (n_actions,)
@@ -177,11 +178,12 @@ class PolicyDescription:
 
     def n_memory_bytes(self) -> int:
         """Return how many bytes the memory of one episode takes while the policy acts."""
-        return POLICIES[self.policy].network.memory_bytes(**self._sizes)
+        return POLICIES[self.policy].network.memory_bytes(**self._of_network)
 
     @property
-    def _sizes(self) -> dict[str, int]:
-        return {n: int(self.arguments[n]) for n in POLICIES[self.policy].network.SIZES}
+    def _of_network(self) -> dict[str, Any]:
+        network = POLICIES[self.policy].network
+        return {name: self.arguments[name] for name in (*network.SIZES, *network.CHOICES)}
 
     def build(self) -> SequencePolicy:
         """Return a policy with random weights, on the CPU."""
@@ -191,8 +193,8 @@ class PolicyDescription:
         )
 
 
-def _check_format(node: Node) -> None:
-    """Tell other files, and those of later versions, from damaged ones."""
+def _checked_version(node: Node) -> int:
+    """Return the format's version; tell other files, and those of later ones, from damaged ones."""
     top = node.items()
     if "format" not in top or top["format"].value != FORMAT:
         raise refuse(
@@ -211,20 +213,25 @@ def _check_format(node: Node) -> None:
             str(version),
             "Upgrade this package: a later version wrote the file.",
         )
+    return version
 
 
-def _read_arguments(node: Node, sizes: tuple[str, ...]) -> dict[str, int | float]:
-    fields = node.fields((*sizes, *_NUMBERS))
-    arguments: dict[str, int | float] = {}
-    for name in sizes:
+def _read_arguments(
+    node: Node, policy: type[SequencePolicy], version: int
+) -> dict[str, int | float | str]:
+    network, choices = policy.network, policy.oldest_choices()
+    fields = node.fields((*network.SIZES, *(choices if version > 1 else ()), *_NUMBERS))
+    if version > 1:
+        choices = {name: fields[name].choice(network.CHOICES[name]) for name in choices}
+    sizes = {}
+    for name in network.SIZES:
         most = _MOST_LAYERS if name == "n_layers" else _MOST_WIDTH
-        arguments[name] = fields[name].integer(1, most)
-    for name in _NUMBERS:
-        arguments[name] = fields[name].number()
-    if abs(arguments["log_std_init"]) > _LARGEST_LOG_STD:
+        sizes[name] = fields[name].integer(1, most)
+    numbers = {name: fields[name].number() for name in _NUMBERS}
+    if abs(numbers["log_std_init"]) > _LARGEST_LOG_STD:
         raise fields["log_std_init"].error(f"a number within {_LARGEST_LOG_STD:g}")
-    if arguments["critic_weight_decay"] < 0:
+    if numbers["critic_weight_decay"] < 0:
         raise fields["critic_weight_decay"].error("a number of at least 0")
-    if arguments["adam_eps"] <= 0:
+    if numbers["adam_eps"] <= 0:
         raise fields["adam_eps"].error("a number above 0")
-    return arguments
+    return {**sizes, **choices, **numbers}
