@@ -86,8 +86,8 @@ class SequencePolicy(ActorCriticPolicy):
         lr_schedule: Schedule,
         use_sde: bool = False,
         *,
-        critic_weight_decay: float = 1e-2,
-        adam_eps: float = 1e-7,
+        critic_weight_decay: float = 0.0,
+        adam_eps: float = 1e-5,
         log_std_init: float = 0.0,
         **network_arguments: Any,
     ) -> None:

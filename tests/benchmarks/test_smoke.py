@@ -17,6 +17,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("stepping.py", ["vamdp.ValueAugment", "batched engine", "vamdp/RandomMDP-v0"]),
         ("cpu_kernels.py", ["T = 20", "feed-forward", "embedding", "of peak"]),
         ("regret.py", ["regret costs", "% of an iteration", "frozen-lake"]),
+        ("memory.py", ["count-recall     memoryless", "cartpole         recurrent-ppo"]),
         ("training.py", ["arithmetic limit", "LSTM-8", "planning", "MiB"]),
     ],
 )
