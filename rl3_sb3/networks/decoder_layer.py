@@ -48,20 +48,20 @@ class DecoderLayer(nn.Module):
         out: th.Tensor = self.output_norm(h + self.feed_forward(h))
         return out
 
-    def forward(self, h: th.Tensor, rotations: th.Tensor | None = None) -> th.Tensor:
+    def forward(self, h: th.Tensor, turns: th.Tensor | None = None) -> th.Tensor:
         """Return the layer's outputs for whole sequences.
 
         Args:
             h: Shape (B, T, d_model).
-            rotations: Of the T positions, see `positions.rotate`. None turns nothing.
+            turns: Of the T positions, see `positions.factors`. None turns nothing.
 
         Returns:
             Shape (B, T, d_model).
         """
         B, T, C = h.shape  # sequences, tokens, d_model
         qkv = self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim)
-        if rotations is not None:
-            qkv = rotate(qkv, rotations)
+        if turns is not None:
+            qkv = rotate(qkv, turns)
         attended = causal_attention(qkv, cpu_kernels=self.cpu_kernels)
         return self._finish(h, attended.reshape(B, T, C))
 
@@ -73,7 +73,7 @@ class DecoderLayer(nn.Module):
         where: tuple[Any, ...],
         length: int,
         hidden: th.Tensor | None,
-        rotations: th.Tensor | None = None,
+        turns: th.Tensor | None = None,
     ) -> th.Tensor:
         """Append one token to the rows of a cache, and return the layer's outputs for it.
 
@@ -84,13 +84,13 @@ class DecoderLayer(nn.Module):
             where: Index of the new token in both.
             length: How many tokens are read; the first so many.
             hidden: True where one is not to be attended to, shape (B, 1, 1, length). None: nowhere.
-            rotations: Of each row's position or of all rows', see `positions.rotate`. None turns
-                nothing.
+            turns: Of each row's position, or of the one they share, see `positions.factors`. None
+                turns nothing.
         """
         B, C = h.shape  # rows, d_model
         qkv = self.qkv(h).view(B, 3, self.n_heads, self.head_dim)
-        if rotations is not None:
-            qkv = rotate(qkv, rotations)
+        if turns is not None:
+            qkv = rotate(qkv, turns)
         q, k, v = qkv.unbind(1)
         keys[where] = k.to(keys.dtype)
         values[where] = v.to(values.dtype)

@@ -27,20 +27,31 @@ _BASE = 100.0
 
 
 def rotations(n_positions: int, head_dim: int) -> th.Tensor:
-    """Return what `rotate` turns queries, keys and values by; the values by nothing.
+    """Return the cosines and sines of all angles.
 
     Args:
         n_positions: How many positions, from 0.
         head_dim: D, even.
 
     Returns:
-        Cosines and sines, shape (n_positions, 3, 1, D / 2, 2).
+        Shape (n_positions, D / 2, 2).
     """
-    speeds = _BASE ** (-th.arange(0, head_dim, 2, dtype=th.float64) / head_dim)  # (D / 2,)
+    speeds = _BASE ** (-th.arange(0, head_dim, 2, dtype=th.float64) / head_dim)
     angles = th.arange(n_positions, dtype=th.float64)[:, None] * speeds  # (n_positions, D / 2)
-    of_each = th.stack([angles, angles, th.zeros_like(angles)], dim=1)  # (n_positions, 3, D / 2)
-    turned = th.stack([of_each.cos(), of_each.sin()], dim=-1).unsqueeze(2)
-    return turned.to(th.get_default_dtype())
+    return th.stack([angles.cos().float(), angles.sin_().float()], dim=-1)
+
+
+def factors(of_positions: th.Tensor) -> th.Tensor:
+    """Return what queries, keys and values are multiplied by to be turned; the values by 1.
+
+    Args:
+        of_positions: Rows of `rotations`, shape (..., D / 2, 2).
+
+    Returns:
+        Complex numbers, shape (..., 3, 1, D / 2).
+    """
+    turns = th.view_as_complex(of_positions)
+    return th.stack([turns, turns, th.ones_like(turns)], dim=-2).unsqueeze(-2)
 
 
 def rotate(qkv: th.Tensor, by: th.Tensor) -> th.Tensor:
@@ -48,9 +59,9 @@ def rotate(qkv: th.Tensor, by: th.Tensor) -> th.Tensor:
 
     Args:
         qkv: Shape (..., 3, n_heads, D).
-        by: Rows of `rotations`, shape (..., 3, 1, D / 2, 2), with leading dimensions that fit.
+        by: See `factors`; leading dimensions that fit.
     """
-    # A turn is one product of complex numbers; there are none in bfloat16.
-    pairs = th.view_as_complex(qkv.to(by.dtype).view(*qkv.shape[:-1], -1, 2))
-    turned = th.view_as_real(pairs * th.view_as_complex(by))
+    # There are no complex numbers in bfloat16.
+    pairs = qkv.to(by.real.dtype).view(*qkv.shape[:-1], -1, 2)
+    turned = th.view_as_real(th.view_as_complex(pairs) * by)
     return turned.flatten(-2).to(qkv.dtype)

@@ -28,7 +28,7 @@ from rl3_sb3.networks.attention_cache import AttentionCache
 from rl3_sb3.networks.decoder_layer import DecoderLayer
 from rl3_sb3.networks.mlp import Mlp
 from rl3_sb3.networks.network import Tensors
-from rl3_sb3.networks.positions import LEARNED, POSITIONS, ROTARY, rotations
+from rl3_sb3.networks.positions import LEARNED, POSITIONS, ROTARY, factors, rotations
 from rl3_sb3.networks.remembering import RememberingModule
 from rl3_sb3.networks.shapes import (
     BYTES_PER_NUMBER,
@@ -209,7 +209,7 @@ class CausalTransformer(RememberingModule):
                 if T > self.context_length:
                     positions = th.cat([positions, positions[-1:]])
                 h = h + positions
-            turns = None if self.rotations is None else self.rotations[:T]
+            turns = None if self.rotations is None else factors(self.rotations[:T])
             for layer in self.layers:
                 h = layer(h, turns)
         return self._output(h)
@@ -311,7 +311,7 @@ class CausalTransformer(RememberingModule):
             h = self.embedding(x)
             if self.positions is not None:
                 h = h + self.positions[position]
-            turns = None if self.rotations is None else self.rotations[position]
+            turns = None if self.rotations is None else factors(self.rotations[position])
             for layer, (keys, values) in zip(self.layers, storage, strict=True):
                 h = layer.step(h, keys, values, where, length, hidden, turns)  # type: ignore[operator]
         return self._output(h)

@@ -93,8 +93,10 @@ class Updates:
         terms: list[th.Tensor] = []
         actor_epochs, kl = 0, 0.0
         actor_trains = True
-        units = units_of(rollout) if settings.normalize_returns else PLAIN
-        with in_units(self.policy.critic.head, units):
+        head = self.policy.critic.head
+        can_change = all(parameter.requires_grad for parameter in head.parameters())
+        units = units_of(rollout) if settings.normalize_returns and can_change else PLAIN
+        with in_units(head, units):
             for _ in range(settings.n_epochs):
                 terms += self._epoch(rollout, settings, units, actor_trains)
                 if actor_trains:

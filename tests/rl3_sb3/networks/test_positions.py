@@ -5,7 +5,7 @@ import pytest
 import torch as th
 from torch import nn
 
-from rl3_sb3.networks.positions import rotate, rotations
+from rl3_sb3.networks.positions import factors, rotate, rotations
 from rl3_sb3.networks.transformer import CausalTransformer
 
 
@@ -14,11 +14,11 @@ def drawn(*shape, seed=0):
 
 
 def turned(qkv, n_positions):
-    return rotate(qkv, rotations(n_positions, qkv.shape[-1]).double())
+    return rotate(qkv, factors(rotations(n_positions, qkv.shape[-1]).double()))
 
 
 def test_follows_the_equations_of_its_source():
-    """Blocks of 2 x 2 rotation matrices, whose angles grow from 1 to 100^(1/4 - 1) a step."""
+    """Blocks of 2 x 2 rotation matrices, whose angles are 1 to 100^(-3/4) a step."""
     D, T = 8, 7
     qkv = drawn(T, 3, 2, D)
     found = turned(qkv, T).numpy()
@@ -49,7 +49,7 @@ def test_turning_keeps_precision_and_shape():
     qkv = drawn(2, 9, 3, 2, 8)
     exact = turned(qkv, 9)
     for dtype, error in ((th.float32, 1e-6), (th.bfloat16, 0.02)):
-        found = rotate(qkv.to(dtype), rotations(9, 8))
+        found = rotate(qkv.to(dtype), factors(rotations(9, 8)))
         assert found.dtype == dtype
         assert (found - exact).abs().max() < error * exact.abs().max()
 
@@ -77,7 +77,7 @@ def test_the_order_of_earlier_tokens_counts(network):
     x = drawn(1, 5, 5).float()
     swapped = x[:, [1, 0, 2, 3, 4]]
     assert (network(x) - network(swapped))[:, -1].abs().max() > 1e-3
-    network.rotations = rotations(1, 4).expand(10, -1, -1, -1, -1)  # nothing is turned
+    network.rotations = rotations(1, 4).repeat(10, 1, 1)  # nothing is turned
     network.layers = network.layers[:1]
     th.testing.assert_close(network(x)[:, -1], network(swapped)[:, -1], atol=1e-5, rtol=1e-5)
 
