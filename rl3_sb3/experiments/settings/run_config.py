@@ -24,6 +24,7 @@ from rl3_sb3.experiments.settings.filling import TABLES, filled_in, with_one_ent
 from rl3_sb3.experiments.settings.parts import (
     checked_estimator_options,
     checked_policy_arguments,
+    with_oldest_choices,
 )
 from rl3_sb3.experiments.settings.schedules import Schedule
 from rl3_sb3.experiments.settings.setting import declared, full_name, setting
@@ -208,7 +209,8 @@ class RunConfig:
         if "policy_arguments" not in values:
             return cls._from_first_version(values, source)
         _check_names(values.keys(), {each.name for each in fields(cls)}, source)
-        return cls(**values)
+        arguments = with_oldest_choices(values["policy"], values["policy_arguments"])
+        return cls(**{**values, "policy_arguments": arguments})
 
     @classmethod
     def _from_first_version(cls, values: Mapping[str, Any], source: str) -> RunConfig:
