@@ -1,9 +1,10 @@
-"""What learning from regret costs: a training iteration with either signal, in turns.
+"""What knowing the true task costs in training: iterations with and without, in turns.
 
-`vamdp.RegretReward` solves every task that an iteration draws, and looks the advantages up. Timed
-are collecting with either signal, and one epoch; the iteration is collecting plus n_epochs epochs.
-The cost is (collecting from regret - collecting from reward) / (iteration from reward), round by
-round. Run:
+`vamdp.RegretReward` solves every task that an iteration draws, and looks the advantages up.
+`vamdp.ShowTask` shows the critic what they are in the present state. Timed are collecting and one
+epoch; an iteration is collecting plus n_epochs epochs. The cost is what is added to the iteration
+that knows nothing, in shares of it, round by round: by the signal to collecting, by a critic that
+sees the task to its epochs too. Run:
 
     OMP_NUM_THREADS=1 python benchmarks/regret.py
     OMP_NUM_THREADS=1 python benchmarks/regret.py --smoke           (seconds; no figures)
@@ -23,7 +24,13 @@ from stable_baselines3.common.logger import configure
 
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
-from rl3_sb3.experiments.settings.run_config import SIGNALS, RunConfig
+from rl3_sb3.experiments.settings.run_config import RunConfig
+
+WAYS: dict[str, dict[str, Any]] = {
+    "neither": {},
+    "regret": {"signal": "regret"},
+    "task": {"critic_sees": "task"},
+}
 
 
 @dataclasses.dataclass
@@ -36,19 +43,22 @@ class Arguments:
     """Steps per minibatch."""
     n_epochs: int = 8
     """Epochs of an iteration."""
+    horizon: int = 0
+    """Steps of a meta-episode; 0: each domain's own."""
     rounds: int = 5
     """Rounds; the median is reported, with the least and the greatest."""
     smoke: bool = False
     """Tiny sizes: only shows that all works."""
 
 
-def make(args: Arguments, domain: str, signal: str) -> Any:
+def make(args: Arguments, domain: str, settings: dict[str, Any]) -> Any:
     """Return a model that can be asked for rollouts and updates without `learn`."""
-    config = RunConfig.of(domain)
+    horizon = args.horizon or RunConfig.of(domain).horizon
     config = RunConfig.of(
         domain,
-        signal=signal,
-        n_envs=max(2, args.steps // config.horizon),
+        **settings,
+        horizon=horizon,
+        n_envs=max(2, args.steps // horizon),
         batch_size=args.batch_size,
         n_epochs=1,
         target_kl=None,
@@ -79,20 +89,26 @@ def main() -> None:
         args = dataclasses.replace(args, steps=500, batch_size=250, rounds=1)
     th.set_num_threads(1)
     for domain in DOMAINS:
-        models = {signal: make(args, domain, signal) for signal in SIGNALS}
+        models = {way: make(args, domain, settings) for way, settings in WAYS.items()}
         for model in models.values():  # compiles
             collect(model)
             model.train()
-        costs = []
+        costs: dict[str, list[float]] = {"regret": [], "task": []}
         for _ in range(args.rounds):
-            seconds = {signal: collect(model) for signal, model in models.items()}
-            epoch = seconds_of(models["reward"].train)
-            iteration = seconds["reward"] + args.n_epochs * epoch
-            costs.append(100 * (seconds["regret"] - seconds["reward"]) / iteration)
-        print(
-            f"{domain:<12} regret costs {statistics.median(costs):5.2f} % of an iteration "
-            f"({min(costs):.2f} to {max(costs):.2f}); iteration {iteration:.1f} s"
-        )
+            rollout = {way: collect(model) for way, model in models.items()}
+            epoch = {way: seconds_of(models[way].train) for way in ("neither", "task")}
+            iteration = rollout["neither"] + args.n_epochs * epoch["neither"]
+            for way, found in costs.items():
+                added = rollout[way] - rollout["neither"]
+                added += args.n_epochs * (epoch.get(way, epoch["neither"]) - epoch["neither"])
+                found.append(100 * added / iteration)
+        print(f"{domain:<12} {spread('regret', costs)}, {spread('task', costs)} % of an iteration")
+
+
+def spread(way: str, costs: dict[str, list[float]]) -> str:
+    """Return the median of the rounds, with the least and the greatest."""
+    found = costs[way]
+    return f"{way} costs {statistics.median(found):5.2f} ({min(found):.2f} to {max(found):.2f})"
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 Actor and critic are separate networks over the same tokens; a token is one flattened observation,
 so whatever the policy shall remember (previous action, previous reward, clocks) must be part of the
-observation. Acting runs the actor alone, with its memory as SB3's opaque recurrent `state`
-(`predict(obs, state, episode_start)`); training runs both over whole sequences.
+observation. One part may be the critic's alone (see `rl3_sb3.tokens`): what is known in training,
+and unknown where the policy acts. The policy gradient stays unbiased, as the actor never sees it;
+it becomes less noisy, as the critic explains what the actor cannot know. Acting runs the actor
+alone, with its memory as SB3's opaque recurrent `state` (`predict(obs, state, episode_start)`);
+training runs both over whole sequences.
 
 Which networks, a class in `rl3_sb3.policy` says.
 
@@ -22,7 +25,6 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.distributions import Distribution as SB3Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.preprocessing import get_flattened_obs_dim, preprocess_obs
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
@@ -37,6 +39,7 @@ from rl3_sb3.distribution import (
     sample_actions,
 )
 from rl3_sb3.networks.network import Memory, Network, Tensors
+from rl3_sb3.tokens import Tokens
 
 if TYPE_CHECKING:
     from rl3_sb3.policy_files.record import TrainingRecord
@@ -59,6 +62,8 @@ class SequencePolicy(ActorCriticPolicy):
         critic_weight_decay: L2 penalty added to the critic's gradients (not the actor's), >= 0.
         adam_eps: Adam's epsilon, > 0.
         log_std_init: First log standard deviation of `Box` actions.
+        critic_only: The key of a `Dict` that only the critic sees; "" for none. Such a policy acts
+            on observations without it too, and where one key is left on what stands there alone.
         network_arguments: Of both networks, by name; see the subclass.
 
     Attributes:
@@ -71,7 +76,9 @@ class SequencePolicy(ActorCriticPolicy):
         TypeError: The networks have no such argument, or one is missing.
         ValueError: The action space or an argument is not supported.
 
-    Source: two networks and the optimizer of RL3 (arXiv 2306.15909, Appendix C).
+    Source: two networks and the optimizer of RL3 (arXiv 2306.15909, Appendix C); a critic that sees
+    more: Baisero and Amato, Unbiased asymmetric reinforcement learning under partial observability
+    (arXiv 2105.11674), and Pinto et al. (arXiv 1710.06542).
     """
 
     network: ClassVar[type[Network[Any]]]
@@ -89,6 +96,7 @@ class SequencePolicy(ActorCriticPolicy):
         critic_weight_decay: float = 0.0,
         adam_eps: float = 1e-5,
         log_std_init: float = 0.0,
+        critic_only: str = "",
         **network_arguments: Any,
     ) -> None:
         if use_sde:
@@ -103,6 +111,8 @@ class SequencePolicy(ActorCriticPolicy):
             raise ValueError(f"`adam_eps` must be finite and above 0, got {adam_eps}.")
         self._network_arguments = self._completed(network_arguments)
         self._critic_weight_decay = critic_weight_decay
+        self.critic_only = critic_only
+        self._tokens = Tokens(observation_space, critic_only)
         super().__init__(
             observation_space,
             action_space,
@@ -149,12 +159,17 @@ class SequencePolicy(ActorCriticPolicy):
         length: int | None = self._network_arguments.get("context_length")
         return length
 
+    @property
+    def actor_space(self) -> spaces.Space[Any]:
+        """What the policy acts on: the observation space without `critic_only`."""
+        return self._tokens.actor_space
+
     def _build(self, lr_schedule: Schedule) -> None:
         """Make networks and optimizer; SB3's constructor calls this last."""
-        input_dim = get_flattened_obs_dim(self.observation_space)
+        arguments = self._network_arguments
         self.n_actions = n_outputs(self.action_space)
-        self.actor = self.network(input_dim, self.n_actions, **self._network_arguments)
-        self.critic = self.network(input_dim, 1, **self._network_arguments)
+        self.actor = self.network(self._tokens.actor_size, self.n_actions, **arguments)
+        self.critic = self.network(self._tokens.size, 1, **arguments)
         nn.init.orthogonal_(self.actor.head.weight, _ACTION_HEAD_GAIN)
         nn.init.zeros_(self.actor.head.bias)
         actor_parameters = list(self.actor.parameters())
@@ -187,18 +202,9 @@ class SequencePolicy(ActorCriticPolicy):
             features_extractor: Not used; part of SB3's signature.
 
         Returns:
-            Shape (B, C), float32; a `Dict` in the sorted order of its keys.
+            Shape (B, C), float32, see `rl3_sb3.tokens`.
         """
-        if not isinstance(self.observation_space, spaces.Dict):
-            features = preprocess_obs(obs, self.observation_space)
-            assert isinstance(features, th.Tensor), "one space gives one tensor"
-            return features.flatten(1)
-        assert isinstance(obs, dict), f"a Dict space needs dict observations, got {type(obs)}"
-        parts = [
-            preprocess_obs(obs[key], self.observation_space[key]).flatten(1)  # type: ignore[union-attr]
-            for key in sorted(self.observation_space.spaces)
-        ]
-        return th.cat(parts, dim=1)
+        return self._tokens.of(obs)
 
     def to_tokens(self, observation: VecEnvObs) -> th.Tensor:
         """Return a batch of NumPy observations, (B, *shape) or a dictionary, as (B, C) tokens."""
@@ -237,7 +243,7 @@ class SequencePolicy(ActorCriticPolicy):
 
     def sequence_params(self, tokens: th.Tensor) -> th.Tensor:
         """Return the actor's distribution parameters, (B, T, n_params), for tokens (B, T, C)."""
-        return self._to_params(self.actor(tokens))
+        return self._to_params(self.actor(self._tokens.for_actor(tokens)))
 
     def sequence_values(self, tokens: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
         """Return the critic's values, (B, T), for tokens (B, T, C).
@@ -245,7 +251,11 @@ class SequencePolicy(ActorCriticPolicy):
         Args:
             tokens: Whole sequences from their first step on.
             bootstrap: See `Network`.
+
+        Raises:
+            ValueError: The critic's own part is missing.
         """
+        self._tokens.require_whole(tokens)
         values: th.Tensor = self.critic(tokens, bootstrap=bootstrap)
         return values.squeeze(-1)
 
@@ -282,13 +292,14 @@ class SequencePolicy(ActorCriticPolicy):
             tokens: Shape (B, C).
             state: The memory so far, see `Network.require_room` for what it refuses.
         """
-        outputs, state = self.actor.step(tokens, state)
+        outputs, state = self.actor.step(self._tokens.for_actor(tokens), state)
         return self._to_params(outputs), state
 
     @th.no_grad()
     def static_step(self, tokens: th.Tensor, state: Memory, tensors: Tensors) -> Tensors:
         """Return distribution parameters, (B, n_params), and more; see `Network.static_step`."""
-        outputs, *tensors_after = self.actor.static_step(tokens, state, tensors)
+        token = self._tokens.for_actor(tokens)
+        outputs, *tensors_after = self.actor.static_step(token, state, tensors)
         return self._to_params(outputs), *tensors_after
 
     def predict(  # type: ignore[override]
@@ -301,7 +312,7 @@ class SequencePolicy(ActorCriticPolicy):
         """Return actions for observations, and the state to pass with the next ones.
 
         Args:
-            observation: One observation or a batch of them.
+            observation: One observation or a batch of them, with or without `critic_only`.
             state: What the last call returned. None forgets everything.
             episode_start: Shape (B,): True where an episode starts, which empties that row's
                 memory. May be left out at the first call.
@@ -316,7 +327,7 @@ class SequencePolicy(ActorCriticPolicy):
                 size.
         """
         self.set_training_mode(False)
-        obs, vectorized = self.obs_to_tensor(observation)
+        obs, vectorized = self.obs_to_tensor(self._tokens.named(observation))
         tokens = self.extract_features(obs)
         if state is None:
             state = self.new_state(len(tokens))
@@ -377,5 +388,6 @@ class SequencePolicy(ActorCriticPolicy):
             "critic_weight_decay": self.optimizer.param_groups[1]["weight_decay"],
             "adam_eps": self.optimizer.param_groups[0]["eps"],
             "log_std_init": self.log_std_init,
+            "critic_only": self.critic_only,
             **self._network_arguments,
         }

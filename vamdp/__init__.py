@@ -9,7 +9,7 @@ from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
 from vamdp.mdp.tabular_mdp import TabularMDP
 from vamdp.mdp.value_iteration import ValueIterationResult, value_iteration
-from vamdp.wrappers import HoldSeed, MetaEpisode, RegretReward, ValueAugment
+from vamdp.wrappers import HoldSeed, MetaEpisode, RegretReward, ShowTask, ValueAugment
 
 __all__ = [
     "AbstractState",
@@ -20,6 +20,7 @@ __all__ = [
     "MetaEpisode",
     "RegretReward",
     "SampledEnv",
+    "ShowTask",
     "TabularMDP",
     "TaskEnv",
     "TaskVectorEnv",

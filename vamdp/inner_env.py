@@ -181,18 +181,21 @@ def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
 
 
 def refuse_meta_episodes(env: Any) -> None:
-    """Raise ValueError if there is a MetaEpisode or a RegretReward below a wrapper that sees tasks.
+    """Raise ValueError if a wrapper that sees tasks has one inside that belongs outside of it.
 
     A MetaEpisode begins a new task in every reset, of which a learner around it would hear nothing,
-    and which would tear the task of a longer meta-episode. A RegretReward's reward is for training
-    only: a learner around it would learn from it, and observations would show it.
+    and which would tear the task of a longer meta-episode. What a RegretReward pays and a ShowTask
+    shows is for training only: a learner around it would learn from it, and observations would show
+    it to the actor.
     """
-    if any(c.__name__ == "RegretReward" for layer in layers(env) for c in type(layer).__mro__):
-        raise ValueError(
-            f"`env` must have no RegretReward inside, got {env}: it goes outermost, as in "
-            "RegretReward(MetaEpisode(ValueAugment(env, task_horizon=...), horizon))."
-        )
-    if any(c.__name__ == "MetaEpisode" for layer in layers(env) for c in type(layer).__mro__):
+    classes = {c.__name__ for layer in layers(env) for c in type(layer).__mro__}
+    for name in ("ShowTask", "RegretReward"):
+        if name in classes:
+            raise ValueError(
+                f"`env` must have no {name} inside, got {env}: it goes outermost, as in "
+                f"{name}(MetaEpisode(ValueAugment(env, task_horizon=...), horizon))."
+            )
+    if "MetaEpisode" in classes:
         raise ValueError(
             f"`env` must have no MetaEpisode inside, got {env}: it goes outermost, as in "
             "MetaEpisode(ValueAugment(env, task_horizon=...), horizon)."

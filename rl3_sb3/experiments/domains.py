@@ -25,6 +25,7 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.settings.recipes import RECIPES
 from vamdp.domains import TaskDistribution, TaskEnv, TaskVectorEnv
 from vamdp.domains.gridworlds import VARIATIONS
 
@@ -54,6 +55,7 @@ class Domain:
         estimator_options: Of the estimator, where they differ from its defaults. Another estimator
             than the model-based takes those that it knows.
         settings: Other settings of a run that suit the domain, by their names in `RunConfig`.
+        recipes: Those that suit it in one recipe, by the recipe's name.
         has_places: Whether states are places with neighbours, which RL3-coarse puts together.
         action_names: One per action, where the tasks have pictures; none: there is nothing to film.
 
@@ -81,6 +83,7 @@ class Domain:
     count_scale: float = 10.0
     estimator_options: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     has_places: bool = False
     action_names: tuple[str, ...] = ()
 
@@ -98,6 +101,9 @@ class Domain:
             )
         if self.task_horizon is not None and not self.task_horizon >= 1:
             raise ValueError(f"`task_horizon` must be at least 1, got {self.task_horizon!r}.")
+        for name in self.recipes:
+            if name not in RECIPES:
+                raise ValueError(f"`recipes` must be of {', '.join(RECIPES)}, got {name!r}.")
         for name, variation in self.variations.items():
             if not re.fullmatch(r"[\w-]+", name) or name == CANONICAL:
                 raise ValueError(
@@ -181,7 +187,7 @@ DOMAINS: dict[str, Domain] = {
         task_horizon=1,
         # Q is then the mean reward of an arm, untouched by smoothing (Appendix A.1).
         estimator_options={"reward_model": "state_action"},
-        settings={"iterations": 5000, "ent_coef": 0.01},
+        recipes={"paper": {"iterations": 5000, "ent_coef": 0.01}},
     ),
     "random-mdp": Domain(
         title="Random MDPs",
@@ -190,7 +196,7 @@ DOMAINS: dict[str, Domain] = {
         task_horizon=10,
         value_scale=10.0,
         reward_scale=10.0,
-        settings={"iterations": 10_000, "ent_coef": "0.1:0"},
+        recipes={"paper": {"iterations": 10_000, "ent_coef": "0.1:0"}},
     ),
     "gridworld": Domain(
         title="Gridworlds",
@@ -200,7 +206,7 @@ DOMAINS: dict[str, Domain] = {
         value_scale=10.0,
         reward_scale=100.0,
         estimator_options={"gamma": 0.95, "smoothing": 0.01},
-        settings={"iterations": 20_000, "ent_coef": 0.04, "learning_rate": 2e-4},
+        recipes={"paper": {"iterations": 20_000, "ent_coef": 0.04, "learning_rate": 2e-4}},
         has_places=True,
         action_names=("stay", "north", "east", "south", "west"),
     ),
@@ -215,7 +221,7 @@ DOMAINS: dict[str, Domain] = {
         task_horizon=200,
         estimator_options={"gamma": 0.95, "smoothing": 0.01, "tolerance": 0.001},
         # Entropy keeps it trying, and one success has to speak for all the steps that led to it.
-        settings={"iterations": 2000, "ent_coef": "0.1:0.01", "gae_lambda": 0.95},
+        recipes={"paper": {"iterations": 2000, "ent_coef": "0.1:0.01", "gae_lambda": 0.95}},
         action_names=("west", "south", "east", "north"),
     ),
 }

@@ -3,6 +3,9 @@
 The policy's class is a name in `rl3_sb3.policy.POLICIES`, never an import path. What the
 description implies for the weights (names, shapes, bytes) is known before any of them is read or
 made.
+
+Version 2 of the format is version 1 with one more argument, `critic_only`. Policies without such a
+part are written in version 1, as before.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from gymnasium import spaces
-from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 from rl3_sb3.distribution import check_action_space, n_outputs
 from rl3_sb3.networks.shapes import BYTES_PER_NUMBER, Shapes
@@ -26,9 +28,10 @@ from rl3_sb3.policy_files.record import TrainingRecord
 from rl3_sb3.policy_files.spaces import MOST_NUMBERS, n_numbers, space_from_json, space_to_json
 from rl3_sb3.policy_files.strict_json import Node, parse_object, refuse
 from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.tokens import Tokens
 
 FORMAT = "rl3_sb3 policy"
-FORMAT_VERSION = 2  # 1 had no choices: see `_read_arguments`
+FORMAT_VERSION = 3
 _FIELDS = (
     "format",
     "format_version",
@@ -42,8 +45,12 @@ _FIELDS = (
 _MOST_LAYERS = 256
 _MOST_WIDTH = 2**20
 _LARGEST_LOG_STD = 1e30  # well within float32; beyond it the policy could not be made
-# Arguments of every policy, beside its networks' sizes and choices.
+# Arguments of every policy, beside its networks' sizes.
 _NUMBERS = ("critic_weight_decay", "adam_eps", "log_std_init")
+# Since version 2.
+_CRITIC_ONLY = "critic_only"
+# The first version that has the networks' choices; earlier files mean the oldest.
+_WITH_CHOICES = 3
 
 
 @dataclass(frozen=True)
@@ -85,11 +92,14 @@ class PolicyDescription:
                 "Save it with `TransformerPPO.save`."
             )
         given = policy._get_constructor_parameters()
+        arguments: dict[str, int | float | str] = {n: int(given[n]) for n in policy.network.SIZES}
+        arguments |= {n: str(given[n]) for n in policy.network.CHOICES}
+        arguments |= {n: float(given[n]) for n in _NUMBERS}
+        if policy.critic_only:
+            arguments[_CRITIC_ONLY] = policy.critic_only
         return cls(
             name,
-            {n: int(given[n]) for n in policy.network.SIZES}
-            | {n: str(given[n]) for n in policy.network.CHOICES}
-            | {n: float(given[n]) for n in _NUMBERS},
+            arguments,
             policy.observation_space,
             policy.action_space,
             len(weights),
@@ -103,17 +113,27 @@ class PolicyDescription:
         Raises:
             ValueError: A space has no JSON, or the record holds something else than facts.
         """
+        version, arguments = self._as_early_as_possible()
         values = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            "format_version": version,
             "policy": self.policy,
-            "arguments": dict(self.arguments),
+            "arguments": arguments,
             "observation_space": space_to_json(self.observation_space),
             "action_space": space_to_json(self.action_space),
             "weights": {"bytes": self.n_bytes, "sha256": self.sha256},
             "training": self.record.to_json(),
         }
         return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode("ascii")
+
+    def _as_early_as_possible(self) -> tuple[int, dict[str, int | float | str]]:
+        """Return the earliest version of the format that can say it, and the arguments there."""
+        arguments, oldest = dict(self.arguments), POLICIES[self.policy].oldest_choices()
+        if any(arguments[name] != text for name, text in oldest.items()):
+            return _WITH_CHOICES, {_CRITIC_ONLY: "", **arguments}
+        for name in oldest:
+            del arguments[name]
+        return (2 if _CRITIC_ONLY in arguments else 1), arguments
 
     @classmethod
     def from_json(cls, content: bytes, file: Path) -> PolicyDescription:
@@ -127,7 +147,7 @@ class PolicyDescription:
             PolicyFileError: It is something else, or describes what cannot be built.
         """
         node = parse_object(content, file)
-        version = _checked_version(node)
+        version = _check_format(node)
         fields = node.fields(_FIELDS)
         name = fields["policy"].choice([*POLICIES])
         weights = fields["weights"].fields(("bytes", "sha256"))
@@ -153,6 +173,7 @@ class PolicyDescription:
     def check(self) -> None:
         """Raise ValueError where the policy's constructor would, without the cost of calling it."""
         check_action_space(self.action_space)
+        self._tokens  # noqa: B018 # made once, which checks `critic_only`
         POLICIES[self.policy].network.check_sizes(**self._of_network)
         if min(map(min, self.weight_shapes.values())) < 1:
             raise ValueError("`observation_space` and `action_space` must not be empty.")
@@ -161,12 +182,15 @@ class PolicyDescription:
     def weight_shapes(self) -> Shapes:
         """The shape of each of the policy's tensors, by name, without making them."""
         shapes_of = POLICIES[self.policy].network.weight_shapes
-        input_dim = int(get_flattened_obs_dim(self.observation_space))
         n_actions = n_outputs(self.action_space)
+        networks = (
+            ("actor", self._tokens.actor_size, n_actions),
+            ("critic", self._tokens.size, 1),
+        )
         shapes = {
             f"{network}.{name}": shape
-            for network, output_dim in (("actor", n_actions), ("critic", 1))
-            for name, shape in shapes_of(input_dim, output_dim, **self._of_network).items()
+            for network, *dims in networks
+            for name, shape in shapes_of(*dims, **self._of_network).items()
         }
         if isinstance(self.action_space, spaces.Box):
             shapes["log_std"] = (n_actions,)
@@ -179,6 +203,10 @@ class PolicyDescription:
     def n_memory_bytes(self) -> int:
         """Return how many bytes the memory of one episode takes while the policy acts."""
         return POLICIES[self.policy].network.memory_bytes(**self._of_network)
+
+    @cached_property
+    def _tokens(self) -> Tokens:
+        return Tokens(self.observation_space, str(self.arguments.get(_CRITIC_ONLY, "")))
 
     @property
     def _of_network(self) -> dict[str, Any]:
@@ -193,8 +221,8 @@ class PolicyDescription:
         )
 
 
-def _checked_version(node: Node) -> int:
-    """Return the format's version; tell other files, and those of later ones, from damaged ones."""
+def _check_format(node: Node) -> int:
+    """Tell other files, and those of later versions, from damaged ones; return the version."""
     top = node.items()
     if "format" not in top or top["format"].value != FORMAT:
         raise refuse(
@@ -209,7 +237,7 @@ def _checked_version(node: Node) -> int:
     if version > FORMAT_VERSION:
         raise refuse(
             node.file,
-            f"have format version {FORMAT_VERSION}",
+            f"have format version {FORMAT_VERSION} or an earlier one",
             str(version),
             "Upgrade this package: a later version wrote the file.",
         )
@@ -219,14 +247,16 @@ def _checked_version(node: Node) -> int:
 def _read_arguments(
     node: Node, policy: type[SequencePolicy], version: int
 ) -> dict[str, int | float | str]:
-    network, choices = policy.network, policy.oldest_choices()
-    fields = node.fields((*network.SIZES, *(choices if version > 1 else ()), *_NUMBERS))
-    if version > 1:
-        choices = {name: fields[name].choice(network.CHOICES[name]) for name in choices}
-    sizes = {}
-    for name in network.SIZES:
+    sizes = policy.network.SIZES
+    choices = policy.network.CHOICES if version >= _WITH_CHOICES else {}
+    texts = (_CRITIC_ONLY,) if version > 1 else ()
+    fields = node.fields((*sizes, *choices, *_NUMBERS, *texts))
+    arguments: dict[str, int | float | str] = {**policy.oldest_choices()}
+    for name, known in choices.items():
+        arguments[name] = fields[name].choice(known)
+    for name in sizes:
         most = _MOST_LAYERS if name == "n_layers" else _MOST_WIDTH
-        sizes[name] = fields[name].integer(1, most)
+        arguments[name] = fields[name].integer(1, most)
     numbers = {name: fields[name].number() for name in _NUMBERS}
     if abs(numbers["log_std_init"]) > _LARGEST_LOG_STD:
         raise fields["log_std_init"].error(f"a number within {_LARGEST_LOG_STD:g}")
@@ -234,4 +264,7 @@ def _read_arguments(
         raise fields["critic_weight_decay"].error("a number of at least 0")
     if numbers["adam_eps"] <= 0:
         raise fields["adam_eps"].error("a number above 0")
-    return {**sizes, **choices, **numbers}
+    arguments |= numbers
+    for name in texts:
+        arguments[name] = fields[name].text()
+    return arguments

@@ -223,9 +223,19 @@ def test_options_that_no_estimator_has_are_refused(monkeypatch):
         RunConfig.of("own")
 
 
+def test_what_suits_a_domain_in_one_recipe_is_for_that_recipe(monkeypatch):
+    own(monkeypatch, settings={"n_epochs": 7}, recipes={"ours": {"n_epochs": 9, "gamma": 0.5}})
+    ours, papers = (RunConfig.of("own", recipe=name) for name in ("ours", "paper"))
+    assert (ours.n_epochs, ours.gamma) == (9, 0.5)
+    assert (papers.n_epochs, papers.gamma) == (7, 0.99)
+    with pytest.raises(ValueError, match=r"`recipes` must be of paper, ours, got 'mine'\."):
+        own(monkeypatch, recipes={"mine": {}})
+
+
 def test_a_domains_signal_is_told_in_tables(monkeypatch):
-    own(monkeypatch, settings={"signal": "regret"})
-    assert agent_labels([RunConfig.of("own", algo="rl2")]) == ["RL² (signal regret)"]
+    own(monkeypatch, recipes={"paper": {"signal": "regret"}, "ours": {"signal": "reward"}})
+    told = {"paper": "signal regret", "ours": "signal reward"}[RunConfig.of("own").recipe]
+    assert agent_labels([RunConfig.of("own", algo="rl2")]) == [f"RL² ({told})"]
 
 
 def test_tasks_of_one_title_are_not_taken_for_each_other(module, capsys, tmp_path):

@@ -104,13 +104,15 @@ def test_what_was_dropped_is_freed_before_a_recording_and_nothing_during_it():
 
 
 @pytest.mark.parametrize("policy", ["TransformerPolicy", "LstmPolicy", "MarkovPolicy"])
-@pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}])
+@pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}, {"dict_obs": True}])
 @pytest.mark.parametrize("lengths", [[4] * 3, [4, 3, 7]])
 def test_replayed_calls_train_the_same_model(
     make_vec, make_model, monkeypatch, lengths, kwargs, policy
 ):
     def trained():
         settings = {"n_steps": 8, "n_epochs": 4, "target_kl": 1e-4, "learning_rate": 3e-3}
+        if "dict_obs" in kwargs:
+            settings["policy_kwargs"] = {"critic_only": "a"}
         model = make_model(make_vec(lengths, **kwargs), policy=policy, **settings)
         model.cuda_graphs = True
         # steps as a GPU does, with the whole context under a mask

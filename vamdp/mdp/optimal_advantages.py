@@ -25,6 +25,10 @@ climbs to the root in a handful of rounds (Dinkelbach, On nonlinear fractional p
 The equation for h holds for gamma = 1 as well: g is then the largest mean reward per step, and A
 the limit of the discounted advantages. There a time limit is needed, or no episode might end.
 
+So h and g say what V says, for every gamma: in units per step, `(1 - gamma) V = g + (1 - gamma) h`.
+Kept apart they also exist for gamma = 1, and h, what a state is worth above a fresh start, does not
+drown in g for gamma near 1.
+
 With a limit a round is one backward induction. Without one it is policy iteration (Howard, 1960):
 R and N of a policy solve `(I - gamma P) x = b`. Gaussian elimination needs no pivots there, since
 the matrix is diagonally dominant, and fills in between a row's first and last entry only: a grid,
@@ -34,6 +38,8 @@ Gains and relative values, for gamma = 1: Puterman, Markov Decision Processes, 1
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,37 +66,49 @@ def check_gamma(gamma: float, max_episode_steps: int | None) -> None:
         )
 
 
-def optimal_advantages(
+class Optimum(NamedTuple):
+    """The optimum of a task played for ever with restarts.
+
+    Attributes:
+        advantages: A, shape (max_episode_steps, S, A): entry [k - 1, s, a] is with k steps left.
+            Without a limit shape (1, S, A). The best actions of each state have 0, the others less.
+        values: h, shape (max_episode_steps, S) or (1, S): V less its mean over the start states.
+        gain: g, shape (1,): (1 - gamma) times that mean; for gamma = 1 the mean reward per step.
+    """
+
+    advantages: npt.NDArray[np.float64]
+    values: npt.NDArray[np.float64]
+    gain: npt.NDArray[np.float64]
+
+
+def optimum(
     task: TabularMDP,
     gamma: float,
     max_episode_steps: int | None = None,
-    out: npt.NDArray[np.float64] | None = None,
-) -> npt.NDArray[np.float64]:
-    """Return the advantages of a task played for ever with restarts.
+    out: Optimum | None = None,
+) -> Optimum:
+    """Return the optimum of a task played for ever with restarts.
 
     Args:
         task: The task.
         gamma: Discount factor in [0, 1]; below 1 where there is no limit.
         max_episode_steps: Steps after which an episode is cut, at least 1. None: never.
-        out: Where to write them, else a new array.
-
-    Returns:
-        A, shape (max_episode_steps, S, A): entry [k - 1, s, a] is with k steps left. Without a
-        limit shape (1, S, A). The best actions of each state have 0, the others less.
+        out: Where to write it, else new arrays.
 
     Raises:
         ValueError: `gamma` is out of range.
 
     Example:
         >>> from vamdp.domains import Bandits
-        >>> optimal_advantages(Bandits(n_arms=2).task(np.array([0.25, 1.0])), gamma=0.99)
-        array([[[-0.75,  0.  ]]])
+        >>> optimum(Bandits(n_arms=2).task(np.array([0.25, 1.0])), gamma=0.5).gain
+        array([1.])
     """
     check_gamma(gamma, max_episode_steps)
     if max_episode_steps is not None:
         check_positive_integer("max_episode_steps", max_episode_steps)
     if out is None:
-        out = np.empty((max_episode_steps or 1, task.n_states, task.n_actions))
+        shape = (max_episode_steps or 1, task.n_states)
+        out = Optimum(np.empty((*shape, task.n_actions)), np.empty(shape), np.empty(1))
     _solve(
         task.rows,
         task.probability,
@@ -100,15 +118,44 @@ def optimal_advantages(
         task.reward_noise == "bernoulli",
         float(gamma),
         max_episode_steps is not None,
-        out,
+        out.advantages,
+        out.values,
+        out.gain,
     )
     return out
 
 
+def optimal_advantages(
+    task: TabularMDP, gamma: float, max_episode_steps: int | None = None
+) -> npt.NDArray[np.float64]:
+    """Return the advantages of a task played for ever with restarts.
+
+    Args:
+        task: See `optimum`.
+        gamma: See `optimum`.
+        max_episode_steps: See `optimum`.
+
+    Returns:
+        See `Optimum`.
+
+    Raises:
+        ValueError: `gamma` is out of range.
+
+    Example:
+        >>> from vamdp.domains import Bandits
+        >>> optimal_advantages(Bandits(n_arms=2).task(np.array([0.25, 1.0])), gamma=0.99)
+        array([[[-0.75,  0.  ]]])
+    """
+    return optimum(task, gamma, max_episode_steps).advantages
+
+
 @njit(cache=True)
-def _solve(rows, probability, successor, reward, ends, is_bernoulli, gamma, has_limit, out):
-    """Write the advantages (depth, S, A) of one task into `out`."""
-    _, S, A = out.shape
+def _solve(
+    rows, probability, successor, reward, ends, is_bernoulli, gamma, has_limit,
+    advantages, values, gain,
+):  # fmt: skip
+    """Write an `Optimum` into the last three."""
+    _, S, A = advantages.shape
     expected = np.zeros(S * A)  # reward of each row
     weight = np.zeros(rows[S * A])  # gamma times the probability that the episode goes on
     for row in range(S * A):
@@ -121,9 +168,9 @@ def _solve(rows, probability, successor, reward, ends, is_bernoulli, gamma, has_
     for j in range(rows[S * A], rows[S * A + 1]):
         start[successor[j]] += probability[j]
     if has_limit:
-        _solve_cut_episodes(rows, successor, expected, weight, start, out)
+        _solve_cut_episodes(rows, successor, expected, weight, start, advantages, values, gain)
     else:
-        _solve_stationary(rows, successor, expected, weight, start, out)
+        _solve_stationary(rows, successor, expected, weight, start, advantages, values[0], gain)
 
 
 @njit(cache=True)
@@ -151,9 +198,9 @@ def _maximise(rows, successor, expected, weight, g, s, following, Q):
 
 
 @njit(cache=True)
-def _solve_cut_episodes(rows, successor, expected, weight, start, out):
+def _solve_cut_episodes(rows, successor, expected, weight, start, advantages, values, gain):
     """Newton's method on the gain; a round is a backward induction over the steps left."""
-    depth, S, A = out.shape
+    depth, S, A = advantages.shape
     h, N = np.zeros((2, S)), np.zeros((2, S))
     threshold = GAIN_PRECISION * np.abs(expected).max()
     g = 0.0
@@ -162,9 +209,9 @@ def _solve_cut_episodes(rows, successor, expected, weight, start, out):
         for k in range(depth):
             now, before = k % 2, 1 - k % 2
             for s in range(S):
-                Q = out[k, s]
+                Q = advantages[k, s]
                 best = _maximise(rows, successor, expected, weight, g, s, h[before], Q)
-                h[now, s] = Q[best]
+                h[now, s] = values[k, s] = Q[best]
                 length = 1.0
                 for j in range(rows[s * A + best], rows[s * A + best + 1]):
                     length += weight[j] * N[before, successor[j]]
@@ -177,16 +224,17 @@ def _solve_cut_episodes(rows, successor, expected, weight, start, out):
         if n_rounds > 0 and step <= threshold:
             break
         g += step
+    gain[0] = g
 
 
 @njit(cache=True)
-def _solve_stationary(rows, successor, expected, weight, start, out):
-    """Policy iteration: the gain and values of a policy, then what is better by them."""
-    _, S, A = out.shape
+def _solve_stationary(rows, successor, expected, weight, start, advantages, h, gain):
+    """Policy iteration: the gain and values h (S,) of a policy, then what is better by them."""
+    _, S, A = advantages.shape
     policy = np.zeros(S, np.int64)
     for s in range(S):
         policy[s] = np.argmax(expected[s * A : (s + 1) * A])
-    h, R, N = np.empty(S), np.empty(S), np.empty(S)
+    R, N = np.empty(S), np.empty(S)
     matrix = np.zeros((S, S))
     for _ in range(MOST_ROUNDS):
         _evaluate(rows, successor, expected, weight, policy, matrix, R, N)
@@ -195,7 +243,7 @@ def _solve_stationary(rows, successor, expected, weight, start, out):
         threshold = VALUE_PRECISION * np.abs(h).max()
         changed = False
         for s in range(S):
-            Q = out[0, s]
+            Q = advantages[0, s]
             best = _maximise(rows, successor, expected, weight, g, s, h, Q)
             if Q[best] > Q[policy[s]] + threshold:
                 policy[s] = best
@@ -203,6 +251,7 @@ def _solve_stationary(rows, successor, expected, weight, start, out):
             Q -= Q[best]
         if not changed:
             break
+    gain[0] = g
 
 
 @njit(cache=True)

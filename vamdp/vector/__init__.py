@@ -1,4 +1,4 @@
-"""`ValueAugment`, `MetaEpisode` and `RegretReward` over a batch that is stepped at once.
+"""The wrappers of `vamdp.wrappers` over a batch that is stepped at once.
 
 Environment i of the batch shows bit for bit what the single wrappers around the environment with
 its seed show. (With one exception: where an episode ends in a meta-episode's last step, the
@@ -14,6 +14,7 @@ The boundaries clear what `vamdp.wrappers` says, for each environment by itself.
 
 from vamdp.vector.meta_episode import MetaEpisode
 from vamdp.vector.regret_reward import RegretReward
+from vamdp.vector.show_task import ShowTask
 from vamdp.vector.value_augment import ValueAugment
 
-__all__ = ["MetaEpisode", "RegretReward", "ValueAugment"]
+__all__ = ["MetaEpisode", "RegretReward", "ShowTask", "ValueAugment"]

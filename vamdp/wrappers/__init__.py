@@ -5,7 +5,8 @@ value and visit counts of the present state (RL3, arXiv 2306.15909, Algorithm 1)
 chains the episodes of one task to a budget of H steps and shows what RL2 agents see: the previous
 action and reward, and the clocks (Duan et al., arXiv 1611.02779). `HoldSeed` goes inside both,
 around an environment that draws a new layout at every reset, and makes the layout the task.
-`RegretReward` goes outside all: it replaces the reward that a training algorithm is paid.
+`RegretReward` goes outside these: it replaces the reward that a training algorithm is paid.
+`ShowTask` goes outside all: it shows the true task to a critic.
 
 What each boundary clears:
 
@@ -20,6 +21,7 @@ of a `ValueAugment` starts the next episode of the same task.
 from vamdp.wrappers.hold_seed import HoldSeed
 from vamdp.wrappers.meta_episode import MetaEpisode
 from vamdp.wrappers.regret_reward import RegretReward
+from vamdp.wrappers.show_task import ShowTask
 from vamdp.wrappers.value_augment import ValueAugment
 
-__all__ = ["HoldSeed", "MetaEpisode", "RegretReward", "ValueAugment"]
+__all__ = ["HoldSeed", "MetaEpisode", "RegretReward", "ShowTask", "ValueAugment"]

@@ -4,6 +4,7 @@
 all wrappers, has the attributes that are listed here; its actions are then the task's.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -16,13 +17,21 @@ SINGLE_SEAM = ("task", "state", "elapsed_steps")
 #: The same for a batch, a list and two arrays (num_envs,); and the time limit or None.
 BATCH_SEAM = ("tasks", "states", "elapsed_steps", "max_episode_steps")
 
+#: Which wrappers `RegretReward` must not have inside, and why.
+TRAINING_ONLY = {"RegretReward": "one is enough", "ShowTask": "it goes outermost"}
 
-def find_simulator(env: Any, seam: tuple[str, ...]) -> Any:
+
+def find_simulator(env: Any, seam: tuple[str, ...], refused: Mapping[str, str]) -> Any:
     """The innermost environment, which has these attributes.
+
+    Args:
+        env: with all its wrappers.
+        seam: names of attributes.
+        refused: classes of wrappers that must not be there, by name, and why.
 
     Raises:
         TypeError: it does not know its task, or a wrapper has another notion of it.
-        ValueError: a wrapper changes actions, or replaces the reward already.
+        ValueError: a wrapper changes actions, or is refused.
     """
     simulator = env.unwrapped
     for layer in layers(env):
@@ -46,8 +55,9 @@ def find_simulator(env: Any, seam: tuple[str, ...]) -> Any:
                 f"`env` must take the task's own actions, got {layer}, which changes them. Put it "
                 "outside."
             )
-        if any(c.__name__ == "RegretReward" for c in type(layer).__mro__):
-            raise ValueError(f"`env` must have no RegretReward inside, got {env}: one is enough.")
+        for name in (c.__name__ for c in type(layer).__mro__):
+            if name in refused:
+                raise ValueError(f"`env` must have no {name} inside, got {env}: {refused[name]}.")
     raise AssertionError("the innermost environment is a layer")
 
 

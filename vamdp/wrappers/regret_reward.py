@@ -4,13 +4,11 @@ from operator import index
 from typing import Any
 
 import gymnasium
-import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.inner_env import discrete_actions, require_single
-from vamdp.mdp.optimal_advantages import check_gamma, optimal_advantages
-from vamdp.mdp.tabular_mdp import TabularMDP
-from vamdp.wrappers.known_tasks import SINGLE_SEAM, find_simulator, time_limit
+from vamdp.wrappers.known_tasks import SINGLE_SEAM, TRAINING_ONLY, find_simulator, time_limit
+from vamdp.wrappers.solved_tasks import SolvedTasks
 from vamdp.wrappers.task_access import TaskAccess
 
 
@@ -70,13 +68,11 @@ class RegretReward(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         require_single(env, "RegretReward")
         RecordConstructorArgs.__init__(self, gamma=gamma)
         gymnasium.Wrapper.__init__(self, env)
-        self._simulator = find_simulator(env, SINGLE_SEAM)
+        self._simulator = find_simulator(env, SINGLE_SEAM, TRAINING_ONLY)
         self._first_action = int(discrete_actions(env.action_space).start)
         self._limit = time_limit(env)
-        check_gamma(gamma, self._limit)
+        self.solved_tasks = SolvedTasks(1, gamma, self._limit)
         self.gamma = float(gamma)
-        self._solved: TabularMDP | None = None
-        self._advantages = np.empty((0, 0, 0))  # of the solved task, (steps left - 1, S, A)
 
     def _task_changed(self) -> None:
         """Every step looks whether the task is the solved one."""
@@ -87,10 +83,9 @@ class RegretReward(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         # Before the step: afterwards the next episode or task may have begun.
         task, state, elapsed = simulator.task, simulator.state, simulator.elapsed_steps
         observation, reward, terminated, truncated, info = self.env.step(action)
-        if task is not self._solved:
-            self._advantages = optimal_advantages(task, self.gamma, self._limit)
-            self._solved = task
+        self.solved_tasks.update([task])
         # An episode that is played on beyond its limit stays in its last step.
         place = 0 if self._limit is None else max(self._limit - elapsed, 1) - 1
-        advantage = float(self._advantages[place, state, index(action) - self._first_action])
+        chosen = index(action) - self._first_action
+        advantage = float(self.solved_tasks.advantages[0, place, state, chosen])
         return observation, advantage, terminated, truncated, {**info, "reward": reward}

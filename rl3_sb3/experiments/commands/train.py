@@ -17,6 +17,7 @@ from rl3_sb3.experiments.commands.options import (
 )
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, RECIPES
 from rl3_sb3.experiments.settings.setting import read_assignments
 from vamdp.estimators import BUILT_INS
 
@@ -29,6 +30,7 @@ _RUN_OPTIONS = (
     "seed",
     "policy",
     "estimator",
+    "recipe",
     "signal",
     "n_envs",
     "batch_size",
@@ -96,6 +98,11 @@ def add(commands: Any) -> None:
     )
     learning = parser.add_argument_group("learning")
     learning.add_argument(
+        "--recipe",
+        choices=RECIPES,
+        help=f"where all settings come from that are not given ({DEFAULT_RECIPE})",
+    )
+    learning.add_argument(
         "--iterations",
         type=int,
         help="PPO iterations in all (the domain's); a run that goes on is prolonged by more than "
@@ -103,7 +110,7 @@ def add(commands: Any) -> None:
     )
     learning.add_argument("--n-envs", type=int, help="environments (32768 / horizon)")
     learning.add_argument("--batch-size", type=int, help="steps per minibatch (4096)")
-    learning.add_argument("--signal", help="what PPO learns from: reward or regret (reward)")
+    learning.add_argument("--signal", help="what PPO learns from: reward or regret (the recipe's)")
     learning.add_argument(
         "--validate-every",
         type=int,

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL
-from rl3_sb3.experiments.settings.filling import PAPER
+from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, RECIPES
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
 
 # How long a run is and how it is cut changes no agent's name: tables have columns for steps.
 _UNTOLD = {*IDENTITY, "iterations", "n_envs", "batch_size", "validate_every"}
 # What the agent is, was trained on and learned from: told wherever it is not the algorithm's usual.
 # Any other setting is told where the runs of a table differ by it.
-_TELLING = ("variation", "signal", "policy", "estimator")
+_TELLING = ("recipe", "variation", "signal", "critic_sees", "policy", "estimator")
 
 
 def agent_labels(configs: Sequence[RunConfig]) -> list[str]:
@@ -34,13 +34,14 @@ def _notes(
     config: RunConfig, flat: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]
 ) -> str:
     kind: dict[str, Any] = {"algo": config.algo, "horizon": config.horizon, "size": config.size}
+    kind["recipe"] = config.recipe  # whose settings are no peculiarities either
     # The options of another policy or estimator are no peculiarities; that it is another one is.
     parts: dict[str, Any] = {"policy": config.policy, "estimator": config.estimator}
     row = {"policy": config.algorithm.policy, "estimator": config.algorithm.estimator}
     usual = {**RunConfig.of(config.domain, **kind, **parts).flat(), **row}
     # Tables name them, even where a domain has them for all its runs.
-    usual |= {name: PAPER[name] for name in ("signal", "signal_scale")}
-    usual["variation"] = CANONICAL
+    usual |= {name: RECIPES[config.recipe][name] for name in ("signal", "critic_sees")}
+    usual |= {"recipe": DEFAULT_RECIPE, "variation": CANONICAL}
     notes = []
     for name, value in flat.items():
         if name in _UNTOLD:
@@ -48,7 +49,9 @@ def _notes(
         if name.startswith(_TELLING):
             is_told = value != usual[name]
         else:
-            is_told = any(other[name] != value for other in compared)
+            differ = [other for other in compared if other[name] != value]
+            is_told = any(other["recipe"] == config.recipe for other in differ)
+            is_told |= bool(differ) and value != usual[name]
         if is_told:
             notes.append(f"{name} {str(value).lower() if isinstance(value, bool) else value}")
     return f" ({', '.join(notes)})" if notes else ""

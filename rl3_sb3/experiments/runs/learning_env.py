@@ -3,6 +3,10 @@
 What PPO learns from need not be the reward: `signal` "regret" puts the expected advantage of each
 action in the true task in its place (see `vamdp.RegretReward`), and `signal_scale` multiplies
 either. The statistics are of the sampled rewards all the same, so that learning curves compare.
+
+Nor need the critic see what the actor sees: with `critic_sees` "task" observations are a `Dict` of
+the actor's observation and of what the true task's optimum says (see `vamdp.ShowTask`), which the
+critic alone reads. Where the policy acts, it has the environments of `make_envs`.
 """
 
 from __future__ import annotations
@@ -36,6 +40,11 @@ def make_learning_env(config: RunConfig, n_envs: int) -> VecEnv:
         keys: tuple[str, ...] = (_SAMPLED,)
     else:
         keys = ()
+    if config.critic_sees == "task":
+        scale = config.reward_scale
+        envs = vamdp.vector.ShowTask(
+            envs, gamma=config.gamma, advantage_scale=scale, gain_scale=scale
+        )
     return ReturnMonitor(GymnasiumVecEnv(envs, info_keys=keys), config.signal_scale)
 
 

@@ -253,11 +253,14 @@ class RunDirectory:
 def _description(config: RunConfig, model: TransformerPPO) -> str:
     """Return what it takes to show the policy the observations that it was trained on."""
     env = model.get_env()
-    text = f"PPO learned from the {config.signal}. All settings of the run: "
+    text = f"PPO learned from the {config.signal}. "
+    if config.critic_sees == "task":
+        text += "Its critic saw the true task too; the policy acts without. "
+    text += "All settings of the run: "
     text += json.dumps(config.flat(), ensure_ascii=False) + "."
     if env is None:
         return text
-    n_entries = model.observation_space.shape[0]  # type: ignore[index] # flat boxes
+    n_entries = model.policy.actor_space.shape[0]  # type: ignore[index] # flat boxes
     layout = {
         name: f"{part.start}:{part.stop}"
         for name, part in env.get_attr("layout")[0].items()

@@ -79,7 +79,7 @@ def _check_fit(
     envs = make_envs(config, 1)
     envs.close()
     for what, got, needed in (
-        ("observations", policy.observation_space, envs.single_observation_space),
+        ("observations", policy.actor_space, envs.single_observation_space),
         ("actions", policy.action_space, envs.single_action_space),
     ):
         if got != needed:

@@ -1,6 +1,7 @@
 """One training run: from its configuration, or on from its checkpoint, to its last iteration.
 
-    make_envs -> RegretReward, if wanted -> GymnasiumVecEnv -> ReturnMonitor -> TransformerPPO
+    make_envs -> RegretReward and ShowTask, if wanted -> GymnasiumVecEnv -> ReturnMonitor
+              -> TransformerPPO
 
 A run can stop after any iteration: at its end, at a time limit, asked to; then it leaves a
 checkpoint. It can also be killed at any moment, and goes on from the last checkpoint. Either way,
@@ -43,6 +44,7 @@ from rl3_sb3.ranks import (
     this_rank,
 )
 from rl3_sb3.update.updates import DivergedError
+from vamdp.wrappers.task_part import TASK
 
 # Called after every rollout with the steps done and the mean return of its meta-episodes.
 Report = Callable[[int, float], None]
@@ -154,6 +156,7 @@ def make_training_env(config: RunConfig) -> VecEnv:
 
 def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
     """Return an untrained model with the run's settings."""
+    critic_only = TASK if config.critic_sees == "task" else ""
     return TransformerPPO(
         config.policy,
         env,
@@ -174,7 +177,7 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
         stats_window_size=config.n_envs,
         seed=config.environment_seed,
         device=device,
-        policy_kwargs=dict(config.policy_arguments),
+        policy_kwargs={**config.policy_arguments, "critic_only": critic_only},
     )
 
 

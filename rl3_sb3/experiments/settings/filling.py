@@ -1,8 +1,8 @@
 """What the settings of a run are where nobody gives them.
 
-From the paper (RL3, arXiv 2306.15909, Appendix C); on top of that what suits the domain, what the
-algorithm's row says, and what was given for the run. The policy's class and the estimator have
-defaults of their own.
+The policy's class and the estimator have defaults of their own. On top of them come, each before
+the next, the run's recipe, the algorithm's row, the domain (for all recipes, then for this one),
+and what was given for the run.
 """
 
 from __future__ import annotations
@@ -18,31 +18,13 @@ from rl3_sb3.experiments.settings.parts import (
     is_of_another_part,
     policy_defaults,
 )
+from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, RECIPES, check_recipe
 from rl3_sb3.experiments.settings.setting import full_name
 
-PAPER_STEPS_PER_ITERATION = 32768
+STEPS_PER_ITERATION = 32768
 
 # Fields of `RunConfig` that hold further settings, by the prefix of their names.
 TABLES = {"policy.": "policy_arguments", "estimator.": "estimator_options"}
-
-# Of all domains; a domain's own `settings` come on top.
-PAPER: Mapping[str, Any] = {
-    "iterations": 5000,
-    "batch_size": 4096,
-    "n_epochs": 8,
-    "learning_rate": 3e-4,
-    "gamma": 0.99,
-    "gae_lambda": 0.3,
-    "clip_range": 0.2,
-    "target_kl": 0.01,
-    "ent_coef": 0.01,
-    "vf_coef": 0.5,
-    "max_grad_norm": None,
-    "normalize_advantage": True,
-    "signal": "reward",
-    "signal_scale": 1.0,
-    "validate_every": 50,
-}
 
 
 def filled_in(
@@ -65,17 +47,20 @@ def filled_in(
         InputError: A setting is unknown, or given twice.
     """
     given = _with_full_keys(settings)
-    # A domain's settings are for all algorithms: each takes those that it has.
-    suited = {**facts.settings, **({"estimator": None} if algorithm.estimator is None else {})}
+    recipe = check_recipe(given.get("recipe", DEFAULT_RECIPE))
+    # These are for all algorithms: each takes those that it has.
+    suited = {**facts.settings, **facts.recipes.get(recipe, {})}
+    if algorithm.estimator is None:
+        suited["estimator"] = None
     policy = given.get("policy", suited.get("policy", algorithm.policy))
     estimator = given.get("estimator", suited.get("estimator", algorithm.estimator))
     tables: dict[str, dict[str, Any]] = {
-        "policy.": {**policy_defaults(policy), **algorithm.policy_arguments},
+        "policy.": dict(policy_defaults(policy)),
         "estimator.": _estimator_options(estimator, facts, algorithm, horizon),
     }
     values: dict[str, Any] = {
-        **PAPER,
-        "n_envs": max(1, PAPER_STEPS_PER_ITERATION // horizon),
+        "recipe": recipe,
+        "n_envs": max(1, STEPS_PER_ITERATION // horizon),
         "value_scale": facts.value_scale,
         "count_scale": facts.count_scale,
         "reward_scale": facts.reward_scale,
@@ -83,7 +68,9 @@ def filled_in(
         "estimator": estimator,
     }
     known = [*plain_names, *(p + name for p, table in tables.items() for name in table)]
-    for layer, is_given in ((suited, False), (given, True)):
+    own = {f"policy.{name}": value for name, value in algorithm.policy_arguments.items()}
+    layers = ((RECIPES[recipe], False), (own, False), (suited, False), (given, True))
+    for layer, is_given in layers:
         for full, value in _by_full_names(layer, known, is_given).items():
             prefix, dot, short = full.partition(".")
             (tables[prefix + dot] if dot else values)[short if dot else full] = value

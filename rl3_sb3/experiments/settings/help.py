@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from rl3_sb3.experiments.settings.filling import PAPER
 from rl3_sb3.experiments.settings.parts import (
     estimator_defaults,
     estimator_names,
     policy_defaults,
     policy_names,
 )
+from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, RECIPES
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.settings.setting import Setting, declared
 
@@ -26,7 +26,7 @@ quotes; horizons and seeds are lists of the sweep):
 
 
 def settings_help() -> str:
-    """Return a group of lines for each group of settings, with the paper's defaults."""
+    """Return a group of lines for each group of settings, with the usual recipe's defaults."""
     return _INTRODUCTION + "\n".join(_lines())
 
 
@@ -48,15 +48,18 @@ def _lines() -> Iterator[str]:
 
 
 def _line(name: str, setting: Setting) -> str:
-    default = f" ({_text(PAPER[name])})" if name in PAPER else ""
+    usual = {"recipe": DEFAULT_RECIPE, **RECIPES[DEFAULT_RECIPE]}
+    default = f" ({_text(usual[name])})" if name in usual else ""
     return f"  {name:<21}{setting.help}; {setting.wanted}{default}"
 
 
 def _table(title: str, prefix: str, defaults: Mapping[str, Any]) -> Iterator[str]:
     yield f"\n{title}:"
+    usual = RECIPES[DEFAULT_RECIPE]
     for name, default in defaults.items():
-        shown = "the domain's" if name == "task_horizon" else _text(default)
-        yield f"  {prefix + '.' + name:<33}({shown})"
+        full = f"{prefix}.{name}"
+        shown = "the domain's" if name == "task_horizon" else _text(usual.get(full, default))
+        yield f"  {full:<33}({shown})"
 
 
 def _text(value: Any) -> str:

@@ -1,9 +1,9 @@
 """What defines a training run: `RunConfig`, as it is stored in the run's `config.json`.
 
 One iteration of PPO takes `n_envs * horizon` steps, about 32768 as in the paper: each environment
-lives through one meta-episode. `RunConfig.of` fills in what is not given: from the paper (RL3,
-arXiv 2306.15909, Appendix C), the domain, the algorithm's row, the policy's class and the
-estimator. All of it is stored, so that a run never depends on a default of later code.
+lives through one meta-episode. `RunConfig.of` fills in what is not given: from the recipe, the
+domain, the algorithm's row, the policy's class and the estimator. All of it is stored, so that a
+run never depends on a default of later code.
 
 Seeds. Environment i of a run is seeded with s + i, where s is drawn from the run's seed. All of
 them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can have seen one.
@@ -26,11 +26,13 @@ from rl3_sb3.experiments.settings.parts import (
     checked_policy_arguments,
     with_oldest_choices,
 )
+from rl3_sb3.experiments.settings.recipes import RECIPES
 from rl3_sb3.experiments.settings.schedules import Schedule
 from rl3_sb3.experiments.settings.setting import declared, full_name, setting
 
 FIRST_HELD_OUT_SEED = 2**31
 SIGNALS = ("reward", "regret")
+CRITIC_SEES = ("history", "task")
 
 # What tells runs of one experiment apart; everything else is a setting.
 IDENTITY = ("domain", "size", "algo", "horizon", "seed")
@@ -64,6 +66,11 @@ class RunConfig:
         "which distribution of tasks to train on", group="task", default=CANONICAL
     )
 
+    recipe: str = setting(
+        "where settings that are not given come from: all others but the task's",
+        group="learning",
+        choices=(*RECIPES,),
+    )
     iterations: int = setting("PPO iterations in all", group="learning", least=1)
     n_envs: int = setting("environments, each a meta-episode", group="learning", least=1)
     batch_size: int = setting(
@@ -96,6 +103,12 @@ class RunConfig:
         choices=SIGNALS,
     )
     signal_scale: float = setting("what the signal is multiplied by", group="learning", above=0)
+    critic_sees: str = setting(
+        "what the critic is shown: the history alone, as the actor is, or the true task too "
+        "(vamdp.ShowTask)",
+        group="learning",
+        choices=CRITIC_SEES,
+    )
     validate_every: int = setting(
         "iterations between two validations; 0: none", group="learning", least=0
     )
@@ -208,6 +221,7 @@ class RunConfig:
         """
         if "policy_arguments" not in values:
             return cls._from_first_version(values, source)
+        values = {**_CAME_LATER, **values}
         _check_names(values.keys(), {each.name for each in fields(cls)}, source)
         arguments = with_oldest_choices(values["policy"], values["policy_arguments"])
         return cls(**{**values, "policy_arguments": arguments})
@@ -220,7 +234,7 @@ class RunConfig:
         for name in ("warm_start", "cluster_terminals", "mixed_precision"):
             if not known[name]:  # not every policy and estimator has them
                 del known[name]
-        return cls.of(known.pop("domain"), **known)
+        return cls.of(known.pop("domain"), recipe="paper", **known)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values; schedules as text."""
@@ -303,6 +317,9 @@ _FIRST_VERSION = (
     "target_kl", "vf_coef", "size", "variation", "cluster_terminals", "warm_start",
     "mixed_precision", "validate_every",
 )  # fmt: skip
+
+# Settings that stored runs may lack, with what they were before they could be set.
+_CAME_LATER: Mapping[str, Any] = {"recipe": "paper", "critic_sees": "history"}
 
 
 def _plain_names() -> list[str]:

@@ -45,12 +45,14 @@ class Cell:
         config: Of the run.
         n_tasks: Held-out tasks per evaluation.
         variations: The distributions to evaluate on, by name.
+        variant: The name of the settings it has besides; "": the sweep compares none.
     """
 
     name: str
     config: RunConfig
     n_tasks: int
     variations: tuple[str, ...]
+    variant: str = ""
 
     def evaluation(self, out: Path, variation: str) -> Evaluation | None:
         """Return the stored evaluation of the trained policy; None as long as it is to be made.

@@ -39,6 +39,7 @@ _COLUMNS = (
     "n_tasks",
     "variation",
     "agent",
+    "variant",
     "play",
     "trained_on",
     "seeds",
@@ -65,6 +66,7 @@ class Row:
         agent: A name in `ALGORITHMS`, or the title of one that is not trained.
         play: How a trained agent chose its actions; "" of others.
         label: The agent in words.
+        variant: The sweep's name for its settings; "": it has none.
         scores: See `Scores`.
         oracle: The oracle's mean total; nan: nothing is evaluated here yet.
     """
@@ -77,6 +79,7 @@ class Row:
     label: str
     scores: Scores
     oracle: float
+    variant: str = ""
 
     @property
     def present(self) -> FloatArray:
@@ -112,6 +115,7 @@ class Row:
             "n_tasks": self.n_tasks,
             "variation": self.variation,
             "agent": self.agent,
+            "variant": self.variant,
             "play": self.play,
             "trained_on": config.variation if trained else "",
             "seeds": len(self.present) if trained else "",
@@ -160,31 +164,50 @@ def _group_rows(members: Sequence[tuple[Cell, str]], out: Path) -> list[Row]:
     some = next((each for each in found.values() if each is not None), None)
     oracle = math.nan if some is None else float(np.mean(some.oracle))
 
-    def row(config: RunConfig, agent: str, play: str, label: str, scores: Scores) -> Row:
-        return Row(config, n_tasks, variation, agent, play, label, scores, oracle)
-
     def row_of(score: Score) -> Row:
-        mean = float(np.mean(score.returns))
-        return row(first.config, score.title, "", score.title, {None: mean})
+        by_seed: Scores = {None: float(np.mean(score.returns))}
+        title = score.title
+        return Row(first.config, n_tasks, variation, title, "", title, by_seed, oracle)
 
     scores = [] if some is None else list(some.scores)
     plays = [score.play != "" for score in scores]
     where = plays.index(True) if any(plays) else len(scores)
     kinds = _by_all_but_the_seed([cell for cell, _ in members])
-    labels = agent_labels([cells[0].config for cells in kinds])
+    labels = _labels([cells[0] for cells in kinds])
     rows = [row_of(score) for score in scores[:where]]
     for cells, label in zip(kinds, labels, strict=True):
         for play in _PLAYS:
             by_seed: Scores = {cell.config.seed: _mean(found[cell.name], play) for cell in cells}
-            config = cells[0].config
-            rows.append(row(config, config.algo, play, f"{label}, {play}", by_seed))
+            config, name = cells[0].config, f"{label}, {play}"
+            rows.append(
+                Row(
+                    config,
+                    n_tasks,
+                    variation,
+                    config.algo,
+                    play,
+                    name,
+                    by_seed,
+                    oracle,
+                    cells[0].variant,
+                )
+            )
     return rows + [row_of(score) for score in scores[where:] if not score.play]
+
+
+def _labels(cells: Sequence[Cell]) -> list[str]:
+    """Return each agent's name: a variant's says what is special, instead of its settings."""
+    names = agent_labels([cell.config for cell in cells])
+    return [
+        f"{cell.config.title} ({cell.variant})" if cell.variant else name
+        for cell, name in zip(cells, names, strict=True)
+    ]
 
 
 def _by_all_but_the_seed(cells: Sequence[Cell]) -> list[list[Cell]]:
     kinds: dict[str, list[Cell]] = {}
     for cell in cells:
-        settings = {**cell.config.flat(), "seed": None}
+        settings = {**cell.config.flat(), "seed": None, "variant": cell.variant}
         kinds.setdefault(repr(settings), []).append(cell)
     return list(kinds.values())
 

@@ -15,15 +15,21 @@
     [evaluation]
     tasks = 1000
     variations = ["canonical"]      # left out: those trained on
+    [variants.paper]                # settings to be compared; left out: one without a name
+    recipe = "paper"
+    [variants.one-epoch]
+    n_epochs = 1
 
-Each domain is taken with each horizon, algorithm and seed. An entry of `domains` may have lists,
-settings and evaluation of its own, which replace those above for this domain (settings and
+Each domain is taken with each horizon, algorithm, variant and seed. An entry of `domains` may have
+lists, settings and evaluation of its own, which replace those above for this domain (settings and
 evaluation key by key); so an entry may also name a domain again, with another size, variation or
-set of algorithms. Everything is checked before anything starts.
+set of algorithms. Its `variants` is a list of names; left out: all. A variant's settings replace
+all others. Everything is checked before anything starts.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
@@ -44,11 +50,14 @@ from rl3_sb3.experiments.sweeps.cell import Cell
 
 _LISTS = ("horizons", "algorithms", "seeds")
 _TABLES = ("settings", "evaluation")
+_VARIANTS = "variants"
 _EVALUATION = ("tasks", "variations")
 
 
 def read_sweep(file: Path) -> list[Cell]:
-    """Return the cells of a sweep file, in its order, seeds innermost.
+    """Return the cells of a sweep file: all of the first seed, then of the next, in its order.
+
+    So the first comparison is complete long before the last run.
 
     Raises:
         InputError: Something in the file cannot be; the message names the place, the value and what
@@ -82,15 +91,17 @@ def _check_environments(cells: Sequence[Cell]) -> None:
     seen = set()
     for cell in cells:
         config = cell.config
-        kind = (config.domain, config.size, config.variation, config.algo, config.signal)
-        if (*kind, config.gamma) not in seen:
-            seen.add((*kind, config.gamma))
+        tasks = (config.domain, config.size, config.variation, config.algo)
+        kind = (*tasks, config.signal, config.critic_sees, config.gamma)
+        if kind not in seen:
+            seen.add(kind)
             check_environments(config)
 
 
 def _cells(values: Mapping[str, Any]) -> Iterator[Cell]:
-    _check_keys("", values, ("domains", *_LISTS, *_TABLES))
+    _check_keys("", values, ("domains", _VARIANTS, *_LISTS, *_TABLES))
     seen: dict[str, str] = {}
+    by_seed: dict[int, list[Cell]] = {}
     for i, entry in enumerate(_list("domains", values.get("domains"))):
         where = f"domains[{i}]"
         own = {"name": entry} if isinstance(entry, str) else entry
@@ -98,7 +109,7 @@ def _cells(values: Mapping[str, Any]) -> Iterator[Cell]:
             raise InputError(
                 f"`{where}` must be the name of a domain, or a table with `name`, got {entry!r}."
             )
-        _check_keys(f"{where}.", own, ("name", "size", *_LISTS, *_TABLES))
+        _check_keys(f"{where}.", own, ("name", "size", _VARIANTS, *_LISTS, *_TABLES))
         cells = list(_cells_of_domain(where, values, own))
         for cell in cells:
             if cell.name in seen:
@@ -107,6 +118,9 @@ def _cells(values: Mapping[str, Any]) -> Iterator[Cell]:
                     "both. Take it out of one."
                 )
         seen |= {cell.name: where for cell in cells}
+        for cell in cells:
+            by_seed.setdefault(cell.config.seed, []).append(cell)
+    for cells in by_seed.values():
         yield from cells
 
 
@@ -120,14 +134,13 @@ def _cells_of_domain(
         missing = key == "horizons" and key not in values
         lists.append([None] if missing else _list(place, values.get(key)))
     settings = with_one_entropy(_table("settings", where, shared, own, None))
-    for name in IDENTITY:
-        if name in settings:
-            raise InputError(
-                f"`settings.{name}` must not be there, got {settings[name]!r}: it belongs into "
-                "`domains` or a list."
-            )
+    _check_no_identity("settings", settings)
+    own_settings = own.get("settings", {})
+    places = {n: f"{where}.settings" if n in own_settings else "settings" for n in settings}
     evaluation = _table("evaluation", where, shared, own, _EVALUATION)
-    for horizon, algo, seed in product(*lists):
+    variants = _variants(where, shared, own)
+    for horizon, algo, variant, seed in product(lists[0], lists[1], variants, lists[2]):
+        varied = variants[variant]
         try:
             config = RunConfig.of(
                 own["name"],
@@ -135,32 +148,82 @@ def _cells_of_domain(
                 horizon=horizon,
                 algo=algo,
                 seed=seed,
-                **settings,
+                **{**settings, **varied},
             )
-            yield _cell(config, evaluation)
+            yield _cell(config, variant, evaluation)
         except InputError as error:
-            # Of the argument at fault, if it is named.
-            name = str(error).partition("`")[2].partition("`")[0]
-            short = name.rpartition(".")[2]
-            given = next((each for each in (name, short) if each in settings), None)
-            if given is not None:
-                place = f"{where}.settings" if given in own.get("settings", {}) else "settings"
-                named = str(error).replace(name, f"{place}.{given}", 1)
-                raise InputError(
-                    f"{named} (With {algo}; an entry of `domains` may have settings of its own.)"
-                ) from error
-            if name == "domain":
-                raise InputError(str(error).replace(name, where, 1)) from error
             combination = f"algorithm {algo!r}, seed {seed!r}" + (
                 "" if horizon is None else f", horizon {horizon!r}"
             )
+            named = {**places, **dict.fromkeys(varied, f"variants.{variant}")}
+            raise _placed(error, where, algo, combination, named) from error
+
+
+def _placed(
+    error: InputError, where: str, algo: str, combination: str, places: Mapping[str, str]
+) -> InputError:
+    """Return an error about a cell's settings that says where in the file they are.
+
+    Args:
+        error: As `RunConfig` raises it.
+        where: The entry of `domains`.
+        algo: The cell's algorithm.
+        combination: What the cell is, in words.
+        places: The table of each setting that the file gives.
+    """
+    # Of the argument at fault, if it is named.
+    name = str(error).partition("`")[2].partition("`")[0]
+    short = name.rpartition(".")[2]
+    given = next((each for each in (name, short) if each in places), None)
+    if given is not None:
+        named = str(error).replace(name, f"{places[given]}.{given}", 1)
+        return InputError(
+            f"{named} (With {algo}; an entry of `domains` may have settings of its own.)"
+        )
+    if name == "domain":
+        return InputError(str(error).replace(name, where, 1))
+    return InputError(
+        f"`{where}` does not go with {combination}: {error} An entry of `domains` may have "
+        f"{', '.join((*_LISTS, *_TABLES))} of its own."
+    )
+
+
+def _variants(
+    where: str, shared: Mapping[str, Any], own: Mapping[str, Any]
+) -> Mapping[str, dict[str, Any]]:
+    """Return the variants' settings by name; a file without any has one, which has no name."""
+    variants = shared.get(_VARIANTS, {})
+    if not isinstance(variants, dict):
+        raise InputError(f"`{_VARIANTS}` must be tables of settings by name, got {variants!r}.")
+    for name, settings in variants.items():
+        if not re.fullmatch(r"[\w-]+", name) or not isinstance(settings, dict):
             raise InputError(
-                f"`{where}` does not go with {combination}: {error} An entry of `domains` may have "
-                f"{', '.join((*_LISTS, *_TABLES))} of its own."
-            ) from error
+                f"`{_VARIANTS}.{name}` must be a table named by letters, digits, _ and -, got "
+                f"{settings!r}: results are stored under its name."
+            )
+        _check_no_identity(f"{_VARIANTS}.{name}", settings)
+    if _VARIANTS not in own:
+        return variants or {"": {}}
+    place = f"{where}.{_VARIANTS}"
+    for name in (chosen := _list(place, own[_VARIANTS])):
+        if name not in variants:
+            known = ", ".join(variants) or "none"
+            raise InputError(
+                f"`{place}` must hold names of variants, got {name!r}; there are {known}."
+            )
+    return {name: variants[name] for name in chosen}
 
 
-def _cell(config: RunConfig, evaluation: Mapping[str, Any]) -> Cell:
+def _check_no_identity(place: str, settings: Mapping[str, Any]) -> None:
+    for name in IDENTITY:
+        if name in settings:
+            raise InputError(
+                f"`{place}.{name}` must not be there, got {settings[name]!r}: it belongs into "
+                "`domains` or a list."
+            )
+
+
+def _cell(config: RunConfig, variant: str, evaluation: Mapping[str, Any]) -> Cell:
     n_tasks = evaluation.get("tasks", N_HELD_OUT_TASKS)
     check_integer("evaluation.tasks", n_tasks, 1)
     variations = [config.variation]
@@ -170,9 +233,11 @@ def _cell(config: RunConfig, evaluation: Mapping[str, Any]) -> Cell:
         if not isinstance(variation, str):
             raise InputError(f"`evaluation.variations` must hold names, got {variation!r}.")
         domain_of(config.domain).check_variation(variation)
+    agent = f"{config.algo}-{variant}" if variant else config.algo
     return Cell(
-        name=f"{config.kind}-h{config.horizon}-{config.algo}-s{config.seed}",
+        name=f"{config.kind}-h{config.horizon}-{agent}-s{config.seed}",
         config=config,
+        variant=variant,
         n_tasks=n_tasks,
         variations=tuple(variations),
     )

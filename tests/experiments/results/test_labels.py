@@ -16,6 +16,7 @@ def test_usual_runs_have_their_algorithms_titles_whatever_their_length():
 def test_what_was_learned_from_and_by_whom_is_always_told():
     told = {
         "signal regret": {"signal": "regret"},
+        "critic_sees task": {"critic_sees": "task"},
         "variation ood": {"variation": "ood"},
         "policy.d_model 32": {"d_model": 32},
         "estimator.smoothing 0.5": {"smoothing": 0.5},
@@ -58,3 +59,12 @@ def test_runs_of_another_policy_or_estimator_make_nobody_tell_the_usual():
         "RL² (policy.d_model 32)",
         "RL³ (policy.mixed_precision true)",
     ]
+
+
+def test_another_recipe_is_told_instead_of_its_settings():
+    usual = RunConfig.of("random-mdp")
+    other = RunConfig.of("random-mdp", recipe="ours" if usual.recipe == "paper" else "paper")
+    name = f"recipe {other.recipe}"
+    assert agent_labels([usual, other]) == ["RL³", f"RL³ ({name})"]
+    fast = RunConfig.of("random-mdp", recipe=other.recipe, learning_rate=1e-2)
+    assert agent_labels([usual, fast]) == ["RL³", f"RL³ ({name}, learning_rate 0.01)"]

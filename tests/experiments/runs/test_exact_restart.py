@@ -72,6 +72,7 @@ def copied(uninterrupted, tmp_path):
         small("rl3", "gridworld", warm_start=True),
         small(estimator="q-learning", n_replayed=3),
         small("rl3-lstm", signal="regret", gae_lambda="0.3:1@0.5", learning_rate="1e-3:1e-4"),
+        small("rl2", signal="regret", critic_sees="task"),
         pytest.param(small("rl3-markov"), marks=pytest.mark.slow),
         pytest.param(small("rl3-coarse", "gridworld"), marks=pytest.mark.slow),
         pytest.param(small("rl3", "frozen-lake"), marks=pytest.mark.slow),

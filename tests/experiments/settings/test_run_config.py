@@ -18,8 +18,8 @@ from rl3_sb3.experiments.settings.schedules import Schedule
         ("gridworld", None, (131, 4096, 20_000, 0.04)),
     ],
 )
-def test_defaults_are_the_papers(domain, horizon, expected):
-    config = RunConfig.of(domain, horizon=horizon)
+def test_the_recipe_paper_is_the_papers(domain, horizon, expected):
+    config = RunConfig.of(domain, horizon=horizon, recipe="paper")
     assert expected == (
         config.n_envs,
         config.batch_size,
@@ -29,6 +29,9 @@ def test_defaults_are_the_papers(domain, horizon, expected):
     learning_rate = 2e-4 if domain == "gridworld" else 3e-4
     assert (config.learning_rate, config.n_epochs, config.gamma) == (learning_rate, 8, 0.99)
     assert (config.gae_lambda, config.clip_range, config.target_kl) == (0.3, 0.2, 0.01)
+    assert (config.signal, config.max_grad_norm, config.vf_coef) == ("reward", None, 0.5)
+    policy = config.policy_arguments
+    assert (policy["critic_weight_decay"], policy["adam_eps"]) == (1e-2, 1e-7)
 
 
 @pytest.mark.parametrize("n_envs", [1, 2**30])
@@ -52,6 +55,8 @@ def test_a_configuration_survives_its_dictionary():
         ({"horizon": 0}, "`horizon` must be an integer of at least 1, got 0."),
         ({"horizon": 2.5}, "`horizon` must be an integer of at least 1, got 2.5."),
         ({"seed": -1}, "`seed` must be an integer of at least 0, got -1."),
+        ({"critic_sees": "all"}, "`critic_sees` must be one of history, task, got 'all'."),
+        ({"policy.critic_only": "task"}, "`policy.critic_only` is no setting of this run"),
         ({"n_envs": 0}, "`n_envs` must be an integer of at least 1, got 0."),
         ({"batch_size": 3}, "`batch_size` must be an integer of at least 4, got 3."),
         ({"iterations": True}, "`iterations` must be an integer of at least 1, got True."),
@@ -102,6 +107,12 @@ def test_a_dictionary_that_is_older_than_a_choice_means_what_there_was():
     assert RunConfig.from_dict(values, "c.json").policy_arguments["positions"] == "learned"
 
 
+def test_a_run_that_was_stored_before_a_setting_came_is_what_it_was():
+    values = RunConfig.of("bandit").to_dict()
+    del values["critic_sees"]
+    assert RunConfig.from_dict(values, "config.json") == RunConfig.of("bandit")
+
+
 FIRST_VERSION = {
     "domain": "gridworld",
     "algo": "rl3-coarse",
@@ -126,6 +137,20 @@ FIRST_VERSION = {
     "mixed_precision": False,
     "validate_every": 2,
 }
+
+
+def test_runs_stored_before_there_were_recipes_are_the_papers():
+    values = RunConfig.of("bandit", recipe="paper", n_epochs=3).to_dict()
+    del values["recipe"]
+    assert RunConfig.from_dict(values, "config.json") == RunConfig.from_dict(
+        {**values, "recipe": "paper"}, "config.json"
+    )
+
+
+def test_an_unknown_recipe_is_named():
+    for recipe in ("mine", ["paper"]):
+        with pytest.raises(InputError, match=r"`recipe` must be one of paper, ours, got "):
+            RunConfig.of("bandit", recipe=recipe)
 
 
 def test_settings_of_the_first_version_are_read():

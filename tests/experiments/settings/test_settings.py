@@ -6,9 +6,9 @@ import pytest
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
-from rl3_sb3.experiments.settings.filling import PAPER
 from rl3_sb3.experiments.settings.help import settings_help
 from rl3_sb3.experiments.settings.parts import estimator_defaults, policy_defaults
+from rl3_sb3.experiments.settings.recipes import PAPER, RECIPES
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.settings.schedules import Schedule
 from rl3_sb3.experiments.settings.setting import declared, full_name, read_assignments
@@ -17,6 +17,7 @@ from rl3_sb3.experiments.settings.setting import declared, full_name, read_assig
 OTHERS = {
     "variation": "ood",
     "iterations": 7,
+    "recipe": "ours",
     "n_envs": 3,
     "batch_size": 24,
     "n_epochs": 2,
@@ -31,6 +32,7 @@ OTHERS = {
     "normalize_advantage": False,
     "signal": "regret",
     "signal_scale": 0.1,
+    "critic_sees": "task",
     "validate_every": 3,
     "value_scale": 2.0,
     "count_scale": 3.0,
@@ -188,16 +190,16 @@ def test_the_help_lists_every_setting_with_its_default():
         assert all(f"  {prefix}.{name} " in text for name in defaults)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_a_domains_own_settings_are_what_its_runs_have(domain):
-    config, facts = RunConfig.of(domain), DOMAINS[domain]
+def test_a_recipes_and_a_domains_settings_are_what_its_runs_have(domain, recipe):
+    config, facts = RunConfig.of(domain, recipe=recipe), DOMAINS[domain]
     flat = config.flat()
-    expected = {**PAPER, **facts.settings}
+    expected = {**RECIPES[recipe], **facts.settings, **facts.recipes.get(recipe, {})}
     expected |= {f"estimator.{name}": v for name, v in facts.estimator_options.items()}
-    schedules = {"0.1:0": "0.1:0.0", "0.1:0.01": "0.1:0.01"}
     for name, value in expected.items():
-        found = flat[name] if not isinstance(value, str) else str(flat[name])
-        assert found in (value, schedules.get(value)), name
+        is_schedule = isinstance(value, str) and ":" in value
+        assert flat[name] == (str(Schedule.parse(value)) if is_schedule else value), name
 
 
 def test_tables_as_toml_makes_them_are_names_with_dots():

@@ -1,6 +1,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,17 @@ def test_each_distribution_of_tasks_has_rows_of_its_own(make_cell, tmp_path):
         ("2", "2.0", "0.400"),
         ("2 ood", "5.0", "0.500"),
     ]
+
+
+def test_variants_are_rows_named_as_the_sweep_names_them(make_cell, tmp_path):
+    named = ("few", "many")
+    cells = [replace(make_cell(0, n_tasks=2), variant=name, name=name) for name in named]
+    store(cells[1], tmp_path, [2.0, 2.0])
+    rows = result_rows(cells, tmp_path)
+    labels = [row.label for row in rows if row.is_trained]
+    assert labels == [f"RL³ ({name}), {play}" for name in named for play in ("sampled", "greedy")]
+    assert [row["variant"] for row in numbers(rows)] == ["", "few", "few", "many", "many", ""]
+    assert [len(row.present) for row in rows if row.is_trained] == [0, 0, 1, 1]
 
 
 def test_runs_with_other_settings_are_no_seeds_of_one_row(make_cell, tmp_path):

@@ -38,9 +38,10 @@ def test_cells_are_all_combinations_with_the_papers_settings_where_none_are_give
     assert len(cells) == 16
     assert [cell.name for cell in cells[:3]] == [
         "bandit-h50-rl2-s0",
-        "bandit-h50-rl2-s7",
         "bandit-h50-rl3-s0",
+        "bandit-h100-rl2-s0",
     ]
+    assert [cell.config.seed for cell in cells] == 8 * [0] + 8 * [7]
     last = cells[-1]
     assert last.name == "random-mdp-h100-rl3-s7"
     config = last.config
@@ -73,6 +74,48 @@ def test_an_entry_of_domains_has_lists_settings_and_evaluation_of_its_own():
     assert bandit.variations == ("canonical",)
 
 
+VARIANTS = """
+[variants.paper]
+recipe = "paper"
+[variants.one-epoch]
+n_epochs = 1
+"""
+
+
+def test_variants_are_compared_in_all_cells_and_replace_other_settings():
+    cells = parse(text(algorithms='["rl2", "rl3"]', settings="{n_epochs = 3}") + VARIANTS)
+    assert [(cell.name, cell.variant, cell.config.n_epochs) for cell in cells] == [
+        ("bandit-h100-rl2-paper-s0", "paper", 3),
+        ("bandit-h100-rl2-one-epoch-s0", "one-epoch", 1),
+        ("bandit-h100-rl3-paper-s0", "paper", 3),
+        ("bandit-h100-rl3-one-epoch-s0", "one-epoch", 1),
+    ]
+    assert cells[0].config.recipe == "paper"
+
+
+def test_an_entry_of_domains_may_choose_among_the_variants():
+    chosen = '{name = "random-mdp", variants = ["one-epoch"]}'
+    cells = parse(text(domains=f'["bandit", {chosen}]') + VARIANTS)
+    assert [cell.name for cell in cells][2:] == ["random-mdp-h100-rl2-one-epoch-s0"]
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ("[variants.a]\nn_epochs = 0", "`variants.a.n_epochs` must be an integer of at least 1"),
+        ("[variants.a]\nseed = 1", "`variants.a.seed` must not be there, got 1: it belongs"),
+        ('[variants."a b"]\nn_epochs = 1', "`variants.a b` must be a table named by letters,"),
+        ("[variants]\na = 3", "`variants.a` must be a table named by letters, "),
+        ("", "`domains[0].variants` must hold names of variants, got 'b'; there are none."),
+        ("[variants.a]", "`domains[0].variants` must hold names of variants, got 'b'; there are a"),
+    ],
+)
+def test_a_variant_that_cannot_be_is_named(variants, message):
+    domains = '["bandit"]' if "`variants" in message else '[{name = "bandit", variants = ["b"]}]'
+    with pytest.raises(InputError, match=re.escape(message)):
+        parse(text(domains=domains) + "\n" + variants)
+
+
 def test_tasks_are_those_trained_on_unless_said_otherwise():
     (cell,) = parse(text(settings='{variation = "ood"}'))
     assert (cell.name, cell.variations) == ("bandit-ood-h100-rl2-s0", ("ood",))
@@ -85,7 +128,7 @@ def test_the_example_can_be_read():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": "[0]"}, "`seed` must not be there, got [0]: known are domains, horizons,"),
+        ({"seed": "[0]"}, "`seed` must not be there, got [0]: known are domains, variants,"),
         ({"seeds": None}, "`seeds` must be a list of at least one value, got none."),
         ({"seeds": "[]"}, "`seeds` must be a list of at least one value, got []. Fill it in."),
         ({"seeds": "3"}, "`seeds` must be a list of at least one value, got 3."),
@@ -139,7 +182,7 @@ def test_the_example_can_be_read():
         ({"domains": '[{name = "gridworld", size = 12}]'}, "`size` must be 11 or 13 in gridworlds"),
         (
             {"domains": '[{name = "bandit", tasks = 3}]'},
-            "`domains[0].tasks` must not be there, got 3: known are name, size, horizons,",
+            "`domains[0].tasks` must not be there, got 3: known are name, size, variants,",
         ),
         (
             {"domains": '[{name = "bandit", seeds = []}]'},

@@ -126,12 +126,13 @@ def test_constructor_arguments_survive(tmp_path):
     assert not loaded.training
 
 
-@pytest.mark.parametrize("positions", ["learned", "rotary"])
-def test_choices_survive(tmp_path, positions):
+@pytest.mark.parametrize(("positions", "version"), [("learned", 1), ("rotary", 3)])
+def test_choices_survive_and_the_oldest_need_no_new_version(tmp_path, positions, version):
     policy = make(positions=positions)
     export_policy(policy, tmp_path / "out")
     written = json.loads((tmp_path / "out" / "policy.json").read_text())
-    assert (written["format_version"], written["arguments"]["positions"]) == (2, positions)
+    assert written["format_version"] == version
+    assert written["arguments"].get("positions", "learned") == positions
     loaded = load_policy(tmp_path / "out", "cpu")
     assert (loaded.actor.positions is None) == (positions == "rotary")
     tokens = th.randn(2, 4, loaded.actor.embedding[0].in_features)
@@ -145,7 +146,11 @@ def test_the_tables_name_every_argument_of_the_constructors(tmp_path, kind):
     given = make(kind)._get_constructor_parameters().keys()
     spaces_and_schedule = {"observation_space", "action_space", "lr_schedule"}
     # How to compute is a matter of the machine, not of the policy.
-    assert written.keys() == given - spaces_and_schedule - {"mixed_precision", "cpu_kernels"}
+    of_the_machine = {"mixed_precision", "cpu_kernels"}
+    assert written.keys() == given - spaces_and_schedule - of_the_machine - {"critic_only"}
+    export_policy(make(kind, obs="dict", critic_only="a"), tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "policy.json").read_text())["arguments"]
+    assert written.keys() == given - spaces_and_schedule - of_the_machine
 
 
 @pytest.mark.parametrize("kind", POLICIES)

@@ -41,6 +41,9 @@ POLICIES = {
     "lstm": lambda: LstmPolicy(
         BOX, spaces.Discrete(3), lambda _: 0.1, hidden=4, n_layers=2, input_hidden=5
     ),
+    "asymmetric": lambda: MarkovPolicy(
+        PARTS, spaces.Discrete(2), lambda _: 0.1, hidden=4, context_length=9, critic_only="b"
+    ),
     "markov": lambda: MarkovPolicy(
         PARTS, spaces.Box(-1, 1, (2,)), lambda _: 0.1, hidden=4, context_length=9
     ),
@@ -229,8 +232,10 @@ def test_files_of_two_exports_do_not_mix(folder, tmp_path):
 
 
 def test_a_later_version_of_the_format_is_told_from_damage(folder):
-    edit(folder, format_version=3, something_new=1)
-    assert "Upgrade this package" in refused(folder, "policy.json", "format version 2, got 3")
+    edit(folder, format_version=4, something_new=1)
+    assert "Upgrade this package" in refused(
+        folder, "policy.json", "format version 3 or an earlier one, got 4"
+    )
     (folder / "policy.json").write_text('{"name": "other"}')
     refused(folder, "policy.json", "must describe a policy exported by rl3_sb3, got other JSON")
 
@@ -254,8 +259,9 @@ def test_a_later_version_of_the_format_is_told_from_damage(folder):
         (b'"adam_eps": 1e-05', b'"adam_eps": 0', "a number above 0"),
         (b'"positions": "rotary"', b'"positions": "sinus"', "one of learned, rotary"),
         (b'"positions": "rotary"', b'"positions": 1', "one of learned, rotary"),
-        (b'"format_version": 2', b'"format_version": 1', r"see \['positions'\]"),
-        (b'"format_version": 2', b'"format_version": 1.0', "an integer"),
+        (b'"format_version": 3', b'"format_version": 2', r"see \['positions'\]"),
+        (b'"format_version": 3', b'"format_version": 1', r"see \['critic_only', 'positions'\]"),
+        (b'"format_version": 3', b'"format_version": 1.0', "an integer"),
         (b'"log_std_init": 0.0', b'"log_std_init": 1e40', "a number within"),
         (b'"n": 3', b'"n": 4', "the bytes|F32 of shape"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import vamdp.mdp.optimal_advantages as module
 from vamdp.domains import Bandits, FrozenLakes, GridWorlds, RandomMDPs
-from vamdp.mdp.optimal_advantages import optimal_advantages
+from vamdp.mdp.optimal_advantages import Optimum, optimal_advantages, optimum
 from vamdp.mdp.tabular_mdp import TabularMDP
 
 seeds = st.integers(0, 2**32 - 1)
@@ -81,6 +81,33 @@ def test_advantages_equal_dense_value_iteration_with_restarts(seed, limit, gamma
     expected = Chain(*dense, limit).advantages(gamma)
     found = optimal_advantages(task, gamma, limit)
     np.testing.assert_allclose(found[:, is_alive], expected[:, is_alive], atol=1e-11)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, limits, st.sampled_from([0.0, 0.5, 0.9]))
+def test_gain_and_values_equal_those_of_dense_value_iteration(seed, limit, gamma):
+    """(1 - gamma) V = g + (1 - gamma) h, and h is 0 on average over the starts."""
+    *dense, task = random_dense(np.random.default_rng(seed))
+    is_alive = np.diff(task.rows[:-1]).reshape(task.n_states, -1).any(axis=1)
+    chain = Chain(*dense, limit)
+    V = chain.optimal_values(gamma)
+    found = optimum(task, gamma, limit)
+    assert found.gain[0] == pytest.approx((1 - gamma) * chain.start @ V, abs=1e-11)
+    expected = (V - chain.start @ V).reshape(found.values.shape)
+    np.testing.assert_allclose(found.values[:, is_alive], expected[:, is_alive], atol=1e-11)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(1, 12))
+def test_undiscounted_values_are_the_oracles_less_the_gain_of_their_steps(seed, limit):
+    """Where nothing ends: h(k, s) = V(k, s) - k g, and an episode pays limit * g at best."""
+    rng = np.random.default_rng(seed)
+    task = TabularMDP.from_dense(rng.dirichlet(np.ones(3), (3, 2)), rng.normal(size=(3, 2)))
+    found = optimum(task, 1.0, limit)
+    assert found.gain[0] == pytest.approx(task.optimal_return(limit, limit) / limit, abs=1e-12)
+    for k in range(1, limit + 1):
+        expected = task.optimal_values(k) - k * found.gain[0]
+        np.testing.assert_allclose(found.values[k - 1], expected, atol=1e-12)
 
 
 @settings(max_examples=60, deadline=None)
@@ -221,19 +248,23 @@ def test_they_scale_with_rewards_and_ignore_what_every_step_pays(seed, limit, sc
 )
 def test_compiled_code_equals_plain_python_bit_for_bit(monkeypatch, distribution, limit):
     task = distribution(np.random.default_rng(3))
-    compiled = optimal_advantages(task, 0.99, limit)
+    compiled = optimum(task, 0.99, limit)
     kernels = [name for name in dir(module) if hasattr(getattr(module, name), "py_func")]
     assert len(kernels) == 6
     for name in kernels:
         monkeypatch.setattr(module, name, getattr(module, name).py_func)
-    np.testing.assert_array_equal(optimal_advantages(task, 0.99, limit), compiled)
+    for plain, part in zip(optimum(task, 0.99, limit), compiled, strict=True):
+        np.testing.assert_array_equal(plain, part)
 
 
 def test_they_are_written_where_the_caller_says():
-    task, room = RandomMDPs()(np.random.default_rng(0)), np.full((2, 10, 10, 5), 7.0)
-    assert optimal_advantages(task, 0.9, 10, out=room[1]).base is room
-    np.testing.assert_array_equal(room[1], optimal_advantages(task, 0.9, 10))
-    assert (room[0] == 7.0).all()
+    task = RandomMDPs()(np.random.default_rng(0))
+    rooms = [np.full(shape, 7.0) for shape in ((2, 10, 10, 5), (2, 10, 10), (2, 1))]
+    found = optimum(task, 0.9, 10, out=Optimum(*(room[1] for room in rooms)))
+    for room, part, alone in zip(rooms, found, optimum(task, 0.9, 10), strict=True):
+        assert part.base is room
+        np.testing.assert_array_equal(room[1], alone)
+        assert (room[0] == 7.0).all()
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from gymnasium.wrappers.vector import RecordEpisodeStatistics as RecordBatchStat
 
 import vamdp
 from vamdp.domains import Bandits, GridWorlds, RandomMDPs
-from vamdp.mdp.optimal_advantages import optimal_advantages
-from vamdp.wrappers import regret_reward
+from vamdp.mdp.optimal_advantages import optimal_advantages, optimum
+from vamdp.wrappers import solved_tasks
 
 N, H = 4, 23  # H is no multiple of the episodes' length: the last episode is cut
 
@@ -192,10 +192,9 @@ def test_only_new_tasks_are_solved(monkeypatch):
 
     def counting(task, *args, **options):
         solved.append(task)
-        return optimal_advantages(task, *args, **options)
+        return optimum(task, *args, **options)
 
-    monkeypatch.setattr(regret_reward, "optimal_advantages", counting)
-    monkeypatch.setattr(vamdp.vector.regret_reward, "optimal_advantages", counting)
+    monkeypatch.setattr(solved_tasks, "optimum", counting)
     env = vamdp.RegretReward(chained(vamdp.TaskEnv(Bandits()), 5))
     envs = vamdp.vector.RegretReward(vamdp.TaskVectorEnv(Bandits(), 3))
     env.reset(seed=0)

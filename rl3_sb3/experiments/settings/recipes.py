@@ -1,0 +1,59 @@
+"""The recipes: what the settings of a run are where nobody gives them.
+
+`paper` is what the authors did (RL3, arXiv 2306.15909, Appendix C; where the text is silent, their
+released code). A recipe holds plain settings and does nothing else: `config.json` has them all.
+What differs between domains is in `Domain.recipes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rl3_sb3.experiments.errors import InputError
+
+PAPER: Mapping[str, Any] = {
+    "iterations": 5000,
+    "batch_size": 4096,
+    "n_epochs": 8,
+    "learning_rate": 3e-4,
+    "gamma": 0.99,
+    "gae_lambda": 0.3,
+    "clip_range": 0.2,
+    "target_kl": 0.01,
+    "ent_coef": 0.01,
+    "vf_coef": 0.5,
+    "max_grad_norm": None,
+    "normalize_advantage": True,
+    "signal": "reward",
+    "signal_scale": 1.0,
+    "critic_sees": "history",
+    "validate_every": 50,
+    "policy.critic_weight_decay": 1e-2,
+    "policy.adam_eps": 1e-7,
+    "policy.positions": "learned",
+}
+
+OURS: Mapping[str, Any] = {
+    **PAPER,
+    "iterations": 300,
+    "n_epochs": 4,
+    "learning_rate": "1e-3:1e-4",
+    "gae_lambda": "0.3:0.7@0.5",
+    "ent_coef": "0.1:0",
+    "signal": "regret",
+}
+
+RECIPES: Mapping[str, Mapping[str, Any]] = {"paper": PAPER, "ours": OURS}
+DEFAULT_RECIPE = "paper"
+
+
+def check_recipe(name: Any) -> str:
+    """Return the name of a recipe.
+
+    Raises:
+        InputError: There is none of this name.
+    """
+    if not isinstance(name, str) or name not in RECIPES:
+        raise InputError(f"`recipe` must be one of {', '.join(RECIPES)}, got {name!r}.")
+    return name

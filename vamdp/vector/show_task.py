@@ -1,0 +1,81 @@
+"""The true tasks beside the observations of a batch."""
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+
+from vamdp.inner_env import require_vector
+from vamdp.vector.batched_steps import Seeds, Step, final_observations, require_same_step
+from vamdp.wrappers.known_tasks import BATCH_SEAM, find_simulator
+from vamdp.wrappers.task_part import TaskPart, beside
+
+
+class ShowTask(TaskPart, VectorWrapper[Any, Any, Any, Any, Any]):
+    """The batched `vamdp.ShowTask`.
+
+    Where an episode or meta-episode ended, infos["final_obs"] is a Dict of batches too, to be read
+    where the mask "_final_obs" is True: of the old task, as the observation is of the new one.
+
+    It keeps what `RegretReward` keeps, and shares it.
+
+    Args:
+        envs: a `vamdp.TaskVectorEnv` with any wrappers that leave actions alone.
+        gamma: see `vamdp.ShowTask`.
+        advantage_scale: see `vamdp.ShowTask`.
+        gain_scale: see `vamdp.ShowTask`.
+
+    Raises:
+        TypeError: `envs` does not know its tasks, or is a single environment.
+        ValueError: an argument is out of range, a wrapper inside changes actions, there is "task"
+            in the observations already, or `envs` restarts in the next step.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv[Any, Any, Any],
+        *,
+        gamma: float = 0.99,
+        advantage_scale: float = 1.0,
+        gain_scale: float = 1.0,
+    ) -> None:
+        require_vector(envs, "ShowTask")
+        super().__init__(envs)
+        seam = (*BATCH_SEAM, "reached_states")
+        self._simulator = find_simulator(envs, seam, {"ShowTask": "one is enough"})
+        require_same_step(envs)
+        self.single_observation_space = self._set_up(
+            envs, envs.single_observation_space, envs.single_action_space, n_tasks=envs.num_envs,
+            limit=self._simulator.max_episode_steps, gamma=gamma, advantage_scale=advantage_scale,
+            gain_scale=gain_scale,
+        )  # fmt: skip
+        self.observation_space = batch_space(self.single_observation_space, envs.num_envs)
+
+    def reset(
+        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Reset; see the environment."""
+        observations, infos = self.env.reset(seed=seed, options=options)
+        return self._shown(observations), infos
+
+    def step(self, actions: Any) -> Step:
+        """Step; see the environment."""
+        simulator = self._simulator
+        elapsed = simulator.elapsed_steps  # before the step, in which the next episodes may begin
+        observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        if "final_obs" in infos:
+            # The solved tasks are still the old ones.
+            last = final_observations(infos, infos["_final_obs"], observations)
+            # MetaEpisode terminates at its last step, whether or not an episode does.
+            ended = terminated & infos.get("final_info", {}).get("episode_end", True)
+            numbers = self._numbers(simulator.reached_states, elapsed + 1, ended)
+            infos = {**infos, "final_obs": beside(last, numbers)}
+        return self._shown(observations), rewards, terminated, truncated, infos
+
+    def _shown(self, observations: Any) -> dict[str, Any]:
+        simulator = self._simulator
+        self.solved_tasks.update(simulator.tasks)
+        nowhere = np.zeros(self.num_envs, np.bool_)
+        numbers = self._numbers(simulator.states, simulator.elapsed_steps, nowhere)
+        return beside(observations, numbers)
