@@ -1,4 +1,4 @@
-"""A benchmark's command line: a dataclass, an option a field; a tuple of integers is a list."""
+"""A benchmark's command line: a dataclass, an option a field; a tuple is a list."""
 
 import argparse
 import dataclasses
@@ -13,7 +13,8 @@ def parse(kind: type[Any], description: str) -> Any:
         if field.type is bool:
             parser.add_argument(name, action="store_true")
         elif isinstance(field.default, tuple):
-            parser.add_argument(name, type=int, nargs="+", default=field.default)
+            kind_of_one = type(field.default[0])
+            parser.add_argument(name, type=kind_of_one, nargs="+", default=field.default)
         else:
             parser.add_argument(name, type=type(field.default), default=field.default)
     return kind(**vars(parser.parse_args()))

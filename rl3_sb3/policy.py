@@ -25,6 +25,8 @@ class TransformerPolicy(SequencePolicy):
         n_heads: Attention heads per layer.
         d_ff: Hidden width of the feed-forward parts.
         input_hidden: Hidden width of the MLP that embeds an observation.
+        positions: How it knows which step came when: "rotary" by how far apart two steps are,
+            "learned" by a vector for each step of the episode, as in the paper.
         mixed_precision: Matrix products in bfloat16, see `CausalTransformer`: faster on GPUs,
             slower on most CPUs. An exported policy acts without.
         cpu_kernels: False leaves all to torch, see `CausalTransformer`.

@@ -74,7 +74,8 @@ class TransformerPPO(PPO):
         learning_rate: Adam's, for actor and critic; a number or a schedule of the remaining
             progress (1 to 0).
         n_steps: Steps per environment and iteration. None takes the environment's attribute
-            `horizon`, or else its spec's `max_episode_steps`. Must be a multiple of `horizon`.
+            `horizon`, or else its spec's `max_episode_steps`, so many times that all environments
+            of this process give 2048 steps together. Must be a multiple of `horizon`.
         batch_size: Steps (not sequences) per minibatch, met as nearly as whole sequences and equal
             minibatches allow.
         n_epochs: Passes over each rollout.
@@ -82,9 +83,10 @@ class TransformerPPO(PPO):
         gae_lambda: In [0, 1]; a number or a schedule, read when a rollout begins.
         clip_range: Clipping of the probability ratio, > 0; a number or a schedule.
         normalize_advantage: Normalise advantages in each minibatch.
+        normalize_returns: Train the critic in units of the rollout's returns, see `update.units`.
         ent_coef: Entropy coefficient; a number or a schedule.
         vf_coef: Value loss coefficient.
-        max_grad_norm: Clip the gradient's norm; None does not.
+        max_grad_norm: Clip the norm of each network's gradient; None does not.
         target_kl: The actor stops when the mean KL divergence from the behaviour exceeds it after
             an epoch; None never stops it.
         symmetry: For tasks that do not care what an action is called: learn from relabelled
@@ -116,16 +118,17 @@ class TransformerPPO(PPO):
         env: GymEnv | str,
         learning_rate: float | Schedule = 3e-4,
         n_steps: int | None = None,
-        batch_size: int = 4096,
-        n_epochs: int = 8,
+        batch_size: int = 512,
+        n_epochs: int = 10,
         gamma: float = 0.99,
-        gae_lambda: float | Schedule = 0.3,
+        gae_lambda: float | Schedule = 0.95,
         clip_range: float | Schedule = 0.2,
         normalize_advantage: bool = True,
-        ent_coef: float | Schedule = 0.01,
+        normalize_returns: bool = True,
+        ent_coef: float | Schedule = 0.0,
         vf_coef: float = 0.5,
-        max_grad_norm: float | None = None,
-        target_kl: float | None = 0.01,
+        max_grad_norm: float | None = 0.5,
+        target_kl: float | None = 0.02,
         symmetry: Symmetry | None = None,
         stats_window_size: int = 100,
         tensorboard_log: str | None = None,
@@ -178,6 +181,10 @@ class TransformerPPO(PPO):
             _init_setup_model=False,
         )
         self.n_steps = n_steps or 0  # 0: not known before _setup_model
+        # In `load`, where the checkpoint has not spoken yet, False: one that is older says nothing.
+        self.normalize_returns = normalize_returns and _init_setup_model
+        # Written down, so that a checkpoint stays what it is when a default changes.
+        self.policy_kwargs = {**self.policy_class.default_choices(), **self.policy_kwargs}
         if cuda_graphs and self.device.type != "cuda":
             raise ValueError(
                 f"`cuda_graphs` must be False on the device {self.device}, got True. Leave it out, "
@@ -194,6 +201,8 @@ class TransformerPPO(PPO):
             self.n_steps, context_length = self._lengths_for(self.env)
             if "context_length" in self.policy_class.network_defaults():
                 self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
+        # Nothing is left out, but in a checkpoint that is older than the choice.
+        self.policy_kwargs = {**self.policy_class.oldest_choices(), **self.policy_kwargs}
         super()._setup_model()
         if self.symmetry is not None:
             self.symmetry.require_fits(self.observation_space, self.action_space)
@@ -361,6 +370,7 @@ class TransformerPPO(PPO):
             ent_coef=self.ent_coef(progress),  # type: ignore[operator] # since _setup_model
             vf_coef=self.vf_coef,
             normalize_advantage=self.normalize_advantage,
+            normalize_returns=self.normalize_returns,
             max_grad_norm=self.max_grad_norm,
             target_kl=self.target_kl,
             symmetry=self.symmetry,

@@ -93,8 +93,8 @@ class SequencePolicy(ActorCriticPolicy):
         lr_schedule: Schedule,
         use_sde: bool = False,
         *,
-        critic_weight_decay: float = 1e-2,
-        adam_eps: float = 1e-7,
+        critic_weight_decay: float = 0.0,
+        adam_eps: float = 1e-5,
         log_std_init: float = 0.0,
         critic_only: str = "",
         **network_arguments: Any,
@@ -128,6 +128,16 @@ class SequencePolicy(ActorCriticPolicy):
         """Return the arguments of the networks and their defaults, `...` where there is none."""
         _, _, *arguments = inspect.signature(cls.network).parameters.values()  # after the two dims
         return {a.name: ... if a.default is a.empty else a.default for a in arguments}
+
+    @classmethod
+    def default_choices(cls) -> dict[str, str]:
+        """Return the networks' choices, see `Network.CHOICES`, as they are where nobody chooses."""
+        return {name: cls.network_defaults()[name] for name in cls.network.CHOICES}
+
+    @classmethod
+    def oldest_choices(cls) -> dict[str, str]:
+        """Return the networks' choices as files mean them that are older than the choice."""
+        return {name: texts[0] for name, texts in cls.network.CHOICES.items()}
 
     @classmethod
     def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -374,8 +384,9 @@ class SequencePolicy(ActorCriticPolicy):
             "observation_space": self.observation_space,
             "action_space": self.action_space,
             "lr_schedule": self._dummy_schedule,
-            "critic_weight_decay": self._critic_weight_decay,
-            "adam_eps": self.optimizer_kwargs["eps"],
+            # as the optimizer has them, which a checkpoint may have brought
+            "critic_weight_decay": self.optimizer.param_groups[1]["weight_decay"],
+            "adam_eps": self.optimizer.param_groups[0]["eps"],
             "log_std_init": self.log_std_init,
             "critic_only": self.critic_only,
             **self._network_arguments,

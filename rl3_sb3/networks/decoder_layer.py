@@ -3,7 +3,8 @@
     h_t <- LayerNorm(h_t + sum_{j <= t} softmax_j(q_t . k_j / sqrt(d_head)) v_j),
     h_t <- LayerNorm(h_t + FeedForward(h_t)).
 
-Both lines, and where they come from, are those of `transformer`.
+Both lines, and where they come from, are those of `transformer`. With rotary positions q and k are
+turned first, see `positions`; a cache holds turned keys.
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 
 from rl3_sb3.networks.attention import causal_attention
 from rl3_sb3.networks.mlp import Mlp
+from rl3_sb3.networks.positions import rotate
 
 
 class DecoderLayer(nn.Module):
@@ -46,10 +48,20 @@ class DecoderLayer(nn.Module):
         out: th.Tensor = self.output_norm(h + self.feed_forward(h))
         return out
 
-    def forward(self, h: th.Tensor) -> th.Tensor:
-        """Return the layer's outputs for whole sequences, (B, T, d_model) to the same shape."""
+    def forward(self, h: th.Tensor, turns: th.Tensor | None = None) -> th.Tensor:
+        """Return the layer's outputs for whole sequences.
+
+        Args:
+            h: Shape (B, T, d_model).
+            turns: Of the T positions, see `positions.factors`. None turns nothing.
+
+        Returns:
+            Shape (B, T, d_model).
+        """
         B, T, C = h.shape  # sequences, tokens, d_model
         qkv = self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim)
+        if turns is not None:
+            qkv = rotate(qkv, turns)
         attended = causal_attention(qkv, cpu_kernels=self.cpu_kernels)
         return self._finish(h, attended.reshape(B, T, C))
 
@@ -61,6 +73,7 @@ class DecoderLayer(nn.Module):
         where: tuple[Any, ...],
         length: int,
         hidden: th.Tensor | None,
+        turns: th.Tensor | None = None,
     ) -> th.Tensor:
         """Append one token to the rows of a cache, and return the layer's outputs for it.
 
@@ -71,9 +84,14 @@ class DecoderLayer(nn.Module):
             where: Index of the new token in both.
             length: How many tokens are read; the first so many.
             hidden: True where one is not to be attended to, shape (B, 1, 1, length). None: nowhere.
+            turns: Of each row's position, or of the one they share, see `positions.factors`. None
+                turns nothing.
         """
         B, C = h.shape  # rows, d_model
-        q, k, v = self.qkv(h).view(B, 3, self.n_heads, self.head_dim).unbind(1)
+        qkv = self.qkv(h).view(B, 3, self.n_heads, self.head_dim)
+        if turns is not None:
+            qkv = rotate(qkv, turns)
+        q, k, v = qkv.unbind(1)
         keys[where] = k.to(keys.dtype)
         values[where] = v.to(values.dtype)
         # Plain batched products: with one query per row they beat fused attention on a CPU.

@@ -9,6 +9,7 @@ Source: Hochreiter and Schmidhuber 1997; as the memory of meta-learners, Wang et
 1611.05763) and, with a GRU, RL2 (arXiv 1611.02779).
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -73,6 +74,7 @@ class Lstm(RememberingModule):
     """
 
     SIZES: ClassVar[tuple[str, ...]] = ("hidden", "n_layers", "input_hidden")
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ It answers how much of a result is memory: with value estimates and counts in th
 policy that forgets all else can still do well ("RL3 (Markov)" in arXiv 2306.15909).
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -45,6 +46,7 @@ class MemorylessNetwork(nn.Module):
     """
 
     SIZES: ClassVar[tuple[str, ...]] = ("context_length", "hidden")
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __init__(
         self, input_dim: int, output_dim: int, context_length: int, *, hidden: int = 64

@@ -21,7 +21,7 @@ A further network is a file beside this one with a class like `Network`, and a p
 `rl3_sb3.policy`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
@@ -59,17 +59,21 @@ M = TypeVar("M", bound=Memory)
 
 
 class Network(Protocol[M]):
-    """A network from tokens to outputs, and what is known of it by its sizes alone.
+    """A network from tokens to outputs, and what is known of it by its arguments alone.
 
     The constructor takes the length of a token, the length of an output, and named arguments.
 
     Attributes:
         SIZES: The arguments that say what the weights are: integers above 0. Files of exported
-            policies hold them. Other arguments say how to compute.
+            policies hold them.
+        CHOICES: The arguments that say by a text what is computed, with the texts that each may be;
+            the first is what files mean that are older than the choice. Other arguments say how to
+            compute, not what.
         head: The last layer.
     """
 
     SIZES: ClassVar[tuple[str, ...]]
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]]
     head: nn.Linear
 
     def __init__(self, input_dim: int, output_dim: int, **arguments: Any) -> None: ...
@@ -78,7 +82,7 @@ class Network(Protocol[M]):
 
     @staticmethod
     def check_sizes(*_: Any, **sizes: Any) -> None:
-        """Raise ValueError if no network has these sizes."""
+        """Raise ValueError if no network has these sizes (with these choices)."""
 
     @staticmethod
     def weight_shapes(*dims: Any, **sizes: Any) -> Shapes:

@@ -3,18 +3,20 @@
 Training sees whole sequences, acting sees one token at a time. Both are the same function of the
 tokens so far,
 
-    h_t = LayerNorm(MLP(x_t)) + p_t,
+    h_t = LayerNorm(MLP(x_t)) [+ p_t],
     h_t <- LayerNorm(h_t + sum_{j <= t} softmax_j(q_t . k_j / sqrt(d_head)) v_j),
     h_t <- LayerNorm(h_t + FeedForward(h_t)),            (the last two lines once per layer)
     y_t = W ReLU(h_t) + b,
 
-with learned positions p_t. The causal pass computes all t at once in O(T^2); the cached step keeps
+with learned positions p_t, or with none there and queries and keys that are turned in each layer
+instead, see `positions`. The causal pass computes all t at once in O(T^2); the cached step keeps
 the keys k_j and values v_j of earlier tokens and adds token t in O(t).
 
 Source: the architecture of RL3 (arXiv 2306.15909, Appendix C): post-norm decoder layers, gelu
-feed-forward, learned position embeddings.
+feed-forward; learned position embeddings there.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +28,7 @@ from rl3_sb3.networks.attention_cache import AttentionCache
 from rl3_sb3.networks.decoder_layer import DecoderLayer
 from rl3_sb3.networks.mlp import Mlp
 from rl3_sb3.networks.network import Tensors
+from rl3_sb3.networks.positions import LEARNED, POSITIONS, ROTARY, factors, rotations
 from rl3_sb3.networks.remembering import RememberingModule
 from rl3_sb3.networks.shapes import (
     BYTES_PER_NUMBER,
@@ -52,13 +55,15 @@ class CausalTransformer(RememberingModule):
         n_heads: Attention heads per layer.
         d_ff: Hidden width of the feed-forward parts.
         input_hidden: Hidden width of the MLP that embeds a token.
+        positions: "rotary" or "learned", see `positions`.
         mixed_precision: Compute matrix products in bfloat16, and keep the cache in it. Weights,
             their gradients and the outputs' layer stay in the weights' own precision.
         cpu_kernels: On one CPU thread, compute whole sequences with our own kernels where they
             suit, see `rl3_sb3.cpu_kernels`. False: always with torch's; both differ in rounding.
 
     Raises:
-        ValueError: A size is below 1, or `d_model` is no multiple of `n_heads`.
+        ValueError: A size is below 1, `d_model` is no multiple of `n_heads`, or the positions are
+            unknown or cannot be had with heads of this width.
     """
 
     SIZES: ClassVar[tuple[str, ...]] = (
@@ -69,6 +74,9 @@ class CausalTransformer(RememberingModule):
         "d_ff",
         "input_hidden",
     )
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"positions": POSITIONS}
+    positions: nn.Parameter | None
+    rotations: th.Tensor | None
 
     def __init__(
         self,
@@ -81,6 +89,7 @@ class CausalTransformer(RememberingModule):
         n_heads: int = 4,
         d_ff: int = 256,
         input_hidden: int = 256,
+        positions: str = ROTARY,
         mixed_precision: bool = False,
         cpu_kernels: bool = True,
     ) -> None:
@@ -94,6 +103,7 @@ class CausalTransformer(RememberingModule):
             n_heads=n_heads,
             d_ff=d_ff,
             input_hidden=input_hidden,
+            positions=positions,
         )
         self.context_length = context_length
         self.embedding = Mlp(
@@ -103,7 +113,13 @@ class CausalTransformer(RememberingModule):
             nn.LayerNorm(d_model),
             cpu_kernels=cpu_kernels,
         )
-        self.positions = nn.Parameter(th.randn(context_length, d_model) * _POSITION_INIT_STD)
+        learned, turns = None, None
+        if positions == LEARNED:
+            learned = nn.Parameter(th.randn(context_length, d_model) * _POSITION_INIT_STD)
+        else:  # one more than the context, for the token after it
+            turns = rotations(context_length + 1, d_model // n_heads)
+        self.register_parameter("positions", learned)
+        self.register_buffer("rotations", turns, persistent=False)  # no weights
         self.layers = nn.ModuleList(
             DecoderLayer(d_model, n_heads, d_ff, cpu_kernels=cpu_kernels) for _ in range(n_layers)
         )
@@ -111,13 +127,22 @@ class CausalTransformer(RememberingModule):
         self._cache_shape = (n_heads, context_length, d_model // n_heads)
 
     @staticmethod
-    def check_sizes(*, d_model: int, n_heads: int, **sizes: int) -> None:
-        """Raise ValueError if a size is below 1, or `d_model` is no multiple of `n_heads`."""
+    def check_sizes(*, d_model: int, n_heads: int, positions: str = LEARNED, **sizes: int) -> None:
+        """Raise ValueError if a network cannot be made so, see the class."""
         require_positive(d_model=d_model, n_heads=n_heads, **sizes)
         if d_model % n_heads != 0:
             raise ValueError(
                 f"`d_model` must be a multiple of `n_heads` = {n_heads}, got {d_model}. "
                 f"Take {n_heads * max(1, d_model // n_heads)} or another number of heads."
+            )
+        if positions not in POSITIONS:
+            raise ValueError(
+                f"`positions` must be one of {', '.join(POSITIONS)}, got {positions!r}."
+            )
+        if positions == ROTARY and d_model // n_heads % 2 == 1:
+            raise ValueError(
+                f"`d_model` must give each of `n_heads` = {n_heads} heads an even width for rotary "
+                f"positions, got {d_model}. Take {d_model + n_heads}, or learned positions."
             )
 
     @staticmethod
@@ -131,9 +156,12 @@ class CausalTransformer(RememberingModule):
         n_heads: int,
         d_ff: int,
         input_hidden: int,
+        positions: str,
     ) -> Shapes:
         """Return the names and shapes of the weights; the heads share them."""
-        shapes: Shapes = {"positions": (context_length, d_model)}
+        shapes: Shapes = {}
+        if positions == LEARNED:
+            shapes["positions"] = (context_length, d_model)
         shapes |= linear_shapes("embedding.0", input_dim, input_hidden)
         shapes |= linear_shapes("embedding.2", input_hidden, d_model)
         shapes |= norm_shapes("embedding.3", d_model)
@@ -148,7 +176,7 @@ class CausalTransformer(RememberingModule):
         return shapes | linear_shapes("head", d_model, output_dim)
 
     @staticmethod
-    def memory_bytes(*, context_length: int, n_layers: int, d_model: int, **_: int) -> int:
+    def memory_bytes(*, context_length: int, n_layers: int, d_model: int, **_: Any) -> int:
         """Return how many bytes the cache of one row takes: keys and values of each layer."""
         return 2 * BYTES_PER_NUMBER * n_layers * context_length * d_model
 
@@ -157,9 +185,9 @@ class CausalTransformer(RememberingModule):
 
         Args:
             x: Shape (B, T, input_dim).
-            bootstrap: Allow one token beyond the context, which then shares the last position.
-                For the value of the observation after an episode that was truncated with a full
-                context; no output at an earlier token changes.
+            bootstrap: Allow one token beyond the context, for the value of the observation after an
+                episode that was truncated with a full context. No output at an earlier token
+                changes. (There is no learned position left for it: it shares the last.)
 
         Returns:
             Shape (B, T, output_dim).
@@ -174,13 +202,16 @@ class CausalTransformer(RememberingModule):
                 f"`x` must have at most {longest} tokens per sequence, got {T}. "
                 "Raise `context_length` or cut the sequences."
             )
-        positions = self.positions[:T]
-        if T > self.context_length:
-            positions = th.cat([positions, positions[-1:]])
         with self._precision(x.device):
-            h = self.embedding(x) + positions
+            h = self.embedding(x)
+            if self.positions is not None:
+                positions = self.positions[:T]
+                if T > self.context_length:
+                    positions = th.cat([positions, positions[-1:]])
+                h = h + positions
+            turns = None if self.rotations is None else factors(self.rotations[:T])
             for layer in self.layers:
-                h = layer(h)
+                h = layer(h, turns)
         return self._output(h)
 
     def _precision(self, device: th.device) -> th.autocast:
@@ -206,7 +237,7 @@ class CausalTransformer(RememberingModule):
             n_heads, context_length, head_dim = self._cache_shape
             # A tensor made under inference mode could never be written to outside of it.
             with th.inference_mode(False):
-                storage = self.positions.new_zeros(
+                storage = self.head.weight.new_zeros(
                     (len(self.layers), 2, n_rows, n_heads, context_length, head_dim),
                     dtype=th.bfloat16 if self.mixed_precision else None,
                 ).detach()
@@ -277,9 +308,12 @@ class CausalTransformer(RememberingModule):
         hidden: th.Tensor | None,
     ) -> th.Tensor:
         with self._precision(x.device):
-            h = self.embedding(x) + self.positions[position]
+            h = self.embedding(x)
+            if self.positions is not None:
+                h = h + self.positions[position]
+            turns = None if self.rotations is None else factors(self.rotations[position])
             for layer, (keys, values) in zip(self.layers, storage, strict=True):
-                h = layer.step(h, keys, values, where, length, hidden)  # type: ignore[operator]
+                h = layer.step(h, keys, values, where, length, hidden, turns)  # type: ignore[operator]
         return self._output(h)
 
     def require_room(self, n_rows: int, cache: AttentionCache) -> None:

@@ -31,7 +31,7 @@ from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.tokens import Tokens
 
 FORMAT = "rl3_sb3 policy"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _FIELDS = (
     "format",
     "format_version",
@@ -47,7 +47,10 @@ _MOST_WIDTH = 2**20
 _LARGEST_LOG_STD = 1e30  # well within float32; beyond it the policy could not be made
 # Arguments of every policy, beside its networks' sizes.
 _NUMBERS = ("critic_weight_decay", "adam_eps", "log_std_init")
+# Since version 2.
 _CRITIC_ONLY = "critic_only"
+# The first version that has the networks' choices; earlier files mean the oldest.
+_WITH_CHOICES = 3
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class PolicyDescription:
             )
         given = policy._get_constructor_parameters()
         arguments: dict[str, int | float | str] = {n: int(given[n]) for n in policy.network.SIZES}
+        arguments |= {n: str(given[n]) for n in policy.network.CHOICES}
         arguments |= {n: float(given[n]) for n in _NUMBERS}
         if policy.critic_only:
             arguments[_CRITIC_ONLY] = policy.critic_only
@@ -109,17 +113,27 @@ class PolicyDescription:
         Raises:
             ValueError: A space has no JSON, or the record holds something else than facts.
         """
+        version, arguments = self._as_early_as_possible()
         values = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION if _CRITIC_ONLY in self.arguments else 1,
+            "format_version": version,
             "policy": self.policy,
-            "arguments": dict(self.arguments),
+            "arguments": arguments,
             "observation_space": space_to_json(self.observation_space),
             "action_space": space_to_json(self.action_space),
             "weights": {"bytes": self.n_bytes, "sha256": self.sha256},
             "training": self.record.to_json(),
         }
         return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode("ascii")
+
+    def _as_early_as_possible(self) -> tuple[int, dict[str, int | float | str]]:
+        """Return the earliest version of the format that can say it, and the arguments there."""
+        arguments, oldest = dict(self.arguments), POLICIES[self.policy].oldest_choices()
+        if any(arguments[name] != text for name, text in oldest.items()):
+            return _WITH_CHOICES, {_CRITIC_ONLY: "", **arguments}
+        for name in oldest:
+            del arguments[name]
+        return (2 if _CRITIC_ONLY in arguments else 1), arguments
 
     @classmethod
     def from_json(cls, content: bytes, file: Path) -> PolicyDescription:
@@ -139,7 +153,7 @@ class PolicyDescription:
         weights = fields["weights"].fields(("bytes", "sha256"))
         described = cls(
             name,
-            _read_arguments(fields["arguments"], POLICIES[name].network.SIZES, version),
+            _read_arguments(fields["arguments"], POLICIES[name], version),
             space_from_json(fields["observation_space"]),
             space_from_json(fields["action_space"]),
             weights["bytes"].integer(0, 2**63 - 1),
@@ -160,7 +174,7 @@ class PolicyDescription:
         """Raise ValueError where the policy's constructor would, without the cost of calling it."""
         check_action_space(self.action_space)
         self._tokens  # noqa: B018 # made once, which checks `critic_only`
-        POLICIES[self.policy].network.check_sizes(**self._sizes)
+        POLICIES[self.policy].network.check_sizes(**self._of_network)
         if min(map(min, self.weight_shapes.values())) < 1:
             raise ValueError("`observation_space` and `action_space` must not be empty.")
 
@@ -176,7 +190,7 @@ class PolicyDescription:
         shapes = {
             f"{network}.{name}": shape
             for network, *dims in networks
-            for name, shape in shapes_of(*dims, **self._sizes).items()
+            for name, shape in shapes_of(*dims, **self._of_network).items()
         }
         if isinstance(self.action_space, spaces.Box):
             shapes["log_std"] = (n_actions,)
@@ -188,15 +202,16 @@ class PolicyDescription:
 
     def n_memory_bytes(self) -> int:
         """Return how many bytes the memory of one episode takes while the policy acts."""
-        return POLICIES[self.policy].network.memory_bytes(**self._sizes)
+        return POLICIES[self.policy].network.memory_bytes(**self._of_network)
 
     @cached_property
     def _tokens(self) -> Tokens:
         return Tokens(self.observation_space, str(self.arguments.get(_CRITIC_ONLY, "")))
 
     @property
-    def _sizes(self) -> dict[str, int]:
-        return {n: int(self.arguments[n]) for n in POLICIES[self.policy].network.SIZES}
+    def _of_network(self) -> dict[str, Any]:
+        network = POLICIES[self.policy].network
+        return {name: self.arguments[name] for name in (*network.SIZES, *network.CHOICES)}
 
     def build(self) -> SequencePolicy:
         """Return a policy with random weights, on the CPU."""
@@ -230,11 +245,15 @@ def _check_format(node: Node) -> int:
 
 
 def _read_arguments(
-    node: Node, sizes: tuple[str, ...], version: int
+    node: Node, policy: type[SequencePolicy], version: int
 ) -> dict[str, int | float | str]:
+    sizes = policy.network.SIZES
+    choices = policy.network.CHOICES if version >= _WITH_CHOICES else {}
     texts = (_CRITIC_ONLY,) if version > 1 else ()
-    fields = node.fields((*sizes, *_NUMBERS, *texts))
-    arguments: dict[str, int | float | str] = {}
+    fields = node.fields((*sizes, *choices, *_NUMBERS, *texts))
+    arguments: dict[str, int | float | str] = {**policy.oldest_choices()}
+    for name, known in choices.items():
+        arguments[name] = fields[name].choice(known)
     for name in sizes:
         most = _MOST_LAYERS if name == "n_layers" else _MOST_WIDTH
         arguments[name] = fields[name].integer(1, most)

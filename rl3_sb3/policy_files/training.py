@@ -19,6 +19,7 @@ _HYPER_PARAMETERS = (
     "gae_lambda",
     "clip_range",
     "normalize_advantage",
+    "normalize_returns",
     "ent_coef",
     "vf_coef",
     "max_grad_norm",

@@ -6,9 +6,14 @@ environment says about its episodes is read here: the attribute `horizon` (the s
 meta-episode, all of equal length), or the time limit in its spec.
 """
 
+import math
 from typing import Any
 
 from stable_baselines3.common.vec_env import VecEnv
+
+# Steps of all environments, as many as SB3's PPO takes with one environment: fewer make advantages
+# too noisy to be normalised and learned from for several epochs.
+_LEAST_STEPS = 2048
 
 
 def rollout_and_context_length(
@@ -18,7 +23,8 @@ def rollout_and_context_length(
 
     Args:
         env: The environment.
-        n_steps: Steps per rollout. None takes the horizon, or else the time limit.
+        n_steps: Steps per rollout. None takes the horizon, or else the time limit, once or as many
+            times as all environments need for `_LEAST_STEPS`.
         context_length: None takes the shortest that covers every sequence of a rollout: the smaller
             of `n_steps` and the longest episode.
 
@@ -30,7 +36,8 @@ def rollout_and_context_length(
     limit = horizon
     if limit is None:
         limit = getattr(_common_value(env, "spec"), "max_episode_steps", None)
-    n_steps = n_steps or limit
+    if n_steps is None and limit is not None:
+        n_steps = limit * math.ceil(_LEAST_STEPS / (limit * env.num_envs))
     if n_steps is None:
         raise ValueError(
             "`n_steps` must be given, got None, and the environment has neither an attribute "

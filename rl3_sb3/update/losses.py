@@ -26,6 +26,8 @@ class Weights(NamedTuple):
         n_steps: Real steps of the whole minibatch, all its pieces together.
         advantage_mean: Subtracted from advantages.
         advantage_scale: Multiplies them after that.
+        return_mean: Subtracted from returns.
+        return_scale: Multiplies them after that.
         symmetry_coef: Weight of the divergence from the relabelled behaviour, see `symmetry`.
     """
 
@@ -35,6 +37,8 @@ class Weights(NamedTuple):
     n_steps: float | th.Tensor
     advantage_mean: float | th.Tensor
     advantage_scale: float | th.Tensor
+    return_mean: float | th.Tensor
+    return_scale: float | th.Tensor
     symmetry_coef: float | th.Tensor = 0.0
 
 
@@ -79,8 +83,9 @@ def asymmetry(divergences: th.Tensor, batch: SequenceBatch, weights: Weights) ->
 
 
 def value_loss(values: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:
-    """Return E[(V - R)^2] for the critic's values, shape (B, T)."""
-    return _mean((values - batch.returns) ** 2, batch, weights)
+    """Return E[(V - R)^2] for the critic's values, shape (B, T), R in the units of `weights`."""
+    returns = (batch.returns - weights.return_mean) * weights.return_scale
+    return _mean((values - returns) ** 2, batch, weights)
 
 
 def _mean(x: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:

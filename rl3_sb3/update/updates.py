@@ -5,6 +5,10 @@ with `target_kl`. Past it the actor stops for this iteration, and the critic, a 
 trains on. A stopped actor has no gradients (None, not zeros), so Adam leaves its weights and
 moments alone.
 
+The critic may be trained in units of this rollout's returns, see `units`. Gradients are clipped
+network by network: the two share no weights, and one whose gradient is large, as the critic's often
+is, would decide how far the other may go.
+
 On several ranks (see `ranks`) a minibatch is made of a part from each: the gradients, the
 statistics of its advantages and the divergence are sums over the parts.
 
@@ -26,6 +30,7 @@ from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.update.gradients import Gradients
 from rl3_sb3.update.losses import Weights
 from rl3_sb3.update.symmetry import Relabelling, Symmetry
+from rl3_sb3.update.units import PLAIN, Units, in_units, units_of
 
 # Steps that a CPU computes at a time, with gradients and without: measured, 1400 to 2000 are level,
 # fewer and more are slower.
@@ -50,6 +55,7 @@ class Settings:
     ent_coef: float
     vf_coef: float
     normalize_advantage: bool
+    normalize_returns: bool
     max_grad_norm: float | None
     target_kl: float | None
     symmetry: Symmetry | None = None
@@ -91,21 +97,26 @@ class Updates:
         terms: list[th.Tensor] = []
         actor_epochs, kl = 0, 0.0
         actor_trains = True
-        for _ in range(settings.n_epochs):
-            terms += self._epoch(rollout, settings, actor_trains)
-            if actor_trains:
-                actor_epochs += 1
-                if settings.target_kl is not None:
-                    kl = self.mean_divergence(rollout)
-                    actor_trains = kl <= settings.target_kl
+        head = self.policy.critic.head
+        can_change = all(parameter.requires_grad for parameter in head.parameters())
+        units = units_of(rollout) if settings.normalize_returns and can_change else PLAIN
+        with in_units(head, units):
+            for _ in range(settings.n_epochs):
+                terms += self._epoch(rollout, settings, units, actor_trains)
+                if actor_trains:
+                    actor_epochs += 1
+                    if settings.target_kl is not None:
+                        kl = self.mean_divergence(rollout)
+                        actor_trains = kl <= settings.target_kl
         if settings.target_kl is None:
             kl = self.mean_divergence(rollout)  # to be reported; no epoch depended on it
         metrics = _metrics(terms, settings) | {"kl": kl, "actor_epochs": actor_epochs}
+        metrics["value_loss"] *= units.size**2
         self._require_finite(metrics)
         return metrics
 
     def _epoch(
-        self, rollout: SequenceRolloutBuffer, settings: Settings, actor_trains: bool
+        self, rollout: SequenceRolloutBuffer, settings: Settings, units: Units, actor_trains: bool
     ) -> list[th.Tensor]:
         """Train one pass over the rollout; return the loss terms of its minibatches."""
         optimizer = self.policy.optimizer
@@ -129,6 +140,8 @@ class Updates:
                 n_steps=n_steps,
                 advantage_mean=mean,
                 advantage_scale=scale,
+                return_mean=units.mean,
+                return_scale=1 / units.size,
                 symmetry_coef=0.0 if relabelling is None else relabelling.symmetry.coef,
             )
             if len(ids) > 0:
@@ -146,7 +159,8 @@ class Updates:
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
             if settings.max_grad_norm is not None:
-                nn.utils.clip_grad_norm_(parameters, settings.max_grad_norm)
+                for group in optimizer.param_groups:  # actor, critic
+                    nn.utils.clip_grad_norm_(group["params"], settings.max_grad_norm)
             optimizer.step()
         return terms
 

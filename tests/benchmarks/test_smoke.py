@@ -16,6 +16,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("gridworlds.py", ["accepted 11x11 grids a second", "microseconds a step", "rl3-coarse"]),
         ("stepping.py", ["vamdp.ValueAugment", "batched engine", "vamdp/RandomMDP-v0"]),
         ("cpu_kernels.py", ["T = 20", "feed-forward", "embedding", "of peak"]),
+        ("memory.py", ["count-recall     memoryless", "cartpole         recurrent-ppo"]),
         ("regret.py", ["regret costs", "task costs", "% of an iteration", "frozen-lake"]),
         ("ablation.py", ["Bandits, RL³", "paper", "s per iteration", "(1)"]),
         ("training.py", ["arithmetic limit", "LSTM-8", "planning", "MiB"]),

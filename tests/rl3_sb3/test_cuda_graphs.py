@@ -195,7 +195,7 @@ def test_a_gpu_is_asked_for_nothing_but_the_actions(make_vec, make_model, refuse
         acting.forget(np.array([True, False, False]))
 
 
-WEIGHTS = Weights(0.2, 0.3, 0.7, n_steps=12, advantage_mean=0.1, advantage_scale=2.0)
+WEIGHTS = Weights(0.2, 0.3, 0.7, 12, 0.1, 2.0, return_mean=0.4, return_scale=1.5)
 
 
 @pytest.mark.gpu

@@ -162,7 +162,7 @@ def test_weight_decay_moves_the_critic_only(kind):
 
 def test_weight_decay_enters_the_gradient():
     # L2 in the gradient: Adam's first step is lr * sign, whatever the size of the weight
-    policy = make(critic_weight_decay=0.1)
+    policy = make(critic_weight_decay=0.1, adam_eps=1e-7)
     weight = policy.critic.head.weight
     before = weight.detach().clone()
     weight.grad = th.zeros_like(weight)

@@ -195,7 +195,8 @@ def test_the_divergence_is_the_exact_one_over_the_whole_rollout(collected, lengt
 )
 def test_one_update_follows_the_gradient_of_the_written_loss(collected, policy, factor):
     """The loss of the module's docstring, computed step by step from the stored rollout."""
-    settings = {"batch_size": 10**6, "ent_coef": 0.3, "vf_coef": 0.7, "target_kl": None}
+    settings = {"batch_size": 10**6, "ent_coef": 0.3, "vf_coef": 0.7}
+    settings |= {"normalize_returns": False, "max_grad_norm": None}
     model = collected(RAGGED, policy=policy, n_epochs=1, **settings)
     policy = copy.deepcopy(model.policy)
     with th.no_grad():  # a behaviour that differs from the current policy, so that ratios matter
@@ -237,14 +238,16 @@ def test_schedules_see_progress_from_1_to_0_and_never_below(make_vec, make_model
     assert model.logger.name_to_value["train/ent_coef"] == 0
 
 
-def test_gradient_clipping_bounds_the_norm_only_if_asked(collected):
-    def norm(**kwargs):
+def test_gradient_clipping_bounds_the_norm_of_each_network_only_if_asked(collected):
+    def norm(network, **kwargs):
         model = collected(ALIGNED, n_epochs=1, batch_size=24, **kwargs)
         model.train()
-        return th.stack([p.grad.norm() for p in model.policy.parameters()]).norm().item()
+        parameters = getattr(model.policy, network).parameters()
+        return th.stack([p.grad.norm() for p in parameters]).norm().item()
 
-    assert norm() > 0.1
-    assert norm(max_grad_norm=0.01) == pytest.approx(0.01, rel=1e-3)
+    assert norm("actor", max_grad_norm=None) > 0.02
+    for network in ("actor", "critic"):
+        assert norm(network, max_grad_norm=0.01) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_the_same_seed_gives_the_same_model(make_vec, make_model):
@@ -427,19 +430,25 @@ def test_evaluation_during_training(make_vec, make_model):
 
 
 def test_n_steps_is_the_environments_horizon(make_vec, make_model):
-    model = make_model(make_vec([6, 6], horizon=6))
+    model = make_model(make_vec([6] * 342, horizon=6))  # 2052 steps
     assert model.n_steps == 6
     assert model.policy.actor.context_length == 6
 
 
+def test_n_steps_is_the_horizon_so_often_that_a_rollout_has_2048_steps(make_vec, make_model):
+    model = make_model(make_vec([6, 6], horizon=6))
+    assert model.n_steps == 6 * 171  # 2052 of both; 170 are not enough
+    assert model.policy.actor.context_length == 6
+
+
 def test_n_steps_is_the_time_limit_without_a_horizon(make_model):
-    model = make_model("CartPole-v1")
+    model = make_model(DummyVecEnv([lambda: gym.make("CartPole-v1")] * 5))
     assert model.n_steps == 500
 
 
 def test_a_horizon_inside_wrappers_is_found(make_env, make_model):
     env = VecNormalize(DummyVecEnv([lambda: TimeLimit(make_env(6, horizon=6), 6)]))
-    assert make_model(env).n_steps == 6
+    assert make_model(env).n_steps == 2052
 
 
 def test_the_context_covers_one_meta_episode_of_a_longer_rollout(make_vec, make_model):

@@ -65,6 +65,16 @@ def checked_policy_arguments(policy: str, arguments: Mapping[str, Any]) -> dict[
     return checked
 
 
+def with_oldest_choices(policy: Any, arguments: Any) -> Any:
+    """Return a policy's arguments as a file means them that is older than one of the choices.
+
+    Whatever is no policy and no table stays: the checks come later.
+    """
+    if not (isinstance(policy, str) and policy in POLICIES and isinstance(arguments, Mapping)):
+        return arguments
+    return {**POLICIES[policy].oldest_choices(), **arguments}
+
+
 @cache
 def _try_policy(policy: str, arguments: tuple[tuple[str, Any], ...]) -> None:
     """Raise InputError unless a policy can be made with these arguments, on a small space."""

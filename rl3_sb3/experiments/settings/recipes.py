@@ -25,6 +25,7 @@ PAPER: Mapping[str, Any] = {
     "vf_coef": 0.5,
     "max_grad_norm": None,
     "normalize_advantage": True,
+    "normalize_returns": False,
     "signal": "reward",
     "signal_scale": 1.0,
     "critic_sees": "history",
@@ -33,6 +34,7 @@ PAPER: Mapping[str, Any] = {
     "validate_every": 50,
     "policy.critic_weight_decay": 1e-2,
     "policy.adam_eps": 1e-7,
+    "policy.positions": "learned",
 }
 
 OURS: Mapping[str, Any] = {

@@ -24,6 +24,7 @@ from rl3_sb3.experiments.settings.filling import TABLES, filled_in, with_one_ent
 from rl3_sb3.experiments.settings.parts import (
     checked_estimator_options,
     checked_policy_arguments,
+    with_oldest_choices,
 )
 from rl3_sb3.experiments.settings.recipes import RECIPES
 from rl3_sb3.experiments.settings.schedules import Schedule
@@ -95,6 +96,9 @@ class RunConfig:
         "to which gradients are clipped", group="learning", above=0
     )
     normalize_advantage: bool = setting("in each minibatch", group="learning")
+    normalize_returns: bool = setting(
+        "train the critic in units of each rollout's returns", group="learning"
+    )
     signal: str = setting(
         "what PPO learns from: the reward, or the expected regret of each action in the true "
         "task (vamdp.RegretReward)",
@@ -237,7 +241,8 @@ class RunConfig:
             return cls._from_first_version(values, source)
         values = {**_CAME_LATER, **values}
         _check_names(values.keys(), {each.name for each in fields(cls)}, source)
-        return cls(**values)
+        arguments = with_oldest_choices(values["policy"], values["policy_arguments"])
+        return cls(**{**values, "policy_arguments": arguments})
 
     @classmethod
     def _from_first_version(cls, values: Mapping[str, Any], source: str) -> RunConfig:
@@ -334,6 +339,7 @@ _FIRST_VERSION = (
 # Settings that stored runs may lack, with what they were before they could be set.
 _CAME_LATER: Mapping[str, Any] = {
     "recipe": "paper",
+    "normalize_returns": False,
     "critic_sees": "history",
     "symmetry_share": 0.0,
     "symmetry_coef": 1.0,

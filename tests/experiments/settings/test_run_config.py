@@ -100,6 +100,13 @@ def test_a_dictionary_with_missing_or_unknown_settings_is_refused(change):
         RunConfig.from_dict(values, "c.json")
 
 
+def test_a_dictionary_that_is_older_than_a_choice_means_what_there_was():
+    values = RunConfig.of("bandit", **{"policy.positions": "rotary"}).to_dict()
+    assert RunConfig.from_dict(values, "c.json").policy_arguments["positions"] == "rotary"
+    del values["policy_arguments"]["positions"]
+    assert RunConfig.from_dict(values, "c.json").policy_arguments["positions"] == "learned"
+
+
 def test_a_run_that_was_stored_before_a_setting_came_is_what_it_was():
     values = RunConfig.of("bandit").to_dict()
     del values["critic_sees"]

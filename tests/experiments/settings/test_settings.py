@@ -30,6 +30,7 @@ OTHERS = {
     "vf_coef": 0.25,
     "max_grad_norm": 0.5,
     "normalize_advantage": False,
+    "normalize_returns": True,
     "signal": "regret",
     "signal_scale": 0.1,
     "critic_sees": "task",
@@ -46,8 +47,9 @@ OTHERS = {
     "policy.n_heads": 2,
     "policy.d_ff": 16,
     "policy.input_hidden": 8,
-    "policy.critic_weight_decay": 0.0,
-    "policy.adam_eps": 1e-5,
+    "policy.positions": "rotary",
+    "policy.critic_weight_decay": 0.1,
+    "policy.adam_eps": 1e-6,
     "policy.mixed_precision": True,
     "policy.cpu_kernels": False,
     "estimator.task_horizon": 5,
@@ -80,10 +82,12 @@ def test_what_is_set_reaches_model_and_environment():
     config = RunConfig.of("random-mdp", horizon=20, **OTHERS)
     env = make_training_env(config)
     model = make_model(config, env, "cpu")
-    assert model.policy.actor.positions.shape == (20, 32)
+    assert model.policy.actor.embedding[2].out_features == 32
+    assert len(model.policy.actor.rotations) == 20 + 1
     assert len(model.policy.actor.layers) == 1
     assert (model.gamma, model.vf_coef, model.n_epochs) == (0.9, 0.25, 2)
     assert (model.max_grad_norm, model.target_kl, model.normalize_advantage) == (0.5, None, False)
+    assert model.normalize_returns is True
     assert (model.symmetry.share, model.symmetry.coef) == (0.5, 2.0)
     assert [model.gae_lambda(p) for p in (1.0, 0.75, 0.0)] == pytest.approx([0.3, 0.65, 1.0])
     assert model.lr_schedule(0.0) == pytest.approx(1e-4)

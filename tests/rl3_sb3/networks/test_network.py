@@ -20,22 +20,34 @@ SIZES = {
     Lstm: {"hidden": 8, "n_layers": 2, "input_hidden": 10},
     MemorylessNetwork: {"context_length": 9, "hidden": 8},
 }  # fmt: skip
-REMEMBERING = [CausalTransformer, Lstm]
+KINDS = {
+    "CausalTransformer": (CausalTransformer, {"positions": "rotary"}),
+    "CausalTransformer, learned positions": (CausalTransformer, {"positions": "learned"}),
+    "Lstm": (Lstm, {}),
+    "MemorylessNetwork": (MemorylessNetwork, {}),
+}
+REMEMBERING = [name for name in KINDS if name != "MemorylessNetwork"]
 
 
-@pytest.fixture(params=SIZES, ids=lambda kind: kind.__name__)
-def network(request):
-    return make(request.param)
+@pytest.fixture(params=KINDS)
+def name(request):
+    return request.param
 
 
-@pytest.fixture(params=REMEMBERING, ids=lambda kind: kind.__name__)
+@pytest.fixture
+def network(name):
+    return make(name)
+
+
+@pytest.fixture(params=REMEMBERING)
 def remembering(request):
     return make(request.param)
 
 
-def make(kind, seed=0):
+def make(name, seed=0):
     th.manual_seed(seed)
-    network = kind(5, 3, **SIZES[kind])
+    kind, choices = KINDS[name]
+    network = kind(5, 3, **SIZES[kind], **choices)
     with th.no_grad():  # large weights, so that all that is remembered shows
         for parameter in network.parameters():
             nn.init.normal_(parameter, std=0.6)
@@ -141,10 +153,11 @@ def test_a_memory_of_other_weights_is_refused(remembering, change, copied):
             network.step(tokens(2)[:, 0], memory)
 
 
-def test_a_memory_of_another_network_is_refused(remembering):
-    other = make(type(remembering), seed=1)
+@pytest.mark.parametrize("kind", REMEMBERING)
+def test_a_memory_of_another_network_is_refused(kind):
+    network, other = make(kind), make(kind, seed=1)
     with pytest.raises(ValueError, match="current weights"):
-        remembering.step(tokens(2)[:, 0], other.new_memory(2))
+        network.step(tokens(2)[:, 0], other.new_memory(2))
 
 
 def test_a_memory_of_another_batch_size_is_refused(remembering):
@@ -164,14 +177,21 @@ def test_stepping_leaves_no_gradient_graph(network):
     assert not any(x.requires_grad for x in (out, *memory.tensors()))
 
 
-def test_the_shapes_and_bytes_are_known_without_the_network(network):
-    kind = type(network)
-    sizes = {name: SIZES[kind][name] for name in kind.SIZES}
-    assert sizes == SIZES[kind]
+def test_the_shapes_and_bytes_are_known_without_the_network(name, network):
+    kind, choices = KINDS[name]
+    assert (set(kind.SIZES), kind.CHOICES.keys()) == (SIZES[kind].keys(), choices.keys())
+    arguments = SIZES[kind] | choices
+    kind.check_sizes(**arguments)
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    assert kind.weight_shapes(5, 3, **sizes) == shapes
+    assert kind.weight_shapes(5, 3, **arguments) == shapes
     kept = [x for x in network.new_memory(1) if isinstance(x, th.Tensor)]
-    assert kind.memory_bytes(**sizes) == sum(x.nbytes for x in kept)
+    assert kind.memory_bytes(**arguments) == sum(x.nbytes for x in kept)
+
+
+def test_each_choice_is_tried_here():
+    for kind in SIZES:
+        for name, texts in kind.CHOICES.items():
+            assert {c[name] for k, c in KINDS.values() if k is kind} == set(texts)
 
 
 @pytest.mark.parametrize(("kind", "size"), [(k, name) for k in SIZES for name in SIZES[k]])

@@ -7,6 +7,7 @@ from torch import nn
 from rl3_sb3 import CausalTransformer
 
 SIZES = {"d_model": 16, "n_layers": 2, "n_heads": 4, "d_ff": 32, "input_hidden": 24}
+SIZES |= {"positions": "learned"}  # rotary ones: test_positions.py
 
 
 @pytest.fixture
@@ -115,8 +116,8 @@ def test_sizes_that_do_not_fit_are_refused(sizes, message):
 
 
 def saved_bytes(network, x):
-    """What a forward pass keeps for the backward pass, weights aside."""
-    weights = {p.data_ptr() for p in network.parameters()}
+    """What a forward pass keeps for the backward pass, weights and tables aside."""
+    weights = {p.data_ptr() for p in (*network.parameters(), *network.buffers())}
     kept = {}
 
     def pack(tensor):

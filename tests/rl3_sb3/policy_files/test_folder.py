@@ -126,6 +126,19 @@ def test_constructor_arguments_survive(tmp_path):
     assert not loaded.training
 
 
+@pytest.mark.parametrize(("positions", "version"), [("learned", 1), ("rotary", 3)])
+def test_choices_survive_and_the_oldest_need_no_new_version(tmp_path, positions, version):
+    policy = make(positions=positions)
+    export_policy(policy, tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "policy.json").read_text())
+    assert written["format_version"] == version
+    assert written["arguments"].get("positions", "learned") == positions
+    loaded = load_policy(tmp_path / "out", "cpu")
+    assert (loaded.actor.positions is None) == (positions == "rotary")
+    tokens = th.randn(2, 4, loaded.actor.embedding[0].in_features)
+    assert th.equal(loaded.sequence_params(tokens), policy.sequence_params(tokens))
+
+
 @pytest.mark.parametrize("kind", POLICIES)
 def test_the_tables_name_every_argument_of_the_constructors(tmp_path, kind):
     export_policy(make(kind), tmp_path / "out")
@@ -175,7 +188,8 @@ def test_loading_leaves_torchs_generator_alone(tmp_path):
 def test_a_trained_model_is_exported_with_its_record(
     tmp_path, make_vec, make_model, policy, kwargs
 ):
-    model = make_model(make_vec([6, 6], **kwargs), policy=policy, n_steps=6, seed=3).learn(24)
+    env, settings = make_vec([6, 6], **kwargs), {"seed": 3, "target_kl": 0.01}
+    model = make_model(env, policy=policy, n_steps=6, **settings).learn(24)
     model.export(tmp_path / "out", environment="scripted", results={"mean reward": 1.25})
     loaded = load_policy(tmp_path / "out", "cpu")
     np.testing.assert_array_equal(
@@ -187,6 +201,7 @@ def test_a_trained_model_is_exported_with_its_record(
     assert record.results == {"mean reward": 1.25}
     assert record.hyper_parameters["batch_size"] == 12
     assert record.hyper_parameters["target_kl"] == 0.01
+    assert record.hyper_parameters["normalize_returns"] is True
     assert {"torch", "python", "stable-baselines3"} <= set(record.versions)
 
 
@@ -201,7 +216,7 @@ def test_the_record_names_schedules_and_the_environments_id(tmp_path, make_model
 
 
 def test_the_card_tells_what_the_record_knows(tmp_path, make_vec, make_model):
-    model = make_model(make_vec([6, 6], horizon=6)).learn(1200)
+    model = make_model(make_vec([6, 6], horizon=6), n_steps=6).learn(1200)
     model.export(
         tmp_path / "out",
         environment="two\n| scripted <tasks>",

@@ -180,14 +180,14 @@ def test_weights_beyond_the_limit_are_refused_by_their_description(folder):
 
 
 def test_a_memory_beyond_the_limit_is_refused(folder):
-    with pytest.raises(PolicyFileError, match=r"must remember an episode of at most 10000 bytes"):
+    with pytest.raises(PolicyFileError, match=r"must remember an episode of at most 20000 bytes"):
         th.manual_seed(0)
         policy = TransformerPolicy(
             spaces.Box(0, 1, (1,)), spaces.Discrete(1), lambda _: 0.1, context_length=40,
-            d_model=1, n_layers=40, n_heads=1, d_ff=1, input_hidden=1,
+            d_model=2, n_layers=40, n_heads=1, d_ff=1, input_hidden=1,
         )  # fmt: skip
         export_policy(policy, folder)
-        load_policy(folder, "cpu", max_bytes=10_000)
+        load_policy(folder, "cpu", max_bytes=20_000)
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_files_of_two_exports_do_not_mix(folder, tmp_path):
 
 
 def test_a_later_version_of_the_format_is_told_from_damage(folder):
-    edit(folder, format_version=3, something_new=1)
+    edit(folder, format_version=4, something_new=1)
     assert "Upgrade this package" in refused(
-        folder, "policy.json", "format version 2 or an earlier one, got 3"
+        folder, "policy.json", "format version 3 or an earlier one, got 4"
     )
     (folder / "policy.json").write_text('{"name": "other"}')
     refused(folder, "policy.json", "must describe a policy exported by rl3_sb3, got other JSON")
@@ -256,7 +256,12 @@ def test_a_later_version_of_the_format_is_told_from_damage(folder):
         (b'"arguments": {', b'"arguments": {"hidden": 1, ', r"see \['hidden'\]"),
         (b'"n_heads": 2', b'"n_heads": 3', "`d_model` must be a multiple of `n_heads` = 3, got 4"),
         (b'"n_layers": 1', b'"n_layers": 257', "an integer from 1 to 256"),
-        (b'"adam_eps": 1e-07', b'"adam_eps": 0', "a number above 0"),
+        (b'"adam_eps": 1e-05', b'"adam_eps": 0', "a number above 0"),
+        (b'"positions": "rotary"', b'"positions": "sinus"', "one of learned, rotary"),
+        (b'"positions": "rotary"', b'"positions": 1', "one of learned, rotary"),
+        (b'"format_version": 3', b'"format_version": 2', r"see \['positions'\]"),
+        (b'"format_version": 3', b'"format_version": 1', r"see \['critic_only', 'positions'\]"),
+        (b'"format_version": 3', b'"format_version": 1.0', "an integer"),
         (b'"log_std_init": 0.0', b'"log_std_init": 1e40', "a number within"),
         (b'"n": 3', b'"n": 4', "the bytes|F32 of shape"),
     ],
@@ -296,7 +301,7 @@ def test_weights_that_are_not_finite_are_refused(folder, bad):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.pop("actor.positions"), r"hold the \d+ tensors .*'actor.positions'"),
+        (lambda t: t.pop("actor.head.bias"), r"hold the \d+ tensors .*'actor.head.bias'"),
         (lambda t: t.update(more=th.zeros(1)), r"hold the \d+ tensors .*'more'"),
         (lambda t: t.update({"actor.head.bias": th.zeros(4)}), r"F32 of shape \[3\], got F32 of"),
         (lambda t: t.update({"actor.head.bias": th.zeros(3).double()}), r"shape \[3\], got F64"),

@@ -17,7 +17,7 @@ def rollout(make_vec, make_model):
     return make
 
 
-WEIGHTS = Weights(0.2, 0.3, 0.7, n_steps=24, advantage_mean=0.1, advantage_scale=2.0)
+WEIGHTS = Weights(0.2, 0.3, 0.7, 24, 0.1, 2.0, return_mean=0.4, return_scale=1.5)
 
 
 @pytest.mark.parametrize("actor_trains", [True, False])

@@ -26,7 +26,7 @@ def batch(actions, log_probs, advantages, returns=None, mask=None):
 
 
 def weights(n_steps, mean=0.0, scale=1.0):
-    return Weights(0.2, 0.0, 0.5, n_steps, advantage_mean=mean, advantage_scale=scale)
+    return Weights(0.2, 0.0, 0.5, n_steps, mean, scale, return_mean=0.0, return_scale=1.0)
 
 
 def policy(*first_action_probability):

@@ -31,7 +31,8 @@ def random_batch(n_sequences=5, T=4, seed=0, mask=None):
 
 
 def weights(batch, clip_range=0.2, symmetry_coef=0.7):
-    return Weights(clip_range, 0.0, 0.5, batch.returns.numel(), 0.0, 1.0, symmetry_coef)
+    numbers = (clip_range, 0.0, 0.5, batch.returns.numel(), 0.0, 1.0)
+    return Weights(*numbers, return_mean=0.0, return_scale=1.0, symmetry_coef=symmetry_coef)
 
 
 def relabelled(batch, *new_labels):

@@ -1,0 +1,409 @@
+"""How fast agents learn what must be remembered: TransformerPPO beside an LSTM and beside none.
+
+Tasks, none of which can be solved without a memory (the last three are small ones of the kind of
+POPGym's, Morad et al. 2023):
+
+    cartpole         CartPole-v1 without its two velocities
+    pendulum         Pendulum-v1 without its velocity; actions are real numbers
+    repeat-previous  name the symbol shown three steps ago
+    repeat-first     name the symbol shown first
+    count-recall     say how often one of the kinds has been shown so far, another each time
+
+Agents, all with `N_ENVS` environments, on one thread:
+
+    transformer      TransformerPPO("TransformerPolicy"), its defaults
+    lstm             TransformerPPO("LstmPolicy"), its defaults
+    memoryless       TransformerPPO("MarkovPolicy"), its defaults: what is lost without a memory
+    recurrent-ppo    sb3-contrib's RecurrentPPO, with what RL Baselines3 Zoo has found for CartPole
+                     and Pendulum without velocities, see `ZOO`; on the others its defaults
+
+All share the discount, which is the task's. A curve is the mean return of the training episodes
+(actions are sampled) that ended in each of `POINTS` equal parts of the steps; seconds are of the
+whole process, and tell little where other processes run beside it.
+
+Run:
+
+    python benchmarks/memory.py --out memory                         (hours)
+    python benchmarks/memory.py --out memory --tasks cartpole --agents transformer --seeds 0 1
+    python benchmarks/memory.py --smoke                              (seconds; no figures)
+
+A curve that is already in the folder is not computed again, so it can be stopped and go on.
+"""
+
+import csv
+import dataclasses
+import importlib.util
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from command_line import parse
+from gymnasium import spaces
+from matplotlib.figure import Figure
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl3_sb3 import TransformerPPO
+
+N_ENVS = 8
+POINTS = 30
+COLUMNS = ("task", "agent", "seed", "steps", "return", "seconds")
+
+# hyperparams/ppo_lstm.yml of RL Baselines3 Zoo (CartPoleNoVel-v1 and PendulumNoVel-v1, there with
+# gSDE), without the discount and with the number of environments that all have here.
+ZOO: dict[str, dict[str, Any]] = {
+    "cartpole": {
+        "n_steps": 32,
+        "batch_size": 256,
+        "n_epochs": 20,
+        "gae_lambda": 0.8,
+        "learning_rate": lambda left: 1e-3 * left,
+        "clip_range": lambda left: 0.2 * left,
+    },
+    "pendulum": {"n_steps": 512, "learning_rate": 1e-3},
+}
+COLOURS = {
+    "transformer": "#0072b2",
+    "lstm": "#e69f00",
+    "memoryless": "#009e73",
+    "recurrent-ppo": "#d55e00",
+}
+
+
+@dataclasses.dataclass
+class Arguments:
+    """Which curves, and where to."""
+
+    tasks: tuple[str, ...] = (
+        "cartpole", "pendulum", "repeat-previous", "repeat-first", "count-recall",
+    )  # fmt: skip
+    """Names of tasks."""
+    agents: tuple[str, ...] = ("transformer", "lstm", "memoryless", "recurrent-ppo")
+    """Names of agents."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """A curve for each."""
+    steps: int = 150_000
+    """Of all environments together."""
+    jobs: int = 1
+    """Processes at a time, each one curve on one thread."""
+    out: str = ""
+    """Folder of curves.csv, curves.png and a file for each curve; left out: a temporary one."""
+    only: str = ""
+    """Compute this curve in this process, into this file (used by the benchmark)."""
+    smoke: bool = False
+    """Tiny sizes: only shows that all works."""
+
+
+# ------------------------------------------------------------------- tasks
+
+
+class Part(gym.ObservationWrapper[npt.NDArray[Any], Any, npt.NDArray[Any]]):
+    """Shows some entries of an observation and hides the others.
+
+    Args:
+        env: Its observations are vectors.
+        shown: Indices.
+    """
+
+    def __init__(self, env: gym.Env[npt.NDArray[Any], Any], shown: list[int]) -> None:
+        super().__init__(env)
+        self._shown = shown
+        box = env.observation_space
+        assert isinstance(box, spaces.Box), "these have vectors"
+        self.observation_space = spaces.Box(box.low[shown], box.high[shown], dtype=np.float32)
+
+    def observation(self, observation: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the shown entries."""
+        return observation[self._shown]
+
+
+class Recall(gym.Env[npt.NDArray[Any], Any]):
+    """Shows a symbol a step; each right answer gives 1 / LENGTH, a wrong one nothing.
+
+    Attributes:
+        LENGTH: Steps of an episode.
+        N_SYMBOLS: How many there are.
+    """
+
+    LENGTH = 32
+    N_SYMBOLS = 4
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(0, 1, (2 * self.N_SYMBOLS,), np.float32)
+        self.action_space = spaces.Discrete(self.N_SYMBOLS)
+
+    def reset(
+        self, *, seed: int | None = None, options: Any = None
+    ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
+        """Draw an episode and show its first step."""
+        super().reset(seed=seed)
+        self.shown, self.asked = self.np_random.integers(self.N_SYMBOLS, size=(2, self.LENGTH))
+        self.t = 0
+        return self.observe(), {}
+
+    def step(self, action: Any) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
+        """Judge the answer to what was shown, and show the next step."""
+        reward = float(action == self.answer()) / self.LENGTH
+        over = self.t == self.LENGTH - 1
+        self.t += not over  # something must be shown at the end
+        return self.observe(), reward, over, False, {}
+
+    def observe(self) -> npt.NDArray[Any]:
+        """Return which symbol is shown, one of N numbers being 1, and the same of another."""
+        both = np.zeros((2, self.N_SYMBOLS), dtype=np.float32)
+        both[[0, 1], [self.shown[self.t], self.other()]] = 1
+        return both.ravel()
+
+    def other(self) -> int:
+        """Return the second symbol shown."""
+        return 0
+
+    def answer(self) -> int:
+        """Return the right answer of now."""
+        raise NotImplementedError
+
+
+class RepeatPrevious(Recall):
+    """The answer is the symbol of three steps ago, at first the first one."""
+
+    def answer(self) -> int:
+        """Return it."""
+        return int(self.shown[max(0, self.t - 3)])
+
+
+class RepeatFirst(Recall):
+    """The answer is the first symbol; the second one tells the first step from the others."""
+
+    def other(self) -> int:
+        """Return the mark of the first step."""
+        return int(self.t == 0)
+
+    def answer(self) -> int:
+        """Return it."""
+        return int(self.shown[0])
+
+
+class CountRecall(Recall):
+    """The answer is how often the second symbol was the first one so far, this step included."""
+
+    LENGTH = 16
+    N_SYMBOLS = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = spaces.Discrete(self.LENGTH + 1)
+
+    def other(self) -> int:
+        """Return the symbol asked for."""
+        return int(self.asked[self.t])
+
+    def answer(self) -> int:
+        """Return it."""
+        return int((self.shown[: self.t + 1] == self.other()).sum())
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """An environment, and its discount."""
+
+    make: Any
+    gamma: float
+    best: float
+    """The return of an agent that never errs, or a good one's."""
+
+
+def registered(kind: type[Recall]) -> Any:
+    """Return how to make one of them, with a spec that says how long its episodes are."""
+    name = f"memory/{kind.__name__}-v0"
+    gym.register(name, kind, max_episode_steps=kind.LENGTH)
+    return lambda: gym.make(name)
+
+
+TASKS = {
+    "cartpole": Task(lambda: Part(gym.make("CartPole-v1"), [0, 2]), 0.98, 500),
+    "pendulum": Task(lambda: Part(gym.make("Pendulum-v1"), [0, 1]), 0.9, -150),
+    "repeat-previous": Task(registered(RepeatPrevious), 0.9, 1),
+    "repeat-first": Task(registered(RepeatFirst), 0.9, 1),
+    "count-recall": Task(registered(CountRecall), 0.9, 1),
+}
+
+
+# ------------------------------------------------------------------- one curve
+
+
+def make_agent(name: str, task: str, env: VecEnv, seed: int, *, smoke: bool) -> Any:
+    """Return a learner."""
+    common: dict[str, Any] = {"gamma": TASKS[task].gamma, "seed": seed, "device": "cpu"}
+    if smoke:
+        common |= {"n_steps": 32, "n_epochs": 1}
+    policies = {
+        "transformer": "TransformerPolicy", "lstm": "LstmPolicy", "memoryless": "MarkovPolicy",
+    }  # fmt: skip
+    if name in policies:
+        return TransformerPPO(policies[name], env, **common)
+    from sb3_contrib import RecurrentPPO
+
+    return RecurrentPPO("MlpLstmPolicy", env, **{**ZOO.get(task, {}), **common})
+
+
+class Episodes(BaseCallback):
+    """Notes when episodes end, and their returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[tuple[int, float]] = []
+
+    def _on_step(self) -> bool:
+        found = [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
+        self.ends += [(self.num_timesteps, float(r)) for r in found]
+        return True
+
+
+def compute(args: Arguments) -> None:
+    """Learn, and write one curve; `only` is TASK,AGENT,SEED,FILE."""
+    task, agent, seed, file = args.only.split(",", 3)
+    th.set_num_threads(1)
+    env = make_vec_env(TASKS[task].make, N_ENVS, seed=1000 * int(seed))
+    model = make_agent(agent, task, env, int(seed), smoke=args.smoke)
+    episodes, start = Episodes(), time.perf_counter()
+    model.learn(args.steps, episodes)
+    seconds = time.perf_counter() - start
+    rows = []
+    for i in range(POINTS):
+        low, high = (args.steps * k / POINTS for k in (i, i + 1))
+        found = [r for t, r in episodes.ends if low < t <= high]
+        if found:
+            rows.append([task, agent, seed, round(high), statistics.fmean(found), round(seconds)])
+    part = Path(f"{file}.part")
+    with part.open("w", newline="") as stream:
+        csv.writer(stream).writerows([COLUMNS, *rows])
+    part.replace(file)  # a curve is in the folder as a whole or not at all
+
+
+# ------------------------------------------------------------------- all curves
+
+
+def missing(args: Arguments, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the curves that the folder lacks, each with its file."""
+    for task in args.tasks:
+        for agent in args.agents:
+            for seed in args.seeds:
+                file = folder / f"{task}_{agent}_{seed}_{args.steps}.csv"
+                if not file.exists():
+                    yield f"{task},{agent},{seed}", file
+
+
+def run_one(args: Arguments, name: str, file: Path) -> None:
+    """Compute one curve in a process of its own."""
+    command = [sys.executable, __file__, "--only", f"{name},{file}", "--steps", str(args.steps)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command + ["--smoke"] * args.smoke, env=environment, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"the curve {name} failed:\n{done.stderr}")
+    print(f"{name} is done", flush=True)
+
+
+def read_curves(args: Arguments, folder: Path) -> list[dict[str, str]]:
+    """Return the rows of all curves of this length in the folder, those of earlier calls too."""
+    rows: list[dict[str, str]] = []
+    for file in sorted(folder.glob(f"*_{args.steps}.csv")):
+        with file.open(newline="") as stream:
+            rows += csv.DictReader(stream)
+    return rows
+
+
+def curves_of(rows: list[dict[str, str]], task: str, agent: str) -> list[list[dict[str, str]]]:
+    """Return the curves of all seeds."""
+    own = [row for row in rows if (row["task"], row["agent"]) == (task, agent)]
+    seeds = sorted({row["seed"] for row in own}, key=int)
+    return [[row for row in own if row["seed"] == seed] for seed in seeds]
+
+
+def print_table(rows: list[dict[str, str]]) -> None:
+    """Print the mean return over the last tenth, the best point and the time, seed by seed."""
+    print(f"\n{'task':<16} {'agent':<14} {'last tenth (seeds)':<28} {'best point':<28} minutes")
+    for task in TASKS:
+        for agent in COLOURS:
+            curves = curves_of(rows, task, agent)
+            if not curves:
+                continue
+            returns = [[float(row["return"]) for row in curve] for curve in curves]
+            last = ", ".join(f"{statistics.fmean(r[-max(1, POINTS // 10) :]):.4g}" for r in returns)
+            best = ", ".join(f"{max(r):.4g}" for r in returns)
+            minutes = ", ".join(f"{float(curve[0]['seconds']) / 60:.1f}" for curve in curves)
+            print(f"{task:<16} {agent:<14} {last:<28} {best:<28} {minutes}")
+
+
+def draw(rows: list[dict[str, str]], file: Path) -> None:
+    """Draw the mean curve of each agent, and those of its seeds thinly."""
+    tasks = [task for task in TASKS if any(row["task"] == task for row in rows)]
+    figure = Figure(figsize=(3.6 * len(tasks), 3.4), layout="constrained")
+    for axes, task in zip(np.ravel(figure.subplots(1, len(tasks))), tasks, strict=True):
+        axes.axhline(TASKS[task].best, color="#777777", linestyle=":")
+        for agent, colour in COLOURS.items():
+            points: dict[float, list[float]] = {}
+            for curve in curves_of(rows, task, agent):
+                steps = [float(row["steps"]) / 1000 for row in curve]
+                returns = [float(row["return"]) for row in curve]
+                axes.plot(steps, returns, color=colour, linewidth=0.6, alpha=0.4)
+                for at, value in zip(steps, returns, strict=True):
+                    points.setdefault(at, []).append(value)
+            if points:
+                means = [statistics.fmean(points[at]) for at in sorted(points)]
+                axes.plot(sorted(points), means, color=colour, linewidth=2, label=agent)
+        axes.set_title(task)
+        axes.set_xlabel("thousands of steps")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("return of training episodes")
+    figure.axes[0].legend(frameon=False)
+    figure.savefig(file, dpi=150)
+
+
+def main(args: Arguments) -> None:
+    """Compute the curves that are missing; print and draw all."""
+    if args.only:
+        compute(args)
+        return
+    for names, known in ((args.tasks, TASKS), (args.agents, COLOURS)):
+        if not set(names) <= set(known):
+            sys.exit(f"known are {', '.join(known)}, got {', '.join(names)}")
+    if args.smoke:
+        args = dataclasses.replace(
+            args, tasks=("cartpole", "count-recall"), seeds=(0,), steps=512, jobs=2
+        )
+    if importlib.util.find_spec("sb3_contrib") is None and "recurrent-ppo" in args.agents:
+        print("recurrent-ppo is left out: it needs sb3-contrib (pip install sb3-contrib)")
+        others = tuple(agent for agent in args.agents if agent != "recurrent-ppo")
+        args = dataclasses.replace(args, agents=others)
+    folder = Path(args.out or tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"torch {th.__version__}, one thread a curve, {args.jobs} at a time; into {folder}")
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for done in [pool.submit(run_one, args, *curve) for curve in missing(args, folder)]:
+            done.result()
+    rows = read_curves(args, folder)
+    with (folder / "curves.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    print_table(rows)
+    draw(rows, folder / "curves.png")
+
+
+if __name__ == "__main__":
+    main(parse(Arguments, __doc__))
