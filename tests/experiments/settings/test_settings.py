@@ -44,7 +44,7 @@ OTHERS = {
     "policy.n_heads": 2,
     "policy.d_ff": 16,
     "policy.input_hidden": 8,
-    "policy.positions": "learned",
+    "policy.positions": "rotary",
     "policy.critic_weight_decay": 0.1,
     "policy.adam_eps": 1e-6,
     "policy.mixed_precision": True,
@@ -79,7 +79,8 @@ def test_what_is_set_reaches_model_and_environment():
     config = RunConfig.of("random-mdp", horizon=20, **OTHERS)
     env = make_training_env(config)
     model = make_model(config, env, "cpu")
-    assert model.policy.actor.positions.shape == (20, 32)
+    assert model.policy.actor.embedding[2].out_features == 32
+    assert len(model.policy.actor.rotations) == 20 + 1
     assert len(model.policy.actor.layers) == 1
     assert (model.gamma, model.vf_coef, model.n_epochs) == (0.9, 0.25, 2)
     assert (model.max_grad_norm, model.target_kl, model.normalize_advantage) == (0.5, None, False)
