@@ -47,7 +47,7 @@ _MOST_WIDTH = 2**20
 _LARGEST_LOG_STD = 1e30  # well within float32; beyond it the policy could not be made
 # Arguments of every policy, beside its networks' sizes.
 _NUMBERS = ("critic_weight_decay", "adam_eps", "log_std_init")
-# Since version 2.
+# Since version 2, which has it always; later ones have it where there is something to say.
 _CRITIC_ONLY = "critic_only"
 # The first version that has the networks' choices; earlier files mean the oldest.
 _WITH_CHOICES = 3
@@ -130,7 +130,7 @@ class PolicyDescription:
         """Return the earliest version of the format that can say it, and the arguments there."""
         arguments, oldest = dict(self.arguments), POLICIES[self.policy].oldest_choices()
         if any(arguments[name] != text for name, text in oldest.items()):
-            return _WITH_CHOICES, {_CRITIC_ONLY: "", **arguments}
+            return _WITH_CHOICES, arguments
         for name in oldest:
             del arguments[name]
         return (2 if _CRITIC_ONLY in arguments else 1), arguments
@@ -249,7 +249,8 @@ def _read_arguments(
 ) -> dict[str, int | float | str]:
     sizes = policy.network.SIZES
     choices = policy.network.CHOICES if version >= _WITH_CHOICES else {}
-    texts = (_CRITIC_ONLY,) if version > 1 else ()
+    has_text = version == 2 or (version > 2 and _CRITIC_ONLY in node.items())
+    texts = (_CRITIC_ONLY,) if has_text else ()
     fields = node.fields((*sizes, *choices, *_NUMBERS, *texts))
     arguments: dict[str, int | float | str] = {**policy.oldest_choices()}
     for name, known in choices.items():

@@ -87,6 +87,45 @@ def test_a_checkpoint_loads_wherever_the_buffers_class_was_when_it_was_written(t
     np.testing.assert_array_equal(weights(loaded), weights(trained))
 
 
+def test_a_checkpoint_that_is_older_than_a_choice_means_what_there_was(
+    make_vec, make_model, tmp_path
+):
+    kwargs = {"positions": "learned", "critic_weight_decay": 0.01}
+    env = make_vec([6, 6], horizon=6)
+    model = make_model(env, n_steps=12, normalize_returns=False, policy_kwargs=kwargs).learn(24)
+    path = tmp_path / "model.zip"
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    data = json.loads(members["data"])
+    del data["normalize_returns"]
+    for name in kwargs:
+        del data["policy_kwargs"][name]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (members | {"data": json.dumps(data)}).items():
+            archive.writestr(name, content)
+    loaded = TransformerPPO.load(path, env=make_vec([6, 6], horizon=6), device="cpu")
+    np.testing.assert_array_equal(weights(loaded), weights(model))
+    assert not loaded.normalize_returns
+    assert loaded.policy._get_constructor_parameters()["critic_weight_decay"] == 0.01
+    for each in (model, loaded):
+        each.set_env(make_vec([6, 6], horizon=6))
+        each.set_random_seed(1)
+        each.learn(24, reset_num_timesteps=False)
+    np.testing.assert_array_equal(weights(loaded), weights(model))
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_a_checkpoint_keeps_its_positions(make_vec, make_model, tmp_path, positions):
+    kwargs = {"policy_kwargs": {"positions": positions}}
+    model = make_model(make_vec([6, 6], horizon=6), n_steps=12, **kwargs).learn(24)
+    model.save(tmp_path / "model.zip")
+    loaded = TransformerPPO.load(tmp_path / "model.zip", device="cpu")
+    assert loaded.policy_kwargs["positions"] == positions
+    assert loaded.normalize_returns
+    np.testing.assert_array_equal(weights(loaded), weights(model))
+
+
 def test_saves_to_a_stream(trained):
     stream = io.BytesIO()
     trained.save(stream)
