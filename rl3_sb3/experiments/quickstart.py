@@ -101,6 +101,7 @@ def cells(size: Size, seed: int = 0) -> list[Cell]:
             algo=algo,
             horizon=size.horizon,
             seed=seed,
+            recipe="ours",
             n_envs=size.n_envs,
             batch_size=size.batch_size,
             iterations=size.iterations,

@@ -108,8 +108,10 @@ def add(commands: Any) -> None:
         help="PPO iterations in all (the domain's); a run that goes on is prolonged by more than "
         "it had",
     )
-    learning.add_argument("--n-envs", type=int, help="environments (32768 / horizon)")
-    learning.add_argument("--batch-size", type=int, help="steps per minibatch (4096)")
+    learning.add_argument(
+        "--n-envs", type=int, help="environments (the recipe's: steps of an iteration / horizon)"
+    )
+    learning.add_argument("--batch-size", type=int, help="steps per minibatch (the recipe's)")
     learning.add_argument("--signal", help="what PPO learns from: reward or regret (the recipe's)")
     learning.add_argument(
         "--validate-every",

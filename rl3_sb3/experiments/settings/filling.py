@@ -18,10 +18,13 @@ from rl3_sb3.experiments.settings.parts import (
     is_of_another_part,
     policy_defaults,
 )
-from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, RECIPES, check_recipe
+from rl3_sb3.experiments.settings.recipes import (
+    DEFAULT_RECIPE,
+    RECIPES,
+    STEPS_PER_ITERATION,
+    check_recipe,
+)
 from rl3_sb3.experiments.settings.setting import full_name
-
-STEPS_PER_ITERATION = 32768
 
 # Fields of `RunConfig` that hold further settings, by the prefix of their names.
 TABLES = {"policy.": "policy_arguments", "estimator.": "estimator_options"}
@@ -60,7 +63,7 @@ def filled_in(
     }
     values: dict[str, Any] = {
         "recipe": recipe,
-        "n_envs": max(1, STEPS_PER_ITERATION // horizon),
+        "n_envs": max(1, STEPS_PER_ITERATION[recipe] // horizon),
         "value_scale": facts.value_scale,
         "count_scale": facts.count_scale,
         "reward_scale": facts.reward_scale,

@@ -39,16 +39,23 @@ PAPER: Mapping[str, Any] = {
 
 OURS: Mapping[str, Any] = {
     **PAPER,
-    "iterations": 300,
+    "iterations": 600,
+    "batch_size": 2048,
     "n_epochs": 4,
     "learning_rate": "1e-3:1e-4",
     "gae_lambda": "0.3:0.7@0.5",
     "ent_coef": "0.1:0",
+    "normalize_returns": True,
     "signal": "regret",
+    "policy.critic_weight_decay": 0.0,
+    "policy.adam_eps": 1e-5,
 }
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {"paper": PAPER, "ours": OURS}
 DEFAULT_RECIPE = "paper"
+
+# How many environments a run has follows from these and H.
+STEPS_PER_ITERATION: Mapping[str, int] = {"paper": 32768, "ours": 16384}
 
 
 def check_recipe(name: Any) -> str:

@@ -1,9 +1,9 @@
 """What defines a training run: `RunConfig`, as it is stored in the run's `config.json`.
 
-One iteration of PPO takes `n_envs * horizon` steps, about 32768 as in the paper: each environment
-lives through one meta-episode. `RunConfig.of` fills in what is not given: from the recipe, the
-domain, the algorithm's row, the policy's class and the estimator. All of it is stored, so that a
-run never depends on a default of later code.
+One iteration of PPO takes `n_envs * horizon` steps: each environment lives through one
+meta-episode. `RunConfig.of` fills in what is not given: from the recipe, the domain, the
+algorithm's row, the policy's class and the estimator. All of it is stored, so that a run never
+depends on a default of later code.
 
 Seeds. Environment i of a run is seeded with s + i, where s is drawn from the run's seed. All of
 them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can have seen one.
