@@ -39,7 +39,11 @@ envs = gymnasium.vector.SyncVectorEnv([maze] * n_envs, autoreset_mode=same_step)
 if args.algorithm == "rl3":
     envs = vamdp.vector.ValueAugment(envs, task_horizon=75, gamma=0.95, state_key=tuple)
 envs = VecMonitor(GymnasiumVecEnv(vamdp.vector.MetaEpisode(envs, horizon, task_horizon=75)))
-options = {"batch_size": 1600, "gae_lambda": 0.9, "stats_window_size": n_envs, "seed": args.seed}
+# The paper's, but for lambda and the size of a rollout.
+options = {"n_epochs": 8, "ent_coef": 0.01, "target_kl": 0.01, "max_grad_norm": None}
+options |= {"normalize_returns": False, "gae_lambda": 0.9, "n_steps": horizon, "batch_size": 1600}
+network = {"positions": "learned", "critic_weight_decay": 1e-2, "adam_eps": 1e-7}
+options |= {"policy_kwargs": network, "stats_window_size": n_envs, "seed": args.seed}
 model = TransformerPPO("TransformerPolicy", envs, **options)
 curve = ["steps,mean_return"]
 while model.num_timesteps < steps:

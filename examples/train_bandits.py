@@ -39,7 +39,7 @@ envs = vamdp.vector.ValueAugment(envs, task_horizon=1, reward_model="state_actio
 envs = vamdp.vector.MetaEpisode(envs, args.horizon)
 envs = VecMonitor(GymnasiumVecEnv(envs))
 
-model = TransformerPPO("TransformerPolicy", envs, batch_size=1600, seed=0)
+model = TransformerPPO("TransformerPolicy", envs, n_steps=args.horizon, batch_size=1600, seed=0)
 for _ in range(args.iterations):
     model.learn(args.n_envs * args.horizon, reset_num_timesteps=False)
     returns = [episode["r"] for episode in model.ep_info_buffer]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch as th
 
-from rl3_sb3 import SequenceRolloutBuffer, TransformerPPO
+from rl3_sb3 import SequenceRolloutBuffer, TransformerPolicy, TransformerPPO
 
 
 @pytest.fixture
@@ -122,6 +122,8 @@ def test_a_checkpoint_keeps_its_positions(make_vec, make_model, tmp_path, positi
     model.save(tmp_path / "model.zip")
     loaded = TransformerPPO.load(tmp_path / "model.zip", device="cpu")
     assert loaded.policy_kwargs["positions"] == positions
+    unasked = make_model(make_vec([6, 6], horizon=6), n_steps=12)
+    assert unasked.policy_kwargs["positions"] == TransformerPolicy.default_choices()["positions"]
     assert loaded.normalize_returns
     np.testing.assert_array_equal(weights(loaded), weights(model))
 
