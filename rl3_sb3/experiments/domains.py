@@ -190,7 +190,10 @@ DOMAINS: dict[str, Domain] = {
         task_horizon=1,
         # Q is then the mean reward of an arm, untouched by smoothing (Appendix A.1).
         estimator_options={"reward_model": "state_action"},
-        recipes={"paper": {"iterations": 5000, "ent_coef": 0.01}},
+        recipes={
+            "paper": {"iterations": 5000, "ent_coef": 0.01},
+            "ours": {"iterations": 600, "symmetry_share": 1.0},
+        },
         exchangeable_actions=True,
     ),
     "random-mdp": Domain(
@@ -200,7 +203,10 @@ DOMAINS: dict[str, Domain] = {
         task_horizon=10,
         value_scale=10.0,
         reward_scale=10.0,
-        recipes={"paper": {"iterations": 10_000, "ent_coef": "0.1:0"}},
+        recipes={
+            "paper": {"iterations": 10_000, "ent_coef": "0.1:0"},
+            "ours": {"iterations": 1000, "symmetry_share": 1.0},
+        },
         exchangeable_actions=True,
     ),
     "gridworld": Domain(
@@ -211,7 +217,18 @@ DOMAINS: dict[str, Domain] = {
         value_scale=10.0,
         reward_scale=100.0,
         estimator_options={"gamma": 0.95, "smoothing": 0.01},
-        recipes={"paper": {"iterations": 20_000, "ent_coef": 0.04, "learning_rate": 2e-4}},
+        recipes={
+            "paper": {"iterations": 20_000, "ent_coef": 0.04, "learning_rate": 2e-4},
+            # Regrets are ten times as large. Little entropy makes agents stand still for ever, and
+            # with as much as at first they find goals but never go there.
+            "ours": {
+                "iterations": 3000,
+                "learning_rate": "6e-4:1e-4",
+                "gae_lambda": "0.3:0.7@0.3",
+                "ent_coef": "0.3:0.04@0.15",
+                "signal_scale": 0.02,
+            },
+        },
         has_places=True,
         action_names=("stay", "north", "east", "south", "west"),
     ),
