@@ -168,6 +168,15 @@ def test_a_stopped_actor_keeps_its_weights_and_the_critic_goes_on(collected):
     assert not any(th.equal(critic[name], critic_on[name]) for name in critic)
 
 
+def test_when_the_actor_stops_before_a_frozen_critic_the_iteration_is_over(collected):
+    model = collected(ALIGNED, n_epochs=5, target_kl=1e-12, learning_rate=1e-2)
+    model.policy.critic.requires_grad_(False)
+    before = model.policy.parameters_to_vector()
+    model.train()
+    assert model.logger.name_to_value["train/actor_epochs"] == 1
+    assert not np.array_equal(model.policy.parameters_to_vector(), before)
+
+
 @pytest.mark.parametrize("target_kl", [None, 1e9])
 def test_without_a_reached_target_the_actor_trains_in_all_epochs(collected, target_kl):
     model = collected(ALIGNED, n_epochs=3, target_kl=target_kl)
