@@ -17,6 +17,7 @@ them, because the exact KL divergence needs the behaviour's whole distribution.
 
 import inspect
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -132,12 +133,18 @@ class SequencePolicy(ActorCriticPolicy):
     @classmethod
     def default_choices(cls) -> dict[str, str]:
         """Return the networks' choices, see `Network.CHOICES`, as they are where nobody chooses."""
-        return {name: cls.network_defaults()[name] for name in cls.network.CHOICES}
+        return {name: cls.network_defaults()[name] for name in cls._choices()}
 
     @classmethod
     def oldest_choices(cls) -> dict[str, str]:
         """Return the networks' choices as files mean them that are older than the choice."""
-        return {name: texts[0] for name, texts in cls.network.CHOICES.items()}
+        return {name: texts[0] for name, texts in cls._choices().items()}
+
+    @classmethod
+    def _choices(cls) -> Mapping[str, tuple[str, ...]]:
+        # Networks of one's own may be older than choices.
+        choices: Mapping[str, tuple[str, ...]] = getattr(cls.network, "CHOICES", {})
+        return choices
 
     @classmethod
     def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:

@@ -538,6 +538,12 @@ def test_a_policy_of_ones_own_network_trains(make_vec, make_model):
     assert model.policy.actor.head.in_features == 5
 
 
+def test_a_network_of_ones_own_need_not_know_of_choices(make_vec, make_model, monkeypatch):
+    monkeypatch.delattr(MemorylessNetwork, "CHOICES")
+    model = make_model(make_vec([6, 6], horizon=6), "MarkovPolicy").learn(24)
+    assert model.policy.oldest_choices() == {}
+
+
 def test_an_unknown_policy_is_refused_with_the_known_names(make_vec):
     known = "TransformerPolicy, LstmPolicy, MarkovPolicy, or a class, got 'MlpPolicy'"
     with pytest.raises(ValueError, match=known):
