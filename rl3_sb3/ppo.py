@@ -191,6 +191,10 @@ class TransformerPPO(PPO):
                 "or train on a GPU."
             )
         self.cuda_graphs = cuda_graphs
+        if not isinstance(symmetry, Symmetry | None):
+            raise ValueError(
+                f"`symmetry` must be a Symmetry or None, got {symmetry!r}. Take Symmetry.of(env)."
+            )
         self.symmetry = symmetry
         if _init_setup_model:
             self._setup_model()
@@ -205,7 +209,8 @@ class TransformerPPO(PPO):
         self.policy_kwargs = {**self.policy_class.oldest_choices(), **self.policy_kwargs}
         super()._setup_model()
         if self.symmetry is not None:
-            self.symmetry.require_fits(self.observation_space, self.action_space)
+            spaces = self.observation_space, self.action_space
+            self.symmetry.require_fits(*spaces, self.policy.critic_only)
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
         self.gae_lambda = FloatSchedule(self.gae_lambda)  # type: ignore[assignment]
         self._acting: Acting | None = None
@@ -436,6 +441,13 @@ class TransformerPPO(PPO):
             raise ValueError(
                 f"`env` must not be a VecNormalize on {n_ranks()} ranks: each would normalise by "
                 "statistics of its own. Normalise by fixed numbers instead."
+            )
+        lengths = gather_over_ranks(self.n_steps)
+        if len(set(lengths)) > 1:
+            raise ValueError(
+                f"`n_steps` must be the same on all ranks, got {lengths}: left out, it depends on "
+                f"each rank's number of environments. Pass n_steps={max(lengths)}, or start all "
+                "with equally many."
             )
         copy_from_first_rank(self.policy.state_dict().values())
         # Adam's moments too: rank 0 alone may have read a checkpoint.

@@ -17,7 +17,8 @@ them, because the exact KL divergence needs the behaviour's whole distribution.
 
 import inspect
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ from gymnasium import spaces
 from stable_baselines3.common.distributions import Distribution as SB3Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.utils import get_device, obs_as_tensor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 from torch import nn
 from torch.distributions import Distribution
@@ -132,12 +133,18 @@ class SequencePolicy(ActorCriticPolicy):
     @classmethod
     def default_choices(cls) -> dict[str, str]:
         """Return the networks' choices, see `Network.CHOICES`, as they are where nobody chooses."""
-        return {name: cls.network_defaults()[name] for name in cls.network.CHOICES}
+        return {name: cls.network_defaults()[name] for name in cls._choices()}
 
     @classmethod
     def oldest_choices(cls) -> dict[str, str]:
         """Return the networks' choices as files mean them that are older than the choice."""
-        return {name: texts[0] for name, texts in cls.network.CHOICES.items()}
+        return {name: texts[0] for name, texts in cls._choices().items()}
+
+    @classmethod
+    def _choices(cls) -> Mapping[str, tuple[str, ...]]:
+        # Networks of one's own may be older than choices.
+        choices: Mapping[str, tuple[str, ...]] = getattr(cls.network, "CHOICES", {})
+        return choices
 
     @classmethod
     def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -373,6 +380,18 @@ class SequencePolicy(ActorCriticPolicy):
         return self.sequence_values(self.extract_features(obs).unsqueeze(1))
 
     # ---------------------------------------------------------------- saving the policy alone
+
+    @classmethod
+    def load(cls, path: str, device: th.device | str = "auto") -> Self:
+        """Make a policy from what `save` wrote, with pickles; see SB3's `BasePolicy.load`.
+
+        A file that is older than one of the networks' choices means the oldest.
+        """
+        device = get_device(device)
+        saved = th.load(path, map_location=device, weights_only=False)
+        policy = cls(**{**cls.oldest_choices(), **saved["data"]})
+        policy.load_state_dict(saved["state_dict"])
+        return policy.to(device)
 
     def load_from_vector(self, vector: npt.NDArray[Any]) -> None:
         """Set all parameters from one vector; states made before become stale."""

@@ -54,7 +54,8 @@ class Domain:
         count_scale: Divides visit counts in observations.
         estimator_options: Of the estimator, where they differ from its defaults. Another estimator
             than the model-based takes those that it knows.
-        settings: Other settings of a run that suit the domain, by their names in `RunConfig`.
+        settings: Other settings of a run that suit the domain, by their names in `RunConfig`. Its
+            usual recipe is one.
         recipes: Those that suit it in one recipe, by the recipe's name.
         exchangeable_actions: Whether, in each variation, a task and the same task with its actions
             renamed are equally likely.
@@ -107,6 +108,11 @@ class Domain:
         for name in self.recipes:
             if name not in RECIPES:
                 raise ValueError(f"`recipes` must be of {', '.join(RECIPES)}, got {name!r}.")
+            if "recipe" in self.recipes[name]:
+                raise ValueError(
+                    f"`recipes` must hold settings of one recipe, got a `recipe` in {name!r}. Say "
+                    'in `settings` which is the usual one: {"recipe": ...}.'
+                )
         for name, variation in self.variations.items():
             if not re.fullmatch(r"[\w-]+", name) or name == CANONICAL:
                 raise ValueError(

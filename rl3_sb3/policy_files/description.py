@@ -5,7 +5,8 @@ description implies for the weights (names, shapes, bytes) is known before any o
 made.
 
 Version 2 of the format is version 1 with one more argument, `critic_only`. Policies without such a
-part are written in version 1, as before.
+part are written in version 1, as before. Version 3 also has the networks' choices, and has
+`critic_only` only where there is one; it is written where a choice is not the oldest.
 """
 
 from __future__ import annotations

@@ -141,14 +141,31 @@ class Symmetry:
         return int(self.entries.shape[1])
 
     def require_fits(
-        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        critic_only: str = "",
     ) -> None:
-        """Raise ValueError unless the entries lie in such tokens and belong to such actions."""
+        """Raise ValueError unless the entries lie in such tokens and belong to such actions.
+
+        Args:
+            observation_space: What is flattened into tokens.
+            action_space: Of the actions.
+            critic_only: The key that comes last in tokens, see `rl3_sb3.tokens`; "": none does.
+        """
         if not isinstance(action_space, spaces.Discrete) or action_space.n != self.n_actions:
             raise ValueError(
                 f"`symmetry` must be of the actions {action_space}, which must be Discrete, got "
                 f"{self.n_actions} of them. Leave it out, or take Symmetry.of(env)."
             )
+        if critic_only and isinstance(observation_space, spaces.Dict):
+            last = max(observation_space)
+            if critic_only != last:
+                raise ValueError(
+                    f"`critic_only` must be the last key in sorted order, {last!r}, beside a "
+                    f"`symmetry`, got {critic_only!r}: it would be moved there, and the entries "
+                    "would be others. Give it a later name, such as one that begins with z."
+                )
         n_entries = get_flattened_obs_dim(observation_space)
         if self.entries.max() >= n_entries:
             raise ValueError(

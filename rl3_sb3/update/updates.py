@@ -98,10 +98,13 @@ class Updates:
         actor_epochs, kl = 0, 0.0
         actor_trains = True
         head = self.policy.critic.head
+        critic_trains = bool(self._gradients.parameters(actor_trains=False))
         can_change = all(parameter.requires_grad for parameter in head.parameters())
         units = units_of(rollout) if settings.normalize_returns and can_change else PLAIN
         with in_units(head, units):
             for _ in range(settings.n_epochs):
+                if not (actor_trains or critic_trains):
+                    break
                 terms += self._epoch(rollout, settings, units, actor_trains)
                 if actor_trains:
                     actor_epochs += 1

@@ -232,6 +232,27 @@ def test_what_suits_a_domain_in_one_recipe_is_for_that_recipe(monkeypatch):
         own(monkeypatch, recipes={"mine": {}})
 
 
+def test_a_domains_usual_recipe_is_a_setting_of_it(monkeypatch):
+    own(monkeypatch, settings={"recipe": "ours"}, recipes={"paper": {"gamma": 0.5}})
+    config = RunConfig.of("own")
+    assert (config.recipe, config.n_epochs, config.signal) == ("ours", 4, "regret")
+    assert config == RunConfig.of("own", recipe="ours")
+    assert RunConfig.of("own", recipe="paper").gamma == 0.5
+    own(monkeypatch, settings={"recipe": "mine"})
+    with pytest.raises(InputError, match="`recipe` must be one of paper, ours, got 'mine'"):
+        RunConfig.of("own")
+    with pytest.raises(
+        ValueError, match="`recipes` must hold settings of one recipe, got a `recipe`"
+    ):
+        own(monkeypatch, recipes={"paper": {"recipe": "ours"}})
+
+
+def test_one_recipes_settings_replace_the_domains_whichever_names_they_have(monkeypatch):
+    own(monkeypatch, settings={"d_model": 32}, recipes={"paper": {"policy.d_model": 16}})
+    assert RunConfig.of("own", recipe="paper").policy_arguments["d_model"] == 16
+    assert RunConfig.of("own", recipe="ours").policy_arguments["d_model"] == 32
+
+
 def test_a_domains_signal_is_told_in_tables(monkeypatch):
     own(monkeypatch, recipes={"paper": {"signal": "regret"}, "ours": {"signal": "reward"}})
     told = {"paper": "signal regret", "ours": "signal reward"}[RunConfig.of("own").recipe]

@@ -266,3 +266,16 @@ def test_a_markov_policy_ignores_the_past():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_a_saved_policy_keeps_its_positions_and_an_older_one_has_the_oldest(positions, tmp_path):
+    policy, path = make(positions=positions), tmp_path / "policy.pt"
+    policy.save(path)
+    saved = th.load(path, weights_only=False)
+    if positions == "learned":
+        del saved["data"]["positions"]
+    th.save(saved, path)
+    loaded = TransformerPolicy.load(path, "cpu")
+    obs = th.as_tensor(observations(2)).transpose(0, 1)
+    assert th.equal(loaded.sequence_params(obs), policy.sequence_params(obs))

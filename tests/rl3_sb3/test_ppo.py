@@ -168,6 +168,15 @@ def test_a_stopped_actor_keeps_its_weights_and_the_critic_goes_on(collected):
     assert not any(th.equal(critic[name], critic_on[name]) for name in critic)
 
 
+def test_when_the_actor_stops_before_a_frozen_critic_the_iteration_is_over(collected):
+    model = collected(ALIGNED, n_epochs=5, target_kl=1e-12, learning_rate=1e-2)
+    model.policy.critic.requires_grad_(False)
+    before = model.policy.parameters_to_vector()
+    model.train()
+    assert model.logger.name_to_value["train/actor_epochs"] == 1
+    assert not np.array_equal(model.policy.parameters_to_vector(), before)
+
+
 @pytest.mark.parametrize("target_kl", [None, 1e9])
 def test_without_a_reached_target_the_actor_trains_in_all_epochs(collected, target_kl):
     model = collected(ALIGNED, n_epochs=3, target_kl=target_kl)
@@ -527,6 +536,12 @@ def test_a_policy_of_ones_own_network_trains(make_vec, make_model):
 
     model = make_model(make_vec([6, 6], horizon=6), Mine, policy_kwargs={"hidden": 5}).learn(24)
     assert model.policy.actor.head.in_features == 5
+
+
+def test_a_network_of_ones_own_need_not_know_of_choices(make_vec, make_model, monkeypatch):
+    monkeypatch.delattr(MemorylessNetwork, "CHOICES")
+    model = make_model(make_vec([6, 6], horizon=6), "MarkovPolicy").learn(24)
+    assert model.policy.oldest_choices() == {}
 
 
 def test_an_unknown_policy_is_refused_with_the_known_names(make_vec):

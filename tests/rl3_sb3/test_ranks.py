@@ -75,7 +75,12 @@ def test_a_callback_that_says_stop_on_one_rank_stops_all_at_the_rollouts_end(tra
 
 def test_environments_that_normalise_by_statistics_of_their_own_are_refused(trained):
     stopped = json.loads((trained[2] / "stopped.json").read_text())
-    assert stopped["refusal"].startswith("`env` must not be a VecNormalize on 2 ranks")
+    assert stopped["refusals"][0].startswith("`env` must not be a VecNormalize on 2 ranks")
+
+
+def test_rollouts_of_different_lengths_are_refused(trained):
+    stopped = json.loads((trained[2] / "stopped.json").read_text())
+    assert stopped["refusals"][1].startswith("`n_steps` must be the same on all ranks, got [8, 16]")
 
 
 def test_a_process_alone_is_a_group_of_one():

@@ -37,7 +37,11 @@ CASES = {
     "truncated": {"lengths": [4, 3, 7, 5], "truncates": True},
     "box": {"lengths": [4] * 4, "box_actions": True},
     "unequal": {"lengths": [4] * 5},
-    "relabelled": {"lengths": [3, 5, 8], "symmetry": Symmetry([[0, 1, 2]], share=0.5)},
+    "relabelled": {
+        "lengths": [3, 5, 8],
+        "symmetry": Symmetry([[0, 1, 2]], share=0.5),
+        "target_kl": 1e-4,
+    },
     "lstm": {"lengths": [4, 3, 7, 5, 8, 2], "truncates": True, "policy": "LstmPolicy"},
 }
 
@@ -109,7 +113,7 @@ def main(case: str, out: Path, dtype: str) -> None:
     """Train two iterations."""
     options = dict(CASES[case])
     lengths, policy = options.pop("lengths"), options.pop("policy", "TransformerPolicy")
-    symmetry = options.pop("symmetry", None)
+    symmetry, target_kl = options.pop("symmetry", None), options.pop("target_kl", 2e-4)
     own = np.array_split(lengths, N_RANKS)
     env = make_env(own[this_rank()].tolist() if n_ranks() > 1 else lengths, **options)
     n_iterations, n_steps = (2, 8) if dtype == "float64" else (1, 8)
@@ -121,7 +125,7 @@ def main(case: str, out: Path, dtype: str) -> None:
         batch_size=16 if dtype == "float64" else 10**6,
         n_epochs=3 if dtype == "float64" else 1,
         learning_rate=3e-3,
-        target_kl=2e-4,
+        target_kl=target_kl,
         symmetry=symmetry,
         seed=0,
         device="cpu",
@@ -170,15 +174,17 @@ def stop_on_rank_1(out: Path) -> None:
     stopped = TransformerPPO("TransformerPolicy", make_env([4] * 2), **options)
     stopped.learn(64, StopRank1())
     steps = gather_over_ranks(stopped.num_timesteps)
-    refusal = ""
+    refusals = []
     if n_ranks() > 1:
         normalised = VecNormalize(make_env([4] * 2))
-        try:
-            TransformerPPO("TransformerPolicy", normalised, **options).learn(32)
-        except ValueError as error:
-            refusal = str(error)
+        lengths = {**options, "n_steps": 8 * (1 + this_rank())}
+        for env, given in ((normalised, options), (make_env([4] * 2), lengths)):
+            try:
+                TransformerPPO("TransformerPolicy", env, **given).learn(32)
+            except ValueError as error:
+                refusals.append(str(error))
     if this_rank() == 0:
-        (out / "stopped.json").write_text(json.dumps({"steps": steps, "refusal": refusal}))
+        (out / "stopped.json").write_text(json.dumps({"steps": steps, "refusals": refusals}))
 
 
 def _arrays(tensors: dict[str, Any]) -> dict[str, Any]:

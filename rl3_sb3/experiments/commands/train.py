@@ -105,8 +105,8 @@ def add(commands: Any) -> None:
     learning.add_argument(
         "--iterations",
         type=int,
-        help="PPO iterations in all (the domain's); a run that goes on is prolonged by more than "
-        "it had",
+        help="PPO iterations in all (the recipe's for the domain); a run that goes on is prolonged "
+        "by more than it had",
     )
     learning.add_argument(
         "--n-envs", type=int, help="environments (the recipe's: steps of an iteration / horizon)"

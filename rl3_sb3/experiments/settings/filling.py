@@ -50,9 +50,10 @@ def filled_in(
         InputError: A setting is unknown, or given twice.
     """
     given = _with_full_keys(settings)
-    recipe = check_recipe(given.get("recipe", DEFAULT_RECIPE))
+    usual = facts.settings.get("recipe", DEFAULT_RECIPE)
+    recipe = check_recipe(given.get("recipe", usual))
     # These are for all algorithms: each takes those that it has.
-    suited = {**facts.settings, **facts.recipes.get(recipe, {})}
+    suited = replaced(facts.settings, facts.recipes.get(recipe, {}), plain_names)
     if algorithm.estimator is None:
         suited["estimator"] = None
     policy = given.get("policy", suited.get("policy", algorithm.policy))
@@ -89,7 +90,28 @@ def with_one_entropy(settings: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
-def _with_full_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
+def replaced(
+    settings: Mapping[str, Any], by: Mapping[str, Any], plain_names: Sequence[str]
+) -> dict[str, Any]:
+    """Return settings with others in their place, whichever of its names each is given by.
+
+    Args:
+        settings: Some.
+        by: Those that go before.
+        plain_names: See `filled_in`.
+    """
+    flat = with_dots(by)
+
+    def is_same(one: str, other: str) -> bool:
+        short = one.rpartition(".")[2]
+        stands_for_it = ("." in one) != ("." in other) and short not in plain_names
+        return one == other or (stands_for_it and short == other.rpartition(".")[2])
+
+    kept = with_dots(settings)
+    return {n: v for n, v in kept.items() if not any(is_same(n, each) for each in flat)} | flat
+
+
+def with_dots(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings in which tables, as TOML's dotted keys make them, are names with dots."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
@@ -97,6 +119,11 @@ def _with_full_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
             flat |= {f"{name}.{inner}": each for inner, each in value.items()}
         else:
             flat[name] = value
+    return flat
+
+
+def _with_full_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
+    flat = with_dots(settings)
     for name in ("policy", "estimator"):
         if not isinstance(flat.get(name), str | None):
             raise InputError(f"`{name}` must be a name, got {flat[name]!r}.")

@@ -20,7 +20,12 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import Algorithm, algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL, Domain, domain_of
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.settings.filling import TABLES, filled_in, with_one_entropy
+from rl3_sb3.experiments.settings.filling import (
+    TABLES,
+    filled_in,
+    replaced,
+    with_one_entropy,
+)
 from rl3_sb3.experiments.settings.parts import (
     checked_estimator_options,
     checked_policy_arguments,
@@ -344,6 +349,14 @@ _CAME_LATER: Mapping[str, Any] = {
     "symmetry_share": 0.0,
     "symmetry_coef": 1.0,
 }
+
+
+def joined_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings for `RunConfig.of` with others in the place of those that are given in both.
+
+    Names may be full or short, or those of tables. The result has no tables.
+    """
+    return replaced(settings, by, _plain_names())
 
 
 def _plain_names() -> list[str]:

@@ -196,12 +196,19 @@ def _group_rows(members: Sequence[tuple[Cell, str]], out: Path) -> list[Row]:
 
 
 def _labels(cells: Sequence[Cell]) -> list[str]:
-    """Return each agent's name: a variant's says what is special, instead of its settings."""
+    """Return each agent's name: a variant's says what is special, instead of its settings.
+
+    Where several agents have one name, entries of one domain perhaps, the settings follow.
+    """
     names = agent_labels([cell.config for cell in cells])
-    return [
-        f"{cell.config.title} ({cell.variant})" if cell.variant else name
-        for cell, name in zip(cells, names, strict=True)
-    ]
+    kinds = [(cell.config.algo, cell.variant) for cell in cells]
+    labels = []
+    for cell, kind, name in zip(cells, kinds, names, strict=True):
+        title = cell.config.title
+        notes = name.removeprefix(title).strip(" ()") if kinds.count(kind) > 1 else ""
+        variant = f"{title} ({', '.join(filter(None, (cell.variant, notes)))})"
+        labels.append(variant if cell.variant else name)
+    return labels
 
 
 def _by_all_but_the_seed(cells: Sequence[Cell]) -> list[list[Cell]]:

@@ -40,11 +40,12 @@ from rl3_sb3.experiments.domains import domain_of
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import N_HELD_OUT_TASKS
 from rl3_sb3.experiments.runs.learning_env import check_environments
-from rl3_sb3.experiments.settings.filling import with_one_entropy
+from rl3_sb3.experiments.settings.filling import with_dots, with_one_entropy
 from rl3_sb3.experiments.settings.run_config import (
     IDENTITY,
     RunConfig,
     check_integer,
+    joined_settings,
 )
 from rl3_sb3.experiments.sweeps.cell import Cell
 
@@ -110,15 +111,18 @@ def _cells(values: Mapping[str, Any]) -> Iterator[Cell]:
                 f"`{where}` must be the name of a domain, or a table with `name`, got {entry!r}."
             )
         _check_keys(f"{where}.", own, ("name", "size", _VARIANTS, *_LISTS, *_TABLES))
-        cells = list(_cells_of_domain(where, values, own))
-        for cell in cells:
+        for cell in _cells_of_domain(where, values, own):
+            if seen.get(cell.name) == where:
+                raise InputError(
+                    f"`{where}` must have one cell of each name, got {cell.name} twice: an "
+                    "algorithm and a variant have the name of two others. Rename the variant."
+                )
             if cell.name in seen:
                 raise InputError(
                     f"`{where}` must differ from `{seen[cell.name]}`, got the cell {cell.name} in "
                     "both. Take it out of one."
                 )
-        seen |= {cell.name: where for cell in cells}
-        for cell in cells:
+            seen[cell.name] = where
             by_seed.setdefault(cell.config.seed, []).append(cell)
     for cells in by_seed.values():
         yield from cells
@@ -135,12 +139,12 @@ def _cells_of_domain(
         lists.append([None] if missing else _list(place, values.get(key)))
     settings = with_one_entropy(_table("settings", where, shared, own, None))
     _check_no_identity("settings", settings)
-    own_settings = own.get("settings", {})
+    own_settings = with_dots(own.get("settings", {}))
     places = {n: f"{where}.settings" if n in own_settings else "settings" for n in settings}
     evaluation = _table("evaluation", where, shared, own, _EVALUATION)
     variants = _variants(where, shared, own)
     for horizon, algo, variant, seed in product(lists[0], lists[1], variants, lists[2]):
-        varied = variants[variant]
+        varied = with_dots(variants[variant])
         try:
             config = RunConfig.of(
                 own["name"],
@@ -148,7 +152,7 @@ def _cells_of_domain(
                 horizon=horizon,
                 algo=algo,
                 seed=seed,
-                **{**settings, **varied},
+                **joined_settings(settings, varied),
             )
             yield _cell(config, variant, evaluation)
         except InputError as error:
@@ -206,7 +210,7 @@ def _variants(
         return variants or {"": {}}
     place = f"{where}.{_VARIANTS}"
     for name in (chosen := _list(place, own[_VARIANTS])):
-        if name not in variants:
+        if not isinstance(name, str) or name not in variants:
             known = ", ".join(variants) or "none"
             raise InputError(
                 f"`{place}` must hold names of variants, got {name!r}; there are {known}."
@@ -276,7 +280,7 @@ def _table(
             raise InputError(f"`{prefix}{key}` must be a table, got {table!r}.")
         if known is not None:
             _check_keys(f"{prefix}{key}.", table, known)
-        joined |= table
+        joined = joined_settings(joined, table) if known is None else joined | table
     return joined
 
 

@@ -123,6 +123,18 @@ def test_variants_are_rows_named_as_the_sweep_names_them(make_cell, tmp_path):
     assert [len(row.present) for row in rows if row.is_trained] == [0, 0, 1, 1]
 
 
+def test_agents_of_one_variant_that_differ_besides_are_told_apart(make_cell, tmp_path):
+    cell = make_cell(0, n_tasks=2)
+    configs = [replace(cell.config, symmetry_share=share) for share in (0.0, 0.5)]
+    cells = [
+        replace(cell, config=config, variant="few", name=f"cell-{i}")
+        for i, config in enumerate(configs)
+    ]
+    labels = {row.label for row in result_rows(cells, tmp_path) if row.play == "sampled"}
+    shares = [f"symmetry_share {share}" for share in (0.0, 0.5)]
+    assert labels == {f"RL³ (few, {share}), sampled" for share in shares}
+
+
 def test_runs_with_other_settings_are_no_seeds_of_one_row(make_cell, tmp_path):
     cells = [make_cell(0, n_tasks=2), make_cell(1, n_tasks=2, iterations=2)]
     for cell in cells:

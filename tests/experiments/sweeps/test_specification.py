@@ -93,6 +93,45 @@ def test_variants_are_compared_in_all_cells_and_replace_other_settings():
     assert cells[0].config.recipe == "paper"
 
 
+@pytest.mark.parametrize(
+    ("settings", "varied"),
+    [
+        (
+            "{d_model = 32, estimator.gamma = 0.9}",
+            '"policy.d_model" = 16\nestimator.smoothing = 0.2',
+        ),
+        ("{policy.d_model = 32, estimator.gamma = 0.9}", "d_model = 16\nsmoothing = 0.2"),
+    ],
+)
+@pytest.mark.parametrize("place", ["variant", "entry"])
+def test_settings_replace_others_whichever_of_its_names_each_has(settings, varied, place):
+    if place == "variant":
+        source = text(algorithms='["rl3"]', settings=settings) + f"\n[variants.a]\n{varied}"
+    else:
+        entry = '{name = "bandit", settings = {' + varied.replace("\n", ", ") + "}}"
+        source = text(algorithms='["rl3"]', settings=settings, domains=f"[{entry}]")
+    (cell,) = parse(source)
+    options = cell.config.estimator_options
+    assert cell.config.policy_arguments["d_model"] == 16
+    assert (options["gamma"], options["smoothing"]) == (0.9, 0.2)
+
+
+def test_the_discount_of_ppo_and_that_of_the_estimator_replace_nothing_of_each_other():
+    settings = '{gamma = 0.5, "estimator.gamma" = 0.6}'
+    first, second = parse(
+        text(algorithms='["rl3"]', settings=settings)
+        + "\n[variants.a]\ngamma = 0.7\n[variants.b]\nestimator.gamma = 0.7"
+    )
+    assert (first.config.gamma, first.config.estimator_options["gamma"]) == (0.7, 0.6)
+    assert (second.config.gamma, second.config.estimator_options["gamma"]) == (0.5, 0.7)
+
+
+def test_two_cells_of_one_name_are_refused():
+    variants = "\n[variants.x]\n[variants.coarse-x]\n"
+    with pytest.raises(InputError, match=r"got gridworld11-h250-rl3-coarse-x-s0 twice"):
+        parse(text(algorithms='["rl3", "rl3-coarse"]', domains='["gridworld"]') + variants)
+
+
 def test_an_entry_of_domains_may_choose_among_the_variants():
     chosen = '{name = "random-mdp", variants = ["one-epoch"]}'
     cells = parse(text(domains=f'["bandit", {chosen}]') + VARIANTS)
@@ -102,6 +141,10 @@ def test_an_entry_of_domains_may_choose_among_the_variants():
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
+        (
+            "[variants.a]\nestimator.gama = 1.0",
+            "`variants.a.estimator.gama` is no setting of this run",
+        ),
         ("[variants.a]\nn_epochs = 0", "`variants.a.n_epochs` must be an integer of at least 1"),
         ("[variants.a]\nseed = 1", "`variants.a.seed` must not be there, got 1: it belongs"),
         ('[variants."a b"]\nn_epochs = 1', "`variants.a b` must be a table named by letters,"),
@@ -114,6 +157,13 @@ def test_a_variant_that_cannot_be_is_named(variants, message):
     domains = '["bandit"]' if "`variants" in message else '[{name = "bandit", variants = ["b"]}]'
     with pytest.raises(InputError, match=re.escape(message)):
         parse(text(domains=domains) + "\n" + variants)
+
+
+@pytest.mark.parametrize("chosen", ['[["a"]]', "[{a = 1}]", "[1]"])
+def test_what_is_no_name_of_a_variant_is_named(chosen):
+    domains = f'[{{name = "bandit", variants = {chosen}}}]'
+    with pytest.raises(InputError, match=r"`domains\[0\].variants` must hold names of variants"):
+        parse(text(domains=domains) + "\n[variants.a]")
 
 
 def test_tasks_are_those_trained_on_unless_said_otherwise():

@@ -277,6 +277,24 @@ def test_options_out_of_range_are_refused(options, message):
         Symmetry([[0, 1]], **options)
 
 
+@pytest.mark.parametrize(("critic_only", "fits"), [("a", False), ("b", False), ("c", True)])
+def test_a_critics_key_that_would_move_the_entries_is_refused(critic_only, fits):
+    observations = spaces.Dict({key: spaces.Box(-1, 1, (3,)) for key in "cab"})
+    symmetry = Symmetry([[3, 4, 5]])  # "b"
+    symmetry.require_fits(observations, THREE)
+    if fits:
+        symmetry.require_fits(observations, THREE, critic_only)
+    else:
+        with pytest.raises(ValueError, match=r"`critic_only` must be the last key .* 'c', beside"):
+            symmetry.require_fits(observations, THREE, critic_only)
+
+
+@pytest.mark.parametrize("symmetry", [0.5, True])
+def test_what_is_no_symmetry_is_refused(make_vec, make_model, symmetry):
+    with pytest.raises(ValueError, match="`symmetry` must be a Symmetry or None, got "):
+        make_model(make_vec([4, 4]), n_steps=8, symmetry=symmetry)
+
+
 @pytest.mark.parametrize(
     ("symmetry", "box_actions", "message"),
     [
