@@ -1,8 +1,8 @@
 """The paper's main comparison in a few minutes: RL2 against RL3 on random MDPs.
 
-Both sides have the same transformer, the same PPO and the same number of steps, in a process and on
-a thread of their own each (with a single core: one after the other). The batches are smaller than
-the paper's, which learns faster when steps are few.
+Both sides have the same transformer, the same PPO, the recipe `ours` and the same number of steps,
+in a process and on a thread of their own each (with a single core: one after the other). The
+batches are smaller than the recipe's, which learns faster when steps are few.
 
 It is a sweep of two cells. Stopped or killed, it goes on where it was when it is called again;
 complete, it shows its table again.
@@ -46,7 +46,7 @@ class Size:
 
 
 # The number to change when machines or code get faster: iterations of 12 800 steps for each side.
-FULL = Size(horizon=100, n_envs=128, batch_size=1600, iterations=40, n_tasks=256)
+FULL = Size(horizon=100, n_envs=128, batch_size=1600, iterations=150, n_tasks=256)
 SMOKE = Size(horizon=20, n_envs=16, batch_size=160, iterations=3, n_tasks=16)
 
 
