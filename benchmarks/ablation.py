@@ -21,15 +21,11 @@ import numpy as np
 import torch as th
 from command_line import parse
 from matplotlib.figure import Figure
-from stable_baselines3.common.callbacks import CallbackList
-from stable_baselines3.common.logger import configure
+from trainable import collect, trainable
 
-from rl3_sb3 import TransformerPPO
 from rl3_sb3.experiments.cli import main as rl3
 from rl3_sb3.experiments.results.evaluation import mean_and_error
 from rl3_sb3.experiments.results.table import aligned, mean_label
-from rl3_sb3.experiments.runs.training import make_model, make_training_env
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell
 from rl3_sb3.experiments.sweeps.results import Row, result_rows
 from rl3_sb3.experiments.sweeps.specification import read_sweep
@@ -81,21 +77,11 @@ def seconds_per_iteration(cells: Sequence[Cell], rounds: int) -> dict[str, float
     for i in range(rounds + 1):  # the first compiles
         for variant, model in models.items():
             start = time.process_time()
-            model.collect_rollouts(model.env, model._callback, model.rollout_buffer, model.n_steps)
+            collect(model)
             model.train()
             if i > 0:
                 seconds[variant].append(time.process_time() - start)
     return {variant: statistics.median(each) for variant, each in seconds.items()}
-
-
-def trainable(config: RunConfig) -> TransformerPPO:
-    """Return a model that can be asked for rollouts and updates without `learn`."""
-    model = make_model(config, make_training_env(config), "cpu")
-    model.set_logger(configure(None, []))
-    model._setup_learn(10**9)
-    model._callback = CallbackList([])
-    model._callback.init_callback(model)
-    return model
 
 
 def table(rows: Sequence[Row], cost: dict[str, float]) -> str:

@@ -19,11 +19,9 @@ from typing import Any
 import torch as th
 from command_line import parse
 from phases import duration
-from stable_baselines3.common.callbacks import CallbackList
-from stable_baselines3.common.logger import configure
+from trainable import collect, trainable
 
 from rl3_sb3.experiments.domains import DOMAINS
-from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -63,18 +61,7 @@ def make(args: Arguments, domain: str, settings: dict[str, Any]) -> Any:
         n_epochs=1,
         target_kl=None,
     )
-    model = make_model(config, make_training_env(config), "cpu")
-    model.set_logger(configure(None, []))
-    model._setup_learn(10**9)
-    model._callback = CallbackList([])
-    model._callback.init_callback(model)
-    return model
-
-
-def collect(model: Any) -> float:
-    """Collect one rollout and return its seconds."""
-    arguments = (model.env, model._callback, model.rollout_buffer, model.n_steps)
-    return seconds_of(lambda: model.collect_rollouts(*arguments))
+    return trainable(config)
 
 
 def seconds_of(call: Callable[[], Any]) -> float:
@@ -95,7 +82,7 @@ def main() -> None:
             model.train()
         costs: dict[str, list[float]] = {"regret": [], "task": []}
         for _ in range(args.rounds):
-            rollout = {way: collect(model) for way, model in models.items()}
+            rollout = {way: seconds_of(lambda m=model: collect(m)) for way, model in models.items()}
             epoch = {way: seconds_of(models[way].train) for way in ("neither", "task")}
             iteration = rollout["neither"] + args.n_epochs * epoch["neither"]
             for way, found in costs.items():

@@ -174,7 +174,6 @@ class PolicyDescription:
     def check(self) -> None:
         """Raise ValueError where the policy's constructor would, without the cost of calling it."""
         check_action_space(self.action_space)
-        self._tokens  # noqa: B018 # made once, which checks `critic_only`
         POLICIES[self.policy].network.check_sizes(**self._of_network)
         if min(map(min, self.weight_shapes.values())) < 1:
             raise ValueError("`observation_space` and `action_space` must not be empty.")
