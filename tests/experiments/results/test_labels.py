@@ -66,5 +66,6 @@ def test_another_recipe_is_told_instead_of_its_settings():
     other = RunConfig.of("random-mdp", recipe="ours" if usual.recipe == "paper" else "paper")
     name = f"recipe {other.recipe}"
     assert agent_labels([usual, other]) == ["RL³", f"RL³ ({name})"]
+    assert agent_labels([other]) == [f"RL³ ({name})"]
     fast = RunConfig.of("random-mdp", recipe=other.recipe, learning_rate=1e-2)
     assert agent_labels([usual, fast]) == ["RL³", f"RL³ ({name}, learning_rate 0.01)"]
