@@ -29,6 +29,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.environments import fingerprint
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.provenance import code_commit, hardware
 from rl3_sb3.experiments.results.evaluation import Evaluation
 from rl3_sb3.experiments.runs.atomic_file import leftovers, remove_leftovers, replace_content
 from rl3_sb3.experiments.runs.checkpoints import Checkpoints
@@ -39,6 +40,8 @@ from rl3_sb3.policy_files.record import library_versions
 from rl3_sb3.ppo import TransformerPPO
 
 _PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "numba")
+
+PROVENANCE = "provenance"
 
 # The newest, and one to fall back to.
 DEFAULT_KEEP = 2
@@ -86,6 +89,22 @@ class RunDirectory:
             versions = library_versions(_PACKAGES)
             values = {"run": config.to_dict(), "versions": versions, "tasks": fingerprint(config)}
             self._write_json(self.config_file, values)
+
+    def note_provenance(self, device: str) -> None:
+        """Store with which code and hardware the run is trained from now on, unless it is there.
+
+        Args:
+            device: As torch names it.
+        """
+        values = self._read_json(self.config_file)
+        now = {"commit": code_commit(), "hardware": hardware(device)}
+        known = values.get(PROVENANCE, [])
+        if now not in known:
+            self._write_json(self.config_file, {**values, PROVENANCE: [*known, now]})
+
+    def read_provenance(self) -> list[dict[str, str]]:
+        """Return what `note_provenance` stored; nothing of runs of earlier versions."""
+        return list(self._read_json(self.config_file).get(PROVENANCE, []))
 
     def _check_new(self) -> None:
         # What a process leaves that is killed while it begins a run.

@@ -104,6 +104,7 @@ def train(
         metrics = None
         logger = Logger(None, [])
         if writes:
+            directory.note_provenance(str(model.device))
             directory.tensorboard.mkdir(exist_ok=True)
             metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)
             tensorboard = TensorBoardFile(directory.tensorboard, model.num_timesteps)

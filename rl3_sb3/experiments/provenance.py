@@ -1,0 +1,58 @@
+"""Where a result comes from: the commit of the code, and the hardware."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+
+from rl3_sb3.experiments.machine import n_cores
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def code_commit() -> str:
+    """Return the commit of the checkout that this code lies in; "" if it lies in none.
+
+    Code that differs from its commit has "+" at the end.
+    """
+    here = Path(__file__).resolve().parent
+    # An installed copy may lie inside of somebody else's repository, which does not track it.
+    if _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return ""
+    commit = _git(here, "rev-parse", "HEAD") or ""
+    top = _git(here, "rev-parse", "--show-toplevel") or "."
+    changed = _git(Path(top), "status", "--porcelain", "--untracked-files=no", "vamdp", "rl3_sb3")
+    return f"{commit}+" if changed else commit
+
+
+def hardware(device: str = "cpu") -> str:
+    """Return the processor's name and how many cores may be used, and the GPU's name if one is.
+
+    Args:
+        device: Where the computation runs, as torch names it.
+    """
+    name = platform.processor() or platform.machine()
+    if _CPU_INFO.is_file():
+        for line in _CPU_INFO.read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    cores = n_cores()
+    cpu = f"{name}, {cores} core{'s' if cores > 1 else ''}"
+    if not device.startswith("cuda"):
+        return cpu
+    import torch as th
+
+    return f"{th.cuda.get_device_name(device)}; {cpu}"
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git says; None if it fails, or is not there."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,57 @@
+"""The command that trains a run, written down again from its settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rl3_sb3.experiments.settings.run_config import RunConfig
+
+_PARTS = ("policy", "estimator")
+
+
+def command_of(config: RunConfig) -> str:
+    """Return the shortest `rl3 train` command that trains such a run; without its folder.
+
+    Example:
+        >>> command_of(RunConfig.of("bandit", algo="rl2", recipe="ours", iterations=200))
+        'rl3 train bandit --algo rl2 --horizon 100 --seed 0 --recipe ours --iterations 200'
+    """
+    usual = _usual(config)
+    words = ["rl3 train", config.domain, f"--algo {config.algo}"]
+    if config.size is not None:
+        words.append(f"--size {config.size}")
+    words += [f"--horizon {config.horizon}", f"--seed {config.seed}", f"--recipe {config.recipe}"]
+    given = {name: value for name, value in config.flat().items() if value != usual[name]}
+    if "iterations" in given:
+        words.append(f"--iterations {given.pop('iterations')}")
+    words += [f"--set {name}={_text(value)}" for name, value in given.items()]
+    return " ".join(words)
+
+
+def _usual(config: RunConfig) -> dict[str, Any]:
+    """Return what the settings are if nothing but the run's identity and recipe is given.
+
+    The arguments of a policy or estimator that is not the usual one are its own defaults.
+    """
+    identity: dict[str, Any] = {
+        "algo": config.algo,
+        "size": config.size,
+        "horizon": config.horizon,
+        "seed": config.seed,
+        "recipe": config.recipe,
+    }
+    usual = RunConfig.of(config.domain, **identity)
+    others = {
+        name: getattr(config, name)
+        for name in _PARTS
+        if getattr(config, name) != getattr(usual, name)
+    }
+    if not others:
+        return usual.flat()
+    parts = {name: getattr(usual, name) for name in _PARTS}
+    return {**RunConfig.of(config.domain, **identity, **others).flat(), **parts}
+
+
+def _text(value: Any) -> str:
+    """Return a value as `read_value` reads it."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

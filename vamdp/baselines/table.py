@@ -1,0 +1,73 @@
+"""The table of classical agents, by name: who each is, and how it is made for a kind of tasks.
+
+A row makes an agent from what is known of the tasks beforehand (`TaskFacts`) and its own options.
+What suits a domain best, tuned constants and priors, stands with the domain and not here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vamdp.baselines.agent import Agent
+from vamdp.baselines.random_agent import RandomAgent
+from vamdp.domains.task_env import TaskDistribution
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFacts:
+    """What every agent may know of the tasks before it meets one.
+
+    Attributes:
+        n_states: Of each task.
+        n_actions: Of each task.
+        horizon: Steps of a meta-episode, H.
+        task_horizon: Steps after which an episode is cut; H where none is.
+        distribution: Draws a task from a generator. Agents that know the generator read its
+            settings, none of them draws the task that it plays.
+    """
+
+    n_states: int
+    n_actions: int
+    horizon: int
+    task_horizon: int
+    distribution: TaskDistribution
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One classical agent.
+
+    Attributes:
+        title: Its name in tables and figures.
+        make: Called with `TaskFacts` and the agent's options by name; returns the agent.
+    """
+
+    title: str
+    make: Callable[..., Agent]
+
+
+BASELINES: dict[str, Baseline] = {
+    "random": Baseline("random", lambda facts: RandomAgent(facts.n_actions)),
+}
+
+
+def register_baseline(name: str, baseline: Baseline) -> None:
+    """Add an agent of your own, so that a domain or `rl3 baselines --agents` can name it.
+
+    Args:
+        name: In small letters, digits, _ and -.
+        baseline: The agent.
+
+    Raises:
+        ValueError: The name has other characters, or another agent has it.
+        TypeError: `baseline` is no `Baseline`.
+    """
+    if not isinstance(baseline, Baseline):
+        raise TypeError(f"`baseline` must be a Baseline, got {baseline!r}.")
+    if not re.fullmatch(r"[a-z0-9_-]+", name):
+        raise ValueError(f"`name` must be of small letters, digits, _ and -, got {name!r}.")
+    if BASELINES.get(name, baseline) is not baseline:
+        raise ValueError(f"`name` must be new, got {name!r}, the name of {BASELINES[name].title}.")
+    BASELINES[name] = baseline
