@@ -1,4 +1,4 @@
-"""The command line `rl3`: quickstart, train, evaluate, table, play, sweep.
+"""The command line `rl3`: quickstart, train, evaluate, baselines, table, play, sweep.
 
 What needs torch is imported inside the commands, so that `rl3 --help` is quick and works without
 it. Errors in what the user gave are one line and exit status 2; without the extra packages every
@@ -17,7 +17,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from rl3_sb3.experiments.commands import evaluate, play, quickstart, sweep, table, train
+from rl3_sb3.experiments.commands import (
+    baselines,
+    evaluate,
+    play,
+    quickstart,
+    sweep,
+    table,
+    train,
+)
 from rl3_sb3.experiments.errors import InputError, RunWarning
 
 _SIGPIPE = 13  # not every platform's `signal` has it
@@ -94,6 +102,6 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="rl3", description="Experiments with RL2 and RL3.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (quickstart, train, evaluate, table, play, sweep):
+    for command in (quickstart, train, evaluate, baselines, table, play, sweep):
         command.add(commands)
     return parser

@@ -11,13 +11,10 @@ that the network's inputs lie about in [0, 1]. Frozen lakes are ours, not the pa
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -25,6 +22,7 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.named import attribute_of
 from rl3_sb3.experiments.settings.recipes import RECIPES
 from vamdp.domains import TaskDistribution, TaskEnv, TaskVectorEnv
 from vamdp.domains.gridworlds import VARIATIONS
@@ -60,6 +58,8 @@ class Domain:
         exchangeable_actions: Whether, in each variation, a task and the same task with its actions
             renamed are equally likely.
         has_places: Whether states are places with neighbours, which RL3-coarse puts together.
+        baselines: The classical agents that its tasks are compared with, by their names in
+            `vamdp.baselines.BASELINES`, each with the options that suit the tasks.
         action_names: One per action, where the tasks have pictures; none: there is nothing to film.
 
     Raises:
@@ -89,6 +89,7 @@ class Domain:
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     exchangeable_actions: bool = False
     has_places: bool = False
+    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"random": {}})
     action_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -288,7 +289,7 @@ def domain_of(name: str) -> Domain:
     if name in DOMAINS:
         return DOMAINS[name]
     if ":" in name:
-        return _as_domain(name, _attribute(name))
+        return _as_domain(name, attribute_of("domain", name))
     declared = _declared(name)
     if declared is None:
         raise InputError(
@@ -304,24 +305,6 @@ def _declared(name: str) -> Any:
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         return entry.load()
     return None
-
-
-def _attribute(name: str) -> Any:
-    """Return what `module:attribute` names; modules beside the user's are found too."""
-    module_name, _, path = name.partition(":")
-    here = os.getcwd()
-    if here not in sys.path:  # the script `rl3` does not look there
-        sys.path.insert(0, here)
-    try:
-        found: Any = import_module(module_name)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
-        raise InputError(
-            f"`domain` must be MODULE:NAME of something that can be imported from {here}, got "
-            f"{name!r}: {error}. Call the command where the module lies, or set PYTHONPATH."
-        ) from error
-    return found
 
 
 def _as_domain(name: str, found: Any) -> Domain:

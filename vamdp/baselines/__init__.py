@@ -2,5 +2,6 @@
 
 from vamdp.baselines.agent import Agent
 from vamdp.baselines.random_agent import RandomAgent
+from vamdp.baselines.table import BASELINES, Baseline, TaskFacts, register_baseline
 
-__all__ = ["Agent", "RandomAgent"]
+__all__ = ["BASELINES", "Agent", "Baseline", "RandomAgent", "TaskFacts", "register_baseline"]

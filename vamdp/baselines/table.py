@@ -7,8 +7,9 @@ What suits a domain best, tuned constants and priors, stands with the domain and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from vamdp.baselines.agent import Agent
 from vamdp.baselines.random_agent import RandomAgent
@@ -26,6 +27,7 @@ class TaskFacts:
         task_horizon: Steps after which an episode is cut; H where none is.
         distribution: Draws a task from a generator. Agents that know the generator read its
             settings, none of them draws the task that it plays.
+        estimator_options: Of the learner whose values RL3 is shown, for agents that use the same.
     """
 
     n_states: int
@@ -33,6 +35,7 @@ class TaskFacts:
     horizon: int
     task_horizon: int
     distribution: TaskDistribution
+    estimator_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ action. Either can be better, and the paper does not say which it reports.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -218,6 +218,7 @@ def evaluate_agents(
     n_training_steps: int = 0,
     n_tasks: int = N_HELD_OUT_TASKS,
     variation: str | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Let agents play the same held-out tasks, and solve them for the oracle.
 
@@ -227,6 +228,7 @@ def evaluate_agents(
         n_training_steps: See `evaluate`.
         n_tasks: See `evaluate`.
         variation: See `evaluate`.
+        report: Called with the title of each agent that is about to play, the oracle's last.
 
     Returns:
         The same at every call: all random numbers start from fixed seeds, and torch's generators
@@ -238,8 +240,14 @@ def evaluate_agents(
     check_integer("tasks", n_tasks, 1)
     variation = variation or config.variation
     config.facts.check_variation(variation)
+    scores = []
     with th.random.fork_rng():
-        scores = [play(config, agent, n_tasks=n_tasks, variation=variation) for agent in agents]
+        for agent in agents:
+            if report is not None:
+                report(agent.title)
+            scores.append(play(config, agent, n_tasks=n_tasks, variation=variation))
+    if report is not None:
+        report(ORACLE)
     task_horizon = config.task_horizon
     totals = [
         task.optimal_return(config.horizon, task_horizon)

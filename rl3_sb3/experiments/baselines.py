@@ -1,0 +1,86 @@
+"""The classical agents that a domain's trained agents are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.named import attribute_of
+from rl3_sb3.experiments.results.evaluation import ORACLE
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp.baselines import BASELINES, Agent, Baseline, TaskFacts
+
+
+def make_baselines(
+    config: RunConfig, variation: str, names: Sequence[str] | None = None
+) -> list[Agent]:
+    """Make classical agents for a run's tasks.
+
+    Args:
+        config: Says which tasks, and H.
+        variation: Which distribution they come from.
+        names: Of agents, see `baseline_of`; None: all that the domain has. Those that it has get
+            the options that it says, others their defaults.
+
+    Raises:
+        InputError: A name is unknown or comes twice, or an agent does not fit the tasks.
+    """
+    domain = config.facts
+    facts = task_facts(config, variation)
+    names = list(domain.baselines) if names is None else names
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"`--agents` must name each agent once, got {name} twice.")
+    agents = []
+    for name in names:
+        baseline, options = baseline_of(name), domain.baselines.get(name, {})
+        try:
+            agents.append(baseline.make(facts, **options))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"`--agents` must fit {domain.title.lower()}, got {name}: {error}"
+            ) from error
+    titles = [agent.title for agent in agents]
+    for title in titles:
+        if titles.count(title) > 1 or title == ORACLE:
+            raise InputError(
+                f"`--agents` must have titles of their own, got {title!r} twice or the oracle's."
+            )
+    return agents
+
+
+def baseline_of(name: str) -> Baseline:
+    """Return the agent of this name, or the one that `module:attribute` names.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name in BASELINES:
+        return BASELINES[name]
+    if ":" not in name:
+        raise InputError(
+            f"`--agents` must name some of {', '.join(BASELINES)}, or MODULE:NAME of a "
+            f"vamdp.baselines.Baseline, got {name!r}."
+        )
+    found = attribute_of("--agents", name)
+    if not isinstance(found, Baseline):
+        raise InputError(
+            f"`--agents` must name a vamdp.baselines.Baseline, got {name!r}, which is {found!r}."
+        )
+    return found
+
+
+def task_facts(config: RunConfig, variation: str) -> TaskFacts:
+    """Return what the classical agents may know of a run's tasks."""
+    envs = config.facts.make_vector_env(1, config.size, variation)
+    envs.reset(seed=0)
+    (task,) = envs.unwrapped.tasks  # type: ignore[attr-defined] # ours have them
+    envs.close()
+    return TaskFacts(
+        n_states=task.n_states,
+        n_actions=task.n_actions,
+        horizon=config.horizon,
+        task_horizon=min(config.task_horizon, config.horizon),
+        distribution=envs.unwrapped.task_distribution,  # type: ignore[attr-defined] # as above
+        estimator_options=config.facts.estimator_options,
+    )

@@ -1,0 +1,58 @@
+"""`rl3 baselines`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from rl3_sb3.experiments.commands.options import add_variation, domain_help
+from rl3_sb3.experiments.errors import InputError
+from vamdp.baselines import BASELINES
+
+
+def add(commands: Any) -> None:
+    """Add the parser."""
+    parser = commands.add_parser(
+        "baselines", help="let classical agents play the held-out tasks of a domain"
+    )
+    parser.add_argument("domain", help=domain_help())
+    parser.add_argument("--size", type=int, help="of grids: 11 or 13, of lakes: 8 or 4 (the first)")
+    add_variation(parser)
+    parser.add_argument("--horizon", type=int, help="steps of a meta-episode (the domain's)")
+    parser.add_argument("--tasks", type=int, default=1000, help="how many (%(default)s)")
+    parser.add_argument(
+        "--agents",
+        help=f"some of {', '.join(BASELINES)}, or MODULE:NAME of your own, with commas in between "
+        "(those that suit the domain)",
+    )
+    parser.add_argument("--json", type=Path, help="also write all totals into this file")
+    parser.set_defaults(command=_baselines)
+
+
+def _baselines(options: argparse.Namespace) -> None:
+    from rl3_sb3.experiments.baselines import make_baselines
+    from rl3_sb3.experiments.results.evaluation import evaluate_agents
+    from rl3_sb3.experiments.results.table import evaluation_table
+    from rl3_sb3.experiments.results.yardsticks import write_yardsticks
+    from rl3_sb3.experiments.settings.run_config import RunConfig
+
+    if options.json is not None and not options.json.parent.is_dir():
+        raise InputError(f"`--json` must lie in a folder, got {options.json}. Make it first.")
+    config = RunConfig.of(options.domain, size=options.size, horizon=options.horizon)
+    variation = options.variation or config.variation
+    config.facts.check_variation(variation)
+    names = None if options.agents is None else options.agents.split(",")
+    agents = make_baselines(config, variation, names)
+    evaluation = evaluate_agents(
+        config,
+        agents,
+        n_tasks=options.tasks,
+        variation=variation,
+        report=lambda title: print(f"{title} ...", file=sys.stderr),
+    )
+    print(evaluation_table([evaluation]))
+    if options.json is not None:
+        write_yardsticks(options.json, config, evaluation)
+        print(f"\nstored: {options.json}")

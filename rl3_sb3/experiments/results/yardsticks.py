@@ -1,0 +1,78 @@
+"""What classical agents got in held-out tasks, as a JSON file.
+
+    {"domain": "bandit", "size": null, "horizon": 100, "variation": "canonical", "n_tasks": 1000,
+     "first_seed": 2147483648, "command": ..., "commit": ..., "hardware": ...,
+     "agents": {"random": {"mean": 49.9, "se": 0.5, "returns": [52.0, ...]}, ...}}
+
+`returns` are total rewards, one per task; the oracle's are expectations.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.provenance import code_commit, hardware
+from rl3_sb3.experiments.results.evaluation import Evaluation, mean_and_error
+from rl3_sb3.experiments.runs.atomic_file import replace_content
+from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
+
+
+def write_yardsticks(file: Path, config: RunConfig, evaluation: Evaluation) -> None:
+    """Write an evaluation of agents that are not trained.
+
+    Args:
+        file: Replaced if there is one.
+        config: Says which tasks.
+        evaluation: In these tasks.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    agents = {}
+    for score in evaluation.scores:
+        mean, error = mean_and_error(score.returns)
+        agents[score.title] = {"mean": mean, "se": error, "returns": score.returns.tolist()}
+    n_tasks = len(evaluation.oracle)
+    values = {
+        "domain": config.domain,
+        "size": config.size,
+        "horizon": config.horizon,
+        "variation": evaluation.variation,
+        "n_tasks": n_tasks,
+        "first_seed": FIRST_HELD_OUT_SEED,
+        "command": _command(config, evaluation.variation, n_tasks),
+        "commit": code_commit(),
+        "hardware": hardware(),
+        "agents": agents,
+    }
+    replace_content(file, (json.dumps(values, indent=1) + "\n").encode())
+
+
+def read_yardsticks(file: Path) -> dict[str, Any]:
+    """Return what `write_yardsticks` wrote.
+
+    Raises:
+        InputError: It is another file.
+    """
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"`{file}` must be JSON, got something else: {error}.") from error
+    if not isinstance(values, Mapping) or "agents" not in values:
+        raise InputError(
+            f"`{file}` must be what `rl3 baselines --json` writes, got something else."
+        )
+    return dict(values)
+
+
+def _command(config: RunConfig, variation: str, n_tasks: int) -> str:
+    words = [f"rl3 baselines {config.domain}"]
+    words += [] if config.size is None else [f"--size {config.size}"]
+    words += [f"--horizon {config.horizon}"]
+    words += [] if variation == CANONICAL else [f"--variation {variation}"]
+    return " ".join([*words, f"--tasks {n_tasks}"])

@@ -1,0 +1,140 @@
+import json
+
+import numpy as np
+import pytest
+
+from rl3_sb3.experiments import domains
+from rl3_sb3.experiments.baselines import make_baselines, task_facts
+from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.domains import DOMAINS
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.results.evaluation import evaluate_agents
+from rl3_sb3.experiments.results.yardsticks import read_yardsticks
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp.baselines import BASELINES, Baseline, RandomAgent, register_baseline
+from vamdp.domains import Bandits
+from vamdp.domains.gridworlds import GridWorlds
+
+BANDITS = RunConfig.of("bandit", horizon=20)
+OWN = Baseline("mine", lambda facts, number=0: RandomAgent(facts.n_actions))
+
+
+def run(command):
+    return main(command.split())
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_every_domain_has_baselines_and_random_is_the_first(domain):
+    config = RunConfig.of(domain, horizon=10)
+    titles = [agent.title for agent in make_baselines(config, "canonical")]
+    assert titles[0] == "random"
+    assert titles == [BASELINES[name].title for name in config.facts.baselines]
+
+
+def test_what_agents_may_know_is_what_the_tasks_are():
+    facts = task_facts(RunConfig.of("random-mdp", horizon=25), "ood")
+    assert (facts.n_states, facts.n_actions, facts.horizon, facts.task_horizon) == (10, 5, 25, 10)
+    facts = task_facts(RunConfig.of("random-mdp", horizon=5), "ood")
+    assert facts.task_horizon == 5
+    facts = task_facts(RunConfig.of("gridworld", size=13), "dense")
+    assert (facts.n_states, facts.horizon, facts.task_horizon) == (169, 350, 350)
+    assert facts.distribution == GridWorlds(13, "dense")
+    assert facts.estimator_options["gamma"] == 0.95
+
+
+def test_the_command_writes_what_the_agents_got(tmp_path, capsys):
+    file = tmp_path / "y.json"
+    assert run(f"baselines bandit --horizon 20 --tasks 30 --agents random --json {file}") == 0
+    table = capsys.readouterr().out
+    evaluation = evaluate_agents(BANDITS, [RandomAgent(5)], n_tasks=30)
+    stored = read_yardsticks(file)
+    assert list(stored["agents"]) == ["random", "oracle"]
+    for score in evaluation.scores:
+        entry = stored["agents"][score.title]
+        assert entry["returns"] == score.returns.tolist()
+        assert entry["mean"] == np.mean(score.returns)
+        assert entry["se"] == pytest.approx(np.std(score.returns, ddof=1) / np.sqrt(30))
+        assert f"| {score.title} | {entry['mean']:.1f} ± {entry['se']:.1f} " in table
+    assert stored["command"] == "rl3 baselines bandit --horizon 20 --tasks 30"
+
+
+def test_the_variation_is_what_is_played(tmp_path):
+    file = tmp_path / "y.json"
+    command = (
+        f"baselines bandit --horizon 20 --tasks 30 --variation ood --agents random --json {file}"
+    )
+    assert main(command.split()) == 0
+    evaluation = evaluate_agents(BANDITS, [], n_tasks=30, variation="ood")
+    assert json.loads(file.read_text())["agents"]["oracle"]["returns"] == evaluation.oracle.tolist()
+
+
+def test_agents_of_ones_own_play_by_name_or_registered(tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_agents.py").write_text(
+        "from vamdp.baselines import Baseline, RandomAgent\n"
+        "class Mine(RandomAgent):\n    title = 'of my own'\n"
+        "agent = Baseline('of my own', lambda facts: Mine(facts.n_actions))\n"
+        "nothing = 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run("baselines bandit --horizon 9 --tasks 5 --agents my_agents:agent,random") == 0
+    assert "| of my own |" in capsys.readouterr().out
+    assert run("baselines bandit --horizon 9 --tasks 5 --agents my_agents:nothing") == 2
+    assert "vamdp.baselines.Baseline" in capsys.readouterr().err
+
+
+def test_a_domain_gives_its_options_to_its_agents(monkeypatch):
+    given = []
+    monkeypatch.setitem(
+        BASELINES, "own", Baseline("own", lambda facts, **o: given.append(o) or RandomAgent(5))
+    )
+    row = domains.Domain(title="A", tasks=Bandits(), baselines={"own": {"c": 3}})
+    monkeypatch.setitem(DOMAINS, "a", row)
+    make_baselines(RunConfig.of("a", horizon=9), "canonical")
+    make_baselines(BANDITS, "canonical", ["own"])
+    assert given == [{"c": 3}, {}]
+
+
+@pytest.mark.parametrize(
+    ("agents", "words"),
+    [
+        (["foo"], "`--agents` must name some of random"),
+        (["random", "random"], "once, got random twice"),
+        (["nowhere:agent"], "`--agents` must be MODULE:NAME"),
+        (["broken"], "must fit bandits, got broken: too few"),
+        (["twin", "random"], "titles of their own, got 'random'"),
+    ],
+)
+def test_agents_that_cannot_play_are_named(monkeypatch, agents, words):
+    def fail(facts):
+        raise ValueError("too few")
+
+    monkeypatch.setitem(BASELINES, "broken", Baseline("broken", fail))
+    monkeypatch.setitem(BASELINES, "twin", BASELINES["random"])
+    with pytest.raises(InputError, match=words):
+        make_baselines(BANDITS, "canonical", agents)
+
+
+def test_a_json_file_in_no_folder_is_refused_before_anybody_plays(capsys):
+    assert run("baselines bandit --json nowhere/y.json") == 2
+    assert capsys.readouterr().err.startswith("rl3: error: `--json` must lie in a folder")
+
+
+def test_another_json_file_is_no_yardstick(tmp_path):
+    (tmp_path / "a.json").write_text("[]")
+    with pytest.raises(InputError, match="rl3 baselines --json"):
+        read_yardsticks(tmp_path / "a.json")
+
+
+def test_registering_checks_name_and_kind(monkeypatch):
+    monkeypatch.delitem(BASELINES, "own-agent", raising=False)
+    register_baseline("own-agent", OWN)
+    register_baseline("own-agent", OWN)  # as when a module is imported twice
+    assert BASELINES["own-agent"] is OWN
+    monkeypatch.delitem(BASELINES, "own-agent")
+    with pytest.raises(ValueError, match="the name of random"):
+        register_baseline("random", OWN)
+    with pytest.raises(ValueError, match="small letters"):
+        register_baseline("Own:agent", OWN)
+    with pytest.raises(TypeError, match="must be a Baseline"):
+        register_baseline("other", RandomAgent)
