@@ -1,4 +1,4 @@
-"""The command line `rl3`: quickstart, train, evaluate, baselines, table, play, sweep.
+"""The command line `rl3`.
 
 What needs torch is imported inside the commands, so that `rl3 --help` is quick and works without
 it. Errors in what the user gave are one line and exit status 2; without the extra packages every
@@ -21,12 +21,27 @@ from rl3_sb3.experiments.commands import (
     baselines,
     evaluate,
     play,
+    pretrained,
+    publish,
     quickstart,
     sweep,
     table,
     train,
 )
 from rl3_sb3.experiments.errors import InputError, RunWarning
+
+# In the order of the help.
+_COMMANDS = (
+    quickstart,
+    train,
+    evaluate,
+    baselines,
+    table,
+    play,
+    sweep,
+    publish,
+    pretrained,
+)
 
 _SIGPIPE = 13  # not every platform's `signal` has it
 _EXTRA_PACKAGES = (
@@ -102,6 +117,6 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="rl3", description="Experiments with RL2 and RL3.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (quickstart, train, evaluate, baselines, table, play, sweep):
+    for command in _COMMANDS:
         command.add(commands)
     return parser

@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from rl3_sb3.experiments.pretrained.listing import recorded_line
     from rl3_sb3.experiments.results.evaluation import evaluate
     from rl3_sb3.experiments.results.table import evaluation_table
     from rl3_sb3.experiments.runs.run_directory import RunDirectory
@@ -43,4 +44,6 @@ def _evaluate(options: argparse.Namespace) -> None:
     )
     file = directory.write_evaluation(evaluation)
     print(evaluation_table([evaluation]))
+    if recorded := recorded_line(directory.path, evaluation):
+        print(f"\n{recorded}")
     print(f"\nafter {n_training_steps:,} of {config.total_steps:,} training steps; stored: {file}")

@@ -1,0 +1,35 @@
+"""`rl3 publish`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Add the parser."""
+    parser = commands.add_parser(
+        "publish", help="make pretrained agents, with their records, of a sweep's complete runs"
+    )
+    parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps")
+    parser.add_argument(
+        "--out", type=Path, default=Path("pretrained"), help="where they go (%(default)s)"
+    )
+    parser.set_defaults(command=_publish)
+
+
+def _publish(options: argparse.Namespace) -> None:
+    import torch as th
+
+    from rl3_sb3.experiments.pretrained.publish import publish_sweep
+
+    th.set_num_threads(1)
+    for sweep in options.sweeps:
+        for record, n_missing in publish_sweep(sweep, options.out):
+            missing = f", {n_missing} runs still missing" if n_missing else ""
+            print(
+                f"{options.out / record.name}: {len(record.runs)} seeds, the policy of seed "
+                f"{record.exported} in {record.weights}{missing}",
+                flush=True,
+            )

@@ -1,0 +1,1 @@
+"""Trained agents to download, each with the record of how it came to be."""

@@ -1,0 +1,92 @@
+"""The table of pretrained agents, and what `rl3 evaluate` says beside a recorded one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained.record import (
+    PLAYS,
+    RECORD_FILE,
+    CellRecord,
+    SeedRecord,
+    read_record,
+)
+from rl3_sb3.experiments.results.evaluation import Evaluation, mean_and_error
+from rl3_sb3.experiments.results.table import aligned, mean_label
+from rl3_sb3.experiments.settings.run_config import RunConfig
+
+_HEADER = (
+    "agent",
+    "trained on",
+    "recipe",
+    "signal",
+    "steps",
+    "seeds",
+    "tasks",
+    *PLAYS,
+    "kB",
+)
+
+
+def read_records(folder: Path) -> list[CellRecord]:
+    """Return the records of all pretrained agents in a folder, by name.
+
+    Raises:
+        InputError: There are none, or one cannot be read.
+    """
+    files = sorted(folder.glob(f"*/{RECORD_FILE}"))
+    if not files:
+        raise InputError(
+            f"`DIR` must hold pretrained agents, got {folder} without one. Call the command in a "
+            "checkout of the repository, or pass the path of its folder pretrained/."
+        )
+    return [read_record(file.parent) for file in files]
+
+
+def pretrained_table(folder: Path) -> str:
+    """Return a table of the pretrained agents in a folder, a row for each kind of tasks."""
+    rows = []
+    for record in read_records(folder):
+        config = settings_of(record)
+        size = sum(file.stat().st_size for file in (folder / record.name).rglob("policy.*"))
+        run = record.median
+        first = [
+            record.name,
+            config.kind,
+            config.recipe,
+            config.signal,
+            f"{run.n_steps:,}",
+            str(len(record.runs)),
+        ]
+        for i, variation in enumerate(run.returns):
+            own = first if i == 0 else [""] * len(first)
+            last = str(round(size / 1000)) if i == 0 else ""
+            rows.append([*own, variation, *(_score(run, variation, play) for play in PLAYS), last])
+    return aligned(_HEADER, rows)
+
+
+def recorded_line(folder: Path, evaluation: Evaluation) -> str:
+    """Return what the record in a folder says of the tasks of an evaluation; "" without one."""
+    if not (folder / RECORD_FILE).is_file():
+        return ""
+    record = read_record(folder)
+    run = record.median
+    if evaluation.variation not in run.returns:
+        return f"recorded: nothing in {evaluation.variation} tasks"
+    n = len(evaluation.oracle)
+    scores = []
+    for play in PLAYS:
+        returns = run.returns[evaluation.variation][play]
+        mean = mean_label(*mean_and_error(returns[:n]))
+        scores.append(f"{mean} {play}")
+    return f"recorded in the first {min(n, len(returns))} of these tasks: {', '.join(scores)}"
+
+
+def settings_of(record: CellRecord) -> RunConfig:
+    """Return the settings of the run whose policy is exported."""
+    return RunConfig.from_dict(record.settings, source=record.name)
+
+
+def _score(run: SeedRecord, variation: str, play: str) -> str:
+    return mean_label(*mean_and_error(run.returns[variation][play]))

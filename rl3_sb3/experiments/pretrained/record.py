@@ -1,0 +1,189 @@
+"""The record of a cell: one algorithm in one domain with one H, trained with several seeds.
+
+    pretrained/bandit-100-rl3/
+        config.json        the settings of the run whose policy it is, as in a run's folder
+        policy/            that policy, without its critic
+        record.json        all seeds: how they were trained, and what they got
+
+So the folder is also that of a run: `rl3 evaluate`, `rl3 play` and `rl3 table` take it. The policy
+is the seed's with the median score, as in the paper. Nothing in a record is typed by hand: `rl3
+publish` writes it from the runs' folders. Total rewards and means are rounded to three decimals.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.results.evaluation import Evaluation
+from rl3_sb3.experiments.runs.atomic_file import replace_content
+
+RECORD_FILE = "record.json"
+PLAYS = ("sampled", "greedy")
+
+_DECIMALS = 3
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedRecord:
+    """One run of a cell.
+
+    Attributes:
+        seed: Its seed.
+        command: What trains it again.
+        provenance: Commit and hardware of every part of its training.
+        n_steps: Environment steps it was trained for.
+        seconds: Its wall time, evaluation left out.
+        curve: Steps so far, and the mean total reward of the training meta-episodes since the row
+            before, shape (n, 2).
+        returns: Total reward in each held-out task, by variation and play, each (n_tasks,).
+        by_step: Mean reward over the tasks at each step, alike, each (horizon,).
+    """
+
+    seed: int
+    command: str
+    provenance: Sequence[Mapping[str, str]]
+    n_steps: int
+    seconds: float
+    curve: FloatArray
+    returns: Mapping[str, Mapping[str, FloatArray]]
+    by_step: Mapping[str, Mapping[str, FloatArray]]
+
+    def mean(self, variation: str, play: str) -> float:
+        """Return the mean total reward."""
+        return float(np.mean(self.returns[variation][play]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRecord:
+    """All runs of a cell.
+
+    Attributes:
+        name: Of the cell's folder.
+        settings: Of the exported run, as in its `config.json`.
+        exported: The seed whose policy is exported: the median by its score with sampled actions
+            in the tasks that it was trained on.
+        weights: In which type the policy's weights are stored.
+        oracle: The oracle's expected total in each task, by variation.
+        runs: In the order of their seeds.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    exported: int
+    weights: str
+    oracle: Mapping[str, FloatArray]
+    runs: Sequence[SeedRecord]
+
+    @property
+    def median(self) -> SeedRecord:
+        """The run whose policy is exported."""
+        return next(run for run in self.runs if run.seed == self.exported)
+
+    def means(self, variation: str, play: str) -> list[float]:
+        """Return each seed's mean total reward."""
+        return [run.mean(variation, play) for run in self.runs]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all as plain numbers and lists."""
+        return {
+            "name": self.name,
+            "settings": dict(self.settings),
+            "exported": self.exported,
+            "weights": self.weights,
+            "oracle": _lists(self.oracle),
+            "runs": [
+                {
+                    "seed": run.seed,
+                    "command": run.command,
+                    "provenance": [dict(entry) for entry in run.provenance],
+                    "n_steps": run.n_steps,
+                    "seconds": round(run.seconds),
+                    "curve": _rounded(run.curve),
+                    "returns": {name: _lists(plays) for name, plays in run.returns.items()},
+                    "by_step": {name: _lists(plays) for name, plays in run.by_step.items()},
+                }
+                for run in self.runs
+            ],
+        }
+
+    def write(self, folder: Path) -> None:
+        """Replace the record in a cell's folder."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"))
+        replace_content(folder / RECORD_FILE, f"{text}\n".encode())
+
+
+def read_record(folder: Path) -> CellRecord:
+    """Return the record in a cell's folder.
+
+    Raises:
+        InputError: There is none, or it cannot be read.
+    """
+    file = folder / RECORD_FILE
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return CellRecord(
+            name=values["name"],
+            settings=values["settings"],
+            exported=values["exported"],
+            weights=values["weights"],
+            oracle=_arrays(values["oracle"]),
+            runs=[
+                SeedRecord(
+                    seed=run["seed"],
+                    command=run["command"],
+                    provenance=run["provenance"],
+                    n_steps=run["n_steps"],
+                    seconds=run["seconds"],
+                    curve=np.array(run["curve"], np.float64).reshape(-1, 2),
+                    returns={name: _arrays(plays) for name, plays in run["returns"].items()},
+                    by_step={name: _arrays(plays) for name, plays in run["by_step"].items()},
+                )
+                for run in values["runs"]
+            ],
+        )
+    except FileNotFoundError as error:
+        raise InputError(
+            f"`{folder}` must be the folder of a pretrained agent, got no {RECORD_FILE} in it."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"`{file}` must be what `rl3 publish` writes, got another file ({error!r}). "
+            "Restore it from a copy."
+        ) from error
+
+
+def returns_of(evaluation: Evaluation) -> dict[str, FloatArray]:
+    """Return a policy's total rewards, by play."""
+    return {play: evaluation.score_of(play).returns for play in PLAYS}
+
+
+def by_step_of(evaluation: Evaluation) -> dict[str, FloatArray]:
+    """Return a policy's mean rewards at each step, by play."""
+    found = {play: evaluation.score_of(play).by_step for play in PLAYS}
+    return {play: by_step for play, by_step in found.items() if by_step is not None}
+
+
+def _rounded(values: FloatArray) -> Any:
+    """Return plain lists; whole numbers as integers, which are shorter."""
+    if values.ndim > 1:
+        return [_rounded(row) for row in values]
+    plain = (round(value, _DECIMALS) for value in values.tolist())
+    return [int(value) if value.is_integer() else value for value in plain]
+
+
+def _lists(arrays: Mapping[str, FloatArray]) -> dict[str, Any]:
+    return {name: _rounded(values) for name, values in arrays.items()}
+
+
+def _arrays(lists: Mapping[str, Any]) -> dict[str, FloatArray]:
+    return {name: np.array(values, np.float64) for name, values in lists.items()}
