@@ -1,0 +1,46 @@
+"""Table 2 of the paper: bandits with five arms, H = 100 and 500, and H = 500 out of distribution.
+
+    python examples/paper/table_2.py
+
+`--help` says what training the cells costs.
+"""
+
+import sys
+from pathlib import Path
+
+from rl3_sb3.experiments.paper.comparison import Tasks, comparison_table
+from rl3_sb3.experiments.paper.published import TABLE_2
+from rl3_sb3.experiments.paper.script import Folders, Item, run_script
+
+ALGORITHMS = ("rl2", "rl3", "rl3-markov")
+TASKS = (
+    Tasks(domain="bandit", horizon=100),
+    Tasks(domain="bandit", horizon=500),
+    Tasks(domain="bandit", horizon=500, variation="ood"),
+)
+
+
+def show(folders: Folders) -> None:
+    """Print a table for each kind of tasks."""
+    for tasks in TASKS:
+        table = comparison_table(
+            tasks,
+            ALGORITHMS,
+            scale=folders.scale,
+            pretrained=folders.pretrained,
+            records=folders.records,
+            published=TABLE_2,
+            reference="Gittins",
+        )
+        print(f"{tasks.title}\n\n{table}\n")
+
+
+ITEM = Item(
+    title="Table 2: bandits, RL2 and RL3 beside the best classical agents",
+    sweep="bandits",
+    tasks=TASKS,
+    show=show,
+)
+
+if __name__ == "__main__":
+    sys.exit(run_script(ITEM, Path(__file__)))

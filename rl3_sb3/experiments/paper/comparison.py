@@ -1,0 +1,182 @@
+"""Trained agents beside the paper's numbers and the classical agents, in the same held-out tasks.
+
+Each trained agent is a cell (see `pretrained.record`): its row shows the seed with the median score,
+as the paper does, with the standard error over the tasks; then each seed's mean, and an interval
+over the seeds. Differences are paired by task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rl3_sb3.experiments.algorithms import algorithm_of
+from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained.record import RECORD_FILE, CellRecord, FloatArray, read_record
+from rl3_sb3.experiments.results.evaluation import mean_and_error
+from rl3_sb3.experiments.results.statistics import paired_difference, seeds_interval
+from rl3_sb3.experiments.results.table import aligned, mean_label
+from rl3_sb3.experiments.results.yardsticks import read_yardsticks
+from rl3_sb3.experiments.settings.run_config import RunConfig
+
+NOT_TRAINED = "not trained yet"
+SCALES = ("cpu", "paper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tasks:
+    """Held-out tasks in which agents are compared.
+
+    Attributes:
+        domain: A name in `DOMAINS`.
+        size: Of its tasks; None: they have but one.
+        horizon: Steps of a meta-episode.
+        variation: Which distribution they come from.
+    """
+
+    domain: str
+    horizon: int
+    size: int | None = None
+    variation: str = CANONICAL
+
+    @property
+    def title(self) -> str:
+        """The tasks in words."""
+        config = RunConfig.of(self.domain, size=self.size, horizon=self.horizon)
+        size = f" {self.size}x{self.size}" if self.size else ""
+        shifted = "" if self.variation == CANONICAL else f", {self.variation}"
+        return f"{config.facts.title}{size}, H = {self.horizon}{shifted}"
+
+    @property
+    def yardstick_file(self) -> str:
+        """The name of the file with what the classical agents get."""
+        return f"{self.domain}{self.size or ''}-{self.horizon}-{self.variation}.json"
+
+    @property
+    def yardstick_command(self) -> str:
+        """What `rl3` is told to write that file; its place aside."""
+        size = f" --size {self.size}" if self.size else ""
+        shifted = "" if self.variation == CANONICAL else f" --variation {self.variation}"
+        return f"baselines {self.domain}{size} --horizon {self.horizon}{shifted}"
+
+    def cell(self, algo: str, scale: str) -> str:
+        """Return the name of the cell of an algorithm trained for these tasks."""
+        suffix = "" if scale == "cpu" else "-paper"
+        return f"{self.domain}{self.size or ''}-{self.horizon}-{algo}{suffix}"
+
+
+def read_cell(pretrained: Path, tasks: Tasks, algo: str, scale: str) -> CellRecord | None:
+    """Return a cell's record, or None where it is not trained or not evaluated in these tasks."""
+    folder = pretrained / tasks.cell(algo, scale)
+    if not (folder / RECORD_FILE).is_file():
+        return None
+    record = read_record(folder)
+    return record if tasks.variation in record.oracle else None
+
+
+def read_classical(records: Path, tasks: Tasks) -> dict[str, FloatArray]:
+    """Return the total rewards of the classical agents by title; empty where nobody played."""
+    file = records / tasks.yardstick_file
+    if not file.is_file():
+        return {}
+    agents = read_yardsticks(file)["agents"]
+    return {title: np.array(entry["returns"], np.float64) for title, entry in agents.items()}
+
+
+def comparison_table(
+    tasks: Tasks,
+    algos: Sequence[str],
+    *,
+    scale: str,
+    pretrained: Path,
+    records: Path,
+    published: Mapping[tuple[str, int, str], tuple[float, float]],
+    reference: str,
+) -> str:
+    """Return a table of trained agents, between the classical ones and the oracle.
+
+    Args:
+        tasks: In which they are compared.
+        algos: The trained agents.
+        scale: "cpu" or "paper": whose training.
+        pretrained: Folder of the cells.
+        records: Folder of the classical agents' results.
+        published: The paper's numbers by algorithm, H and variation.
+        reference: The classical agent of whose mean all others are told as a fraction.
+
+    Raises:
+        InputError: A trained and a classical agent played other tasks.
+    """
+    classical = read_classical(records, tasks)
+    cells = {algo: read_cell(pretrained, tasks, algo, scale) for algo in algos}
+    best = float(np.mean(classical[reference])) if reference in classical else np.nan
+    rows = [_classical_row(title, returns, best) for title, returns in classical.items()]
+    own = [_row(algo, cell, tasks, cells, published, best) for algo, cell in cells.items()]
+    oracle = classical.get("oracle")
+    for cell in cells.values():
+        if cell is not None and oracle is not None:
+            _check_same(cell, tasks, oracle)
+    last = rows[-1:] if oracle is not None else []
+    first = rows[: len(rows) - len(last)]
+    header = ["agent", "paper", "sampled", "greedy", f"of {reference}", "minus RL²"]
+    return aligned([*header, "seeds, sampled", "95 % over seeds"], [*first, *own, *last])
+
+
+def _check_same(cell: CellRecord, tasks: Tasks, oracle: FloatArray) -> None:
+    # Records are rounded.
+    own = cell.oracle[tasks.variation]
+    if own.shape != oracle.shape or not np.allclose(own, oracle, atol=1e-2):
+        raise InputError(
+            f"`{cell.name}` must have played the tasks of {tasks.yardstick_file}, got others: one "
+            "of both is of another version. Write it again."
+        )
+
+
+def _classical_row(title: str, returns: FloatArray, best: float) -> list[str]:
+    mean, error = mean_and_error(returns)
+    return [title, "", mean_label(mean, error), "", _fraction(mean, best), "", "", ""]
+
+
+def _row(
+    algo: str,
+    cell: CellRecord | None,
+    tasks: Tasks,
+    cells: Mapping[str, CellRecord | None],
+    published: Mapping[tuple[str, int, str], tuple[float, float]],
+    best: float,
+) -> list[str]:
+    title = algorithm_of(algo).title
+    printed = published.get((algo, tasks.horizon, tasks.variation))
+    paper = "" if printed is None else mean_label(*printed)
+    if cell is None:
+        return [title, paper, NOT_TRAINED, "", "", "", "", ""]
+    returns = cell.median.returns[tasks.variation]
+    mean, error = mean_and_error(returns["sampled"])
+    means = cell.means(tasks.variation, "sampled")
+    low, high = seeds_interval(means)
+    return [
+        title,
+        paper,
+        mean_label(mean, error),
+        mean_label(*mean_and_error(returns["greedy"])),
+        _fraction(mean, best),
+        _minus_rl2(algo, returns["sampled"], cells.get("rl2"), tasks),
+        ", ".join(f"{mean:.1f}" for mean in means),
+        "" if np.isnan(low) else f"{low:.1f} to {high:.1f}",
+    ]
+
+
+def _fraction(mean: float, best: float) -> str:
+    return f"{mean / best:.3f}" if best > 0 else ""
+
+
+def _minus_rl2(algo: str, returns: FloatArray, rl2: CellRecord | None, tasks: Tasks) -> str:
+    if algo == "rl2" or rl2 is None:
+        return ""
+    other = rl2.median.returns[tasks.variation]["sampled"]
+    mean, error = paired_difference(returns, other)
+    return f"{mean:+.1f} ± {error:.1f}"

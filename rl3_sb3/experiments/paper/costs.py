@@ -1,0 +1,36 @@
+"""What training costs: a rough number of hours on one core of a CPU, from the settings alone.
+
+Seconds per million steps were measured on one idle core of an AMD EPYC: 85 with the recipe `ours`
+and 147 with `paper` (8 epochs instead of 4) at H = 100. Attention looks back over the whole
+meta-episode, so that they grow with H: 1.5 times at 350, 1.7 times at 500 (see docs/speed.md); the
+same line is taken beyond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rl3_sb3.experiments.settings.run_config import RunConfig
+
+# Per million steps and epoch at H = 100.
+_SECONDS_PER_EPOCH, _OTHER_SECONDS = 15.5, 23.0
+_GROWTH = 0.7 / 400  # per step of H beyond 100
+
+
+def core_hours(config: RunConfig) -> float:
+    """Return about how many hours a run takes on one core."""
+    at_100 = _OTHER_SECONDS + _SECONDS_PER_EPOCH * config.n_epochs
+    growth = max(0.5, 1 + _GROWTH * (config.horizon - 100))
+    return at_100 * growth * config.total_steps / 1e6 / 3600
+
+
+def cost_text(configs: Sequence[RunConfig]) -> str:
+    """Return in words what runs cost together.
+
+    Example:
+        >>> cost_text([RunConfig.of("bandit"), RunConfig.of("bandit", seed=1)])
+        '2 runs, 327 million steps, about 13 core-hours'
+    """
+    steps = sum(config.total_steps for config in configs) / 1e6
+    hours = sum(core_hours(config) for config in configs)
+    return f"{len(configs)} runs, {steps:,.0f} million steps, about {hours:,.0f} core-hours"
