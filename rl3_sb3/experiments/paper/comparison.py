@@ -1,6 +1,6 @@
 """Trained agents beside the paper's numbers and the classical agents, in the same held-out tasks.
 
-Each trained agent is a cell (see `pretrained.record`): its row shows the seed with the median score,
+Each trained agent is a cell (see `pretrained.record`): its row shows the median seed's score,
 as the paper does, with the standard error over the tasks; then each seed's mean, and an interval
 over the seeds. Differences are paired by task.
 """

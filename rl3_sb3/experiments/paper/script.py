@@ -40,6 +40,12 @@ class Folders:
     records: Path
     figures: Path
 
+    def figure_file(self, name: str) -> Path:
+        """Return where a figure goes: those of the scale `paper` have names of their own."""
+        self.figures.mkdir(parents=True, exist_ok=True)
+        stem, _, ending = name.rpartition(".")
+        return self.figures / (name if self.scale == SCALES[0] else f"{stem}_paper.{ending}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Item:

@@ -1,0 +1,104 @@
+"""Figure 3a of the paper: random MDPs over H, in and out of distribution, as a share of the oracle.
+
+    python examples/paper/figure_3a.py
+
+`--help` says what training the cells costs.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rl3_sb3.experiments.algorithms import ALGORITHMS
+from rl3_sb3.experiments.paper.comparison import (
+    Tasks,
+    comparison_table,
+    read_cell,
+    read_classical,
+)
+from rl3_sb3.experiments.paper.published import FIGURE_3A, FIGURE_3A_HORIZONS
+from rl3_sb3.experiments.paper.script import Folders, Item, run_script
+
+VARIATIONS = {"canonical": "in distribution", "ood": "out of distribution"}
+# With an LSTM in the transformer's place at the shortest H.
+SHORTEST, LSTMS = 128, ("rl2-lstm", "rl3-lstm")
+CLASSICAL = {"UCRL2": ":", "BEB": "--", "PSRL": "-."}
+TASKS = tuple(
+    Tasks(domain="random-mdp", horizon=horizon, variation=variation)
+    for variation in VARIATIONS
+    for horizon in FIGURE_3A_HORIZONS
+)
+
+
+def show(folders: Folders) -> None:
+    """Print a table for each kind of tasks, and draw the figure."""
+    for tasks in TASKS:
+        algos = ("rl2", "rl3", *(LSTMS if tasks.horizon == SHORTEST else ()))
+        table = comparison_table(
+            tasks,
+            algos,
+            scale=folders.scale,
+            pretrained=folders.pretrained,
+            records=folders.records,
+            published={},
+            reference="oracle",
+        )
+        print(f"{tasks.title}\n\n{table}\n")
+    print(FIGURE_3A)
+    print(f"figure: {draw(folders)}")
+
+
+def draw(folders: Folders) -> Path:
+    """Draw the share of the oracle's total over H; return the file."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (variation, words) in zip(panels, VARIATIONS.items(), strict=True):
+        tasks = [each for each in TASKS if each.variation == variation]
+        for algo in ("rl2", "rl3"):
+            points = []
+            for each in tasks:
+                cell = read_cell(folders.pretrained, each, algo, folders.scale)
+                if cell is not None:
+                    oracle = cell.oracle[variation].mean()
+                    points.append([each.horizon, cell.median.mean(variation, "sampled") / oracle])
+            row = ALGORITHMS[algo]
+            line(axes, points, color=row.colour, label=row.title, marker="o")
+        for title, style in CLASSICAL.items():
+            points = []
+            for each in tasks:
+                returns = read_classical(folders.records, each)
+                if title in returns:
+                    share = returns[title].mean() / returns["oracle"].mean()
+                    points.append([each.horizon, share])
+            line(axes, points, color="#777777", linestyle=style, label=title)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(FIGURE_3A_HORIZONS, [str(h) for h in FIGURE_3A_HORIZONS])
+        axes.minorticks_off()
+        axes.set_title(f"Random MDPs, {words}")
+        axes.set_xlabel("H, steps in one task")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+    panels[0].set_ylabel("total reward, share of the oracle's")
+    panels[0].legend(frameon=False)
+    file = folders.figure_file("figure_3a.png")
+    figure.savefig(file, dpi=120)
+    return file
+
+
+def line(axes, points, **look):
+    """Draw a line through points, shape (n, 2), if there are any."""
+    if points:
+        axes.plot(*np.array(points).T, **look)
+
+
+ITEM = Item(
+    title="Figure 3a: random MDPs over H, in and out of distribution",
+    sweep="random_mdps",
+    tasks=TASKS,
+    show=show,
+)
+
+if __name__ == "__main__":
+    sys.exit(run_script(ITEM, Path(__file__)))

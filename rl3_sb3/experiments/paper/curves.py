@@ -1,0 +1,87 @@
+"""Learning curves of cells: the picture of several seeds, and how soon one agent reaches another.
+
+A curve is the mean total reward of the training meta-episodes, sampled actions included, in blocks
+of a hundredth of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from rl3_sb3.experiments.algorithms import ALGORITHMS
+from rl3_sb3.experiments.pretrained.record import CellRecord, FloatArray
+
+_SMOOTHED = 5  # blocks
+_MILLION = 1e6
+
+
+def draw_curves(axes: Axes, cells: Mapping[str, CellRecord], levels: Mapping[str, float]) -> None:
+    """Draw the seeds' mean over the training steps, and a band from the lowest to the highest.
+
+    Args:
+        axes: Where to.
+        cells: By algorithm.
+        levels: Mean total rewards of classical agents, by title.
+    """
+    for algo, cell in cells.items():
+        row = ALGORITHMS[algo]
+        steps, curves = seeds_curves(cell)
+        axes.plot(steps / _MILLION, curves.mean(axis=0), color=row.colour, label=row.title)
+        if len(curves) > 1:
+            low, high = curves.min(axis=0), curves.max(axis=0)
+            axes.fill_between(steps / _MILLION, low, high, color=row.colour, alpha=0.2, linewidth=0)
+    for (title, level), style in zip(levels.items(), (":", "--", "-.", "-"), strict=False):
+        axes.axhline(level, color="#777777", linestyle=style, linewidth=1, label=title)
+    axes.set_xlabel("training steps (millions)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+
+
+def seeds_curves(cell: CellRecord) -> tuple[FloatArray, FloatArray]:
+    """Return steps, shape (n,), and each seed's curve, shape (n_seeds, n), as far as all go."""
+    n = min(len(run.curve) for run in cell.runs)
+    steps = cell.runs[0].curve[:n, 0]
+    return steps, np.array([run.curve[:n, 1] for run in cell.runs])
+
+
+def share_of_steps(fast: FloatArray, slow: FloatArray) -> tuple[float, float]:
+    """Return which share of another agent's steps an agent needs to get as far.
+
+    The level is the highest that the slow one's smoothed curve reaches.
+
+    Args:
+        fast: Curve of the agent, shape (n, 2): steps and returns.
+        slow: Curve of the other, alike.
+
+    Returns:
+        The share, and the level. The share is inf where the fast one never gets there.
+
+    Example:
+        >>> steps = np.arange(1.0, 11.0)
+        >>> share_of_steps(np.stack([steps, 2 * steps], 1), np.stack([steps, steps], 1))
+        (0.6, 8.0)
+    """
+    steps, returns = _smoothed(slow)
+    level = float(returns.max())
+    needed = float(steps[np.argmax(returns)])
+    own_steps, own = _smoothed(fast)
+    reached = np.flatnonzero(own >= level)
+    return (float(own_steps[reached[0]]) / needed if len(reached) else np.inf), level
+
+
+def _smoothed(curve: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the running mean over some blocks, and the steps at the end of each."""
+    n = min(_SMOOTHED, len(curve))
+    returns = np.convolve(curve[:, 1], np.full(n, 1 / n), mode="valid")
+    return curve[n - 1 :, 0], returns
+
+
+def shares_by_seed(fast: CellRecord, slow: CellRecord) -> Sequence[float]:
+    """Return `share_of_steps` for each seed that both have."""
+    by_seed = {run.seed: run.curve for run in slow.runs}
+    return [
+        share_of_steps(run.curve, by_seed[run.seed])[0] for run in fast.runs if run.seed in by_seed
+    ]
