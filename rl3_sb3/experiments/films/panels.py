@@ -119,19 +119,18 @@ def film_frame(
     )
 
 
-def snapshot_sheet(rows: Sequence[tuple[str, Sequence[Shot]]], horizon: int) -> Still:
-    """Draw each agent's shots in a row, without the actions.
+def snapshot_sheet(rows: Sequence[Sequence[tuple[str, Shot]]], horizon: int) -> Still:
+    """Draw shots in rows, without the actions.
 
     Args:
-        rows: Title and shots of each agent; all have as many shots.
+        rows: Titles and shots; a title may be "".
         horizon: Steps of the meta-episode.
     """
     strips = []
-    for title, shots in rows:
-        titles = [title] + [""] * (len(shots) - 1)
-        words = [caption(*each, horizon, ()) for each in zip(titles, shots, strict=True)]
-        strips.append(_side_by_side([_panel(w, s) for w, s in zip(words, shots, strict=True)]))
-    sheet = _blank(strips[0].width, sum(strip.height for strip in strips))
+    for row in rows:
+        words = [caption(title, shot, horizon, ()) for title, shot in row]
+        strips.append(_side_by_side([_panel(w, s) for w, (_, s) in zip(words, row, strict=True)]))
+    sheet = _blank(max(strip.width for strip in strips), sum(strip.height for strip in strips))
     for i, strip in enumerate(strips):
         sheet.paste(strip, (0, i * strip.height))
     return sheet

@@ -110,7 +110,10 @@ def play_runs(
         )
     write_gif(options.out, films, configs[0].facts.action_names, options.fps)
     if options.snapshots:
-        rows = [(film.title, snapshots(film, options.snapshots)) for film in films]
+        rows = []
+        for film in films:
+            titles = [film.title] + [""] * (options.snapshots - 1)
+            rows.append(list(zip(titles, snapshots(film, options.snapshots), strict=True)))
         snapshot_sheet(rows, configs[0].horizon).save(options.snapshots_file)
     return films
 

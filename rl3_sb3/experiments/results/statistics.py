@@ -3,7 +3,7 @@
 Two kinds of chance are kept apart. Another set of held-out tasks would move an agent's mean by its
 standard error, s / sqrt(n). Another seed of the training would make another agent: how far that
 moves the score is told by an interval over the seeds' means, by the percentile bootstrap (Efron,
-1979). With three seeds that is a rough guide, and no more: it never leaves the range of the three.
+1979). Of three seeds the interval at 95 % is just their range.
 """
 
 from __future__ import annotations

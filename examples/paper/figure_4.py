@@ -1,0 +1,69 @@
+"""Figure 4 of the paper: what an agent does in one gridworld, at the moments that tell the story.
+
+    python examples/paper/figure_4.py
+    python examples/paper/figure_4.py --agent runs/mine --task 3
+
+The moments are the first goal, the next start, from which the values have spread back from it,
+the quickest later way to it, and the end.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch as th
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.films.events import events
+from rl3_sb3.experiments.films.film import record
+from rl3_sb3.experiments.films.panels import snapshot_sheet
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.run_policy import load_run_policy
+
+TOP = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass
+class Arguments:
+    """What to show."""
+
+    agent: Path = TOP / "pretrained" / "gridworld13-350-rl3"
+    """A run in gridworlds: a pretrained agent, or a folder of `rl3 train`."""
+    task: int = -1
+    """The held-out task; -1: the first in which the agent reaches the goal at least three times."""
+    tries: int = 50
+    """Held-out tasks to look through for one."""
+    out: Path = TOP / "docs" / "figures" / "figure_4.png"
+    """Where the picture goes."""
+
+
+def main(args: Arguments) -> None:
+    """Film the agent and draw the moments."""
+    th.set_num_threads(1)
+    directory = RunDirectory(args.agent)
+    config = directory.read_config()
+    policy, _ = load_run_policy(directory, config, "cpu")
+    for task in range(args.tries) if args.task < 0 else [args.task]:
+        film = record(config, policy, task=task)
+        n_goals = sum(shot.ended == "terminated" and shot.reward > 0 for shot in film.shots)
+        if n_goals >= 3:
+            break
+    moments = events(film)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    row = [(moment.name, moment.shot) for moment in moments]
+    snapshot_sheet([row], config.horizon).save(args.out, optimize=True)
+    print(f"held-out task {task}: {n_goals} goals, total reward {film.total:g}")
+    for name, shot in row:
+        print(f"  {name}: step {shot.step}, episode {shot.episode}, return {shot.total:g}")
+    print(f"figure: {args.out}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, default in vars(Arguments()).items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    try:
+        main(Arguments(**vars(parser.parse_args())))
+    except InputError as error:
+        sys.exit(f"figure_4.py: error: {error}")

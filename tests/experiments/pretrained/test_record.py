@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained.record import RECORD_FILE, CellRecord, SeedRecord, read_record
+
+
+def test_a_record_is_read_as_it_was_written_to_three_decimals(tmp_path):
+    rng = np.random.default_rng(0)
+    run = SeedRecord(
+        seed=2,
+        command="rl3 train bandit --seed 2",
+        provenance=[{"commit": "a", "hardware": "b"}],
+        n_steps=100,
+        seconds=12.3,
+        curve=np.round(rng.normal(size=(5, 2)), 3),
+        returns={"ood": {"sampled": rng.normal(size=7), "greedy": np.arange(7.0)}},
+        by_step={"ood": {"sampled": rng.normal(size=3), "greedy": rng.normal(size=3)}},
+    )
+    record = CellRecord(
+        name="bandit-3-rl3",
+        settings={"domain": "bandit"},
+        exported=2,
+        weights="float16",
+        oracle={"ood": rng.normal(size=7)},
+        runs=[run],
+    )
+    record.write(tmp_path)
+    again = read_record(tmp_path)
+    assert again.median.seed == 2
+    assert again.median.provenance == run.provenance
+    np.testing.assert_array_equal(again.runs[0].curve, run.curve)
+    for stored, before in (
+        (again.oracle, record.oracle),
+        (again.median.returns["ood"], run.returns["ood"]),
+        (again.median.by_step["ood"], run.by_step["ood"]),
+    ):
+        assert stored.keys() == before.keys()
+        for name in stored:
+            np.testing.assert_allclose(stored[name], before[name], atol=0.0005)
+    # What was read is written with the same bytes.
+    text = (tmp_path / RECORD_FILE).read_bytes()
+    again.write(tmp_path)
+    assert (tmp_path / RECORD_FILE).read_bytes() == text
+    assert b"[0,1,2,3,4,5,6]" in text
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": "a"}', '{"name": 1, "runs": 2}'])
+def test_another_file_is_no_record(tmp_path, text):
+    (tmp_path / RECORD_FILE).write_text(text)
+    with pytest.raises(InputError, match="rl3 publish"):
+        read_record(tmp_path)
+
+
+def test_a_folder_without_a_record_is_named(tmp_path):
+    with pytest.raises(InputError, match="record.json"):
+        read_record(tmp_path)
