@@ -53,5 +53,5 @@ def test_another_file_is_no_record(tmp_path, text):
 
 
 def test_a_folder_without_a_record_is_named(tmp_path):
-    with pytest.raises(InputError, match="record.json"):
+    with pytest.raises(InputError, match=r"record\.json"):
         read_record(tmp_path)
