@@ -81,7 +81,8 @@ def draw(folders: Folders) -> Path:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
     panels[0].set_ylabel("total reward, share of the oracle's")
-    panels[0].legend(frameon=False)
+    if panels[0].lines:
+        panels[0].legend(frameon=False)
     file = folders.figure_file("figure_3a.png")
     figure.savefig(file, dpi=120)
     return file

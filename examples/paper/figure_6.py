@@ -36,7 +36,8 @@ def show(folders: Folders) -> None:
         for algo in cells.keys() - trained.keys():
             print(f"not trained yet: {tasks.cell(algo, folders.scale)}")
     panels[0].set_ylabel("total reward of the training meta-episodes")
-    panels[0].legend(frameon=False)
+    if panels[0].lines:
+        panels[0].legend(frameon=False)
     file = folders.figure_file("figure_6.png")
     figure.savefig(file, dpi=120)
     print(f"figure: {file}")
