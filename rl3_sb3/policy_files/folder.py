@@ -27,8 +27,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import safetensors
 import safetensors.torch
 import torch as th
 from stable_baselines3.common.utils import get_device
@@ -36,14 +34,8 @@ from stable_baselines3.common.utils import get_device
 from rl3_sb3.policy_files.card import model_card
 from rl3_sb3.policy_files.description import PolicyDescription
 from rl3_sb3.policy_files.record import TrainingRecord
-from rl3_sb3.policy_files.strict_json import (
-    Node,
-    PolicyFileError,
-    parse_object,
-    read_file,
-    refuse,
-    show,
-)
+from rl3_sb3.policy_files.strict_json import PolicyFileError, read_file, refuse, show
+from rl3_sb3.policy_files.weights import read_tensors
 from rl3_sb3.sequence_policy import SequencePolicy
 
 WEIGHTS_FILE = "policy.safetensors"
@@ -121,7 +113,7 @@ def load_policy(
             "If `save` wrote it and you trust its author, use `TransformerPPO.load`.",
         )
     described, weights = _read_folder(folder, max_bytes)
-    tensors = _read_tensors(weights, described, folder / WEIGHTS_FILE)
+    tensors = read_tensors(weights, described, folder / WEIGHTS_FILE)
     with th.random.fork_rng(devices=[]):  # random weights are drawn before these replace them
         policy = described.build()
     policy.load_state_dict(tensors)  # strict: exactly these names and shapes
@@ -195,50 +187,6 @@ def _read_files(folder: Path, max_bytes: int) -> tuple[PolicyDescription, bytes]
     return described, weights
 
 
-def _read_tensors(weights: bytes, described: PolicyDescription, file: Path) -> dict[str, th.Tensor]:
-    """Return the tensors of a file of weights, which must be exactly the policy's."""
-    try:
-        found = dict(safetensors.deserialize(weights))  # type: ignore[no-untyped-call] # its own
-    except safetensors.SafetensorError as error:
-        raise refuse(file, "be in the safetensors format", f"something else ({error})") from error
-    shapes = described.weight_shapes
-    _check_header(weights, described, file)
-    tensors = {}
-    for name, shape in shapes.items():
-        entry = found[name]
-        if entry["dtype"] != "F32" or tuple(entry["shape"]) != shape:
-            raise refuse(
-                file,
-                f"hold {name} as F32 of shape {list(shape)}",
-                f"{entry['dtype']} of shape {show(entry['shape'])}",
-            )
-        # "<f4": the format's byte order, whatever the machine's
-        array = np.frombuffer(entry["data"], dtype="<f4").reshape(shape).astype(np.float32)
-        tensors[name] = th.from_numpy(array)
-        if not np.isfinite(array).all():
-            raise refuse(
-                file,
-                f"hold finite numbers in {name}",
-                "NaN or infinity: the training diverged, or the file is damaged",
-                "Get an earlier version of the policy.",
-            )
-    return tensors
-
-
-def _check_header(weights: bytes, described: PolicyDescription, file: Path) -> None:
-    """Refuse what the format lets pass: tensors given twice, unknown fields, notes."""
-    header = parse_object(weights[8 : 8 + int.from_bytes(weights[:8], "little")], file)
-    names = described.weight_shapes.keys()
-    if header.value.keys() != names:
-        raise refuse(
-            file,
-            f"hold the {len(names)} tensors of a {described.policy}",
-            f"{len(header.value)} (see {show(sorted(header.value.keys() ^ names))})",
-        )
-    for name in names:
-        Node(header.value[name], file, name).fields(("dtype", "shape", "data_offsets"))
-
-
 # ---------------------------------------------------------------- writing
 
 
@@ -265,7 +213,7 @@ def _files(policy: SequencePolicy, record: TrainingRecord) -> dict[str, bytes]:
         )
     try:
         again = PolicyDescription.from_json(content, file)
-        _read_tensors(weights, again, Path(WEIGHTS_FILE))
+        read_tensors(weights, again, Path(WEIGHTS_FILE))
     except PolicyFileError as error:
         raise ValueError(f"`policy` must be one that can be read back: {error}") from error
     card = model_card(replace(described, record=again.record))
