@@ -40,6 +40,12 @@ POLICIES = {
         PARTS, spaces.Box(-1, 1, (2,)), lambda _: 0.1, hidden=4, context_length=9
     ),
 }
+POLICIES |= {name: POLICIES["transformer"] for name in ("actor", "float16", "small")}
+OPTIONS = {
+    "actor": {"actor_only": True},
+    "float16": {"weights": "float16"},
+    "small": {"actor_only": True, "weights": "float16"},
+}
 RECORD = TrainingRecord(
     algorithm="A",
     environment="E",
@@ -54,7 +60,7 @@ MOST_BYTES = 400 * 2**20  # beyond what the process has already
 def export(kind, tmp_path):
     th.manual_seed(0)
     folder = tmp_path / "out"
-    export_policy(POLICIES[kind](), folder, record=RECORD)
+    export_policy(POLICIES[kind](), folder, record=RECORD, **OPTIONS.get(kind, {}))
     files = [(folder / name).read_bytes() for name in ("policy.json", "policy.safetensors")]
     return folder, *files
 

@@ -18,6 +18,8 @@ from .hostile import Mutant, Mutator, every_field
 from .hostile_folders import POLICIES, export, no_large_allocation
 
 MOST_SECONDS = 5.0  # for one load, on a busy machine
+# "small" is the actor alone in float16, so it has the fields of both.
+KINDS = [kind for kind in POLICIES if kind not in ("actor", "float16")]
 
 
 def check(mutant, folder):
@@ -75,7 +77,7 @@ def count_outcomes(mutants, folder):
     return counts
 
 
-@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_mutations_are_refused_or_harmless(tmp_path, kind):
     folder, *files = export(kind, tmp_path)
     rng = np.random.default_rng(0)
@@ -88,7 +90,7 @@ def test_mutations_are_refused_or_harmless(tmp_path, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_ten_thousand_mutations_are_refused_or_harmless(tmp_path, kind, capsys):
     folder, *files = export(kind, tmp_path)
     mutator = Mutator(*files, np.random.default_rng(1))
@@ -102,7 +104,7 @@ def test_ten_thousand_mutations_are_refused_or_harmless(tmp_path, kind, capsys):
     assert counts.total() > 10_000
 
 
-@pytest.mark.parametrize("kind", POLICIES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_changed_weights_are_always_noticed(tmp_path, kind):
     """The checksum sees each byte; a truncation at any place is named."""
     folder, description, weights = export(kind, tmp_path)
