@@ -208,6 +208,7 @@ class TransformerPPO(PPO):
         # Nothing is left out, but in a checkpoint that is older than the choice.
         self.policy_kwargs = {**self.policy_class.oldest_choices(), **self.policy_kwargs}
         super()._setup_model()
+        self.policy.require_critic()
         if self.symmetry is not None:
             spaces = self.observation_space, self.action_space
             self.symmetry.require_fits(*spaces, self.policy.critic_only)
@@ -271,6 +272,7 @@ class TransformerPPO(PPO):
         assert isinstance(rollout_buffer, SequenceRolloutBuffer), "made by _setup_model"
         assert n_rollout_steps == rollout_buffer.buffer_size, "both are n_steps"
         complete = False
+        self.policy.require_critic()  # before a rollout is played for nothing
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         rollout_buffer.gae_lambda = self._scheduled_lambda()
@@ -464,6 +466,8 @@ class TransformerPPO(PPO):
         environment: str | None = None,
         description: str = "",
         results: Mapping[str, Any] | None = None,
+        actor_only: bool | None = None,
+        weights: str = "float32",
     ) -> None:
         """Write the policy into a folder that anyone can load without trust; see `load_policy`.
 
@@ -475,6 +479,8 @@ class TransformerPPO(PPO):
                 environment's spec.
             description: What the card says besides.
             results: What the policy achieves: numbers or texts by name, for the card.
+            actor_only: See `export_policy`.
+            weights: See `export_policy`.
 
         Raises:
             ValueError: See `export_policy`.
@@ -482,7 +488,7 @@ class TransformerPPO(PPO):
         record = training_record(
             self, environment=environment, description=description, results=results
         )
-        export_policy(self.policy, path, record=record)
+        export_policy(self.policy, path, record=record, actor_only=actor_only, weights=weights)
 
     # ---------------------------------------------------------------- environments and checkpoints
 

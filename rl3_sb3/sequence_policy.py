@@ -65,12 +65,13 @@ class SequencePolicy(ActorCriticPolicy):
         log_std_init: First log standard deviation of `Box` actions.
         critic_only: The key of a `Dict` that only the critic sees; "" for none. Such a policy acts
             on observations without it too, and where one key is left on what stands there alone.
+        actor_only: Make no critic: the policy acts, but cannot be trained nor asked for values.
         network_arguments: Of both networks, by name; see the subclass.
 
     Attributes:
         network: The networks' class.
         actor: Tokens to distribution parameters.
-        critic: Tokens to values.
+        critic: Tokens to values; None if the policy has the actor only.
         training_record: What is known about the training of a policy read by `load_policy`.
 
     Raises:
@@ -84,7 +85,7 @@ class SequencePolicy(ActorCriticPolicy):
 
     network: ClassVar[type[Network[Any]]]
     actor: Network[Any]
-    critic: Network[Any]
+    critic: Network[Any] | None
     training_record: "TrainingRecord | None" = None
 
     def __init__(
@@ -98,6 +99,7 @@ class SequencePolicy(ActorCriticPolicy):
         adam_eps: float = 1e-5,
         log_std_init: float = 0.0,
         critic_only: str = "",
+        actor_only: bool = False,
         **network_arguments: Any,
     ) -> None:
         if use_sde:
@@ -113,6 +115,7 @@ class SequencePolicy(ActorCriticPolicy):
         self._network_arguments = self._completed(network_arguments)
         self._critic_weight_decay = critic_weight_decay
         self.critic_only = critic_only
+        self._actor_only = actor_only
         self._tokens = Tokens(observation_space, critic_only)
         super().__init__(
             observation_space,
@@ -176,14 +179,16 @@ class SequencePolicy(ActorCriticPolicy):
         arguments = self._network_arguments
         self.n_actions = n_outputs(self.action_space)
         self.actor = self.network(self._tokens.actor_size, self.n_actions, **arguments)
-        self.critic = self.network(self._tokens.size, 1, **arguments)
+        self.critic = None
+        if not self._actor_only:
+            self.critic = self.network(self._tokens.size, 1, **arguments)
         nn.init.orthogonal_(self.actor.head.weight, _ACTION_HEAD_GAIN)
         nn.init.zeros_(self.actor.head.bias)
         actor_parameters = list(self.actor.parameters())
         if isinstance(self.action_space, spaces.Box):
             self.log_std = nn.Parameter(th.full((self.n_actions,), float(self.log_std_init)))
             actor_parameters.append(self.log_std)
-        critic_parameters = list(self.critic.parameters())
+        critic_parameters = [] if self.critic is None else list(self.critic.parameters())
         groups: list[dict[str, Any]] = [
             {"params": actor_parameters},
             {"params": critic_parameters, "weight_decay": self._critic_weight_decay},
@@ -252,6 +257,21 @@ class SequencePolicy(ActorCriticPolicy):
         """Return the actor's distribution parameters, (B, T, n_params), for tokens (B, T, C)."""
         return self._to_params(self.actor(self._tokens.for_actor(tokens)))
 
+    def require_critic(self) -> Network[Any]:
+        """Return the critic.
+
+        Raises:
+            ValueError: The policy has the actor only.
+        """
+        if self.critic is None:
+            raise ValueError(
+                "`policy` must have a critic to be trained or to give values, got one that was "
+                "exported without its critic (`actor_only`). It can `predict`. To train it on, "
+                "make a `TransformerPPO` of the same sizes and call its policy's "
+                "`load_state_dict(policy.state_dict(), strict=False)`: the critic starts anew."
+            )
+        return self.critic
+
     def sequence_values(self, tokens: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
         """Return the critic's values, (B, T), for tokens (B, T, C).
 
@@ -260,10 +280,11 @@ class SequencePolicy(ActorCriticPolicy):
             bootstrap: See `Network`.
 
         Raises:
-            ValueError: The critic's own part is missing.
+            ValueError: The critic's own part is missing, or the critic.
         """
+        critic = self.require_critic()
         self._tokens.require_whole(tokens)
-        values: th.Tensor = self.critic(tokens, bootstrap=bootstrap)
+        values: th.Tensor = critic(tokens, bootstrap=bootstrap)
         return values.squeeze(-1)
 
     def evaluate_actions(
@@ -408,5 +429,6 @@ class SequencePolicy(ActorCriticPolicy):
             "adam_eps": self.optimizer.param_groups[0]["eps"],
             "log_std_init": self.log_std_init,
             "critic_only": self.critic_only,
+            "actor_only": self.critic is None,
             **self._network_arguments,
         }

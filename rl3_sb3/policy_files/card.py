@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,12 +21,19 @@ action, state = policy.predict(observation, state)  # once per step
 Loading executes nothing: `policy.safetensors` holds numbers and `policy.json` plain values, and
 both are checked. The folder has no pickle.
 """
+_ACTOR_ONLY = """\
+The critic stayed behind. The policy acts as it did with it, but gives no values. To train it on,
+make a `TransformerPPO` of the same sizes and call its policy's
+`load_state_dict(policy.state_dict(), strict=False)`: the critic starts anew.
+"""
+_FLOAT16 = """\
+The weights were rounded to float16 to make the file small. The policy computes in float32.
+"""
 
 
 def model_card(description: PolicyDescription) -> str:
     """Return the card, in Markdown; the same for the same description."""
     record = description.record
-    shapes = description.weight_shapes
     sections = [
         f"# {description.policy}",
         _sentences(record.description),
@@ -35,13 +41,16 @@ def model_card(description: PolicyDescription) -> str:
             {
                 "observations": _space_text(description.observation_space),
                 "actions": _space_text(description.action_space),
-                "weights": f"{sum(map(math.prod, shapes.values())):,}",
+                "weights": f"{description.n_weights:,}",
+                **_storage(description),
                 **description.arguments,
             },
             "policy",
         ),
         "## How to load it",
         _LOADING.rstrip(),
+        _ACTOR_ONLY.rstrip() if description.actor_only else "",
+        _FLOAT16.rstrip() if description.dtype == "float16" else "",
         "## What trained it",
         _table(
             {
@@ -58,6 +67,16 @@ def model_card(description: PolicyDescription) -> str:
         sections += ["## Results", _table(record.results, "result")]
     sections += ["## Versions", _table(record.versions, "library")]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _storage(description: PolicyDescription) -> dict[str, str]:
+    """Return how the weights are stored, where it is not as always: both networks in float32."""
+    if not description.actor_only and description.dtype == "float32":
+        return {}
+    return {
+        "networks": "actor only" if description.actor_only else "actor and critic",
+        "stored as": f"{description.dtype}, {description.n_bytes:,} bytes",
+    }
 
 
 def _table(facts: Mapping[str, Any], title: str) -> str:

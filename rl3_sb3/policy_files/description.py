@@ -6,7 +6,9 @@ made.
 
 Version 2 of the format is version 1 with one more argument, `critic_only`. Policies without such a
 part are written in version 1, as before. Version 3 also has the networks' choices, and has
-`critic_only` only where there is one; it is written where a choice is not the oldest.
+`critic_only` only where there is one; it is written where a choice is not the oldest. Version 4 is
+version 3 that also says, beside the length of the weights, which networks they are of and how a
+number is stored; it is written where that is not both networks in float32.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.tokens import Tokens
 
 FORMAT = "rl3_sb3 policy"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _FIELDS = (
     "format",
     "format_version",
@@ -52,6 +54,11 @@ _NUMBERS = ("critic_weight_decay", "adam_eps", "log_std_init")
 _CRITIC_ONLY = "critic_only"
 # The first version that has the networks' choices; earlier files mean the oldest.
 _WITH_CHOICES = 3
+# The first that says how the weights are stored; earlier files have both networks in float32.
+_WITH_STORAGE = 4
+_NETWORKS = ("actor and critic", "actor")
+# How weights may be stored, and the bytes of a number. In memory all are float32.
+STORED_BYTES = {"float32": 4, "float16": 2}
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,8 @@ class PolicyDescription:
         n_bytes: Length of the file of weights.
         sha256: Of that file, in hexadecimal: both files belong to one export.
         record: What trained it.
+        actor_only: The critic stayed behind.
+        dtype: As what the weights are stored, a name in `STORED_BYTES`.
     """
 
     policy: str
@@ -75,23 +84,25 @@ class PolicyDescription:
     n_bytes: int
     sha256: str
     record: TrainingRecord
+    actor_only: bool = False
+    dtype: str = "float32"
 
     @classmethod
     def of(
-        cls, policy: SequencePolicy, weights: bytes, record: TrainingRecord
+        cls,
+        policy: SequencePolicy,
+        weights: bytes,
+        record: TrainingRecord,
+        *,
+        actor_only: bool = False,
+        dtype: str = "float32",
     ) -> PolicyDescription:
         """Describe a policy.
 
         Raises:
             ValueError: Its class is not in the table.
         """
-        name = type(policy).__name__
-        if type(policy) is not POLICIES.get(name):
-            raise ValueError(
-                f"`policy` must be exactly one of {', '.join(POLICIES)} to be exported, got "
-                f"another class, {name}: a file cannot carry its code. "
-                "Save it with `TransformerPPO.save`."
-            )
+        name = class_name(policy)
         given = policy._get_constructor_parameters()
         arguments: dict[str, int | float | str] = {n: int(given[n]) for n in policy.network.SIZES}
         arguments |= {n: str(given[n]) for n in policy.network.CHOICES}
@@ -106,6 +117,8 @@ class PolicyDescription:
             len(weights),
             hashlib.sha256(weights).hexdigest(),
             record,
+            actor_only,
+            dtype,
         )
 
     def to_json(self) -> bytes:
@@ -115,6 +128,9 @@ class PolicyDescription:
             ValueError: A space has no JSON, or the record holds something else than facts.
         """
         version, arguments = self._as_early_as_possible()
+        weights: dict[str, int | str] = {"bytes": self.n_bytes, "sha256": self.sha256}
+        if version >= _WITH_STORAGE:
+            weights |= {"networks": _NETWORKS[self.actor_only], "dtype": self.dtype}
         values = {
             "format": FORMAT,
             "format_version": version,
@@ -122,7 +138,7 @@ class PolicyDescription:
             "arguments": arguments,
             "observation_space": space_to_json(self.observation_space),
             "action_space": space_to_json(self.action_space),
-            "weights": {"bytes": self.n_bytes, "sha256": self.sha256},
+            "weights": weights,
             "training": self.record.to_json(),
         }
         return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode("ascii")
@@ -130,6 +146,8 @@ class PolicyDescription:
     def _as_early_as_possible(self) -> tuple[int, dict[str, int | float | str]]:
         """Return the earliest version of the format that can say it, and the arguments there."""
         arguments, oldest = dict(self.arguments), POLICIES[self.policy].oldest_choices()
+        if self.actor_only or self.dtype != "float32":
+            return _WITH_STORAGE, arguments
         if any(arguments[name] != text for name, text in oldest.items()):
             return _WITH_CHOICES, arguments
         for name in oldest:
@@ -151,7 +169,8 @@ class PolicyDescription:
         version = _check_format(node)
         fields = node.fields(_FIELDS)
         name = fields["policy"].choice([*POLICIES])
-        weights = fields["weights"].fields(("bytes", "sha256"))
+        storage = ("networks", "dtype") if version >= _WITH_STORAGE else ()
+        weights = fields["weights"].fields(("bytes", "sha256", *storage))
         described = cls(
             name,
             _read_arguments(fields["arguments"], POLICIES[name], version),
@@ -160,6 +179,8 @@ class PolicyDescription:
             weights["bytes"].integer(0, 2**63 - 1),
             weights["sha256"].text(),
             TrainingRecord.from_json(fields["training"]),
+            "networks" in weights and weights["networks"].choice(_NETWORKS) == "actor",
+            weights["dtype"].choice([*STORED_BYTES]) if "dtype" in weights else "float32",
         )
         if n_numbers(described.action_space) > MOST_NUMBERS:
             raise fields["action_space"].error(f"a space of at most {MOST_NUMBERS} numbers")
@@ -180,13 +201,13 @@ class PolicyDescription:
 
     @cached_property
     def weight_shapes(self) -> Shapes:
-        """The shape of each of the policy's tensors, by name, without making them."""
+        """The shape of each tensor that the file holds, by name, without making them."""
         shapes_of = POLICIES[self.policy].network.weight_shapes
         n_actions = n_outputs(self.action_space)
         networks = (
             ("actor", self._tokens.actor_size, n_actions),
             ("critic", self._tokens.size, 1),
-        )
+        )[: 1 if self.actor_only else 2]
         shapes = {
             f"{network}.{name}": shape
             for network, *dims in networks
@@ -196,9 +217,18 @@ class PolicyDescription:
             shapes["log_std"] = (n_actions,)
         return shapes
 
+    @property
+    def n_weights(self) -> int:
+        """How many numbers the tensors are."""
+        return sum(map(math.prod, self.weight_shapes.values()))
+
     def n_weight_bytes(self) -> int:
-        """Return how many bytes the policy's tensors take."""
-        return BYTES_PER_NUMBER * sum(map(math.prod, self.weight_shapes.values()))
+        """Return how many bytes the policy's tensors take in memory."""
+        return BYTES_PER_NUMBER * self.n_weights
+
+    def n_stored_bytes(self) -> int:
+        """Return how many bytes they take in the file, without their names and shapes."""
+        return STORED_BYTES[self.dtype] * self.n_weights
 
     def n_memory_bytes(self) -> int:
         """Return how many bytes the memory of one episode takes while the policy acts."""
@@ -217,8 +247,27 @@ class PolicyDescription:
         """Return a policy with random weights, on the CPU."""
         arguments: dict[str, Any] = dict(self.arguments)
         return POLICIES[self.policy](
-            self.observation_space, self.action_space, lambda _: 0.0, **arguments
+            self.observation_space,
+            self.action_space,
+            lambda _: 0.0,
+            actor_only=self.actor_only,
+            **arguments,
         )
+
+
+def class_name(policy: SequencePolicy) -> str:
+    """Return the name of a policy's class in the table.
+
+    Raises:
+        ValueError: It is not there.
+    """
+    name = type(policy).__name__
+    if type(policy) is not POLICIES.get(name):
+        raise ValueError(
+            f"`policy` must be exactly one of {', '.join(POLICIES)} to be exported, got another "
+            f"class, {name}: a file cannot carry its code. Save it with `TransformerPPO.save`."
+        )
+    return name
 
 
 def _check_format(node: Node) -> int:

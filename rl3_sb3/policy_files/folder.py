@@ -1,6 +1,6 @@
 """Policies as folders that anyone may open: weights as safetensors, all else as JSON and Markdown.
 
-    policy.safetensors     every parameter and buffer, float32
+    policy.safetensors     every parameter and buffer, or the actor's alone, as float32 or float16
     policy.json            class (a name in a table), sizes, spaces, checksum, training record
     README.md              the model card; made from policy.json, never read
 
@@ -27,23 +27,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import safetensors
-import safetensors.torch
 import torch as th
 from stable_baselines3.common.utils import get_device
 
 from rl3_sb3.policy_files.card import model_card
-from rl3_sb3.policy_files.description import PolicyDescription
+from rl3_sb3.policy_files.description import STORED_BYTES, PolicyDescription, class_name
 from rl3_sb3.policy_files.record import TrainingRecord
-from rl3_sb3.policy_files.strict_json import (
-    Node,
-    PolicyFileError,
-    parse_object,
-    read_file,
-    refuse,
-    show,
-)
+from rl3_sb3.policy_files.strict_json import PolicyFileError, read_file, refuse, show
+from rl3_sb3.policy_files.weights import read_tensors, write_tensors
 from rl3_sb3.sequence_policy import SequencePolicy
 
 WEIGHTS_FILE = "policy.safetensors"
@@ -62,6 +53,8 @@ def export_policy(
     path: str | os.PathLike[str],
     *,
     record: TrainingRecord | None = None,
+    actor_only: bool | None = None,
+    weights: str = "float32",
 ) -> None:
     """Write a policy into a folder from which `load_policy` reads it, without pickle.
 
@@ -69,16 +62,25 @@ def export_policy(
         policy: One of those in `rl3_sb3.policy`; no subclass of your own.
         path: A new folder, or the folder of an earlier export, which is replaced.
         record: What trained it. None: what the policy was loaded with, if it was.
+        actor_only: Leave the critic behind: half the bytes, for a policy that shall act and not be
+            trained on. None: leave none behind, and export a policy that has none as it is.
+        weights: As what numbers are stored. "float32" keeps each bit; "float16" is half as large
+            and rounds, so that now and then the policy may act a little differently.
 
     Raises:
         ValueError: The policy cannot be exported (another class, a space without JSON, weights that
-            are not finite or not float32), or `path` is a folder with other contents.
+            are not finite or not float32, or beyond float16), `path` is a folder with other
+            contents, `weights` is no such name, or the critic shall be exported of a policy that
+            was loaded without.
     """
     folder = Path(path)
     _check_target(folder)
+    leaves_critic = _leaves_critic(policy, actor_only)
+    if weights not in [*STORED_BYTES]:
+        raise ValueError(f"`weights` must be one of {', '.join(STORED_BYTES)}, got {weights!r}.")
     if record is None:
         record = policy.training_record or TrainingRecord()
-    files = _files(policy, record)
+    files = _files(policy, record, leaves_critic, weights)
     new = _beside(folder, "new")
     try:
         shutil.rmtree(new, ignore_errors=True)  # an export that was killed may have left it
@@ -106,8 +108,10 @@ def load_policy(
 
     Returns:
         The policy, ready for `predict`. On the same device it acts, bit for bit, as the one that
-        was exported. Its `training_record` is what the folder says about its training. To train it
-        on, make a `TransformerPPO` of the same sizes and give its policy this one's `state_dict()`.
+        was exported, its weights rounded to float16 if they are stored so. Its `training_record` is
+        what the folder says about its training. To train it on, make a `TransformerPPO` of the same
+        sizes and give its policy this one's `state_dict()`; with `strict=False` if it was exported
+        without its critic, which then starts anew.
 
     Raises:
         PolicyFileError: A file is missing, damaged, too large or hostile; the message names it.
@@ -121,7 +125,7 @@ def load_policy(
             "If `save` wrote it and you trust its author, use `TransformerPPO.load`.",
         )
     described, weights = _read_folder(folder, max_bytes)
-    tensors = _read_tensors(weights, described, folder / WEIGHTS_FILE)
+    tensors = read_tensors(weights, described, folder / WEIGHTS_FILE)
     with th.random.fork_rng(devices=[]):  # random weights are drawn before these replace them
         policy = described.build()
     policy.load_state_dict(tensors)  # strict: exactly these names and shapes
@@ -179,7 +183,7 @@ def _read_files(folder: Path, max_bytes: int) -> tuple[PolicyDescription, bytes]
                 "If you trust it, pass a larger `max_bytes` to `load_policy`.",
             )
     weights_file = folder / WEIGHTS_FILE
-    weights = read_file(weights_file, n_bytes + _MOST_HEADER_BYTES)
+    weights = read_file(weights_file, described.n_stored_bytes() + _MOST_HEADER_BYTES)
     if len(weights) != described.n_bytes:
         raise refuse(
             weights_file,
@@ -195,67 +199,27 @@ def _read_files(folder: Path, max_bytes: int) -> tuple[PolicyDescription, bytes]
     return described, weights
 
 
-def _read_tensors(weights: bytes, described: PolicyDescription, file: Path) -> dict[str, th.Tensor]:
-    """Return the tensors of a file of weights, which must be exactly the policy's."""
-    try:
-        found = dict(safetensors.deserialize(weights))  # type: ignore[no-untyped-call] # its own
-    except safetensors.SafetensorError as error:
-        raise refuse(file, "be in the safetensors format", f"something else ({error})") from error
-    shapes = described.weight_shapes
-    _check_header(weights, described, file)
-    tensors = {}
-    for name, shape in shapes.items():
-        entry = found[name]
-        if entry["dtype"] != "F32" or tuple(entry["shape"]) != shape:
-            raise refuse(
-                file,
-                f"hold {name} as F32 of shape {list(shape)}",
-                f"{entry['dtype']} of shape {show(entry['shape'])}",
-            )
-        # "<f4": the format's byte order, whatever the machine's
-        array = np.frombuffer(entry["data"], dtype="<f4").reshape(shape).astype(np.float32)
-        tensors[name] = th.from_numpy(array)
-        if not np.isfinite(array).all():
-            raise refuse(
-                file,
-                f"hold finite numbers in {name}",
-                "NaN or infinity: the training diverged, or the file is damaged",
-                "Get an earlier version of the policy.",
-            )
-    return tensors
-
-
-def _check_header(weights: bytes, described: PolicyDescription, file: Path) -> None:
-    """Refuse what the format lets pass: tensors given twice, unknown fields, notes."""
-    header = parse_object(weights[8 : 8 + int.from_bytes(weights[:8], "little")], file)
-    names = described.weight_shapes.keys()
-    if header.value.keys() != names:
-        raise refuse(
-            file,
-            f"hold the {len(names)} tensors of a {described.policy}",
-            f"{len(header.value)} (see {show(sorted(header.value.keys() ^ names))})",
-        )
-    for name in names:
-        Node(header.value[name], file, name).fields(("dtype", "shape", "data_offsets"))
-
-
 # ---------------------------------------------------------------- writing
 
 
-def _files(policy: SequencePolicy, record: TrainingRecord) -> dict[str, bytes]:
+def _leaves_critic(policy: SequencePolicy, actor_only: bool | None) -> bool:
+    class_name(policy)  # others need not have a critic to ask for
+    if not isinstance(actor_only, bool | None):
+        raise ValueError(f"`actor_only` must be True, False or None, got {actor_only!r}.")
+    if actor_only is False and policy.critic is None:
+        raise ValueError(
+            "`actor_only` must be True or left out for a policy that was exported without its "
+            "critic, got False. Export the policy that was trained, or this one as it is."
+        )
+    return policy.critic is None if actor_only is None else actor_only
+
+
+def _files(
+    policy: SequencePolicy, record: TrainingRecord, actor_only: bool, dtype: str
+) -> dict[str, bytes]:
     """Return the content of each file, which is known to be readable."""
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in policy.state_dict().items()
-    }
-    for name, tensor in tensors.items():
-        if tensor.dtype != th.float32 or not bool(tensor.isfinite().all()):
-            raise ValueError(
-                f"`policy` must have finite float32 weights to be exported, got {name} of "
-                f"{tensor.dtype} with {int((~tensor.isfinite()).sum())} that are not finite. If "
-                "training has diverged, export an earlier checkpoint."
-            )
-    weights = safetensors.torch.save(tensors)
-    described = PolicyDescription.of(policy, weights, record)
+    weights = write_tensors(policy, actor_only=actor_only, dtype=dtype)
+    described = PolicyDescription.of(policy, weights, record, actor_only=actor_only, dtype=dtype)
     content = described.to_json()
     file = Path(DESCRIPTION_FILE)
     if len(content) > _MOST_DESCRIPTION_BYTES:
@@ -265,7 +229,7 @@ def _files(policy: SequencePolicy, record: TrainingRecord) -> dict[str, bytes]:
         )
     try:
         again = PolicyDescription.from_json(content, file)
-        _read_tensors(weights, again, Path(WEIGHTS_FILE))
+        read_tensors(weights, again, Path(WEIGHTS_FILE))
     except PolicyFileError as error:
         raise ValueError(f"`policy` must be one that can be read back: {error}") from error
     card = model_card(replace(described, record=again.record))

@@ -97,7 +97,7 @@ class Updates:
         terms: list[th.Tensor] = []
         actor_epochs, kl = 0, 0.0
         actor_trains = True
-        head = self.policy.critic.head
+        head = self.policy.require_critic().head
         critic_trains = bool(self._gradients.parameters(actor_trains=False))
         can_change = all(parameter.requires_grad for parameter in head.parameters())
         units = units_of(rollout) if settings.normalize_returns and can_change else PLAIN

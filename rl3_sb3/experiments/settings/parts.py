@@ -20,9 +20,9 @@ from rl3_sb3.experiments.settings.setting import LARGEST, as_float, full_name
 from rl3_sb3.policy import POLICIES
 from vamdp.estimators.table import BUILT_INS
 
-# Of policies whose actions are real numbers, where ours are discrete; and what the setting
-# `critic_sees` says.
-_NOT_FOR_US = ("log_std_init", "critic_only")
+# Of policies whose actions are real numbers, where ours are discrete; what the setting
+# `critic_sees` says; and of policies that are not trained.
+_NOT_FOR_US = ("log_std_init", "critic_only", "actor_only")
 
 
 def policy_names() -> list[str]:

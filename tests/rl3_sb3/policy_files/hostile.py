@@ -27,7 +27,8 @@ class Raw(NamedTuple):
 NASTY: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 7, 255, 2**20, 2**20 + 1, 2**31, 2**53, 2**63 - 1, 2**63, 2**64,
     -(2**63), 0.0, -0.0, 0.5, 1.5, -1e300, 1e300, 5e-324, "", "inf", "-inf", "nan", "Box", "Dict",
-    "Discrete", "MultiBinary", "MarkovPolicy", "TransformerPolicy", "LstmPolicy", "os.system",
+    "Discrete", "MultiBinary", "MarkovPolicy", "TransformerPolicy", "LstmPolicy", "actor",
+    "actor and critic", "float16", "float32", "F16", "os.system",
     "builtins.eval",
     "__class__", "../../etc/passwd", "/dev/zero", "object", "float64", "bool", "U8", "a\x00b",
     "\ud800", "\u202e", "x" * 5000, [], [[]], [0], [1.0], [2**40], [1, 2], [4, 4], ["inf"], [None],
@@ -136,7 +137,7 @@ class Mutator:
         """Return other weights with a description that vouches for them."""
         document = copy.deepcopy(self.document)
         checksum = hashlib.sha256(weights).hexdigest()
-        document["weights"] = {"bytes": len(weights), "sha256": checksum}
+        document["weights"] |= {"bytes": len(weights), "sha256": checksum}
         return Mutant(kind, json.dumps(document).encode(), weights)
 
     def flipped(self, content: bytes, first: int, last: int) -> bytes:
@@ -230,9 +231,11 @@ class Mutator:
         return struct.pack("<Q", len(header)) + header + self.data
 
     def number_in_weights(self) -> Mutant:
-        bad = [b"\x00\x00\xc0\x7f", b"\x00\x00\x80\x7f", b"\x00\x00\x80\xff", b"\x01\x00\x80\xff"]
-        place = 4 * self.rng.integers(len(self.data) // 4)
-        data = self.data[:place] + bad[self.rng.integers(4)] + self.data[place + 4 :]
+        is_float16 = self.document["weights"].get("dtype") == "float16"
+        dtype = np.dtype("<f2" if is_float16 else "<f4")
+        bad = np.array([np.nan, np.inf, -np.inf, -np.nan], dtype)[self.rng.integers(4)].tobytes()
+        place = dtype.itemsize * self.rng.integers(len(self.data) // dtype.itemsize)
+        data = self.data[:place] + bad + self.data[place + dtype.itemsize :]
         start = self.weights[: len(self.weights) - len(self.data)]
         return self.sealed("a number that is not finite", start + data)
 

@@ -1,17 +1,11 @@
-"""A stranger's folder: each attack by itself, and then thousands of mutations."""
+"""A stranger's folder: each attack by itself. Thousands of mutations are in test_mutations."""
 
-import collections
-import contextlib
-import itertools
 import json
 import os
 import pathlib
 import pickle
 import re
-import resource
 import sys
-import time
-import warnings
 
 import numpy as np
 import pytest
@@ -19,45 +13,18 @@ import safetensors.torch
 import torch as th
 from gymnasium import spaces
 
-from rl3_sb3 import (
-    LstmPolicy,
-    MarkovPolicy,
-    PolicyFileError,
-    TrainingRecord,
-    TransformerPolicy,
-    export_policy,
-    load_policy,
-)
+from rl3_sb3 import PolicyFileError, TransformerPolicy, export_policy, load_policy
 
-from .hostile import Mutant, Mutator, every_field
-
-SIZES = {"context_length": 5, "d_model": 4, "n_layers": 1, "n_heads": 2, "d_ff": 6}
-BOX = spaces.Box(np.array([-np.inf, -1, 0, 0], np.float32), np.inf)
-PARTS = spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": spaces.Discrete(2)})
-POLICIES = {
-    "transformer": lambda: TransformerPolicy(
-        BOX, spaces.Discrete(3), lambda _: 0.1, input_hidden=5, **SIZES
-    ),
-    "lstm": lambda: LstmPolicy(
-        BOX, spaces.Discrete(3), lambda _: 0.1, hidden=4, n_layers=2, input_hidden=5
-    ),
-    "asymmetric": lambda: MarkovPolicy(
-        PARTS, spaces.Discrete(2), lambda _: 0.1, hidden=4, context_length=9, critic_only="b"
-    ),
-    "markov": lambda: MarkovPolicy(
-        PARTS, spaces.Box(-1, 1, (2,)), lambda _: 0.1, hidden=4, context_length=9
-    ),
-}
-RECORD = TrainingRecord(
-    algorithm="A",
-    environment="E",
-    n_steps=10,
-    seed=1,
-    hyper_parameters={"gamma": 0.9, "ent_coef": [0.1, 0.0]},
-    results={"reward": 1.5},
+from .hostile_folders import (
+    POLICIES,
+    RECORD,
+    changed_tensors,
+    edit,
+    export,
+    no_large_allocation,
+    refused,
+    reseal,
 )
-MOST_SECONDS = 5.0  # for one load, on a busy machine
-MOST_BYTES = 400 * 2**20  # beyond what the process has already
 
 
 @pytest.fixture
@@ -65,25 +32,6 @@ def folder(tmp_path):
     th.manual_seed(0)
     export_policy(POLICIES["transformer"](), tmp_path / "out", record=RECORD)
     return tmp_path / "out"
-
-
-def refused(folder, name, message=None):
-    """Loading fails with an error of the one class that names the file."""
-    with pytest.raises(PolicyFileError, match=message) as caught:
-        load_policy(folder, "cpu")
-    assert f"{name}`" in str(caught.value)
-    return str(caught.value)
-
-
-def reseal(folder, weights):
-    (folder / "policy.safetensors").write_bytes(weights)
-    mutant = Mutator((folder / "policy.json").read_bytes(), weights, None).sealed("", weights)
-    (folder / "policy.json").write_bytes(mutant.description)
-
-
-def edit(folder, **changes):
-    file = folder / "policy.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 # -------------------------------------------------------------------- nothing is executed
@@ -234,7 +182,7 @@ def test_files_of_two_exports_do_not_mix(folder, tmp_path):
 def test_a_later_version_of_the_format_is_told_from_damage(folder):
     edit(folder, format_version=4, something_new=1)
     assert "Upgrade this package" in refused(
-        folder, "policy.json", "format version 3 or an earlier one, got 4"
+        folder, "policy.json", "format version 3 or an earlier one, got 5"
     )
     (folder / "policy.json").write_text('{"name": "other"}')
     refused(folder, "policy.json", "must describe a policy exported by rl3_sb3, got other JSON")
@@ -286,12 +234,6 @@ def test_an_error_is_one_plain_line_of_moderate_length(folder):
 # -------------------------------------------------------------------- tensors
 
 
-def changed_tensors(folder, change):
-    tensors = safetensors.torch.load((folder / "policy.safetensors").read_bytes())
-    change(tensors)
-    reseal(folder, safetensors.torch.save(tensors))
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_weights_that_are_not_finite_are_refused(folder, bad):
     changed_tensors(folder, lambda tensors: tensors["critic.head.bias"].fill_(bad))
@@ -330,126 +272,3 @@ def test_headers_hold_each_tensor_once_and_nothing_else(folder, old, new, messag
     safetensors.torch.load(weights)  # the format itself lets it pass
     reseal(folder, weights)
     refused(folder, "policy.safetensors", message)
-
-
-# -------------------------------------------------------------------- mutations
-
-
-@contextlib.contextmanager
-def no_large_allocation():
-    """Allocations of more than `MOST_BYTES` altogether raise MemoryError."""
-    memory = pathlib.Path("/proc/self/statm")
-    if not memory.exists():  # not Linux: the limit goes unchecked
-        yield
-        return
-    pages = int(memory.read_text().split()[0])
-    limits = resource.getrlimit(resource.RLIMIT_AS)
-    most = pages * resource.getpagesize() + MOST_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (most, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, limits)
-
-
-def check(mutant, folder):
-    """Return whether a mutant was loaded; it must be harmless then, else rightly refused."""
-    (folder / "policy.json").write_bytes(mutant.description)
-    (folder / "policy.safetensors").write_bytes(mutant.weights)
-    start = time.monotonic()
-    try:
-        policy = load_policy(folder, "cpu")
-    except PolicyFileError as error:
-        message = str(error)
-        assert re.match(rf"`{folder}/policy\.(json|safetensors)` must ", message), message
-        assert re.search(r", got .+\. .+\.$", message), message
-        assert message.replace(str(folder), "").isprintable()
-        assert len(message) < 1000
-        message.encode()
-        return False
-    finally:
-        assert time.monotonic() - start < MOST_SECONDS, "a hang"
-    acts(policy)
-    two = folder.with_name("two")
-    export_policy(policy, two)
-    first = {entry.name: entry.read_bytes() for entry in two.iterdir()}
-    again = load_policy(two, "cpu")
-    assert again.parameters_to_vector().tobytes() == policy.parameters_to_vector().tobytes()
-    export_policy(again, two)
-    assert {entry.name: entry.read_bytes() for entry in two.iterdir()} == first
-    return True
-
-
-def acts(policy):
-    space = policy.observation_space
-    observation = (
-        {key: np.zeros(part.shape, part.dtype) for key, part in space.spaces.items()}
-        if isinstance(space, spaces.Dict)
-        else np.zeros(space.shape, space.dtype)
-    )
-    action, _ = policy.predict(observation, deterministic=True)
-    assert np.isfinite(action).all()
-
-
-def count_outcomes(mutants, folder):
-    load_policy(folder, "cpu")  # torch's own modules
-    modules, counts = set(sys.modules), collections.Counter()
-    with no_large_allocation(), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for i, mutant in enumerate(mutants):
-            try:
-                counts[mutant.kind, "loaded" if check(mutant, folder) else "refused"] += 1
-            except Exception as error:
-                raise AssertionError(
-                    f"mutant {i} ({mutant.kind}): {mutant.description[-1000:]!r}"
-                ) from error
-    assert set(sys.modules) == modules
-    return counts
-
-
-def export(kind, tmp_path):
-    th.manual_seed(0)
-    folder = tmp_path / "out"
-    export_policy(POLICIES[kind](), folder, record=RECORD)
-    files = [(folder / name).read_bytes() for name in ("policy.json", "policy.safetensors")]
-    return folder, *files
-
-
-@pytest.mark.parametrize("kind", POLICIES)
-def test_mutations_are_refused_or_harmless(tmp_path, kind):
-    folder, *files = export(kind, tmp_path)
-    rng = np.random.default_rng(0)
-    mutator = Mutator(*files, rng)
-    edits = list(every_field(json.loads(files[0]), files[1]))
-    chosen = [edits[i] for i in rng.choice(len(edits), 200, replace=False)]
-    counts = count_outcomes(chosen + [mutator.draw() for _ in range(200)], folder)
-    assert counts.total() == 400
-    assert sum(n for (_, outcome), n in counts.items() if outcome == "refused") > 250
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", POLICIES)
-def test_ten_thousand_mutations_are_refused_or_harmless(tmp_path, kind, capsys):
-    folder, *files = export(kind, tmp_path)
-    mutator = Mutator(*files, np.random.default_rng(1))
-    drawn = (mutator.draw() for _ in range(10_000))
-    edits = every_field(json.loads(files[0]), files[1])
-    counts = count_outcomes(itertools.chain(edits, drawn), folder)
-    with capsys.disabled():
-        print(f"\n{kind}: {counts.total()} mutants")
-        for (name, outcome), n in sorted(counts.items()):
-            print(f"    {name}, {outcome}: {n}")
-    assert counts.total() > 10_000
-
-
-@pytest.mark.parametrize("kind", POLICIES)
-def test_changed_weights_are_always_noticed(tmp_path, kind):
-    """The checksum sees each byte; a truncation at any place is named."""
-    folder, description, weights = export(kind, tmp_path)
-    rng = np.random.default_rng(2)
-    for place in rng.choice(len(weights), 100, replace=False):
-        flipped = bytearray(weights)
-        flipped[place] ^= 1 << rng.integers(8)
-        assert not check(Mutant("", description, bytes(flipped)), folder)
-        assert not check(Mutant("", description, weights[:place]), folder)
-        assert not check(Mutant("", description[: place % len(description)], weights), folder)
