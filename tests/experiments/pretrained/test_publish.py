@@ -1,0 +1,180 @@
+import json
+
+import numpy as np
+import pytest
+
+from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained import publish
+from rl3_sb3.experiments.pretrained.listing import pretrained_table, read_records
+from rl3_sb3.experiments.pretrained.publish import publish_sweep
+from rl3_sb3.experiments.pretrained.record import read_record
+from rl3_sb3.experiments.results.evaluation import evaluate
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.policy_files.folder import load_policy
+
+SWEEP = """
+algorithms = ["rl2", "rl3"]
+seeds = [0, 1, 2]
+horizons = [12]
+domains = ["bandit"]
+[settings]
+recipe = "ours"
+iterations = 3
+n_envs = 4
+batch_size = 24
+d_model = 8
+d_ff = 8
+input_hidden = 8
+[evaluation]
+tasks = 6
+variations = ["canonical", "ood"]
+"""
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """The folder of a complete sweep."""
+    folder = tmp_path_factory.mktemp("sweep")
+    (folder / "tiny.toml").write_text(SWEEP)
+    out = folder / "runs"
+    assert main(["sweep", str(folder / "tiny.toml"), "--out", str(out), "--jobs", "1"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def published(sweep, tmp_path_factory):
+    out = tmp_path_factory.mktemp("published")
+    return out, list(publish_sweep(sweep, out))
+
+
+def test_a_record_holds_every_seed_of_a_cell(published, sweep):
+    out, done = published
+    assert [(record.name, n_missing) for record, n_missing in done] == [
+        ("bandit-12-rl2", 0),
+        ("bandit-12-rl3", 0),
+    ]
+    record = read_record(out / "bandit-12-rl3")
+    assert [run.seed for run in record.runs] == [0, 1, 2]
+    for run in record.runs:
+        directory = RunDirectory(sweep / f"bandit-h12-rl3-s{run.seed}")
+        assert run.command.startswith("rl3 train bandit --algo rl3 --horizon 12 --seed")
+        assert f"--seed {run.seed} " in run.command
+        assert run.provenance == directory.read_provenance()
+        assert run.n_steps == 144
+        np.testing.assert_array_equal(run.curve[:, 0], [48, 96, 144])
+        if run.seed != record.exported:
+            for variation in ("canonical", "ood"):
+                evaluation = directory.read_evaluation(variation)
+                for play in ("sampled", "greedy"):
+                    returns = evaluation.score_of(play).returns
+                    np.testing.assert_array_equal(run.returns[variation][play], returns)
+                np.testing.assert_allclose(record.oracle[variation], evaluation.oracle, atol=0.0005)
+
+
+def test_the_median_seed_is_exported(published):
+    for record, _ in published[1]:
+        means = {run.seed: run.mean("canonical", "sampled") for run in record.runs}
+        below = sum(mean < means[record.exported] for mean in means.values())
+        above = sum(mean > means[record.exported] for mean in means.values())
+        assert below <= 1
+        assert above <= 1
+
+
+def test_the_exported_policy_gets_what_the_record_says(published):
+    out, done = published
+    for record, _ in done:
+        directory = RunDirectory(out / record.name)
+        config = directory.read_config()
+        assert config.seed == record.exported
+        policy = load_policy(directory.policy_folder, "cpu")
+        for variation, plays in record.median.returns.items():
+            again = evaluate(config, policy, n_training_steps=0, n_tasks=6, variation=variation)
+            for play, returns in plays.items():
+                np.testing.assert_allclose(again.score_of(play).returns, returns, atol=0.0005)
+
+
+def test_the_policy_is_without_its_critic_and_in_half_precision(published):
+    out, done = published
+    (record, _), *_ = done
+    assert record.weights == "float16"
+    described = json.loads((out / record.name / "policy" / "policy.json").read_text())
+    assert described["training"]["results"].keys() >= {"total reward, ood, greedy"}
+    policy = load_policy(out / record.name / "policy", "cpu")
+    assert policy.critic is None
+
+
+def test_a_policy_that_half_precision_changes_keeps_its_own(sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "_is_close", lambda one, other: False)
+    record, _ = next(publish_sweep(sweep, tmp_path))
+    assert record.weights == "float32"
+    before = load_policy(sweep / f"bandit-h12-rl2-s{record.exported}" / "policy", "cpu")
+    after = load_policy(tmp_path / record.name / "policy", "cpu")
+    own = before.state_dict()
+    assert all(own[name].equal(value) for name, value in after.state_dict().items())
+
+
+def test_scores_are_close_within_a_tenth_of_their_error(published, sweep):
+    evaluation = RunDirectory(sweep / "bandit-h12-rl2-s0").read_evaluation("canonical")
+    score = evaluation.score_of("greedy")
+    error = np.std(score.returns, ddof=1) / np.sqrt(6)
+    for shift, close in ((0.09, True), (0.11, False)):
+        moved = json.loads(json.dumps(evaluation.to_dict()))
+        for entry in moved["scores"]:
+            if entry["play"] == "greedy":
+                entry["returns"] = [r + shift * error for r in entry["returns"]]
+        assert publish._is_close(type(evaluation).from_dict(moved), evaluation) == close
+
+
+def test_an_incomplete_sweep_is_published_as_far_as_it_is(sweep, tmp_path):
+    for name in ("bandit-h12-rl3-s0", "bandit-h12-rl3-s1", "bandit-h12-rl3-s2"):
+        (sweep / name / "evaluation-ood.json").rename(sweep / name / "kept")
+    (sweep / "bandit-h12-rl2-s1" / "evaluation.json").rename(sweep / "kept")
+    try:
+        ((record, n_missing),) = publish_sweep(sweep, tmp_path)
+        assert (record.name, n_missing) == ("bandit-12-rl2", 1)
+        assert [run.seed for run in record.runs] == [0, 2]
+    finally:
+        for name in ("bandit-h12-rl3-s0", "bandit-h12-rl3-s1", "bandit-h12-rl3-s2"):
+            (sweep / name / "kept").rename(sweep / name / "evaluation-ood.json")
+        (sweep / "kept").rename(sweep / "bandit-h12-rl2-s1" / "evaluation.json")
+
+
+def test_another_folder_is_no_sweep(tmp_path):
+    with pytest.raises(InputError, match="rl3 sweep"):
+        list(publish_sweep(tmp_path, tmp_path))
+
+
+def test_pretrained_agents_are_listed_and_evaluated_beside_their_record(published, capsys):
+    out, done = published
+    assert main(["pretrained", str(out)]) == 0
+    text = capsys.readouterr().out
+    for record, _ in done:
+        mean = record.median.mean("ood", "greedy")
+        assert f"| {record.name} " in text
+        assert f"{mean:.1f} ± " in text
+    assert len(pretrained_table(out).splitlines()) == 2 + 2 * 2
+    assert [record.name for record in read_records(out)] == ["bandit-12-rl2", "bandit-12-rl3"]
+    assert main(["evaluate", str(out / "bandit-12-rl2"), "--tasks", "6", "--ood"]) == 0
+    text = capsys.readouterr().out
+    table, line = text.split("\n\nrecorded in the first 6 of these tasks: ")
+    sampled, greedy = line.splitlines()[0].split(", ")
+    assert f"RL², sampled | {sampled.removesuffix(' sampled')} " in table
+    assert f"RL², greedy  | {greedy.removesuffix(' greedy')} " in table
+
+
+def test_a_folder_without_agents_is_named(tmp_path):
+    with pytest.raises(InputError, match="pretrained agents"):
+        read_records(tmp_path)
+
+
+def test_the_time_of_all_processes_is_added():
+    assert publish._wall_time([1.0, 2.0, 3.0, 0.5, 1.5]) == 4.5
+
+
+def test_a_long_curve_is_told_in_a_hundred_blocks():
+    rows = np.stack([np.arange(1.0, 1001.0), np.arange(1000.0)], axis=1)
+    curve = publish._curve(rows)
+    assert curve.shape == (100, 2)
+    np.testing.assert_array_equal(curve[0], [10, 4.5])
+    np.testing.assert_array_equal(curve[-1], [1000, 994.5])
