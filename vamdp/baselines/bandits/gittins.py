@@ -2,9 +2,9 @@
 
 Under discounting that is the best any agent can do (Gittins, Bandit Processes and Dynamic
 Allocation Indices, 1979). What counts here is the plain sum over a horizon, where no index is
-optimal, but both get within a percent of the optimum: the finite-horizon index, which looks as far
-ahead as there are steps left, and the discounted one with a gamma that suits the horizon, about
-1 - 2.5 / horizon.
+optimal. Two come close: the finite-horizon index, which looks as far ahead as there are steps left,
+and the discounted one with a gamma that suits the horizon. Of 2 arms and 10 steps the first gets
+more than 99.9 % of the optimum.
 """
 
 import numpy as np
@@ -18,6 +18,8 @@ from vamdp.baselines.bandits.gittins_indices import (
     pyramid,
     triangle,
 )
+
+BEST_RATE = 1.5  # horizon (1 - gamma) of the best gamma, on tasks apart from the held-out ones
 
 
 class FiniteHorizonGittins(BanditAgent):
@@ -55,8 +57,9 @@ class DiscountedGittins(BanditAgent):
 
     Args:
         n_arms: At least 1.
-        horizon: Steps of a meta-episode, at least 1: so far the table of indices reaches.
-        gamma: The discount, in [0, 1). The table takes 4 s at 0.999, less below.
+        horizon: Steps of a meta-episode, from 1 to 5000: so far the table of indices reaches.
+        gamma: The discount, in [0, 1). None: 1 - 1.5 / horizon, the best from 50 to 500 steps,
+            where between 1 and 2.5 little changes. The table takes 4 s at 0.999, less below.
 
     Raises:
         ValueError: There is no arm or no step, or gamma is out of range or too close to 1. At a
@@ -65,12 +68,12 @@ class DiscountedGittins(BanditAgent):
 
     title = "Gittins (discounted)"
 
-    def __init__(self, n_arms: int, *, horizon: int, gamma: float = 0.99) -> None:
+    def __init__(self, n_arms: int, *, horizon: int, gamma: float | None = None) -> None:
         super().__init__(n_arms)
         check_positive_integer("horizon", horizon)
         self.horizon = horizon
-        self.gamma = gamma
-        self._indices = discounted_gittins_indices(gamma, horizon)
+        self.gamma = max(0.0, 1 - BEST_RATE / horizon) if gamma is None else gamma
+        self._indices = discounted_gittins_indices(self.gamma, horizon)
 
     def _scores(self) -> FloatArray:
         if self._n_steps >= self.horizon:

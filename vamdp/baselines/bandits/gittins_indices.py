@@ -38,11 +38,13 @@ from numba import njit
 from vamdp.argument_checks import check_positive_integer
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 M = 1024  # steps of the grid of lambdas; a power of 2, so that j * STEP is exact
 STEP = 1 / M
 NEGLIGIBLE = 1e-10  # worth of the right to stop that counts as nothing
 KNOWN_ARM_ERROR = 1e-5  # how far an arm that counts as known may move an index
+MOST_PULLS = 5000  # of a square of indices: 200 MB
 MOST_STEPS = 1000  # of a table: 16 seconds and 670 MB
 MOST_LEVELS = 30_000  # pulls of one arm: 20 seconds and 250 MB, for gamma = 0.9995
 
@@ -51,14 +53,14 @@ def finite_horizon_gittins_indices(horizon: int) -> FloatArray:
     """Return the indices of an arm that could get all of `horizon` pulls.
 
     Args:
-        horizon: Steps in all, at least 1.
+        horizon: Steps in all, from 1 to 5000.
 
     Returns:
         Shape (horizon, horizon), by successes and failures: entry [s, f] belongs to an arm pulled
         s + f times with horizon - s - f steps left. NaN where no step is left.
 
     Raises:
-        ValueError: The horizon is no integer of at least 1, or beyond 30 000.
+        ValueError: The horizon is no integer from 1 to 5000.
 
     Example:
         With one step left the index is the mean. With two, lambda = 5/9 solves
@@ -68,42 +70,45 @@ def finite_horizon_gittins_indices(horizon: int) -> FloatArray:
         array([[0.5556, 0.3333],
                [0.6667,    nan]])
     """
-    check_positive_integer("horizon", horizon)
-    _check_levels("horizon", horizon, horizon)
+    _check_horizon(horizon)
     indices = np.empty(triangle(horizon))
     _solve(int(horizon) - 1, 1.0, 1.0, *_room(horizon), indices)
     return _by_successes_and_failures(indices, horizon)
 
 
-def discounted_gittins_indices(gamma: float, n_pulls: int) -> FloatArray:
+def discounted_gittins_indices(gamma: float, horizon: int) -> FloatArray:
     """Return the indices of an arm under discounting.
 
     Args:
         gamma: The discount, in [0, 1); 0.9995 takes about 20 seconds, 0.999 four.
-        n_pulls: States with fewer pulls than this are asked for, at least 1.
+        horizon: States with fewer pulls than this are asked for, from 1 to 5000.
 
     Returns:
-        Shape (n_pulls, n_pulls), by successes and failures; NaN where s + f >= n_pulls.
+        Shape (horizon, horizon), by successes and failures; NaN where s + f >= horizon.
 
     Raises:
-        ValueError: gamma is outside [0, 1) or too close to 1 to be solved for, or `n_pulls` is no
-            integer of at least 1.
+        ValueError: gamma is outside [0, 1) or too close to 1 to be solved for, or the horizon is no
+            integer from 1 to 5000.
 
     Example:
-        >>> round(discounted_gittins_indices(0.9, n_pulls=1)[0, 0], 4)
+        >>> round(discounted_gittins_indices(0.9, horizon=1)[0, 0], 4)
         0.7029
     """
-    check_positive_integer("n_pulls", n_pulls)
+    _check_horizon(horizon)
     if not 0 <= gamma < 1:
         raise ValueError(f"`gamma` must be in [0, 1), got {gamma!r}.")
     beyond = 0
     if gamma > 0:
         beyond = math.ceil(math.log(4 * KNOWN_ARM_ERROR * math.sqrt(1 - gamma)) / math.log(gamma))
-    _check_levels("gamma", gamma, n_pulls + beyond)
-    indices = np.empty(triangle(n_pulls))
-    base = int(n_pulls) + beyond
+    base = int(horizon) + beyond
+    if base > MOST_LEVELS:
+        raise ValueError(
+            f"`gamma` must be smaller, got {gamma!r}: it takes {base} pulls of an arm until later"
+            f" ones do not count, and {MOST_LEVELS} are allowed."
+        )
+    indices = np.empty(triangle(horizon))
     _solve(base, 1 / (1 - gamma), float(gamma), *_room(base + 1), indices)
-    return _by_successes_and_failures(indices, n_pulls)
+    return _by_successes_and_failures(indices, horizon)
 
 
 @njit(cache=True)
@@ -131,24 +136,22 @@ def finite_horizon_table(horizon: int) -> npt.NDArray[np.float32]:
     check_positive_integer("horizon", horizon)
     if horizon > MOST_STEPS:
         raise ValueError(
-            f"`horizon` must be at most {MOST_STEPS}, got {horizon}: the table of indices would take"
-            f" {4 * pyramid(horizon + 1) / 2**30:.1f} GiB. Discounted indices need no such table."
+            f"`horizon` must be at most {MOST_STEPS}, got {horizon}: its indices would take"
+            f" {4 * pyramid(horizon + 1) / 2**30:.3g} GiB. Discounted indices need no such table."
         )
     table = np.empty(pyramid(horizon + 1), np.float32)
     _solve_all(int(horizon), *_room(horizon), table)
     return table
 
 
-def _check_levels(name: str, value: float, n_levels: int) -> None:
-    if n_levels > MOST_LEVELS:
-        raise ValueError(
-            f"`{name}` must be smaller, got {value!r}: this would take {n_levels} pulls of an arm,"
-            f" more than {MOST_LEVELS}."
-        )
+def _check_horizon(horizon: int) -> None:
+    check_positive_integer("horizon", horizon)
+    if horizon > MOST_PULLS:
+        raise ValueError(f"`horizon` must be at most {MOST_PULLS}, got {horizon}.")
 
 
-def _room(n_rows: int) -> tuple[FloatArray, npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
-    """G, low and high of `_solve`, for as many values of s."""
+def _room(n_rows: int) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
+    """Room for G, low, high and index of `_solve`, for so many values of s."""
     low, high = np.empty((2, n_rows), np.int64)
     return np.empty((n_rows, M + 2)), low, high, np.empty(n_rows)
 
