@@ -91,8 +91,8 @@ def discounted_gittins_indices(gamma: float, horizon: int) -> FloatArray:
             integer from 1 to 5000.
 
     Example:
-        >>> round(discounted_gittins_indices(0.9, horizon=1)[0, 0], 4)
-        0.7029
+        >>> discounted_gittins_indices(0.9, horizon=1).round(4)
+        array([[0.7029]])
     """
     _check_horizon(horizon)
     if not 0 <= gamma < 1:
