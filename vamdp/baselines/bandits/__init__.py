@@ -1,0 +1,31 @@
+"""Classical agents for Bernoulli bandits, and the most that any agent can get there.
+
+All of them are `BanditAgent`s, which count and take the arm with the highest score. A new one is a
+file here that scores the arms. Trained agents stand between `RandomAgent` and the oracle, the arm
+that is best in truth.
+"""
+
+from vamdp.baselines.bandits.bandit_agent import BanditAgent
+from vamdp.baselines.bandits.bayes_optimal import bayes_optimal_return
+from vamdp.baselines.bandits.epsilon_greedy import EpsilonGreedy, Greedy
+from vamdp.baselines.bandits.gittins import DiscountedGittins, FiniteHorizonGittins
+from vamdp.baselines.bandits.gittins_indices import (
+    discounted_gittins_indices,
+    finite_horizon_gittins_indices,
+)
+from vamdp.baselines.bandits.thompson import OptimisticThompsonSampling, ThompsonSampling
+from vamdp.baselines.bandits.ucb1 import UCB1
+
+__all__ = [
+    "UCB1",
+    "BanditAgent",
+    "DiscountedGittins",
+    "EpsilonGreedy",
+    "FiniteHorizonGittins",
+    "Greedy",
+    "OptimisticThompsonSampling",
+    "ThompsonSampling",
+    "bayes_optimal_return",
+    "discounted_gittins_indices",
+    "finite_horizon_gittins_indices",
+]

@@ -1,0 +1,122 @@
+"""What the classical agents of Bernoulli bandits share: they count, score the arms, take the best.
+
+A task has one state, and a pull pays 1 or 0. All agents start from the prior p ~ U(0, 1), that is
+Beta(1, 1), for every arm, as if each had paid once and failed once (Duan et al., RL2, 2016, section
+3.1): an arm with s successes and f failures has the posterior Beta(s + 1, f + 1). Among arms with
+the same score one is drawn at random; at the start that holds for all of them.
+
+The best arm, for those who know the task, is not an agent: what it gets in the mean is the
+oracle's total, `TabularMDP.optimal_return(horizon, 1)`.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from vamdp.argument_checks import check_positive_integer
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class BanditAgent(ABC):
+    """Pulls an arm with the highest score.
+
+    Args:
+        n_arms: At least 1.
+
+    Raises:
+        ValueError: There is no arm.
+    """
+
+    title: str
+    sees: ClassVar[Literal["states"]] = "states"
+
+    def __init__(self, n_arms: int) -> None:
+        check_positive_integer("n_arms", n_arms)
+        self.n_arms = int(n_arms)
+        self.start(0, seed=0)
+
+    def start(self, n_tasks: int, seed: int) -> None:
+        """Begin meta-episodes in this many new tasks, and forget the tasks before."""
+        self._rng = np.random.default_rng(seed)
+        self._successes, self._failures = np.zeros((2, n_tasks, self.n_arms), np.int64)
+        self._n_steps = 0
+
+    def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return arms, shape (n_tasks,); the only state is not looked at."""
+        scores = self._scores()
+        actions = np.empty(len(scores), np.int64)
+        _pick_best(scores, self._rng.random(len(scores)), actions)
+        return actions
+
+    def learn(
+        self,
+        states: npt.NDArray[np.int64],
+        actions: npt.NDArray[np.int64],
+        rewards: FloatArray,
+        *rest: npt.NDArray[Any],
+    ) -> None:
+        """Count what the pulls paid.
+
+        Raises:
+            ValueError: A reward is neither 0 nor 1.
+        """
+        bad = _count(actions, rewards, self._successes, self._failures)
+        if bad >= 0:
+            raise ValueError(
+                f"`rewards[{bad}]` must be 0 or 1, got {rewards[bad]}. Only Bernoulli bandits suit"
+                " this agent."
+            )
+        self._n_steps += 1
+
+    @abstractmethod
+    def _scores(self) -> FloatArray:
+        """Score the arms, shape (n_tasks, n_arms)."""
+
+    @property
+    def _means(self) -> FloatArray:
+        """Posterior means, shape (n_tasks, n_arms)."""
+        return (self._successes + 1) / (self._successes + self._failures + 2)
+
+
+@njit(cache=True)
+def _pick_best(scores, uniforms, actions):
+    """Write an arm with the highest score of each task; uniforms in [0, 1) decide between equals.
+
+    scores is (n_tasks, A), uniforms and actions are (n_tasks,).
+    """
+    n_tasks, A = scores.shape
+    for i in range(n_tasks):
+        best, n_best = scores[i, 0], 1
+        for a in range(1, A):
+            if scores[i, a] > best:
+                best, n_best = scores[i, a], 1
+            elif scores[i, a] == best:
+                n_best += 1
+        skip = int(uniforms[i] * n_best)  # so many of the best come before the one taken
+        for a in range(A):
+            if scores[i, a] == best:
+                if skip == 0:
+                    actions[i] = a
+                    break
+                skip -= 1
+
+
+@njit(cache=True)
+def _count(actions, rewards, successes, failures):
+    """Count one pull per task; returns the first task whose reward is not 0 or 1, -1 if none.
+
+    In that case nothing is counted.
+    """
+    for i in range(actions.size):
+        if rewards[i] != 0.0 and rewards[i] != 1.0:
+            return i
+    for i in range(actions.size):
+        if rewards[i] == 1.0:
+            successes[i, actions[i]] += 1
+        else:
+            failures[i, actions[i]] += 1
+    return -1
