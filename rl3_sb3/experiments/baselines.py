@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rl3_sb3.experiments.domains import Domain
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.named import attribute_of
 from rl3_sb3.experiments.results.evaluation import ORACLE
@@ -19,15 +20,17 @@ def make_baselines(
     Args:
         config: Says which tasks, and H.
         variation: Which distribution they come from.
-        names: Of agents, see `baseline_of`; None: all that the domain has. Those that it has get
-            the options that it says, others their defaults.
+        names: Of agents, see `baseline_of`, or titles of the domain's; None: all that it has.
+            These get the options that the domain says, others their defaults.
 
     Raises:
         InputError: A name is unknown or comes twice, or an agent does not fit the tasks.
     """
     domain = config.facts
     facts = task_facts(config, variation)
-    names = list(domain.baselines) if names is None else names
+    if names is None:
+        names = list(domain.baselines)
+    names = [_row_of(name, domain) for name in names if name != ORACLE]  # it is always there
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"`--agents` must name each agent once, got {name} twice.")
@@ -47,6 +50,12 @@ def make_baselines(
                 f"`--agents` must have titles of their own, got {title!r} twice or the oracle's."
             )
     return agents
+
+
+def _row_of(name: str, domain: Domain) -> str:
+    """Return the name in the table of what may be the title of one of the domain's agents."""
+    titles = {BASELINES[row].title.lower(): row for row in domain.baselines if row in BASELINES}
+    return titles.get(name.lower(), name)
 
 
 def baseline_of(name: str) -> Baseline:

@@ -202,6 +202,16 @@ DOMAINS: dict[str, Domain] = {
             "ours": {"iterations": 600, "symmetry_share": 1.0},
         },
         exchangeable_actions=True,
+        baselines={
+            "random": {},
+            "bandit-greedy": {},
+            "bandit-eps-greedy": {},
+            "thompson": {},
+            "optimistic-thompson": {},
+            "ucb1": {},
+            "gittins-discounted": {},
+            "gittins": {},
+        },
     ),
     "random-mdp": Domain(
         title="Random MDPs",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vamdp.baselines import bandits
 from vamdp.baselines.agent import Agent
 from vamdp.baselines.random_agent import RandomAgent
 from vamdp.domains.task_env import TaskDistribution
@@ -51,8 +52,32 @@ class Baseline:
     make: Callable[..., Agent]
 
 
+def _of_arms(agent: Callable[..., Agent], *, with_horizon: bool = False) -> Callable[..., Agent]:
+    """Return what makes an agent of bandits."""
+
+    def make(facts: TaskFacts, **options: Any) -> Agent:
+        if facts.n_states != 1:
+            raise ValueError(f"it plays tasks of one state only, got {facts.n_states} states.")
+        if with_horizon:
+            options["horizon"] = facts.horizon
+        return agent(facts.n_actions, **options)
+
+    return make
+
+
 BASELINES: dict[str, Baseline] = {
     "random": Baseline("random", lambda facts: RandomAgent(facts.n_actions)),
+    "bandit-greedy": Baseline("greedy", _of_arms(bandits.Greedy)),
+    "bandit-eps-greedy": Baseline("eps-greedy", _of_arms(bandits.EpsilonGreedy)),
+    "ucb1": Baseline("UCB1", _of_arms(bandits.UCB1)),
+    "thompson": Baseline("Thompson", _of_arms(bandits.ThompsonSampling)),
+    "optimistic-thompson": Baseline(
+        "optimistic Thompson", _of_arms(bandits.OptimisticThompsonSampling)
+    ),
+    "gittins": Baseline("Gittins", _of_arms(bandits.FiniteHorizonGittins, with_horizon=True)),
+    "gittins-discounted": Baseline(
+        "Gittins (discounted)", _of_arms(bandits.DiscountedGittins, with_horizon=True)
+    ),
 }
 
 

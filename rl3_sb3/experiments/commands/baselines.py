@@ -24,8 +24,8 @@ def add(commands: Any) -> None:
     parser.add_argument("--tasks", type=int, default=1000, help="how many (%(default)s)")
     parser.add_argument(
         "--agents",
-        help=f"some of {', '.join(BASELINES)}, or MODULE:NAME of your own, with commas in between "
-        "(those that suit the domain)",
+        help=f"some of {', '.join(BASELINES)}, or titles of the table, or MODULE:NAME of your own, "
+        "with commas in between (those that suit the domain)",
     )
     parser.add_argument("--json", type=Path, help="also write all totals into this file")
     parser.set_defaults(command=_baselines)
