@@ -180,9 +180,9 @@ def test_files_of_two_exports_do_not_mix(folder, tmp_path):
 
 
 def test_a_later_version_of_the_format_is_told_from_damage(folder):
-    edit(folder, format_version=4, something_new=1)
+    edit(folder, format_version=5, something_new=1)
     assert "Upgrade this package" in refused(
-        folder, "policy.json", "format version 3 or an earlier one, got 5"
+        folder, "policy.json", "format version 4 or an earlier one, got 5"
     )
     (folder / "policy.json").write_text('{"name": "other"}')
     refused(folder, "policy.json", "must describe a policy exported by rl3_sb3, got other JSON")
