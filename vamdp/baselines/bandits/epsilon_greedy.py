@@ -31,7 +31,7 @@ class EpsilonGreedy(BanditAgent):
 
     Args:
         n_arms: At least 1.
-        epsilon: In [0, 1]. The best of 5 arms is about 0.03 at horizons of 250 to 500; up to 100
+        epsilon: In [0, 1]. The best of 5 arms is about 0.03 at horizons of 250 to 1000; up to 100
             steps plain greedy gets more.
 
     Raises:
