@@ -50,7 +50,7 @@ def write_yardsticks(file: Path, config: RunConfig, evaluation: Evaluation) -> N
         "hardware": hardware(),
         "agents": agents,
     }
-    replace_content(file, (json.dumps(values, indent=1) + "\n").encode())
+    replace_content(file, (json.dumps(values) + "\n").encode())
 
 
 def read_yardsticks(file: Path) -> dict[str, Any]:
