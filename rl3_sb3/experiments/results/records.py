@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rl3_sb3.experiments.machine import n_cores
 from rl3_sb3.experiments.runs.atomic_file import replace_content
@@ -19,26 +19,48 @@ from rl3_sb3.experiments.runs.atomic_file import replace_content
 _PROCESSORS = Path("/proc/cpuinfo")
 
 
-def write_record(file: Path, *, started: float, **content: Any) -> dict[str, Any]:
+class Start(NamedTuple):
+    """When a measurement began, and with which code.
+
+    Attributes:
+        command: What was called, the script's place counted from the repository's root.
+        commit: Of the repository, with "+" where tracked files were changed; None outside of git.
+        seconds: Of the wall clock.
+        cpu_seconds: That the process had used.
+    """
+
+    command: str
+    commit: str | None
+    seconds: float
+    cpu_seconds: float
+
+
+def start_record() -> Start:
+    """Note what is known before a measurement: code may change while it runs."""
+    script = Path(sys.argv[0]).resolve()
+    root = _git(script.parent, "rev-parse", "--show-toplevel")
+    name = script.relative_to(root).as_posix() if root else script.name
+    command = " ".join(["python", name, *sys.argv[1:]])
+    return Start(command, _commit(script.parent), time.perf_counter(), time.process_time())
+
+
+def write_record(file: Path, start: Start, **content: Any) -> dict[str, Any]:
     """Write what was measured and how.
 
     Args:
         file: Where to; an older record is replaced, folders are made.
-        started: `time.perf_counter()` when the measurement began.
+        start: What `start_record` noted before the measurement.
         **content: What was measured, as JSON takes it.
 
     Returns:
-        The record: `command`, `commit` (None outside of git, with "+" where tracked files were
-        changed), wall and CPU `seconds` and `cpu_seconds`, `hardware`, then the content.
+        The record: `command` and `commit`, wall and CPU time in `seconds` and `cpu_seconds`,
+        `hardware`, then the content.
     """
-    script = Path(sys.argv[0]).resolve()
-    root = _git(script.parent, "rev-parse", "--show-toplevel")
-    name = str(script.relative_to(root)) if root else script.name
     record = {
-        "command": " ".join(["python", name, *sys.argv[1:]]),
-        "commit": _commit(script.parent),
-        "seconds": round(time.perf_counter() - started, 1),
-        "cpu_seconds": round(time.process_time(), 1),
+        "command": start.command,
+        "commit": start.commit,
+        "seconds": round(time.perf_counter() - start.seconds, 1),
+        "cpu_seconds": round(time.process_time() - start.cpu_seconds, 1),
         "hardware": f"{_processor()}, {n_cores()} cores",
         **content,
     }
