@@ -19,8 +19,8 @@ import torch as th
 
 from rl3_sb3.experiments.algorithms import algorithm_of
 from rl3_sb3.experiments.paper.published import OVERHEAD
-from rl3_sb3.experiments.provenance import code_commit, hardware
 from rl3_sb3.experiments.results.evaluation import PolicyAgent, play
+from rl3_sb3.experiments.results.records import start_record, write_record
 from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
@@ -46,7 +46,7 @@ class Arguments:
     """Tiny sizes, nothing stored: only shows that all works."""
 
 
-def measure(args: Arguments) -> dict[str, object]:
+def measure(args: Arguments) -> dict[str, dict[str, list[float]]]:
     """Return the seconds of all turns, by batch size and algorithm."""
     th.set_num_threads(1)
     agents = {}
@@ -70,27 +70,20 @@ def measure(args: Arguments) -> dict[str, object]:
                 )
                 if turn > 0:  # the first one compiles
                     seconds[str(n_tasks)][algo].append(time.perf_counter() - start)
-    command = "python examples/paper/overhead.py --measure"
-    return {
-        "command": command,
-        "commit": code_commit(),
-        "hardware": hardware(),
-        "horizon": args.horizon,
-        "seconds": seconds,
-    }
+    return seconds
 
 
-def table(record: dict) -> str:
+def table(seconds: dict[str, dict[str, list[float]]]) -> str:
     """Return the ratios to RL2 of the same turn: the median, the lowest and the highest."""
     rows = []
     for algo in ALGOS[1:]:
         row = [algorithm_of(algo).title, f"{OVERHEAD[algo]:.1f}x"]
-        for turns in record["seconds"].values():
+        for turns in seconds.values():
             ratios = [own / rl2 for own, rl2 in zip(turns[algo], turns["rl2"], strict=True)]
             median = statistics.median(ratios)
             row.append(f"{median:.2f}x ({min(ratios):.2f} to {max(ratios):.2f})")
         rows.append(row)
-    heads = [f"{n} at a time" for n in record["seconds"]]
+    heads = [f"{n} at a time" for n in seconds]
     return aligned(["agent", "paper", *heads], rows)
 
 
@@ -101,9 +94,10 @@ def main(args: Arguments) -> int:
         print(table(measure(args)))
         return 0
     if args.measure:
-        args.record.write_text(json.dumps(measure(args), indent=1) + "\n", encoding="utf-8")
+        start = start_record()
+        write_record(args.record, start, horizon=args.horizon, turns=measure(args))
     record = json.loads(args.record.read_text(encoding="utf-8"))
-    print(table(record))
+    print(table(record["turns"]))
     print(f"\ntime of a meta-episode of {record['horizon']} steps over RL²'s: median (range)")
     print(f"{record['command']}, commit {record['commit'][:7]}, {record['hardware']}")
     return 0

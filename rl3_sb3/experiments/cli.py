@@ -51,6 +51,7 @@ _EXTRA_PACKAGES = (
     "tensorboard",
     "matplotlib",
     "rich",
+    "scipy",
 )
 
 

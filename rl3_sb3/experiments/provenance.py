@@ -20,10 +20,29 @@ def code_commit() -> str:
     # An installed copy may lie inside of somebody else's repository, which does not track it.
     if _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
         return ""
-    commit = _git(here, "rev-parse", "HEAD") or ""
-    top = _git(here, "rev-parse", "--show-toplevel") or "."
-    changed = _git(Path(top), "status", "--porcelain", "--untracked-files=no", "vamdp", "rl3_sb3")
-    return f"{commit}+" if changed else commit
+    return commit_of(here, "vamdp", "rl3_sb3")
+
+
+def commit_of(folder: Path, *parts: str) -> str:
+    """Return the commit of the repository that a folder lies in; "" if it lies in none.
+
+    Args:
+        folder: Anywhere in it.
+        *parts: Changes of tracked files in these of its folders are told by "+" at the end; none
+            given: all changes.
+    """
+    top = top_of(folder)
+    if top is None:
+        return ""
+    commit = _git(top, "rev-parse", "HEAD") or ""
+    changed = _git(top, "status", "--porcelain", "--untracked-files=no", "--", *parts)
+    return f"{commit}+" if commit and changed else commit
+
+
+def top_of(folder: Path) -> Path | None:
+    """Return the top folder of the repository that a folder lies in; None without one."""
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    return None if top is None else Path(top)
 
 
 def hardware(device: str = "cpu") -> str:

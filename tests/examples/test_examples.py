@@ -4,12 +4,9 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FILES = sorted([*EXAMPLES.glob("*.py"), *EXAMPLES.glob("paper/*.py")])
 
 #: What an example shows that the tests can do without.
 OPTIONAL = {
-    "appendix_d2": "scipy",
-    "appendix_d3": "scipy",
     "minigrid_layouts": "minigrid",
     "stock_sb3_contrib": "sb3_contrib",
     "tianshou_collector": "tianshou",
@@ -17,7 +14,7 @@ OPTIONAL = {
 }
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.stem)
 def test_the_example_runs_at_smoke_size(file, capsys, monkeypatch, tmp_path):
     pytest.importorskip(OPTIONAL.get(file.stem, "sys"))
     monkeypatch.chdir(tmp_path)

@@ -6,17 +6,13 @@ A record is a small JSON file beside the script that measured it. Nobody types o
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rl3_sb3.experiments.machine import n_cores
+from rl3_sb3.experiments.provenance import commit_of, hardware, top_of
 from rl3_sb3.experiments.runs.atomic_file import replace_content
-
-_PROCESSORS = Path("/proc/cpuinfo")
 
 
 class Start(NamedTuple):
@@ -24,13 +20,13 @@ class Start(NamedTuple):
 
     Attributes:
         command: What was called, the script's place counted from the repository's root.
-        commit: Of the repository, with "+" where tracked files were changed; None outside of git.
+        commit: Of the script's repository, with "+" where tracked files were changed; "" without.
         seconds: Of the wall clock.
         cpu_seconds: That the process had used.
     """
 
     command: str
-    commit: str | None
+    commit: str
     seconds: float
     cpu_seconds: float
 
@@ -38,10 +34,10 @@ class Start(NamedTuple):
 def start_record() -> Start:
     """Note what is known before a measurement: code may change while it runs."""
     script = Path(sys.argv[0]).resolve()
-    root = _git(script.parent, "rev-parse", "--show-toplevel")
-    name = script.relative_to(root).as_posix() if root else script.name
+    root = top_of(script.parent)
+    name = script.name if root is None else script.relative_to(root).as_posix()
     command = " ".join(["python", name, *sys.argv[1:]])
-    return Start(command, _commit(script.parent), time.perf_counter(), time.process_time())
+    return Start(command, commit_of(script.parent), time.perf_counter(), time.process_time())
 
 
 def write_record(file: Path, start: Start, **content: Any) -> dict[str, Any]:
@@ -61,33 +57,9 @@ def write_record(file: Path, start: Start, **content: Any) -> dict[str, Any]:
         "commit": start.commit,
         "seconds": round(time.perf_counter() - start.seconds, 1),
         "cpu_seconds": round(time.process_time() - start.cpu_seconds, 1),
-        "hardware": f"{_processor()}, {n_cores()} cores",
+        "hardware": hardware(),
         **content,
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     replace_content(file, (json.dumps(record, indent=1) + "\n").encode())
     return record
-
-
-def _commit(folder: Path) -> str | None:
-    commit = _git(folder, "rev-parse", "--short", "HEAD")
-    changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return f"{commit}+" if commit and changed else commit
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says, or None where there is no git or no repository."""
-    command = ["git", "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
-
-
-def _processor() -> str:
-    if _PROCESSORS.is_file():
-        for line in _PROCESSORS.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

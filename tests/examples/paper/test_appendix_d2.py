@@ -6,7 +6,6 @@ import pytest
 
 from vamdp import TabularMDP
 
-pytest.importorskip("scipy")
 pytest.importorskip("stable_baselines3")  # rl3_sb3 writes the records
 SCRIPT = Path(__file__).parents[3] / "examples" / "paper" / "appendix_d2.py"
 script = runpy.run_path(str(SCRIPT))

@@ -6,7 +6,6 @@ import pytest
 
 from vamdp import ValueEstimator
 
-pytest.importorskip("scipy")
 pytest.importorskip("stable_baselines3")
 SCRIPT = Path(__file__).parents[3] / "examples" / "paper" / "appendix_d3.py"
 script = runpy.run_path(str(SCRIPT))

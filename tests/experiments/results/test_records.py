@@ -58,5 +58,5 @@ def test_changed_files_are_told(script, tmp_path):
 
 def test_outside_of_a_repository_there_is_no_commit(script, tmp_path):
     record = write_record(tmp_path / "a.json", start_record())
-    assert record["commit"] is None
+    assert record["commit"] == ""
     assert record["command"] == "python measure.py --seeds 3"

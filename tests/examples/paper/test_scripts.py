@@ -9,10 +9,11 @@ import pytest
 
 import rl3_sb3.experiments.paper.published as published
 from rl3_sb3.experiments.algorithms import ALGORITHMS
+from rl3_sb3.experiments.cli import main as rl3
 from rl3_sb3.experiments.paper.comparison import Tasks
 from rl3_sb3.experiments.pretrained.record import CellRecord, SeedRecord
 
-PAPER = Path(__file__).parents[2] / "examples" / "paper"
+PAPER = Path(__file__).parents[3] / "examples" / "paper"
 ITEMS = ["table_2", "figure_3a", "figure_3b", "figure_3c", "figure_5", "figure_6"]
 VARIATIONS = {
     "bandit": ("canonical", "ood"),
@@ -131,7 +132,32 @@ def test_the_help_says_what_training_costs(name, monkeypatch, capsys):
         assert "core-hours" in line
 
 
-def test_the_overhead_is_measured_at_smoke_size(monkeypatch, capsys):
-    status, text = run("overhead", monkeypatch, capsys, "--smoke")
-    assert status == 0
-    assert "| RL³-coarse | 1.1x  |" in text
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("overhead", "| RL³-coarse | 1.1x  |"),
+        ("appendix_d2", "2 draws of 500 tasks"),
+        ("appendix_d3", "Dirichlet"),
+    ],
+)
+def test_a_measurement_runs_at_smoke_size(name, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [f"{name}.py", "--smoke"])
+    try:
+        runpy.run_path(str(PAPER / f"{name}.py"), run_name="__main__")
+    except SystemExit as ended:
+        assert not ended.code
+    assert words in capsys.readouterr().out
+
+
+def test_the_moments_of_a_meta_episode_are_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    tiny = "--horizon 30 --n-envs 2 --batch-size 60 --iterations 1 --validate-every 0 --out run"
+    assert rl3(["train", "gridworld", *tiny.split()]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr("sys.argv", ["figure_4.py", *"--agent run --task 3 --out f.png".split()])
+    runpy.run_path(str(PAPER / "figure_4.py"), run_name="__main__")
+    text = capsys.readouterr().out
+    assert "held-out task 3: " in text
+    assert "  end: step 30, " in text
+    assert (tmp_path / "f.png").stat().st_size > 1000
