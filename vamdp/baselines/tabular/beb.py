@@ -4,8 +4,9 @@ The Bayesian exploration bonus (Kolter and Ng 2009) plans with the posterior's m
 
     R[s, a] + beta / (1 + n[s, a]),
 
-where n counts how often the action was taken. Their n also counts the prior's Dirichlet
-parameters, which are 10 a row in random MDPs and leave hardly a bonus.
+where n counts how often the action was taken. Kolter and Ng's n also counts the Dirichlet
+parameters of the prior; in random MDPs that does worse, with its own best beta, at 512 steps and
+more (995 and 1012 at 512, on tasks that are not the held-out ones).
 """
 
 import numpy as np
@@ -39,7 +40,7 @@ class BEB(PlanningAgent):
         n_actions: int,
         *,
         task_horizon: int,
-        beta: float = 2.0,
+        beta: float = 1.0,
         replan: Replan = "step",
         **prior: float,
     ) -> None:

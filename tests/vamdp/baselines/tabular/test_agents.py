@@ -143,9 +143,9 @@ def test_ucrl2_promises_no_less_than_the_truth_wherever_its_region_holds_it():
     promised = agent.q_values(states).max(axis=1)
     truth = [dense(task) for task in tasks]
     P, R = (np.array(x) for x in zip(*truth, strict=True))
-    n = np.maximum(agent._posterior.visits, 1)
-    r_radius = 0.5 * np.sqrt(7 * math.log(2 * 4 * 3 * 201 / 0.05) / (2 * n))
-    p_radius = 0.15 * np.sqrt(14 * 4 * math.log(2 * 3 * 201 / 0.05) / n)
+    n = agent._posterior.visits
+    r_radius = 0.5 * np.sqrt(7 * math.log(2 * 4 * 3 * 201 / 0.05) / (2 * (1 + n)))
+    p_radius = 0.15 * np.sqrt(14 * 4 * math.log(2 * 3 * 201 / 0.05) / np.maximum(1, n))
     holds = (abs(R - agent._posterior.R) <= r_radius).all(axis=(1, 2))
     holds &= (abs(P - agent._posterior.P).sum(axis=3) <= p_radius).all(axis=(1, 2))
     assert 30 < holds.sum()
@@ -155,17 +155,17 @@ def test_ucrl2_promises_no_less_than_the_truth_wherever_its_region_holds_it():
     assert (promised < 5 * agent._models.R[0].max(axis=(1, 2))).any()
 
 
-def test_the_radii_of_ucrl2_are_those_of_the_source():
+def test_the_radii_of_ucrl2_worked_out_by_hand():
     S, A, delta = 2, 3, 0.1
-    agent = UCRL2(S, A, task_horizon=4, reward_scale=0.5, transition_scale=2.0, delta=delta)
+    scales = {"reward_scale": 0.5, "transition_scale": 2.0, "delta": delta}
+    agent = UCRL2(S, A, task_horizon=4, prior_sd=0.5, **scales)  # it counts for 4 rewards
     for _ in range(5):
         agent.learn(*(np.array([x]) for x in (1, 2, 3.0, 0, False, False)))
     agent.q_values(np.array([0]))
     t = 6
-    for (s, a), n in {(1, 2): 5, (0, 0): 1}.items():
-        r = 0.5 * math.sqrt(7 * math.log(2 * S * A * t / delta) / (2 * n))
+    for (s, a), (n, n_rewards, mean) in {(1, 2): (5, 9, 19 / 9), (0, 0): (1, 4, 1.0)}.items():
+        r = 0.5 * math.sqrt(7 * math.log(2 * S * A * t / delta) / (2 * n_rewards))
         p = 2.0 * math.sqrt(14 * S * math.log(2 * A * t / delta) / n)
-        mean = (1 + 15) / 6 if (s, a) == (1, 2) else 1.0
         assert agent._models.R[0, 0, s, a] == pytest.approx(mean + r, rel=1e-12)
         assert agent._models.radius[0, 0, s, a] == pytest.approx(p, rel=1e-12)
 

@@ -163,3 +163,20 @@ def test_compiled_code_equals_plain_python_bit_for_bit(monkeypatch):
     planning._q_values.py_func(states, left, *models, Q_plain)
     np.testing.assert_array_equal(models.V, V)
     np.testing.assert_array_equal(Q_plain, Q)
+
+
+def test_a_task_among_others_is_planned_bit_for_bit_as_it_is_alone():
+    """With successors of equal worth, the order in which mass is taken from them is rounding."""
+    rng = np.random.default_rng(4)
+    n, S = 30, 6
+    P, R = rng.dirichlet(np.ones(S), (1, n, S, 2)), rng.integers(2, size=(1, n, S, 2))
+    radius, goes_on = rng.exponential(0.4, (1, n, S, 2)), rng.integers(1, 3, (n, S)) / 2
+    together = models_of(P, R, 5, radius, goes_on)
+    left, states = np.full(n, 5), np.zeros(n, np.int64)
+    plan(together, np.arange(n), left)
+    Q = q_values(together, states, left)
+    for i in range(n):
+        alone = models_of(P[:, i, None], R[:, i, None], 5, radius[:, i, None], goes_on[i])
+        plan(alone, np.array([0]), left[:1])
+        np.testing.assert_array_equal(alone.V[:, 0], together.V[:, i])
+        np.testing.assert_array_equal(q_values(alone, states[:1], left[:1])[:, 0], Q[:, i])

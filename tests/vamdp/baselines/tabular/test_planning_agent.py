@@ -168,7 +168,7 @@ def test_lakes_whose_goal_ends_the_episode_are_crossed(name):
     }[name]
     prior = {"concentration": 0.01, "prior_mean": 0.1, "prior_sd": 0.3, "noise_sd": 0.03}
     agent = make(n_states=16, n_actions=4, task_horizon=20, **prior)
-    n, n_steps = 20, 600
+    n, n_steps = 8, 500
     envs = TaskVectorEnv(FrozenLakes(size=4), n, max_episode_steps=20)
     envs.reset(seed=3)
     agent.start(n, 0)
