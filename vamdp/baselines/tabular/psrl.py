@@ -25,7 +25,7 @@ class PSRL(PlanningAgent):
         n_actions: Number of actions A of each task.
         task_horizon: See `PlanningAgent`.
         n_samples: 1 is PSRL, more are optimistic PSRL.
-        replan: See `PlanningAgent`. The sources' is "episode".
+        replan: See `PlanningAgent`. The sources' is "episode"; "step" draws anew at each step.
         **prior: The fields of `Prior`.
 
     Raises:

@@ -9,7 +9,7 @@ the meta-episode, with n visits of (s, a), here
 
 What differs from the source: R and P are the means of the posterior, and w is the number of rewards
 that the prior of R counts for (at w = 0 the radius is theirs; w = 1, the truth of random MDPs, is
-worth 0.5 to 1.5 % more there); both radii are scaled, as by Duan et al. (2016), since unscaled they
+worth 0.2 to 1.7 % more there); both radii are scaled, as by Duan et al. (2016), since unscaled they
 are so wide that nothing is learned in a few hundred steps; values are those of the steps left in
 the episode; and plans are made when episodes begin or at each step, not when a count has doubled.
 """
