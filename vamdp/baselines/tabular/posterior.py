@@ -1,0 +1,159 @@
+"""What is believed about a task after some of its transitions.
+
+The prior is independent over the rows (s, a) and conjugate. Successors: P(.|s, a) ~ Dirichlet(c),
+so that after N[s, a, s'] transitions the posterior is Dirichlet(c + N[s, a, .]), with mean
+
+    (c + N[s, a, s']) / (c S + n),        n = sum of N[s, a, .].
+
+Mean rewards: R[s, a] ~ N(prior_mean, prior_sd^2), seen with Gaussian noise of a known standard
+deviation. With w = noise_sd^2 / prior_sd^2, the number of rewards that the prior counts for, the
+posterior is normal with mean and variance
+
+    (w prior_mean + sum of rewards) / (w + n),        noise_sd^2 / (w + n).
+
+Ends are no part of the prior: g[s'], the probability that an episode goes on after arriving in s',
+is the share of the arrivals there that did not terminate, and 1 before the first. So a hole that
+was met once is known from all sides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from vamdp.argument_checks import as_options, check_scale
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is believed before the first step; by default the truth of `vamdp.domains.RandomMDPs`.
+
+    Args:
+        concentration: Of the symmetric Dirichlet prior over successors, above 0. Small: each
+            action has few likely successors.
+        prior_mean: Mean of the mean rewards.
+        prior_sd: Standard deviation of the mean rewards, above 0.
+        noise_sd: Standard deviation of a reward around its mean, above 0.
+
+    Raises:
+        ValueError: An argument is out of its range.
+    """
+
+    concentration: float = 1.0
+    prior_mean: float = 1.0
+    prior_sd: float = 1.0
+    noise_sd: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("concentration", "prior_sd", "noise_sd"):
+            check_scale(name, getattr(self, name))
+        if not np.isfinite(self.prior_mean):
+            raise ValueError(f"`prior_mean` must be finite, got {self.prior_mean!r}.")
+
+    @property
+    def n_rewards(self) -> float:
+        """How many rewards it counts for."""
+        return (self.noise_sd / self.prior_sd) ** 2
+
+
+class Posterior:
+    """The beliefs about n_tasks tasks, each from its own transitions.
+
+    Args:
+        n_tasks: At least 1.
+        n_states: Number of states S.
+        n_actions: Number of actions A.
+        prior: Of all tasks.
+
+    Attributes:
+        alpha: Dirichlet parameters of the successors, c + N, shape (n_tasks, S, A, S').
+        visits: How often each action was taken, n, shape (n_tasks, S, A).
+        P: Posterior means of the transition probabilities, shape (n_tasks, S, A, S').
+        R: Posterior means of the mean rewards, shape (n_tasks, S, A).
+        goes_on: Probability that an episode goes on after arriving, g, shape (n_tasks, S).
+    """
+
+    def __init__(self, n_tasks: int, n_states: int, n_actions: int, prior: Prior) -> None:
+        rows = (n_tasks, n_states, n_actions)
+        self.prior = prior
+        self.alpha = np.full((*rows, n_states), float(prior.concentration))
+        self.visits = np.zeros(rows)
+        self.P = np.full((*rows, n_states), 1.0 / n_states)
+        self.R = np.full(rows, float(prior.prior_mean))
+        self.goes_on = np.ones((n_tasks, n_states))
+        self._reward_sums = np.zeros(rows)
+        self._arrivals = np.zeros((2, n_tasks, n_states))  # all of them; those that went on
+
+    def learn(
+        self,
+        states: npt.NDArray[np.int64],
+        actions: npt.NDArray[np.int64],
+        rewards: FloatArray,
+        next_states: npt.NDArray[np.int64],
+        terminated: npt.NDArray[np.bool_],
+    ) -> None:
+        """Take in one transition of each task; all have shape (n_tasks,)."""
+        _learn(
+            states, actions, rewards, next_states, terminated,
+            self.prior.concentration, self.prior.prior_mean, self.prior.n_rewards,
+            self.alpha, self.visits, self._reward_sums, self._arrivals,
+            self.P, self.R, self.goes_on,
+        )  # fmt: skip
+
+    def sample(
+        self, rng: np.random.Generator, tasks: npt.NDArray[np.intp], n_samples: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Draw tasks that could be the true ones.
+
+        Args:
+            rng: Where the random numbers come from.
+            tasks: Indices of the tasks to draw for.
+            n_samples: How many for each.
+
+        Returns:
+            P, shape (n_samples, len(tasks), S, A, S'), and R, shape (n_samples, len(tasks), S, A).
+        """
+        alpha, R, visits = self.alpha[tasks], self.R[tasks], self.visits[tasks]
+        P = rng.standard_gamma(np.broadcast_to(alpha, (n_samples, *alpha.shape)))
+        P += np.finfo(np.float64).tiny  # for tiny alpha, all draws of a row can be 0
+        P /= P.sum(axis=-1, keepdims=True)
+        sd = self.prior.noise_sd / np.sqrt(self.prior.n_rewards + visits)
+        return P, R + sd * rng.standard_normal((n_samples, *R.shape))
+
+
+def as_prior(options: Mapping[str, float]) -> Prior:
+    """Make a prior from an agent's keyword arguments.
+
+    Raises:
+        TypeError: One is unknown.
+        ValueError: One is out of its range.
+    """
+    return as_options(Prior, options)
+
+
+@njit(cache=True)
+def _learn(
+    states, actions, rewards, next_states, terminated, concentration, prior_mean, n_prior_rewards,
+    alpha, visits, reward_sums, arrivals, P, R, goes_on,
+):  # fmt: skip
+    """Count, and renew the means of the one row that each task learned about."""
+    n_states = alpha.shape[3]
+    for i in range(states.size):
+        s, a, s_next = states[i], actions[i], next_states[i]
+        alpha[i, s, a, s_next] += 1.0
+        visits[i, s, a] += 1.0
+        reward_sums[i, s, a] += rewards[i]
+        total = concentration * n_states + visits[i, s, a]
+        for k in range(n_states):
+            P[i, s, a, k] = alpha[i, s, a, k] / total
+        R[i, s, a] = (n_prior_rewards * prior_mean + reward_sums[i, s, a]) / (
+            n_prior_rewards + visits[i, s, a]
+        )
+        arrivals[0, i, s_next] += 1.0
+        if not terminated[i]:
+            arrivals[1, i, s_next] += 1.0
+        goes_on[i, s_next] = arrivals[1, i, s_next] / arrivals[0, i, s_next]
