@@ -226,6 +226,15 @@ DOMAINS: dict[str, Domain] = {
             "ours": {"iterations": 1000, "ent_coef": "0.02:0"},
         },
         exchangeable_actions=True,
+        baselines={
+            "random": {},
+            "greedy": {},
+            "eps-greedy": {},
+            "psrl": {},
+            "optimistic-psrl": {},
+            "ucrl2": {},
+            "beb": {},
+        },
     ),
     "gridworld": Domain(
         title="Gridworlds",

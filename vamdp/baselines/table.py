@@ -6,12 +6,13 @@ What suits a domain best, tuned constants and priors, stands with the domain and
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vamdp.baselines import bandits
+from vamdp.baselines import bandits, tabular
 from vamdp.baselines.agent import Agent
 from vamdp.baselines.random_agent import RandomAgent
 from vamdp.domains.task_env import TaskDistribution
@@ -65,6 +66,28 @@ def _of_arms(agent: Callable[..., Agent], *, with_horizon: bool = False) -> Call
     return make
 
 
+def _tabular(agent: Callable[..., Agent], **fixed: Any) -> Callable[..., Agent]:
+    """Return what makes an agent of tabular tasks, with these options where none are given."""
+
+    def make(facts: TaskFacts, **options: Any) -> Agent:
+        return agent(
+            facts.n_states,
+            facts.n_actions,
+            task_horizon=facts.task_horizon,
+            **{**fixed, **options},
+        )
+
+    return make
+
+
+def _beb(facts: TaskFacts, **options: Any) -> Agent:
+    """Make BEB, which has to be the more curious the more steps are left to use what it finds.
+
+    The rule was tuned on validation tasks of random MDPs with H = 128 to 1024.
+    """
+    return _tabular(tabular.BEB, beta=math.sqrt(facts.horizon / 512))(facts, **options)
+
+
 BASELINES: dict[str, Baseline] = {
     "random": Baseline("random", lambda facts: RandomAgent(facts.n_actions)),
     "bandit-greedy": Baseline("greedy", _of_arms(bandits.Greedy)),
@@ -78,6 +101,12 @@ BASELINES: dict[str, Baseline] = {
     "gittins-discounted": Baseline(
         "Gittins (discounted)", _of_arms(bandits.DiscountedGittins, with_horizon=True)
     ),
+    "greedy": Baseline("greedy", _tabular(tabular.Greedy)),
+    "eps-greedy": Baseline("eps-greedy", _tabular(tabular.Greedy, epsilon=0.02)),
+    "psrl": Baseline("PSRL", _tabular(tabular.PSRL)),
+    "optimistic-psrl": Baseline("optimistic PSRL", _tabular(tabular.PSRL, n_samples=5)),
+    "ucrl2": Baseline("UCRL2", _tabular(tabular.UCRL2)),
+    "beb": Baseline("BEB", _beb),
 }
 
 
