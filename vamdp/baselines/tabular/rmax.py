@@ -39,7 +39,7 @@ class _Outcomes(NamedTuple):
 
     size: npt.NDArray[np.int64]  # (n_tasks,) outcomes that there are
     next_state: npt.NDArray[np.int64]  # (n_tasks, capacity) or END
-    count: npt.NDArray[np.int64]  # (n_tasks, capacity)
+    n_seen: npt.NDArray[np.int64]  # (n_tasks, capacity)
     following: npt.NDArray[np.int64]  # (n_tasks, capacity) the next outcome of the pair, or NONE
 
     @classmethod
@@ -154,7 +154,7 @@ class RMax:
 @njit(cache=True)
 def _learn(
     states, actions, rewards, reached, ended, m, r_max, lots, counts, reward_sums,
-    first, size, next_state, count, following, elapsed, is_met, plans,
+    first, size, next_state, n_seen, following, elapsed, is_met, plans,
 ):  # fmt: skip
     """One transition of each task."""
     for i in range(states.size):
@@ -169,22 +169,20 @@ def _learn(
         if k == _NONE:
             k = size[i]
             size[i] += 1
-            next_state[i, k], count[i, k], following[i, k] = reached[i], 0, first[i, s, a]
+            next_state[i, k], n_seen[i, k], following[i, k] = reached[i], 0, first[i, s, a]
             first[i, s, a] = k
-        count[i, k] += 1
+        n_seen[i, k] += 1
         n_doublings = counts[i, s, a] // m
         # m, 2 m, 4 m, ...: a power of two has no bit in common with the number before it.
         if counts[i, s, a] == n_doublings * m and n_doublings & (n_doublings - 1) == 0:
             _plan(
-                m, r_max, lots[i], counts[i], reward_sums[i], first[i], next_state[i], count[i],
+                m, r_max, lots[i], counts[i], reward_sums[i], first[i], next_state[i], n_seen[i],
                 following[i], is_met[i], plans[i],
             )  # fmt: skip
 
 
 @njit(cache=True)
-def _plan(
-    m, r_max, lots, counts, reward_sums, first, next_state, count, following, is_met, plan
-):
+def _plan(m, r_max, lots, counts, reward_sums, first, next_state, n_seen, following, is_met, plan):
     """Backward induction over T steps, into plan (T, S); states never met stay as they are.
 
     In those every action is unknown: they are worth n r_max with n steps to go.
@@ -204,7 +202,7 @@ def _plan(
                     k = first[s, a]
                     while k != _NONE:
                         if next_state[k] != _END:
-                            Q += count[k] * V_before[next_state[k]]
+                            Q += n_seen[k] * V_before[next_state[k]]
                         k = following[k]
                     Q /= counts[s, a]
                 if Q > best or (Q == best and lots[s, a] > lots[s, best_action]):
