@@ -136,25 +136,25 @@ def believe(
     goal is known.
     """
     believe_dangers(width, tiles, n_dangers - conclude(width, tiles), danger)
-    for cell in range(tiles.size):
-        if stays[cell].any() and _has_unknown_beside(cell, width, tiles):
-            slips_here = 1.0 if tiles[cell] == WET else slip
-            _tell(cell, width, slips_here, stays[cell], blocked, factors[cell])
     found = -1
     for cell in range(tiles.size):
         tile = tiles[cell]
-        if tile == UNKNOWN:
+        if tile != UNKNOWN:
+            blocked[cell] = 1.0 if tile == OBSTACLE else 0.0
+            goal[cell] = 0.0
+            pay[cell] = _TILE_REWARDS[tile]
+            slips[cell] = 1.0 if tile == WET else slip
+        if tile == GOAL:
+            found = cell
+    for cell in range(tiles.size):
+        if stays[cell].any() and _has_unknown_beside(cell, width, tiles):
+            _tell(cell, width, slips[cell], stays[cell], blocked, factors[cell])
+    for cell in range(tiles.size):
+        if tiles[cell] == UNKNOWN:
             _believe_unknown(
                 cell, width, slip, prior_obstacle, prior_wet, prior_goal, prior_factor, tiles,
                 factors, blocked, danger, goal, pay, slips,
             )  # fmt: skip
-            continue
-        blocked[cell] = 1.0 if tile == OBSTACLE else 0.0
-        goal[cell] = 0.0
-        pay[cell] = _TILE_REWARDS[tile]
-        slips[cell] = 1.0 if tile == WET else slip
-        if tile == GOAL:
-            found = cell
     if found >= 0:
         goal[:] = 0.0
         goal[found] = 1.0

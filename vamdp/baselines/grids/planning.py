@@ -147,7 +147,7 @@ def _tours(places, chance, distance, waits):
 
 @njit(cache=True)
 def _entries(step_cost, blocked, danger, pay, slips, entry):
-    """Write the steps that entering each cell takes; what it costs beyond a normal one counts too."""
+    """Write the steps that entering each cell takes; what it costs beyond a normal one counts."""
     for cell in range(entry.size):
         entry[cell] = _FAR
         if blocked[cell] < 1.0:
