@@ -36,7 +36,7 @@ def return_of(plan, task, n_steps):
     for n in range(n_steps):
         new = np.zeros(S)
         for s in range(S):
-            row = s * A + plan[n, s]
+            row = s * A + int(plan[n, s])
             for k in range(task.rows[row], task.rows[row + 1]):
                 after = W[start] if task.ends[k] else W[task.successor[k]]
                 new[s] += task.probability[k] * (task.reward[k] + after)
@@ -142,6 +142,7 @@ def test_compiled_code_equals_plain_python():
         function(12, 40, 9, *world, each)
     np.testing.assert_array_equal(*plans)
     goal = with_frame(np.random.default_rng(1).random((7, 7)) ** 4, 0.0)
+    pay = np.minimum(pay, -1.0)  # no tile is known to be the goal then
     plans = np.zeros((2, 81), np.int8)
     for each, function in zip(plans, (search, search.py_func), strict=True):
         function(40, 9, 5.0, blocked, danger, goal / goal.sum(), pay, slips, each)
