@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import as_options, check_not_negative, check_positive_integer
+from vamdp.argument_checks import as_options, check_not_negative
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
 
@@ -45,10 +45,9 @@ class ValueBonus:
     sees: ClassVar[Literal["states"]] = "states"
 
     def __init__(self, n_actions: int, *, bonus: float = 0.0, **options: Any) -> None:
-        check_positive_integer("n_actions", n_actions)
         check_not_negative("bonus", bonus)
         as_options(EstimatorOptions, options)
-        self.n_actions, self.bonus = int(n_actions), float(bonus)
+        self.n_actions, self.bonus = n_actions, float(bonus)
         self.title = "VAMDP + bonus" if bonus else "certainty-equivalent"
         self._options = options
         self.start(1, seed=0)

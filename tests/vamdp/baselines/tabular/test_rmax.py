@@ -50,16 +50,17 @@ def random_tasks(n, seed=0):
 def test_in_a_chain_it_tries_everything_m_times_and_then_is_optimal(m, ends, horizon):
     task, n_learning = chain(ends), 60 * horizon
     agent = RMax(LENGTH, 2, task_horizon=horizon, m=m)
-    states, actions, rewards = live(agent, [task], n_learning + 5 * horizon, limit=horizon)
+    life = live(agent, [task, task], n_learning + 5 * horizon, limit=horizon)
+    states, actions, rewards = (part[:, 1] for part in life)  # the second of a batch
     tried = np.zeros((LENGTH, 2), int)
-    np.add.at(tried, (states[:n_learning, 0], actions[:n_learning, 0]), 1)
+    np.add.at(tried, (states[:n_learning], actions[:n_learning]), 1)
     played = tried[:-1] if ends else tried  # nobody acts in a terminal state
     assert played.min() >= m
     if not ends:  # with the same number of steps each: later episodes are whole
         total = rewards[n_learning:].sum()
         assert total == pytest.approx(task.optimal_return(5 * horizon, horizon))
     else:  # the best episode takes 3 steps and pays 1, or waits for 0.1 a step before
-        starts = np.flatnonzero(rewards[n_learning:, 0] == 1.0)
+        starts = np.flatnonzero(rewards[n_learning:] == 1.0)
         best = task.optimal_values(horizon)[0]
         second = rewards[n_learning + starts[0] + 1 : n_learning + starts[1] + 1].sum()
         assert second == pytest.approx(best)
