@@ -1,0 +1,192 @@
+"""Plans on the map that is believed in: what to do now, with the goal known, or looking for it.
+
+Landing on a cell is worth ``y = pay + V``, or, if it is a danger, what a danger pays and V of the
+start. A move lands ahead with probability 1 - slip, else left or right, and where there may be an
+obstacle, with chance b, lands on ``(1 - b) y[there] + b y[here]``.
+
+*The goal is known.* What is left is n steps, over as many episodes as they allow: backward
+induction with restarts, where the goal is worth 100 and V of the start. That is the optimum of the
+map that is believed in; how dear a step is comes out by itself.
+
+*It is not.* Each step costs what it could earn were the goal known, the *opportunity cost* rho.
+Going through the cells where the goal may be, c_1, c_2, ..., with chances p_j and arrivals t_j, the
+time of arrival at the goal is ``sum p_j t_j`` in the mean. So a cell c where it may be is worth
+``-rho L(c)``, with L(c) the sum for the rest of the tour from there, always on to the cell that is
+near and likely; value iteration finds the way to the first.
+"""
+
+import numpy as np
+from numba import njit
+
+from vamdp.domains.grids.generator import DANGER, GOAL, NORMAL
+from vamdp.mdp.grid_tasks import GRID_WORLD
+
+N_ACTIONS = len(GRID_WORLD.headings)
+_REWARDS = GRID_WORLD.rewards
+_NORMAL_REWARD, _GOAL_REWARD = _REWARDS[NORMAL], _REWARDS[GOAL]
+_DANGER_REWARD = _REWARDS[DANGER]
+
+# Power that chances of obstacles are raised to with the goal known. Below 1 as they are, that makes
+# them less: a shorter way pays in all episodes to come, so a doubtful one is worth a try.
+_HOPE = 2.0
+
+# Chance below which the goal is not looked for in a cell.
+_LEAST_CHANCE = 1e-4
+
+# Distances: share of the tries that a chance b of an obstacle would take, b / (1 - b), were each
+# try independent of the one before (the agent goes round instead), and of a step per slip.
+_RETRY, _LOST_BY_SLIP = 0.5, 0.5
+
+# Of value iteration while the goal is looked for. Rewards are whole numbers.
+_MOST_SWEEPS, _TOLERANCE = 60, 0.05
+
+# Beyond any distance and any cost.
+_FAR = 1e6
+
+
+@njit(cache=True, inline="always")
+def _moves(cell, width, slip, blocked, y, Q):
+    """Write Q of the actions (stay, north, east, south, west) in a cell; returns the best one."""
+    stay = y[cell]
+    b = blocked[cell - width]
+    north = (1.0 - b) * y[cell - width] + b * stay
+    b = blocked[cell + 1]
+    east = (1.0 - b) * y[cell + 1] + b * stay
+    b = blocked[cell + width]
+    south = (1.0 - b) * y[cell + width] + b * stay
+    b = blocked[cell - 1]
+    west = (1.0 - b) * y[cell - 1] + b * stay
+    ahead, aside = 1.0 - slip, 0.5 * slip
+    Q[0] = stay
+    Q[1] = ahead * north + aside * (east + west)
+    Q[2] = ahead * east + aside * (north + south)
+    Q[3] = ahead * south + aside * (east + west)
+    Q[4] = ahead * west + aside * (north + south)
+    best = 0
+    for a in range(1, N_ACTIONS):
+        if Q[a] > Q[best]:
+            best = a
+    return best
+
+
+@njit(cache=True)
+def exploit(n_steps, start, width, blocked, danger, goal, pay, slips, plan):
+    """Write what to do in each cell with n steps to go into plan[n - 1], for n up to n_steps.
+
+    The goal is known: it is where its chance is 1. plan has shape (horizon, C).
+    """
+    C = danger.size
+    blocked = blocked**_HOPE
+    y, V, Q = np.zeros(C), np.zeros(C), np.empty(N_ACTIONS)
+    open_cells = np.flatnonzero((blocked < 1.0) & (goal < 1.0))
+    pays, goes_on, restarts = np.empty(C), np.empty(C), np.empty(C)
+    for cell in range(C):
+        # y = pays + goes_on V[cell] + restarts V[start]
+        goes_on[cell], restarts[cell] = 1.0 - danger[cell], danger[cell]
+        pays[cell] = (1.0 - danger[cell]) * pay[cell] + danger[cell] * _DANGER_REWARD
+        if goal[cell] == 1.0:
+            pays[cell], goes_on[cell], restarts[cell] = _GOAL_REWARD, 0.0, 1.0
+    for n in range(n_steps):
+        restart = V[start]
+        for cell in range(C):
+            y[cell] = pays[cell] + goes_on[cell] * V[cell] + restarts[cell] * restart
+        for c in open_cells:
+            best = _moves(c, width, slips[c], blocked, y, Q)
+            V[c], plan[n, c] = Q[best], best
+
+
+@njit(cache=True)
+def _spread(source, width, entry, distance):
+    """Write the least sum of entries on the way from a cell to each, (C,)."""
+    C = entry.size
+    distance[:] = _FAR
+    distance[source] = 0.0
+    changed = True
+    while changed:
+        changed = False
+        for k in range(2):
+            for j in range(width + 1, C - width - 1):
+                cell = j if k == 0 else C - 1 - j
+                if entry[cell] >= _FAR:
+                    continue
+                near = min(
+                    min(distance[cell - width], distance[cell + width]),
+                    min(distance[cell - 1], distance[cell + 1]),
+                )
+                if near + entry[cell] < distance[cell] - 1e-9:
+                    distance[cell] = near + entry[cell]
+                    changed = True
+
+
+@njit(cache=True)
+def _next_stop(present, places, chance, distance, done):
+    """The place to go to from a place: near and likely."""
+    best, chosen = np.inf, -1
+    for j in range(places.size):
+        far = distance[present, places[j]] / np.sqrt(chance[j])
+        if not done[j] and far < best:
+            best, chosen = far, j
+    return chosen
+
+
+@njit(cache=True)
+def _tours(places, chance, distance, waits):
+    """Write L of each place: the mean time to the goal over the rest of the tour from there."""
+    n = places.size
+    done = np.empty(n, np.bool_)
+    for first in range(n):
+        done[:] = False
+        present, clock, waits[first] = first, 0.0, 0.0
+        for _ in range(n - 1):
+            done[present] = True
+            chosen = _next_stop(present, places, chance, distance, done)
+            clock += distance[present, places[chosen]]
+            waits[first] += chance[chosen] * clock
+            present = chosen
+
+
+@njit(cache=True)
+def _entries(step_cost, blocked, danger, pay, slips, entry):
+    """Write the steps that entering each cell takes; what it costs beyond a normal one counts."""
+    for cell in range(entry.size):
+        entry[cell] = _FAR
+        if blocked[cell] < 1.0:
+            tries = 1.0 + _RETRY * blocked[cell] / (1.0 - blocked[cell])
+            reward = (1.0 - danger[cell]) * pay[cell] + danger[cell] * _DANGER_REWARD
+            entry[cell] = tries / (1.0 - _LOST_BY_SLIP * slips[cell])
+            entry[cell] += (_NORMAL_REWARD - reward) / step_cost
+
+
+@njit(cache=True)
+def search(start, width, opportunity_cost, blocked, danger, goal, pay, slips, plan):
+    """Write what to do in each cell while the goal is looked for into plan (C,)."""
+    C = danger.size
+    places = np.flatnonzero(goal > _LEAST_CHANCE)
+    chance = goal[places] / goal[places].sum()
+    step_cost = opportunity_cost - _NORMAL_REWARD
+    entry = np.empty(C)
+    _entries(step_cost, blocked, danger, pay, slips, entry)
+    distance, waits = np.empty((places.size, C)), np.empty(places.size)
+    for j in range(places.size):
+        _spread(places[j], width, entry, distance[j])
+    _tours(places, chance, distance, waits)
+    worth, V = np.full(C, -np.inf), np.full(C, -_FAR)
+    for j in range(places.size):
+        worth[places[j]] = -opportunity_cost * waits[j]
+        for cell in range(C):  # near what it will be
+            V[cell] = max(V[cell], worth[places[j]] - step_cost * distance[j, cell])
+    y, Q = np.empty(C), np.empty(N_ACTIONS)
+    open_cells = np.flatnonzero(blocked < 1.0)
+    for _ in range(_MOST_SWEEPS):
+        restart, change = V[start], 0.0
+        for cell in range(C):
+            y[cell] = (1.0 - danger[cell]) * (pay[cell] + V[cell]) - opportunity_cost
+            y[cell] += danger[cell] * (_DANGER_REWARD + restart)
+            if worth[cell] > -np.inf:
+                y[cell] = pay[cell] - opportunity_cost + worth[cell]
+        for c in open_cells:
+            best = _moves(c, width, slips[c], blocked, y, Q)
+            change = max(change, abs(Q[best] - V[c]))
+            V[c], plan[c] = Q[best], best
+        if change < _TOLERANCE:
+            break

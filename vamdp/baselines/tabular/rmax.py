@@ -1,0 +1,211 @@
+"""R-MAX: what was not tried often enough is taken for the best there is.
+
+Brafman and Tennenholtz, R-MAX - a general polynomial time algorithm for near-optimal reinforcement
+learning, JMLR 3, 2002. A pair (s, a) is *known* once it was tried m times. Its model is then the
+empirical one; all other pairs lead to a fictitious place that pays the largest reward at every step
+that is left. With n steps to go,
+
+    Q(n, s, a) = mean over the trials of (reward + V(n - 1, next state))   if (s, a) is known,
+                 n r_max                                                   if not,
+
+V(n, s) = max_a Q(n, s, a), V(0, s) = 0, and nothing follows a trial that ended the episode. So the
+agent either does what is best among the known pairs, or tries an unknown one soon.
+
+The source stops counting after m trials. Where m is as small as a short life asks for, a few
+misleading trials would then be believed for ever, so we count on, and plan anew when a pair becomes
+known and whenever its trials have doubled since. One plan holds for all the steps of an episode.
+"""
+
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from vamdp.argument_checks import check_positive_integer
+
+# Next state of a trial that ended the episode.
+_END = -1
+
+# In place of an outcome's number.
+_NONE = -1
+
+# Outcomes that there is room for at first; it doubles when full.
+_FIRST_CAPACITY = 64
+
+
+class _Outcomes(NamedTuple):
+    """What the pairs were seen to lead to: the outcomes of a pair are a linked list."""
+
+    size: npt.NDArray[np.int64]  # (n_tasks,) outcomes that there are
+    next_state: npt.NDArray[np.int64]  # (n_tasks, capacity) or END
+    n_seen: npt.NDArray[np.int64]  # (n_tasks, capacity)
+    following: npt.NDArray[np.int64]  # (n_tasks, capacity) the next outcome of the pair, or NONE
+
+    @classmethod
+    def empty(cls, n_tasks: int, capacity: int) -> "_Outcomes":
+        shape = (n_tasks, capacity)
+        room = (np.zeros(shape, np.int64) for _ in range(3))
+        return cls(np.zeros(n_tasks, np.int64), *room)
+
+    def doubled(self) -> "_Outcomes":
+        """The same with room for twice as many."""
+        return _Outcomes(self.size, *(np.hstack([old, old]) for old in self[1:]))
+
+
+class RMax:
+    """Plans as if what it does not know were the best; ties are broken at random, once per task.
+
+    Args:
+        n_states: Number of states S.
+        n_actions: Number of actions A, at most 127.
+        task_horizon: Most steps of an episode; all the agent's steps where there is no limit.
+        m: Trials after which a pair is known.
+        r_max: The reward of unknown pairs at every step that is left: the largest of the task, by
+            the source. Less is less daring.
+        lookahead: Steps that are planned ahead at most; None: all that are left.
+
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Example:
+        >>> agent = RMax(n_states=1, n_actions=2, task_horizon=1)
+        >>> agent.start(1, seed=0)
+        >>> state, ends, runs_on = np.array([0]), np.array([True]), np.array([False])
+        >>> agent.learn(state, np.array([0]), np.array([0.9]), state, ends, runs_on)
+        >>> agent.act(state)  # the other one, which might pay 1
+        array([1])
+    """
+
+    title = "R-MAX"
+    sees: ClassVar[Literal["states"]] = "states"
+
+    def __init__(
+        self,
+        n_states: int,
+        n_actions: int,
+        *,
+        task_horizon: int,
+        m: int = 1,
+        r_max: float = 1.0,
+        lookahead: int | None = None,
+    ) -> None:
+        for name, value in (
+            ("n_states", n_states),
+            ("n_actions", n_actions),
+            ("task_horizon", task_horizon),
+            ("m", m),
+            ("lookahead", task_horizon if lookahead is None else lookahead),
+        ):
+            check_positive_integer(name, value)
+        if n_actions > np.iinfo(np.int8).max:
+            raise ValueError(f"`n_actions` must be at most 127, got {n_actions!r}.")
+        if not np.isfinite(r_max):
+            raise ValueError(f"`r_max` must be finite, got {r_max!r}.")
+        self.n_states, self.n_actions = int(n_states), int(n_actions)
+        self.task_horizon, self.m, self.r_max = int(task_horizon), int(m), float(r_max)
+        self._n_planned = min(self.task_horizon, lookahead or self.task_horizon)
+        self.start(1, seed=0)
+
+    def start(self, n_tasks: int, seed: int) -> None:
+        """Begin meta-episodes in this many new tasks, and forget the tasks before."""
+        S, A, T = self.n_states, self.n_actions, self._n_planned
+        # Of actions that are worth the same, the one with the larger lot is taken.
+        lots = np.random.default_rng(seed).random((n_tasks, S, A))
+        self._counts = np.zeros((n_tasks, S, A), np.int64)
+        self._reward_sums = np.zeros((n_tasks, S, A))
+        self._first = np.full((n_tasks, S, A), _NONE)
+        self._outcomes = _Outcomes.empty(n_tasks, _FIRST_CAPACITY)
+        self._elapsed = np.zeros(n_tasks, np.int64)  # steps since the episode began
+        self._is_met = np.zeros((n_tasks, S), np.bool_)
+        # plans[i, n - 1, s]: what to do with n steps to go. Before a pair is known all are alike.
+        self._plans = np.empty((n_tasks, T, S), np.int8)
+        self._plans[:] = lots.argmax(axis=2)[:, None]
+        self._lots = lots
+
+    def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Choose actions, shape (n_tasks,), for the present states."""
+        to_go = np.clip(self.task_horizon - self._elapsed, 1, self._n_planned)
+        chosen: npt.NDArray[np.int64] = self._plans[np.arange(len(seen)), to_go - 1, seen].astype(
+            np.int64
+        )
+        return chosen
+
+    def learn(
+        self,
+        states: npt.NDArray[np.int64],
+        actions: npt.NDArray[np.int64],
+        rewards: npt.NDArray[np.float64],
+        next_states: npt.NDArray[np.int64],
+        terminated: npt.NDArray[np.bool_],
+        truncated: npt.NDArray[np.bool_],
+    ) -> None:
+        """Take in one transition of each task, and plan where a pair became known."""
+        if self._outcomes.size.max() == self._outcomes.next_state.shape[1]:
+            self._outcomes = self._outcomes.doubled()
+        reached = np.where(terminated, _END, next_states)
+        _learn(
+            states, actions, rewards, reached, terminated | truncated, self.m, self.r_max,
+            self._lots, self._counts, self._reward_sums, self._first, *self._outcomes,
+            self._elapsed, self._is_met, self._plans,
+        )  # fmt: skip
+
+
+@njit(cache=True)
+def _learn(
+    states, actions, rewards, reached, ended, m, r_max, lots, counts, reward_sums,
+    first, size, next_state, n_seen, following, elapsed, is_met, plans,
+):  # fmt: skip
+    """One transition of each task."""
+    for i in range(states.size):
+        s, a = states[i], actions[i]
+        elapsed[i] = 0 if ended[i] else elapsed[i] + 1
+        is_met[i, s] = True
+        counts[i, s, a] += 1
+        reward_sums[i, s, a] += rewards[i]
+        k = first[i, s, a]
+        while k != _NONE and next_state[i, k] != reached[i]:
+            k = following[i, k]
+        if k == _NONE:
+            k = size[i]
+            size[i] += 1
+            next_state[i, k], n_seen[i, k], following[i, k] = reached[i], 0, first[i, s, a]
+            first[i, s, a] = k
+        n_seen[i, k] += 1
+        n_doublings = counts[i, s, a] // m
+        # m, 2 m, 4 m, ...: a power of two has no bit in common with the number before it.
+        if counts[i, s, a] == n_doublings * m and n_doublings & (n_doublings - 1) == 0:
+            _plan(
+                m, r_max, lots[i], counts[i], reward_sums[i], first[i], next_state[i], n_seen[i],
+                following[i], is_met[i], plans[i],
+            )  # fmt: skip
+
+
+@njit(cache=True)
+def _plan(m, r_max, lots, counts, reward_sums, first, next_state, n_seen, following, is_met, plan):
+    """Backward induction over T steps, into plan (T, S); states never met stay as they are.
+
+    In those every action is unknown: they are worth n r_max with n steps to go.
+    """
+    T, S = plan.shape
+    met = np.flatnonzero(is_met)
+    V, V_before = np.zeros(S), np.zeros(S)
+    for n in range(1, T + 1):
+        V_before[:] = V
+        V[:] = n * r_max
+        for s in met:
+            best, best_action = -np.inf, 0
+            for a in range(counts.shape[1]):
+                Q = n * r_max
+                if counts[s, a] >= m:
+                    Q = reward_sums[s, a]
+                    k = first[s, a]
+                    while k != _NONE:
+                        if next_state[k] != _END:
+                            Q += n_seen[k] * V_before[next_state[k]]
+                        k = following[k]
+                    Q /= counts[s, a]
+                if Q > best or (Q == best and lots[s, a] > lots[s, best_action]):
+                    best, best_action = Q, a
+            V[s] = best
+            plan[n - 1, s] = best_action
