@@ -89,7 +89,9 @@ class Domain:
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     exchangeable_actions: bool = False
     has_places: bool = False
-    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"random": {}})
+    baselines: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=lambda: {"random": {}, "certainty-equivalent": {}, "vamdp-bonus": {}}
+    )
     action_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -234,6 +236,9 @@ DOMAINS: dict[str, Domain] = {
             "optimistic-psrl": {},
             "ucrl2": {},
             "beb": {},
+            "r-max": {"r_max": 2.0},
+            "certainty-equivalent": {},
+            "vamdp-bonus": {"bonus": 3.0},
         },
     ),
     "gridworld": Domain(
@@ -256,6 +261,13 @@ DOMAINS: dict[str, Domain] = {
             },
         },
         has_places=True,
+        baselines={
+            "random": {},
+            "certainty-equivalent": {},
+            # A goal's 100 at every step that is left would be far too daring.
+            "r-max": {"r_max": 0.4, "lookahead": 50},
+            "informed": {},
+        },
         action_names=("stay", "north", "east", "south", "west"),
     ),
     "frozen-lake": Domain(

@@ -14,6 +14,7 @@ from typing import Any
 
 from vamdp.baselines import bandits, tabular
 from vamdp.baselines.agent import Agent
+from vamdp.baselines.grids import InformedAgent
 from vamdp.baselines.random_agent import RandomAgent
 from vamdp.domains.task_env import TaskDistribution
 
@@ -88,6 +89,22 @@ def _beb(facts: TaskFacts, **options: Any) -> Agent:
     return _tabular(tabular.BEB, beta=math.sqrt(facts.horizon / 512))(facts, **options)
 
 
+def _on_values(bonus: float) -> Callable[..., Agent]:
+    """Return what makes an agent that sees the values that RL3 is shown."""
+
+    def make(facts: TaskFacts, **options: Any) -> Agent:
+        fixed = {"bonus": bonus, "task_horizon": facts.task_horizon, **facts.estimator_options}
+        return tabular.ValueBonus(facts.n_actions, **{**fixed, **options})
+
+    return make
+
+
+def _informed(facts: TaskFacts, **options: Any) -> Agent:
+    """Make the agent that knows how gridworlds are drawn; other tasks are a ValueError."""
+    distribution: Any = facts.distribution
+    return InformedAgent(distribution, horizon=facts.horizon, **options)
+
+
 BASELINES: dict[str, Baseline] = {
     "random": Baseline("random", lambda facts: RandomAgent(facts.n_actions)),
     "bandit-greedy": Baseline("greedy", _of_arms(bandits.Greedy)),
@@ -107,6 +124,10 @@ BASELINES: dict[str, Baseline] = {
     "optimistic-psrl": Baseline("optimistic PSRL", _tabular(tabular.PSRL, n_samples=5)),
     "ucrl2": Baseline("UCRL2", _tabular(tabular.UCRL2)),
     "beb": Baseline("BEB", _beb),
+    "r-max": Baseline("R-MAX", _tabular(tabular.RMax)),
+    "certainty-equivalent": Baseline("certainty-equivalent", _on_values(bonus=0.0)),
+    "vamdp-bonus": Baseline("VAMDP + bonus", _on_values(bonus=1.0)),
+    "informed": Baseline("informed", _informed),
 }
 
 
