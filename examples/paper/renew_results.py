@@ -3,7 +3,7 @@
     python examples/paper/renew_results.py
     python examples/paper/renew_results.py --check    only say what is not up to date
 
-What stands between `<!-- NAME -->` and `<!-- end -->` is what `python examples/paper/NAME.py` prints.
+What stands between `<!-- NAME -->` and `<!-- end -->` is what examples/paper/NAME.py prints.
 """
 
 import argparse
