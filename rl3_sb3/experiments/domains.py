@@ -282,6 +282,12 @@ DOMAINS: dict[str, Domain] = {
         estimator_options={"gamma": 0.95, "smoothing": 0.01, "tolerance": 0.001},
         # Entropy keeps it trying, and one success has to speak for all the steps that led to it.
         recipes={"paper": {"iterations": 2000, "ent_coef": "0.1:0.01", "gae_lambda": 0.95}},
+        baselines={
+            "random": {},
+            "certainty-equivalent": {},
+            "vamdp-bonus": {"bonus": 0.05},
+            "r-max": {},
+        },
         action_names=("west", "south", "east", "north"),
     ),
 }

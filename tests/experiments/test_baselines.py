@@ -31,6 +31,65 @@ def test_every_domain_has_baselines_and_random_is_the_first(domain):
     assert titles == [BASELINES[name].title for name in config.facts.baselines]
 
 
+@pytest.mark.parametrize(
+    ("domain", "titles"),
+    [
+        (
+            "bandit",
+            "random greedy eps-greedy Thompson optimistic_Thompson UCB1 Gittins_(discounted) "
+            "Gittins",
+        ),
+        (
+            "random-mdp",
+            "random greedy eps-greedy PSRL optimistic_PSRL UCRL2 BEB R-MAX certainty-equivalent "
+            "VAMDP_+_bonus",
+        ),
+        ("gridworld", "random certainty-equivalent R-MAX informed"),
+        ("frozen-lake", "random certainty-equivalent VAMDP_+_bonus R-MAX"),
+    ],
+)
+def test_all_agents_of_a_domain_play_it_and_beat_chance_between_them(domain, titles):
+    config = RunConfig.of(domain, size=4 if domain == "frozen-lake" else None)
+    agents = make_baselines(config, "canonical")
+    evaluation = evaluate_agents(config, agents, n_tasks=20)
+    scores = {score.title: score.returns.mean() for score in evaluation.scores}
+    assert [title.replace(" ", "_") for title in scores] == [*titles.split(), "oracle"]
+    assert scores["random"] < max(scores[agent.title] for agent in agents) < scores["oracle"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "agent", "words"),
+    [
+        ("random-mdp", "gittins", "one state only, got 10"),
+        ("bandit", "informed", "must be a vamdp.domains.GridWorlds"),
+    ],
+)
+def test_an_agent_refuses_tasks_that_it_does_not_know(domain, agent, words):
+    with pytest.raises(InputError, match=words):
+        make_baselines(RunConfig.of(domain, horizon=9), "canonical", [agent])
+
+
+def test_agents_answer_to_their_titles_and_the_oracle_is_there_anyway():
+    def titles(domain, *names):
+        config = RunConfig.of(domain, horizon=9)
+        return [(type(a).__module__, a.title) for a in make_baselines(config, "canonical", names)]
+
+    ((of_arms, title),) = titles("bandit", "Greedy", "oracle")
+    ((of_tables, same),) = titles("random-mdp", "greedy")
+    assert title == same == "greedy"
+    assert ".bandits." in of_arms
+    assert ".tabular." in of_tables
+    assert titles("gridworld", "R-MAX") == titles("gridworld", "r-max")
+
+
+def test_beb_is_more_curious_where_more_steps_are_left():
+    def beta(horizon, **options):
+        facts = task_facts(RunConfig.of("random-mdp", horizon=horizon), "canonical")
+        return BASELINES["beb"].make(facts, **options).beta
+
+    assert (beta(128), beta(512), beta(2048), beta(512, beta=3.0)) == (0.5, 1.0, 2.0, 3.0)
+
+
 def test_what_agents_may_know_is_what_the_tasks_are():
     facts = task_facts(RunConfig.of("random-mdp", horizon=25), "ood")
     assert (facts.n_states, facts.n_actions, facts.horizon, facts.task_horizon) == (10, 5, 25, 10)

@@ -1,7 +1,7 @@
 """Classical agents of tabular tasks, which explore a task whose states and actions they know.
 
-Most meet it with a prior and plan with what they believe (`planning_agent`). `ValueBonus` plans with
-nothing but the VAMDP's own values, `RMax` with what it has tried often enough.
+Most meet it with a prior and plan with what they believe (`planning_agent`). `ValueBonus` plans
+with nothing but the VAMDP's own values, `RMax` with what it has tried often enough.
 """
 
 from vamdp.baselines.tabular.beb import BEB
