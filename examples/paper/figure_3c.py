@@ -85,7 +85,7 @@ def name(tasks: Tasks) -> str:
 
 ITEM = Item(
     title="Figure 3c: gridworlds and their variations",
-    sweep="gridworlds",
+    sweeps=("gridworlds",),
     tasks=TASKS,
     show=show,
 )
