@@ -29,7 +29,8 @@ def complete_runs(sweep: Path) -> Iterator[tuple[str, list[Cell], int]]:
 
     Raises:
         InputError: There is no sweep, or runs that would make one agent differ by more than their
-            seed, were prolonged, or were not evaluated in the tasks that they were trained on.
+            seed, were prolonged, are of tasks that the domain does not draw any more, or were not
+            evaluated in the tasks that they were trained on.
     """
     folder = SweepFolder(sweep)
     if not folder.sweep_file.is_file():
@@ -62,7 +63,11 @@ def name_of(cell: Cell) -> str:
 
 
 def _trained_config(cell: Cell, sweep: Path) -> RunConfig:
-    """Return the settings that a run was trained with; one that was prolonged is an InputError."""
+    """Return the settings that a run was trained with.
+
+    Raises:
+        InputError: It was prolonged, or its domain draws other tasks now.
+    """
     directory = RunDirectory(sweep / cell.name)
     config = directory.read_config()
     if config.total_steps != cell.config.total_steps:
@@ -71,6 +76,7 @@ def _trained_config(cell: Cell, sweep: Path) -> RunConfig:
             f"the sweep says, got {config.total_steps:,}: it was changed or prolonged. Move the "
             "folder away, and go on with `rl3 sweep`."
         )
+    directory.require_same_tasks(config)
     return config
 
 

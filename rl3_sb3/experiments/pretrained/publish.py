@@ -57,7 +57,8 @@ def publish_sweep(sweep: Path, out: Path) -> Iterator[tuple[CellRecord, int]]:
 
     Raises:
         InputError: There is no sweep, or it has no complete run; or the runs of a cell do not
-            belong together, see `complete_runs`; or another agent lies where a cell goes.
+            belong together, see `complete_runs`; or another agent lies where a cell goes; or the
+            stored scores are not those of the policy.
     """
     n_published = 0
     for name, cells, n_missing in complete_runs(sweep):
@@ -157,6 +158,12 @@ def _export(source: RunDirectory, cell: Cell, target: Path) -> tuple[str, list[E
         ]
         if all(_is_close(a, b) for a, b in zip(after, before, strict=True)):
             break
+    else:
+        raise InputError(
+            f"`{source.path}` must hold evaluations of its policy by this code, got scores that "
+            "its policy does not get again. Delete its evaluation*.json, and go on with `rl3 "
+            "sweep`."
+        )
     assert policy.training_record is not None, "set by load_policy"
     told = replace(policy.training_record, results=_results(after))
     export_policy(policy, folder, record=told, actor_only=True, weights=weights)

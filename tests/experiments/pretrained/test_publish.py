@@ -1,5 +1,6 @@
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -109,7 +110,8 @@ def test_the_policy_is_without_its_critic_and_in_half_precision(published):
 
 
 def test_a_policy_that_half_precision_changes_keeps_its_own(sweep, tmp_path, monkeypatch):
-    monkeypatch.setattr(publish, "_is_close", lambda one, other: False)
+    answers = iter([False])  # of float16
+    monkeypatch.setattr(publish, "_is_close", lambda one, other: next(answers, True))
     record, _ = next(publish_sweep(sweep, tmp_path))
     assert record.weights == "float32"
     before = load_policy(sweep / f"bandit-h12-rl2-s{record.exported}" / "policy", "cpu")
@@ -175,6 +177,27 @@ def test_the_recorded_settings_are_those_that_the_runs_were_trained_with(sweep, 
     record, _ = next(publish_sweep(sweep, tmp_path))
     assert record.settings["gamma"] == 0.5
     assert all("--set gamma=0.5" in run.command for run in record.runs)
+
+
+def test_scores_that_the_policy_does_not_get_again_are_refused(sweep, tmp_path, request):
+    for seed in range(3):
+        file = sweep / f"bandit-h12-rl2-s{seed}" / "evaluation-ood.json"
+        request.addfinalizer(partial(file.write_bytes, file.read_bytes()))
+        values = json.loads(file.read_text())
+        for score in values["scores"]:
+            score["returns"] = [total + 1 for total in score["returns"]]
+        file.write_text(json.dumps(values))
+    with pytest.raises(InputError, match="does not get again"):
+        next(publish_sweep(sweep, tmp_path))
+    assert not (tmp_path / "bandit-12-rl2" / "record.json").exists()
+
+
+def test_runs_of_tasks_that_are_drawn_no_more_are_refused(sweep, tmp_path, request):
+    file = sweep / "bandit-h12-rl2-s1" / "config.json"
+    request.addfinalizer(partial(file.write_bytes, file.read_bytes()))
+    file.write_text(json.dumps({**json.loads(file.read_text()), "tasks": "others"}))
+    with pytest.raises(InputError, match="its code was changed"):
+        next(publish_sweep(sweep, tmp_path))
 
 
 def test_publishing_again_leaves_nothing_of_the_agent_before(sweep, tmp_path):
