@@ -52,7 +52,7 @@ def main(args: Arguments) -> None:
     directory.require_same_tasks(config)
     policy, _ = load_run_policy(directory, config, "cpu")
     n_goals, film = -1, None
-    for tried in range(max(1, args.tries)) if args.task < 0 else [args.task]:
+    for tried in range(max(args.tries, 1)) if args.task < 0 else [args.task]:
         new = record(config, policy, task=tried)
         n_new = sum(shot.ended == "terminated" and shot.reward > 0 for shot in new.shots)
         if n_new > n_goals:
