@@ -33,10 +33,8 @@ def neighbour(cell, d, width):
 
 @njit(cache=True)
 def _hides_danger(cell, width, tiles):
-    """Whether a danger may be there: off the border, nothing but warnings on its four sides."""
-    size = width - 2
-    r, c = cell // width - 1, cell % width - 1
-    if tiles[cell] != UNKNOWN or not (0 < r < size - 1 and 0 < c < size - 1):
+    """Whether a danger may be there: on its sides are only warnings, so it is off the border."""
+    if tiles[cell] != UNKNOWN:
         return False
     for d in range(4):
         beside = tiles[neighbour(cell, d, width)]

@@ -109,6 +109,7 @@ def test_the_goal_is_where_nobody_was():
     found, _ = here.believed()
     assert found
     assert np.flatnonzero(here.goal).tolist() == [likely[-1]]
+    assert here.goal[likely[-1]] == 1.0
 
 
 def test_rewards_and_slips_are_those_of_what_is_known():

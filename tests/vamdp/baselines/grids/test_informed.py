@@ -144,11 +144,12 @@ def test_a_start_forgets():
     assert (lives[0][1] != lives[1][1]).any()
 
 
-def test_it_goes_on_beyond_its_horizon():
-    agent = InformedAgent(GridWorlds(SIZE), horizon=3)
-    agent.start(2, 0)
-    _, actions, *_ = live(agent, some_tasks(2), 8)
-    assert set(actions.ravel()) <= set(range(5))
+def test_beyond_its_horizon_each_step_is_taken_for_the_last():
+    rows = [" " * SIZE] * 5 + ["     S     "] + [" " * SIZE] * 4 + ["G" + " " * 10]
+    agent = InformedAgent(GridWorlds(SIZE, "deterministic"), horizon=1)
+    teach(agent, TabularMDP.from_grid(rows, slip=0.0), 3)
+    south, west, stay = 3, 4, 0  # beside the goal, and far from it
+    assert agent.act(np.array([9 * SIZE, 10 * SIZE + 1, 5 * SIZE])).tolist() == [south, west, stay]
 
 
 def test_it_earns_most_of_what_can_be_earned():

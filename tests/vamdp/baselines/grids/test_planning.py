@@ -131,6 +131,26 @@ def test_the_mean_time_of_a_tour_by_hand():
     assert waits[2] == pytest.approx((2 + 3 + 10) / 4)
 
 
+def test_a_tour_goes_first_where_it_is_near_for_its_chance():
+    # From 3 of a line: 2 is one step away with chance 1/100, 5 two steps with chance 64/100.
+    # Distance over the root of the chance: 10 and 2.5. So 5 first, after 2 steps, then 2, after 5.
+    places, chance = np.array([2, 3, 5]), np.array([0.01, 0.35, 0.64])
+    distance = np.abs(places[:, None] - np.arange(6)[None]).astype(float)
+    waits = np.empty(3)
+    planning._tours(places, chance, distance, waits)
+    assert waits[1] == pytest.approx(0.64 * 2 + 0.01 * 5)
+
+
+def test_entering_takes_longer_where_it_slips_costs_or_may_be_blocked():
+    blocked, danger = np.array([0.0, 0.0, 0.5, 1.0, 0.0]), np.array([0.0, 0.0, 0.0, 0.0, 0.5])
+    pay, slips = np.array([-1.0, -10.0, -1.0, -1.0, -10.0]), np.array([0.0, 0.2, 0.0, 0.0, 0.0])
+    entry = np.empty(5)
+    planning._entries(6.0, blocked, danger, pay, slips, entry)
+    # One step; 9/6 more; half a try more; never; -55 in the mean, 54/6 more.
+    by_hand = [1.0, 1 / 0.9 + 1.5, 1.5, planning._FAR, 1.0 + 9.0]
+    assert entry == pytest.approx(by_hand)
+
+
 def test_compiled_code_equals_plain_python():
     rows = ["  O    ", " !X!  G", "  !    ", "O  S   ", "  WW   ", "    O  ", "       "]
     blocked, danger, goal, pay, slips = known_map(rows, 0.2)
