@@ -8,43 +8,12 @@ import pytest
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.pretrained import publish
-from rl3_sb3.experiments.pretrained.cells import name_of
 from rl3_sb3.experiments.pretrained.listing import pretrained_table, read_records
 from rl3_sb3.experiments.pretrained.publish import publish_sweep
 from rl3_sb3.experiments.pretrained.record import read_record
 from rl3_sb3.experiments.results.evaluation import evaluate
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
-from rl3_sb3.experiments.settings.run_config import RunConfig
-from rl3_sb3.experiments.sweeps.cell import Cell
 from rl3_sb3.policy_files.folder import load_policy
-
-SWEEP = """
-algorithms = ["rl2", "rl3"]
-seeds = [0, 1, 2]
-horizons = [12]
-domains = ["bandit"]
-[settings]
-recipe = "ours"
-iterations = 3
-n_envs = 4
-batch_size = 24
-d_model = 8
-d_ff = 8
-input_hidden = 8
-[evaluation]
-tasks = 6
-variations = ["canonical", "ood"]
-"""
-
-
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
-    """The folder of a complete sweep."""
-    folder = tmp_path_factory.mktemp("sweep")
-    (folder / "tiny.toml").write_text(SWEEP)
-    out = folder / "runs"
-    assert main(["sweep", str(folder / "tiny.toml"), "--out", str(out), "--jobs", "1"]) == 0
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -146,39 +115,6 @@ def test_an_incomplete_sweep_is_published_as_far_as_it_is(sweep, tmp_path):
         (sweep / "kept").rename(sweep / "bandit-h12-rl2-s1" / "evaluation.json")
 
 
-def change_settings(sweep, name, **settings):
-    """Give a run's folder other settings; return what takes them back."""
-    file = sweep / name / "config.json"
-    before = file.read_bytes()
-    values = json.loads(before)
-    values["run"] |= settings
-    file.write_text(json.dumps(values))
-    return lambda: file.write_bytes(before)
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"gamma": 0.5}, "differ by their seed alone.*differ in `gamma`"),
-        ({"iterations": 9}, "of a run of 144 steps as the sweep says, got 432"),
-    ],
-)
-def test_runs_with_other_settings_are_not_mixed(sweep, tmp_path, request, settings, words):
-    request.addfinalizer(change_settings(sweep, "bandit-h12-rl2-s1", **settings))
-    with pytest.raises(InputError, match=words):
-        list(publish_sweep(sweep, tmp_path))
-    assert not (tmp_path / "bandit-12-rl2" / "record.json").exists()
-
-
-def test_the_recorded_settings_are_those_that_the_runs_were_trained_with(sweep, tmp_path, request):
-    for seed in range(3):
-        restore = change_settings(sweep, f"bandit-h12-rl2-s{seed}", gamma=0.5)
-        request.addfinalizer(restore)
-    record, _ = next(publish_sweep(sweep, tmp_path))
-    assert record.settings["gamma"] == 0.5
-    assert all("--set gamma=0.5" in run.command for run in record.runs)
-
-
 def test_scores_that_the_policy_does_not_get_again_are_refused(sweep, tmp_path, request):
     for seed in range(3):
         file = sweep / f"bandit-h12-rl2-s{seed}" / "evaluation-ood.json"
@@ -190,14 +126,6 @@ def test_scores_that_the_policy_does_not_get_again_are_refused(sweep, tmp_path, 
     with pytest.raises(InputError, match="does not get again"):
         next(publish_sweep(sweep, tmp_path))
     assert not (tmp_path / "bandit-12-rl2" / "record.json").exists()
-
-
-def test_runs_of_tasks_that_are_drawn_no_more_are_refused(sweep, tmp_path, request):
-    file = sweep / "bandit-h12-rl2-s1" / "config.json"
-    request.addfinalizer(partial(file.write_bytes, file.read_bytes()))
-    file.write_text(json.dumps({**json.loads(file.read_text()), "tasks": "others"}))
-    with pytest.raises(InputError, match="its code was changed"):
-        next(publish_sweep(sweep, tmp_path))
 
 
 def test_publishing_again_leaves_nothing_of_the_agent_before(sweep, tmp_path):
@@ -219,44 +147,10 @@ def test_an_agent_of_another_kind_is_not_replaced(sweep, tmp_path):
     assert file.read_text() == text
 
 
-def test_the_tasks_trained_on_must_be_among_the_evaluated(sweep, tmp_path, request):
-    file = sweep / "sweep.toml"
-    before = file.read_bytes()
-    request.addfinalizer(lambda: file.write_bytes(before))
-    file.write_text(before.decode().replace('["canonical", "ood"]', '["ood"]'))
-    with pytest.raises(InputError, match=r"evaluation\.variations"):
-        next(publish_sweep(sweep, tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("recipe", "variant", "ending"),
-    [
-        ("ours", "", "rl3"),
-        ("ours", "ours", "rl3"),
-        ("paper", "", "rl3-paper"),
-        ("paper", "paper", "rl3-paper"),
-        ("paper", "long", "rl3-paper-long"),
-        ("ours", "long", "rl3-long"),
-        # The same as two of the above, were the recipe left out.
-        ("ours", "paper", "rl3-ours-paper"),
-        ("ours", "paper-long", "rl3-ours-paper-long"),
-    ],
-)
-def test_a_name_tells_recipe_and_variant(recipe, variant, ending):
-    config = RunConfig.of("bandit", horizon=12, recipe=recipe)
-    cell = Cell(name="", config=config, n_tasks=1, variations=("canonical",), variant=variant)
-    assert name_of(cell) == f"bandit-12-{ending}"
-
-
 def test_a_copy_is_listed_under_the_name_of_its_folder(published, tmp_path):
     shutil.copytree(published[0] / "bandit-12-rl2", tmp_path / "mine")
     (row,) = (line for line in pretrained_table(tmp_path).splitlines() if line.startswith("| mine"))
     assert int(row.split("|")[-2]) > 0
-
-
-def test_another_folder_is_no_sweep(tmp_path):
-    with pytest.raises(InputError, match="rl3 sweep"):
-        list(publish_sweep(tmp_path, tmp_path))
 
 
 def test_pretrained_agents_are_listed_and_evaluated_beside_their_record(published, capsys):
