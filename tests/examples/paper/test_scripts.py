@@ -195,3 +195,7 @@ def test_the_moments_of_a_meta_episode_are_drawn(tmp_path, monkeypatch, capsys):
     assert "held-out task 3: " in text
     assert "  end: step 30, " in text
     assert (tmp_path / "f.png").stat().st_size > 1000
+    # It reaches no goal in either, so the first is shown.
+    monkeypatch.setattr("sys.argv", ["figure_4.py", *"--agent run --tries 2 --out g.png".split()])
+    runpy.run_path(str(PAPER / "figure_4.py"), run_name="__main__")
+    assert "held-out task 0: 0 goals" in capsys.readouterr().out
