@@ -96,7 +96,7 @@ def line(axes, points, **look):
 
 ITEM = Item(
     title="Figure 3a: random MDPs over H, in and out of distribution",
-    sweep="random_mdps",
+    sweeps=("random_mdps",),
     tasks=TASKS,
     show=show,
 )

@@ -33,15 +33,20 @@ def show(folders: Folders) -> None:
             rows.append([tasks.title, NOT_TRAINED, ""])
             continue
         shares = shares_by_seed(*cells)
-        by_seed = ", ".join("never" if np.isinf(s) else f"{s:.0%}" for s in shares)
-        rows.append([tasks.title, f"{np.median(shares):.0%}", by_seed])
+        middle = share_label(np.median(shares)) if shares else ""
+        rows.append([tasks.title, middle, ", ".join(map(share_label, shares))])
     print(aligned(["tasks", "share of RL²'s iterations (median)", "seeds"], rows))
     print(f"\n{FIGURE_3B}")
 
 
+def share_label(share: float) -> str:
+    """Return a share in words; inf means that RL3 never got as far."""
+    return "never" if np.isinf(share) else f"{share:.0%}"
+
+
 ITEM = Item(
     title="Figure 3b: the share of RL2's iterations that RL3 needs",
-    sweep="random_mdps",
+    sweeps=("bandits", "random_mdps", "gridworlds"),
     tasks=TASKS,
     show=show,
 )

@@ -20,6 +20,7 @@ from rl3_sb3.experiments.paper.comparison import (
 )
 from rl3_sb3.experiments.paper.published import FIGURE_3C
 from rl3_sb3.experiments.paper.script import Folders, Item, run_script
+from rl3_sb3.experiments.results.evaluation import mean_and_error
 from vamdp.domains.gridworlds import VARIATIONS
 
 ALGOS = ("rl2", "rl3", "rl3-coarse")
@@ -57,22 +58,22 @@ def draw(folders: Folders) -> Path:
         for place, tasks in enumerate(TASKS):
             cell = read_cell(folders.pretrained, tasks, algo, folders.scale)
             if cell is not None:
-                returns = cell.median.returns[tasks.variation]["sampled"]
-                places.append(place + (i - 1) * width)
-                heights.append(returns.mean())
-                errors.append(returns.std(ddof=1) / np.sqrt(len(returns)))
+                mean, error = mean_and_error(cell.median.returns[tasks.variation]["sampled"])
+                places.append(place + (i - (len(ALGOS) - 1) / 2) * width)
+                heights.append(mean)
+                errors.append(error)
         axes.bar(places, heights, width, yerr=errors, color=row.colour, label=row.title)
-    for place, tasks in enumerate(TASKS):
-        returns = read_classical(folders.records, tasks)
-        if "informed" in returns:
-            label = "informed" if place == 0 else None
-            axes.hlines(returns["informed"].mean(), place - 0.45, place + 0.45, "k", label=label)
+    played = [read_classical(folders.records, tasks) for tasks in TASKS]
+    places = np.array([i for i, returns in enumerate(played) if "informed" in returns])
+    means = [returns["informed"].mean() for returns in played if "informed" in returns]
+    if means:
+        axes.hlines(means, places - 0.45, places + 0.45, "k", label="informed")
     axes.set_xticks(range(len(TASKS)), [name(tasks) for tasks in TASKS])
     axes.axhline(0, color="k", linewidth=0.5)
     axes.set_ylabel("total reward")
     axes.set_title("Gridworlds: trained on the canonical ones of a size, tested on the variations")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside right upper", frameon=False)
     file = folders.figure_file("figure_3c.png")
     figure.savefig(file, dpi=120)
     return file
@@ -85,7 +86,7 @@ def name(tasks: Tasks) -> str:
 
 ITEM = Item(
     title="Figure 3c: gridworlds and their variations",
-    sweep="gridworlds",
+    sweeps=("gridworlds",),
     tasks=TASKS,
     show=show,
 )

@@ -22,6 +22,7 @@ from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
 
 TOP = Path(__file__).resolve().parent.parent.parent
+ENOUGH_GOALS = 3
 
 
 @dataclass
@@ -31,9 +32,10 @@ class Arguments:
     agent: Path = TOP / "pretrained" / "gridworld13-350-rl3"
     """A run in gridworlds: a pretrained agent, or a folder of `rl3 train`."""
     task: int = -1
-    """The held-out task; -1: the first in which the agent reaches the goal at least three times."""
+    """The held-out task; -1: the first in which the agent reaches the goal at least three times,
+    or, if there is none such, most often."""
     tries: int = 50
-    """Held-out tasks to look through for one."""
+    """Held-out tasks to look through for one, at least 1."""
     out: Path = TOP / "docs" / "figures" / "figure_4.png"
     """Where the picture goes."""
 
@@ -43,11 +45,19 @@ def main(args: Arguments) -> None:
     th.set_num_threads(1)
     directory = RunDirectory(args.agent)
     config = directory.read_config()
+    if not config.facts.action_names:
+        raise InputError(
+            f"`--agent` must be a run in gridworlds, got {args.agent}, which is of {config.domain}."
+        )
+    directory.require_same_tasks(config)
     policy, _ = load_run_policy(directory, config, "cpu")
-    for task in range(args.tries) if args.task < 0 else [args.task]:
-        film = record(config, policy, task=task)
-        n_goals = sum(shot.ended == "terminated" and shot.reward > 0 for shot in film.shots)
-        if n_goals >= 3:
+    n_goals, film = -1, None
+    for tried in range(max(args.tries, 1)) if args.task < 0 else [args.task]:
+        new = record(config, policy, task=tried)
+        n_new = sum(shot.ended == "terminated" and shot.reward > 0 for shot in new.shots)
+        if n_new > n_goals:
+            task, film, n_goals = tried, new, n_new
+        if n_goals >= ENOUGH_GOALS:
             break
     moments = events(film)
     args.out.parent.mkdir(parents=True, exist_ok=True)

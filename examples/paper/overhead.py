@@ -96,10 +96,13 @@ def main(args: Arguments) -> int:
     if args.measure:
         start = start_record()
         write_record(args.record, start, horizon=args.horizon, turns=measure(args))
+    if not args.record.is_file():
+        print("not measured yet: python examples/paper/overhead.py --measure")
+        return 0
     record = json.loads(args.record.read_text(encoding="utf-8"))
     print(table(record["turns"]))
     print(f"\ntime of a meta-episode of {record['horizon']} steps over RL²'s: median (range)")
-    print(f"{record['command']}, commit {record['commit'][:7]}, {record['hardware']}")
+    print(f"{record['command']}, commit {record['commit']}, {record['hardware']}")
     return 0
 
 

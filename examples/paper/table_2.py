@@ -37,7 +37,7 @@ def show(folders: Folders) -> None:
 
 ITEM = Item(
     title="Table 2: bandits, RL2 and RL3 beside the best classical agents",
-    sweep="bandits",
+    sweeps=("bandits",),
     tasks=TASKS,
     show=show,
 )

@@ -1,4 +1,5 @@
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -114,7 +115,19 @@ def test_the_command_writes_what_the_agents_got(tmp_path, capsys):
         assert entry["mean"] == np.mean(score.returns)
         assert entry["se"] == pytest.approx(np.std(score.returns, ddof=1) / np.sqrt(30))
         assert f"| {score.title} | {entry['mean']:.1f} ± {entry['se']:.1f} " in table
-    assert stored["command"] == "rl3 baselines bandit --horizon 20 --tasks 30"
+    assert stored["command"] == "rl3 baselines bandit --horizon 20 --tasks 30 --agents random"
+
+
+def test_the_stored_command_writes_the_same_file_again(tmp_path):
+    file, again = tmp_path / "y.json", tmp_path / "z.json"
+    some = ["baselines", "bandit", "--horizon", "20", "--tasks", "3", "--json", str(file)]
+    for agents in ([], ["--agents", " optimistic Thompson, random"]):
+        assert main([*some, *agents]) == 0
+        stored = read_yardsticks(file)
+        words = shlex.split(stored["command"])
+        assert words[0] == "rl3"
+        assert main([*words[1:], "--json", str(again)]) == 0
+        assert read_yardsticks(again) == stored
 
 
 def test_the_variation_is_what_is_played(tmp_path):
@@ -174,13 +187,24 @@ def test_agents_that_cannot_play_are_named(monkeypatch, agents, words):
         make_baselines(BANDITS, "canonical", agents)
 
 
-def test_a_json_file_in_no_folder_is_refused_before_anybody_plays(capsys):
-    assert run("baselines bandit --json nowhere/y.json") == 2
-    assert capsys.readouterr().err.startswith("rl3: error: `--json` must lie in a folder")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--json nowhere/y.json", "`--json` must lie in a folder"),
+        ("--json .", "`--json` must be a file"),
+        ("--tasks 0", "`tasks` must be an integer of at least 1, got 0"),
+        ("--horizon 0", "`horizon` must be an integer of at least 1, got 0"),
+        ("--variation far", "`variation` must be one of canonical, ood, got 'far'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anybody_plays(capsys, options, words):
+    assert run(f"baselines bandit {options}") == 2
+    assert capsys.readouterr().err.startswith(f"rl3: error: {words}")
 
 
-def test_another_json_file_is_no_yardstick(tmp_path):
-    (tmp_path / "a.json").write_text("[]")
+@pytest.mark.parametrize("text", ["[]", "{", '{"agents": {}}'])
+def test_another_json_file_is_no_yardstick(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
     with pytest.raises(InputError, match="rl3 baselines --json"):
         read_yardsticks(tmp_path / "a.json")
 

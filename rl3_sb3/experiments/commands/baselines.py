@@ -36,14 +36,19 @@ def _baselines(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.results.evaluation import evaluate_agents
     from rl3_sb3.experiments.results.table import evaluation_table
     from rl3_sb3.experiments.results.yardsticks import write_yardsticks
-    from rl3_sb3.experiments.settings.run_config import RunConfig
+    from rl3_sb3.experiments.settings.run_config import RunConfig, check_integer
 
     if options.json is not None and not options.json.parent.is_dir():
         raise InputError(f"`--json` must lie in a folder, got {options.json}. Make it first.")
+    if options.json is not None and options.json.is_dir():
+        raise InputError(f"`--json` must be a file, got the folder {options.json}. Add a name.")
     config = RunConfig.of(options.domain, size=options.size, horizon=options.horizon)
     variation = options.variation or config.variation
     config.facts.check_variation(variation)
-    names = None if options.agents is None else options.agents.split(",")
+    check_integer("tasks", options.tasks, 1)
+    names = None
+    if options.agents is not None:
+        names = [name.strip() for name in options.agents.split(",")]
     agents = make_baselines(config, variation, names)
     evaluation = evaluate_agents(
         config,
@@ -54,5 +59,5 @@ def _baselines(options: argparse.Namespace) -> None:
     )
     print(evaluation_table([evaluation]))
     if options.json is not None:
-        write_yardsticks(options.json, config, evaluation)
+        write_yardsticks(options.json, config, evaluation, names)
         print(f"\nstored: {options.json}")

@@ -17,10 +17,10 @@ from rl3_sb3.experiments.algorithms import algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.pretrained.record import RECORD_FILE, CellRecord, FloatArray, read_record
-from rl3_sb3.experiments.results.evaluation import mean_and_error
+from rl3_sb3.experiments.results.evaluation import ORACLE, mean_and_error
 from rl3_sb3.experiments.results.statistics import paired_difference, seeds_interval
 from rl3_sb3.experiments.results.table import aligned, mean_label
-from rl3_sb3.experiments.results.yardsticks import read_yardsticks
+from rl3_sb3.experiments.results.yardsticks import TASKS, read_yardsticks
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
 NOT_TRAINED = "not trained yet"
@@ -79,11 +79,22 @@ def read_cell(pretrained: Path, tasks: Tasks, algo: str, scale: str) -> CellReco
 
 
 def read_classical(records: Path, tasks: Tasks) -> dict[str, FloatArray]:
-    """Return the total rewards of the classical agents by title; empty where nobody played."""
+    """Return the total rewards of the classical agents by title; empty where nobody played.
+
+    Raises:
+        InputError: The file is of other tasks than its name says, or no such file.
+    """
     file = records / tasks.yardstick_file
     if not file.is_file():
         return {}
-    agents = read_yardsticks(file)["agents"]
+    stored = read_yardsticks(file)
+    for name in TASKS:
+        if stored[name] != getattr(tasks, name):
+            raise InputError(
+                f"`{file.name}` must be of `{name}` {getattr(tasks, name)}, got {stored[name]}. "
+                f"Write it again: rl3 {tasks.yardstick_command} --json {file.name}"
+            )
+    agents = stored["agents"]
     return {title: np.array(entry["returns"], np.float64) for title, entry in agents.items()}
 
 
@@ -109,31 +120,34 @@ def comparison_table(
         reference: The classical agent of whose mean all others are told as a fraction.
 
     Raises:
-        InputError: A trained and a classical agent played other tasks.
+        InputError: Two of the agents played other tasks.
     """
     classical = read_classical(records, tasks)
     cells = {algo: read_cell(pretrained, tasks, algo, scale) for algo in algos}
+    oracle = classical.get(ORACLE)
+    _check_same(tasks, [cell for cell in cells.values() if cell is not None], oracle)
     best = float(np.mean(classical[reference])) if reference in classical else np.nan
     rows = [_classical_row(title, returns, best) for title, returns in classical.items()]
     own = [_row(algo, cell, tasks, cells, published, best) for algo, cell in cells.items()]
-    oracle = classical.get("oracle")
-    for cell in cells.values():
-        if cell is not None and oracle is not None:
-            _check_same(cell, tasks, oracle)
     last = rows[-1:] if oracle is not None else []
     first = rows[: len(rows) - len(last)]
     header = ["agent", "paper", "sampled", "greedy", f"of {reference}", "minus RL²"]
     return aligned([*header, "seeds, sampled", "95 % over seeds"], [*first, *own, *last])
 
 
-def _check_same(cell: CellRecord, tasks: Tasks, oracle: FloatArray) -> None:
-    # Records are rounded.
-    own = cell.oracle[tasks.variation]
-    if own.shape != oracle.shape or not np.allclose(own, oracle, atol=1e-2):
-        raise InputError(
-            f"`{cell.name}` must have played the tasks of {tasks.yardstick_file}, got others: one "
-            "of both is of another version. Write it again."
-        )
+def _check_same(tasks: Tasks, cells: Sequence[CellRecord], oracle: FloatArray | None) -> None:
+    """Raise InputError unless all played the same tasks: the oracle's totals tell them apart."""
+    first = tasks.yardstick_file
+    for cell in cells:
+        own = cell.oracle[tasks.variation]
+        if oracle is None:
+            first, oracle = cell.name, own
+        # Records are rounded.
+        if own.shape != oracle.shape or not np.allclose(own, oracle, atol=1e-2):
+            raise InputError(
+                f"`{cell.name}` must have played the tasks of {first}, got others: one of both is "
+                "of another version. Write it again."
+            )
 
 
 def _classical_row(title: str, returns: FloatArray, best: float) -> list[str]:

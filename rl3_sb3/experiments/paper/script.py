@@ -53,13 +53,13 @@ class Item:
 
     Attributes:
         title: Which one, and what it shows.
-        sweep: Name of its cells' sweep, as in sweeps/NAME_cpu.toml.
+        sweeps: Names of its cells' sweeps, as in sweeps/NAME_cpu.toml.
         tasks: In which classical agents play for it.
         show: Prints it, and draws its figure if it has one.
     """
 
     title: str
-    sweep: str
+    sweeps: Sequence[str]
     tasks: Sequence[Tasks]
     show: Callable[[Folders], None]
 
@@ -81,12 +81,12 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
         figures=options.figures,
     )
     if options.train:
-        sweep = _sweep_file(here, item, options.scale)
-        out = options.runs / sweep.stem
-        status = rl3(["sweep", str(sweep), "--out", str(out)])
-        published = rl3(["publish", str(out), "--out", str(options.pretrained)])
-        if status or published:
-            return status or published
+        for sweep in _sweep_files(here, item, options.scale):
+            out = options.runs / sweep.stem
+            status = rl3(["sweep", str(sweep), "--out", str(out)])
+            published = rl3(["publish", str(out), "--out", str(options.pretrained)])
+            if status or published:
+                return status or published
     if options.classical:
         for tasks in item.tasks:
             file = options.records / tasks.yardstick_file
@@ -101,17 +101,27 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Looks up what training costs, which takes seconds, only where the help is asked for."""
+
+    def __init__(self, item: Item, here: Path) -> None:
+        super().__init__(
+            description=item.title, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        self._item, self._here = item, here
+
+    def format_help(self) -> str:
+        costs = []
+        for scale in SCALES:
+            for file in _sweep_files(self._here, self._item, scale):
+                text = cost_text([cell.config for cell in read_sweep(file)])
+                costs.append(f"  --scale {scale:5}  {text} ({file.name})")
+        self.epilog = "what --train costs:\n" + "\n".join(costs)
+        return super().format_help()
+
+
 def _parser(item: Item, here: Path) -> argparse.ArgumentParser:
-    costs = []
-    for scale in SCALES:
-        file = _sweep_file(here, item, scale)
-        text = cost_text([cell.config for cell in read_sweep(file)])
-        costs.append(f"  --scale {scale:5}  {text} ({file.name})")
-    parser = argparse.ArgumentParser(
-        description=item.title,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="what --train costs:\n" + "\n".join(costs),
-    )
+    parser = _Parser(item, here)
     parser.add_argument(
         "--scale",
         choices=SCALES,
@@ -140,5 +150,5 @@ def _parser(item: Item, here: Path) -> argparse.ArgumentParser:
     return parser
 
 
-def _sweep_file(here: Path, item: Item, scale: str) -> Path:
-    return here / "sweeps" / f"{item.sweep}_{scale}.toml"
+def _sweep_files(here: Path, item: Item, scale: str) -> list[Path]:
+    return [here / "sweeps" / f"{name}_{scale}.toml" for name in item.sweeps]

@@ -29,8 +29,8 @@ _HEADER = (
 )
 
 
-def read_records(folder: Path) -> list[CellRecord]:
-    """Return the records of all pretrained agents in a folder, by name.
+def read_records(folder: Path) -> dict[Path, CellRecord]:
+    """Return the records of all pretrained agents in a folder, by their own folders.
 
     Raises:
         InputError: There are none, or one cannot be read.
@@ -41,18 +41,18 @@ def read_records(folder: Path) -> list[CellRecord]:
             f"`DIR` must hold pretrained agents, got {folder} without one. Call the command in a "
             "checkout of the repository, or pass the path of its folder pretrained/."
         )
-    return [read_record(file.parent) for file in files]
+    return {file.parent: read_record(file.parent) for file in files}
 
 
 def pretrained_table(folder: Path) -> str:
     """Return a table of the pretrained agents in a folder, a row for each kind of tasks."""
     rows = []
-    for record in read_records(folder):
+    for place, record in read_records(folder).items():
         config = settings_of(record)
-        size = sum(file.stat().st_size for file in (folder / record.name).rglob("policy.*"))
+        size = sum(file.stat().st_size for file in (place / "policy").glob("policy.*"))
         run = record.median
         first = [
-            record.name,
+            place.name,
             config.kind,
             config.recipe,
             config.signal,

@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained.cells import complete_runs
 from rl3_sb3.experiments.pretrained.record import (
     PLAYS,
+    RECORD_FILE,
     CellRecord,
     SeedRecord,
     by_step_of,
+    read_record,
     returns_of,
 )
 from rl3_sb3.experiments.results.evaluation import Evaluation, evaluate, mean_and_error
@@ -30,17 +33,16 @@ from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.runs.metrics import RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.command import command_of
-from rl3_sb3.experiments.settings.recipes import RECIPES
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell
-from rl3_sb3.experiments.sweeps.folder import SweepFolder
-from rl3_sb3.experiments.sweeps.specification import read_sweep
 from rl3_sb3.policy_files.folder import export_policy, load_policy
 
 # Of a score's standard error: how much half precision may change the score.
 _TOLERANCE = 0.1
 _POINTS = 100  # of a curve
 _SECONDS = "time/time_elapsed"
-_OURS = "ours"
+# What agents that replace each other have in common.
+_KIND = ("domain", "size", "algo", "horizon", "variation", "recipe")
 
 
 def publish_sweep(sweep: Path, out: Path) -> Iterator[tuple[CellRecord, int]]:
@@ -54,44 +56,28 @@ def publish_sweep(sweep: Path, out: Path) -> Iterator[tuple[CellRecord, int]]:
         Each cell's record, and how many of its runs are still missing.
 
     Raises:
-        InputError: There is no sweep, or it has no complete run.
+        InputError: There is no sweep, or it has no complete run; or the runs of a cell do not
+            belong together, see `complete_runs`; or another agent lies where a cell goes; or the
+            stored scores are not those of the policy.
     """
-    folder = SweepFolder(sweep)
-    if not folder.sweep_file.is_file():
-        raise InputError(
-            f"`SWEEP` must be the folder of a sweep, got {sweep}, which has no "
-            f"{folder.sweep_file.name}. Pass the --out of an earlier `rl3 sweep`."
-        )
-    groups: dict[str, list[Cell]] = {}
-    for cell in read_sweep(folder.sweep_file):
-        groups.setdefault(_name(cell), []).append(cell)
     n_published = 0
-    for name, cells in groups.items():
-        complete = [cell for cell in cells if not cell.missing_variations(folder.path)]
-        if complete:
-            n_published += 1
-            yield _publish(name, complete, folder.path, out), len(cells) - len(complete)
+    for name, cells, n_missing in complete_runs(sweep):
+        n_published += 1
+        yield _publish(name, cells, sweep, out), n_missing
     if n_published == 0:
         raise InputError(
             f"`SWEEP` must have a complete run, got {sweep} without one. Go on with `rl3 sweep`."
         )
 
 
-def _name(cell: Cell) -> str:
-    config = cell.config
-    other = [] if config.recipe == _OURS else [config.recipe]
-    variant = [] if cell.variant in ("", *RECIPES) else [cell.variant]
-    return "-".join([config.kind, str(config.horizon), config.algo, *other, *variant])
-
-
 def _publish(name: str, cells: Sequence[Cell], sweep: Path, out: Path) -> CellRecord:
+    target = out / name
+    _clear(target, cells[0].config)
     runs = {cell.config.seed: _read_run(cell, sweep) for cell in cells}
-    canonical = cells[0].config.variation
-    means = {seed: run.mean(canonical, PLAYS[0]) for seed, run in runs.items()}
+    trained_on = cells[0].config.variation
+    means = {seed: run.mean(trained_on, PLAYS[0]) for seed, run in runs.items()}
     exported = list(means)[median_index(list(means.values()))]
     chosen = next(cell for cell in cells if cell.config.seed == exported)
-    target = out / name
-    target.mkdir(parents=True, exist_ok=True)
     source = RunDirectory(sweep / chosen.name)
     weights, evaluations = _export(source, chosen, target)
     runs[exported] = replace(runs[exported], **_scores(evaluations))
@@ -106,6 +92,27 @@ def _publish(name: str, cells: Sequence[Cell], sweep: Path, out: Path) -> CellRe
     )
     record.write(target)
     return record
+
+
+def _clear(target: Path, config: RunConfig) -> None:
+    """Make the folder, without what an earlier agent of the same kind left there.
+
+    Raises:
+        InputError: It holds an agent of another kind.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    if (target / RECORD_FILE).is_file():
+        before = read_record(target).settings
+        for name, value in config.to_dict().items():
+            if name in _KIND and before.get(name) != value:
+                raise InputError(
+                    f"`{target}` must be free or hold an agent of the same `{name}`, got "
+                    f"{before.get(name)!r} there and {value!r} now. Choose another --out."
+                )
+    # Also what `rl3 evaluate` wrote of the earlier policy; and a record beside another policy would
+    # be wrong, should this end early.
+    for file in (target / RECORD_FILE, *target.glob("evaluation*.json")):
+        file.unlink(missing_ok=True)
 
 
 def _read_run(cell: Cell, sweep: Path) -> SeedRecord:
@@ -151,6 +158,12 @@ def _export(source: RunDirectory, cell: Cell, target: Path) -> tuple[str, list[E
         ]
         if all(_is_close(a, b) for a, b in zip(after, before, strict=True)):
             break
+    else:
+        raise InputError(
+            f"`{source.path}` must hold evaluations of its policy by this code, got scores that "
+            "its policy does not get again. Delete its evaluation*.json, and go on with `rl3 "
+            "sweep`."
+        )
     assert policy.training_record is not None, "set by load_policy"
     told = replace(policy.training_record, results=_results(after))
     export_policy(policy, folder, record=told, actor_only=True, weights=weights)

@@ -5,9 +5,10 @@
         policy/            that policy, without its critic
         record.json        all seeds: how they were trained, and what they got
 
-So the folder is also that of a run: `rl3 evaluate`, `rl3 play` and `rl3 table` take it. The policy
-is the seed's with the median score, as in the paper. Nothing in a record is typed by hand: `rl3
-publish` writes it from the runs' folders. Total rewards and means are rounded to three decimals.
+So the folder is also that of a run: `rl3 evaluate` and `rl3 play` take it, and `rl3 table` once it
+was evaluated. The policy is the seed's with the median score, as in the paper. Nothing in a record
+is typed by hand: `rl3 publish` writes it from the runs' folders. Total rewards and means are
+rounded to three decimals.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def read_record(folder: Path) -> CellRecord:
     file = folder / RECORD_FILE
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-        return CellRecord(
+        record = CellRecord(
             name=values["name"],
             settings=values["settings"],
             exported=values["exported"],
@@ -151,6 +152,8 @@ def read_record(folder: Path) -> CellRecord:
                 for run in values["runs"]
             ],
         )
+        _check(record)
+        return record
     except FileNotFoundError as error:
         raise InputError(
             f"`{folder}` must be the folder of a pretrained agent, got no {RECORD_FILE} in it."
@@ -160,6 +163,17 @@ def read_record(folder: Path) -> CellRecord:
             f"`{file}` must be what `rl3 publish` writes, got another file ({error!r}). "
             "Restore it from a copy."
         ) from error
+
+
+def _check(record: CellRecord) -> None:
+    """Raise ValueError unless every run has a total in every task, and one run is the exported."""
+    if record.exported not in [run.seed for run in record.runs]:
+        raise ValueError(f"the exported seed {record.exported} has no run")
+    for run in record.runs:
+        for variation, oracle in record.oracle.items():
+            for play in PLAYS:
+                if run.returns[variation][play].shape != oracle.shape:
+                    raise ValueError(f"seed {run.seed} did not play all {variation} tasks")
 
 
 def returns_of(evaluation: Evaluation) -> dict[str, FloatArray]:

@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,20 @@ from rl3_sb3.experiments.results.evaluation import Evaluation, mean_and_error
 from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 
+# What tells the tasks of one file from those of another.
+TASKS = ("domain", "size", "horizon", "variation")
 
-def write_yardsticks(file: Path, config: RunConfig, evaluation: Evaluation) -> None:
+
+def write_yardsticks(
+    file: Path, config: RunConfig, evaluation: Evaluation, names: Sequence[str] | None = None
+) -> None:
     """Write an evaluation of agents that are not trained.
 
     Args:
         file: Replaced if there is one.
         config: Says which tasks.
         evaluation: In these tasks.
+        names: Of the agents, as `--agents` gave them; None: it was left out.
 
     Raises:
         OSError: The file cannot be written.
@@ -45,7 +52,7 @@ def write_yardsticks(file: Path, config: RunConfig, evaluation: Evaluation) -> N
         "variation": evaluation.variation,
         "n_tasks": n_tasks,
         "first_seed": FIRST_HELD_OUT_SEED,
-        "command": _command(config, evaluation.variation, n_tasks),
+        "command": _command(config, evaluation.variation, n_tasks, names),
         "commit": code_commit(),
         "hardware": hardware(),
         "agents": agents,
@@ -62,17 +69,22 @@ def read_yardsticks(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"`{file}` must be JSON, got something else: {error}.") from error
-    if not isinstance(values, Mapping) or "agents" not in values:
         raise InputError(
-            f"`{file}` must be what `rl3 baselines --json` writes, got something else."
+            f"`{file}` must be what `rl3 baselines --json` writes, got no JSON: {error}. Write it "
+            "again."
+        ) from error
+    if not isinstance(values, Mapping) or not {"agents", *TASKS} <= values.keys():
+        raise InputError(
+            f"`{file}` must be what `rl3 baselines --json` writes, got something else. Write it "
+            "again."
         )
     return dict(values)
 
 
-def _command(config: RunConfig, variation: str, n_tasks: int) -> str:
+def _command(config: RunConfig, variation: str, n_tasks: int, names: Sequence[str] | None) -> str:
     words = [f"rl3 baselines {config.domain}"]
     words += [] if config.size is None else [f"--size {config.size}"]
     words += [f"--horizon {config.horizon}"]
     words += [] if variation == CANONICAL else [f"--variation {variation}"]
-    return " ".join([*words, f"--tasks {n_tasks}"])
+    words += [f"--tasks {n_tasks}"]
+    return " ".join(words if names is None else [*words, "--agents", shlex.quote(",".join(names))])

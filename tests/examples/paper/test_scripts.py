@@ -1,5 +1,6 @@
 """The scripts of the paper's tables and figures, on records that are made here."""
 
+import dataclasses
 import json
 import runpy
 from pathlib import Path
@@ -11,7 +12,9 @@ import rl3_sb3.experiments.paper.published as published
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.cli import main as rl3
 from rl3_sb3.experiments.paper.comparison import Tasks
+from rl3_sb3.experiments.pretrained.cells import name_of as pretrained_name
 from rl3_sb3.experiments.pretrained.record import CellRecord, SeedRecord
+from rl3_sb3.experiments.sweeps.specification import read_sweep
 
 PAPER = Path(__file__).parents[3] / "examples" / "paper"
 ITEMS = ["table_2", "figure_3a", "figure_3b", "figure_3c", "figure_5", "figure_6"]
@@ -30,7 +33,7 @@ CELLS = [
 ORACLE = np.array([90.0, 100.0, 110.0])
 
 
-def write_cell(folder, tasks, algo):
+def write_cell(folder, tasks, algo, most=40_000):
     """Store a cell of three seeds; RL3 learns twice as fast as the others and gets 10 more."""
     is_rl3 = algo == "rl3"
     steps = np.arange(1.0, 41.0) * 1000
@@ -47,7 +50,7 @@ def write_cell(folder, tasks, algo):
                 provenance=[],
                 n_steps=40_000,
                 seconds=1,
-                curve=np.stack([steps, np.minimum(steps * (1 + is_rl3), 40_000) + seed], axis=1),
+                curve=np.stack([steps, np.minimum(steps * (1 + is_rl3), most) + seed], axis=1),
                 returns=returns,
                 by_step={name: {} for name in returns},
             )
@@ -79,7 +82,7 @@ def stored(tmp_path_factory):
             titles = ("random", "Gittins", "PSRL", "UCRL2", "BEB", "informed")
             agents = {title: {"returns": list(ORACLE / 2)} for title in titles}
             agents["oracle"] = {"returns": list(ORACLE)}
-            text = json.dumps({"agents": agents})
+            text = json.dumps({**dataclasses.asdict(tasks), "agents": agents})
             (folder / "records" / tasks.yardstick_file).write_text(text)
     return folder
 
@@ -123,13 +126,44 @@ def test_what_is_not_trained_is_said(name, tmp_path, monkeypatch, capsys):
     assert "not trained yet" in text
 
 
+def test_where_rl3_never_gets_as_far_the_share_says_so(tmp_path, monkeypatch, capsys):
+    write_cell(tmp_path / "pretrained", CELLS[0], "rl2")
+    write_cell(tmp_path / "pretrained", CELLS[0], "rl3", most=20_000)
+    _, text = run("figure_3b", monkeypatch, capsys, *folders(tmp_path, tmp_path))
+    (line,) = (line for line in text.splitlines() if line.startswith("| Bandits, H = 100 "))
+    assert [part.strip() for part in line.split("|")[2:4]] == ["never", "never, never, never"]
+
+
+def test_a_measurement_that_nobody_made_is_said(tmp_path):
+    script = runpy.run_path(str(PAPER / "overhead.py"))
+    assert script["main"](script["Arguments"](record=tmp_path / "none.json")) == 0
+
+
+@pytest.mark.parametrize("name", ["figure_5", "figure_6"])
+def test_missing_curves_are_listed_in_the_same_order(name, tmp_path, monkeypatch, capsys):
+    _, text = run(name, monkeypatch, capsys, *folders(tmp_path, tmp_path))
+    missing = [line.rsplit("-", 1)[1] for line in text.splitlines() if line.startswith("not ")]
+    algos = ["rl2", "rl3"] if name == "figure_5" else ["rl2", "rl3", "coarse"]
+    assert missing == algos * (len(missing) // len(algos))
+
+
+def test_all_cells_of_an_item_are_in_its_sweeps():
+    for name in ITEMS:
+        script = runpy.run_path(str(PAPER / f"{name}.py"))
+        sweeps = [PAPER / "sweeps" / f"{s}_paper.toml" for s in script["ITEM"].sweeps]
+        trained = {pretrained_name(cell) for sweep in sweeps for cell in read_sweep(sweep)}
+        needed = {tasks.cell("rl3", "paper") for tasks in script["ITEM"].tasks}
+        assert needed <= trained, name
+
+
 @pytest.mark.parametrize("name", ITEMS)
 def test_the_help_says_what_training_costs(name, monkeypatch, capsys):
     status, text = run(name, monkeypatch, capsys, "--help")
     assert status == 0
     for scale in ("cpu", "paper"):
-        (line,) = (line for line in text.splitlines() if f"--scale {scale} " in line)
-        assert "core-hours" in line
+        lines = [line for line in text.splitlines() if f"--scale {scale} " in line]
+        assert lines
+        assert all("core-hours" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -161,3 +195,7 @@ def test_the_moments_of_a_meta_episode_are_drawn(tmp_path, monkeypatch, capsys):
     assert "held-out task 3: " in text
     assert "  end: step 30, " in text
     assert (tmp_path / "f.png").stat().st_size > 1000
+    # It reaches no goal in either, so the first is shown.
+    monkeypatch.setattr("sys.argv", ["figure_4.py", *"--agent run --tries 2 --out g.png".split()])
+    runpy.run_path(str(PAPER / "figure_4.py"), run_name="__main__")
+    assert "held-out task 0: 0 goals" in capsys.readouterr().out

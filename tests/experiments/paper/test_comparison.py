@@ -39,9 +39,15 @@ def write_cell(folder, name, *seeds, oracle=ORACLE):
     ).write(folder / name)
 
 
-def write_classical(folder, **agents):
+def write_classical(folder, horizon=100, **agents):
     folder.mkdir(exist_ok=True)
-    values = {"agents": {title: {"returns": list(returns)} for title, returns in agents.items()}}
+    values = {
+        "domain": "bandit",
+        "size": None,
+        "horizon": horizon,
+        "variation": "canonical",
+        "agents": {title: {"returns": list(returns)} for title, returns in agents.items()},
+    }
     (folder / TASKS.yardstick_file).write_text(json.dumps(values))
 
 
@@ -100,6 +106,22 @@ def test_a_cell_and_a_yardstick_of_other_tasks_are_refused(tmp_path, table):
     write_cell(tmp_path / "pretrained", "bandit-100-rl2", [1, 1, 1], [1, 2, 3], oracle=ORACLE + 1)
     write_classical(tmp_path / "records", oracle=ORACLE)
     with pytest.raises(InputError, match="bandit-100-rl2"):
+        table()
+
+
+def test_two_cells_of_other_tasks_are_refused_without_classical_agents(tmp_path, table):
+    write_cell(tmp_path / "pretrained", "bandit-100-rl2", [1, 1, 1], [1, 2, 3], oracle=ORACLE + 1)
+    write_cell(tmp_path / "pretrained", "bandit-100-rl3", [1, 1, 1], [1, 2, 3])
+    with pytest.raises(InputError, match=r"bandit-100-rl3.*of bandit-100-rl2, got others"):
+        table()
+    write_cell(tmp_path / "pretrained", "bandit-100-rl3-markov", [1], [1], oracle=ORACLE[:1])
+    with pytest.raises(InputError, match="got others"):
+        table()
+
+
+def test_classical_agents_in_a_file_of_another_name_are_refused(tmp_path, table):
+    write_classical(tmp_path / "records", horizon=500, oracle=ORACLE)
+    with pytest.raises(InputError, match=r"bandit-100-canonical\.json` must be of `horizon` 100"):
         table()
 
 

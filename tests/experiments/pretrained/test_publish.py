@@ -1,4 +1,6 @@
 import json
+import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,34 +14,6 @@ from rl3_sb3.experiments.pretrained.record import read_record
 from rl3_sb3.experiments.results.evaluation import evaluate
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.policy_files.folder import load_policy
-
-SWEEP = """
-algorithms = ["rl2", "rl3"]
-seeds = [0, 1, 2]
-horizons = [12]
-domains = ["bandit"]
-[settings]
-recipe = "ours"
-iterations = 3
-n_envs = 4
-batch_size = 24
-d_model = 8
-d_ff = 8
-input_hidden = 8
-[evaluation]
-tasks = 6
-variations = ["canonical", "ood"]
-"""
-
-
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory):
-    """The folder of a complete sweep."""
-    folder = tmp_path_factory.mktemp("sweep")
-    (folder / "tiny.toml").write_text(SWEEP)
-    out = folder / "runs"
-    assert main(["sweep", str(folder / "tiny.toml"), "--out", str(out), "--jobs", "1"]) == 0
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +79,8 @@ def test_the_policy_is_without_its_critic_and_in_half_precision(published):
 
 
 def test_a_policy_that_half_precision_changes_keeps_its_own(sweep, tmp_path, monkeypatch):
-    monkeypatch.setattr(publish, "_is_close", lambda one, other: False)
+    answers = iter([False])  # of float16
+    monkeypatch.setattr(publish, "_is_close", lambda one, other: next(answers, True))
     record, _ = next(publish_sweep(sweep, tmp_path))
     assert record.weights == "float32"
     before = load_policy(sweep / f"bandit-h12-rl2-s{record.exported}" / "policy", "cpu")
@@ -140,9 +115,42 @@ def test_an_incomplete_sweep_is_published_as_far_as_it_is(sweep, tmp_path):
         (sweep / "kept").rename(sweep / "bandit-h12-rl2-s1" / "evaluation.json")
 
 
-def test_another_folder_is_no_sweep(tmp_path):
-    with pytest.raises(InputError, match="rl3 sweep"):
-        list(publish_sweep(tmp_path, tmp_path))
+def test_scores_that_the_policy_does_not_get_again_are_refused(sweep, tmp_path, request):
+    for seed in range(3):
+        file = sweep / f"bandit-h12-rl2-s{seed}" / "evaluation-ood.json"
+        request.addfinalizer(partial(file.write_bytes, file.read_bytes()))
+        values = json.loads(file.read_text())
+        for score in values["scores"]:
+            score["returns"] = [total + 1 for total in score["returns"]]
+        file.write_text(json.dumps(values))
+    with pytest.raises(InputError, match="does not get again"):
+        next(publish_sweep(sweep, tmp_path))
+    assert not (tmp_path / "bandit-12-rl2" / "record.json").exists()
+
+
+def test_publishing_again_leaves_nothing_of_the_agent_before(sweep, tmp_path):
+    next(publish_sweep(sweep, tmp_path))
+    stale = tmp_path / "bandit-12-rl2" / "evaluation-ood.json"
+    stale.write_text("{}")
+    next(publish_sweep(sweep, tmp_path))
+    assert not stale.exists()
+
+
+def test_an_agent_of_another_kind_is_not_replaced(sweep, tmp_path):
+    next(publish_sweep(sweep, tmp_path))
+    file = tmp_path / "bandit-12-rl2" / "record.json"
+    values = json.loads(file.read_text())
+    values["settings"]["algo"] = "rl3"
+    file.write_text(text := json.dumps(values))
+    with pytest.raises(InputError, match="same `algo`, got 'rl3' there and 'rl2' now"):
+        next(publish_sweep(sweep, tmp_path))
+    assert file.read_text() == text
+
+
+def test_a_copy_is_listed_under_the_name_of_its_folder(published, tmp_path):
+    shutil.copytree(published[0] / "bandit-12-rl2", tmp_path / "mine")
+    (row,) = (line for line in pretrained_table(tmp_path).splitlines() if line.startswith("| mine"))
+    assert int(row.split("|")[-2]) > 0
 
 
 def test_pretrained_agents_are_listed_and_evaluated_beside_their_record(published, capsys):
@@ -154,7 +162,7 @@ def test_pretrained_agents_are_listed_and_evaluated_beside_their_record(publishe
         assert f"| {record.name} " in text
         assert f"{mean:.1f} ± " in text
     assert len(pretrained_table(out).splitlines()) == 2 + 2 * 2
-    assert [record.name for record in read_records(out)] == ["bandit-12-rl2", "bandit-12-rl3"]
+    assert [place.name for place in read_records(out)] == ["bandit-12-rl2", "bandit-12-rl3"]
     assert main(["evaluate", str(out / "bandit-12-rl2"), "--tasks", "6", "--ood"]) == 0
     text = capsys.readouterr().out
     table, line = text.split("\n\nrecorded in the first 6 of these tasks: ")

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,47 @@ def test_a_record_is_read_as_it_was_written_to_three_decimals(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "a"}', '{"name": 1, "runs": 2}'])
 def test_another_file_is_no_record(tmp_path, text):
     (tmp_path / RECORD_FILE).write_text(text)
+    with pytest.raises(InputError, match="rl3 publish"):
+        read_record(tmp_path)
+
+
+def without_a_task(values):
+    values["runs"][0]["returns"]["ood"]["greedy"].pop()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda values: values.update(exported=7),
+        lambda values: values["runs"].clear(),
+        lambda values: values["runs"][0]["returns"].pop("ood"),
+        lambda values: values["runs"][0]["returns"]["ood"].pop("greedy"),
+        without_a_task,
+    ],
+)
+def test_a_record_that_lacks_something_is_refused(tmp_path, damage):
+    plays = {"sampled": np.arange(7.0), "greedy": np.arange(7.0)}
+    run = SeedRecord(
+        seed=2,
+        command="",
+        provenance=[],
+        n_steps=1,
+        seconds=1,
+        curve=np.ones((1, 2)),
+        returns={"ood": plays},
+        by_step={"ood": {}},
+    )
+    CellRecord(
+        name="a",
+        settings={},
+        exported=2,
+        weights="float16",
+        oracle={"ood": np.arange(7.0)},
+        runs=[run],
+    ).write(tmp_path)
+    values = json.loads((tmp_path / RECORD_FILE).read_text())
+    damage(values)
+    (tmp_path / RECORD_FILE).write_text(json.dumps(values))
     with pytest.raises(InputError, match="rl3 publish"):
         read_record(tmp_path)
 

@@ -12,7 +12,7 @@ from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.policy_files.folder import load_policy
 
 PRETRAINED = Path(__file__).parents[3] / "pretrained"
-RECORDS = read_records(PRETRAINED)
+RECORDS = [*read_records(PRETRAINED).values()]
 N_TASKS = 100
 MOST_BYTES = 20e6
 

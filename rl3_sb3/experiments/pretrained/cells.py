@@ -1,0 +1,100 @@
+"""Which runs of a sweep make one pretrained agent: those that differ by their seed alone.
+
+The settings are those that the runs' folders hold. What the sweep's file stands for may have
+changed since they were trained: a recipe may be another now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.settings.recipes import RECIPES
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.sweeps.cell import Cell
+from rl3_sb3.experiments.sweeps.folder import SweepFolder
+from rl3_sb3.experiments.sweeps.specification import read_sweep
+
+_OURS = "ours"
+
+
+def complete_runs(sweep: Path) -> Iterator[tuple[str, list[Cell], int]]:
+    """Yield name, complete runs and the number of missing ones of each agent that has a run.
+
+    Args:
+        sweep: The folder of a sweep.
+
+    Raises:
+        InputError: There is no sweep, or runs that would make one agent differ by more than their
+            seed, were prolonged, are of tasks that the domain does not draw any more, or were not
+            evaluated in the tasks that they were trained on.
+    """
+    folder = SweepFolder(sweep)
+    if not folder.sweep_file.is_file():
+        raise InputError(
+            f"`SWEEP` must be the folder of a sweep, got {sweep}, which has no "
+            f"{folder.sweep_file.name}. Pass the --out of an earlier `rl3 sweep`."
+        )
+    groups: dict[str, list[Cell]] = {}
+    for cell in read_sweep(folder.sweep_file):
+        groups.setdefault(name_of(cell), []).append(cell)
+    for name, cells in groups.items():
+        found = [
+            replace(cell, config=_trained_config(cell, folder.path))
+            for cell in cells
+            if not cell.missing_variations(folder.path)
+        ]
+        if found:
+            _check_one_agent(name, found)
+            yield name, found, len(cells) - len(found)
+
+
+def name_of(cell: Cell) -> str:
+    """Return the name of a pretrained agent's folder."""
+    config = cell.config
+    variant = "" if cell.variant == config.recipe else cell.variant
+    # The recipe `ours` goes without saying, unless the variant has the name of another.
+    is_clear = config.recipe == _OURS and variant.split("-")[0] not in RECIPES
+    words = [config.kind, str(config.horizon), config.algo, "" if is_clear else config.recipe]
+    return "-".join(word for word in (*words, variant) if word)
+
+
+def _trained_config(cell: Cell, sweep: Path) -> RunConfig:
+    """Return the settings that a run was trained with.
+
+    Raises:
+        InputError: It was prolonged, or its domain draws other tasks now.
+    """
+    directory = RunDirectory(sweep / cell.name)
+    config = directory.read_config()
+    if config.total_steps != cell.config.total_steps:
+        raise InputError(
+            f"`{directory.config_file}` must be of a run of {cell.config.total_steps:,} steps as "
+            f"the sweep says, got {config.total_steps:,}: it was changed or prolonged. Move the "
+            "folder away, and go on with `rl3 sweep`."
+        )
+    directory.require_same_tasks(config)
+    return config
+
+
+def _check_one_agent(name: str, cells: Sequence[Cell]) -> None:
+    """Raise InputError unless the runs differ by their seed alone and the median can be told."""
+    first = cells[0]
+    for cell in cells:
+        one, other = first.config.flat(), cell.config.flat()
+        for setting in sorted(one.keys() | other.keys()):
+            if setting != "seed" and one.get(setting) != other.get(setting):
+                raise InputError(
+                    f"`{name}` must be of runs that differ by their seed alone, got "
+                    f"{first.name} and {cell.name}, which differ in `{setting}`. Give the variants "
+                    "other names, or publish sweeps of one each."
+                )
+    if first.config.variation not in first.variations:
+        raise InputError(
+            f"`SWEEP` must evaluate {name} in the {first.config.variation} tasks that it was "
+            f"trained on, which tell the median, got {', '.join(first.variations)} only. Add them "
+            "to `evaluation.variations`, and go on with `rl3 sweep`."
+        )
