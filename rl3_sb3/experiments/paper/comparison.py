@@ -16,7 +16,13 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.pretrained.record import RECORD_FILE, CellRecord, FloatArray, read_record
+from rl3_sb3.experiments.pretrained.record import (
+    PLAYS,
+    RECORD_FILE,
+    CellRecord,
+    FloatArray,
+    read_record,
+)
 from rl3_sb3.experiments.results.evaluation import ORACLE, mean_and_error
 from rl3_sb3.experiments.results.statistics import paired_difference, seeds_interval
 from rl3_sb3.experiments.results.table import aligned, mean_label
@@ -131,7 +137,8 @@ def comparison_table(
     own = [_row(algo, cell, tasks, cells, published, best) for algo, cell in cells.items()]
     last = rows[-1:] if oracle is not None else []
     first = rows[: len(rows) - len(last)]
-    header = ["agent", "paper", "sampled", "greedy", f"of {reference}", "minus RL²"]
+    header = ["agent", "paper", "sampled", "greedy", f"of {reference}"]
+    header += [f"minus RL², {play}" for play in PLAYS]
     return aligned([*header, "seeds, sampled", "95 % over seeds"], [*first, *own, *last])
 
 
@@ -152,7 +159,7 @@ def _check_same(tasks: Tasks, cells: Sequence[CellRecord], oracle: FloatArray | 
 
 def _classical_row(title: str, returns: FloatArray, best: float) -> list[str]:
     mean, error = mean_and_error(returns)
-    return [title, "", mean_label(mean, error), "", _fraction(mean, best), "", "", ""]
+    return [title, "", mean_label(mean, error), "", _fraction(mean, best), "", "", "", ""]
 
 
 def _row(
@@ -167,7 +174,7 @@ def _row(
     printed = published.get((algo, tasks.horizon, tasks.variation))
     paper = "" if printed is None else mean_label(*printed)
     if cell is None:
-        return [title, paper, NOT_TRAINED, "", "", "", "", ""]
+        return [title, paper, NOT_TRAINED, "", "", "", "", "", ""]
     returns = cell.median.returns[tasks.variation]
     mean, error = mean_and_error(returns["sampled"])
     means = cell.means(tasks.variation, "sampled")
@@ -178,7 +185,7 @@ def _row(
         mean_label(mean, error),
         mean_label(*mean_and_error(returns["greedy"])),
         _fraction(mean, best),
-        _minus_rl2(algo, returns["sampled"], cells.get("rl2"), tasks),
+        *(_minus_rl2(algo, returns, cells.get("rl2"), tasks, play) for play in PLAYS),
         ", ".join(f"{mean:.1f}" for mean in means),
         "" if np.isnan(low) else f"{low:.1f} to {high:.1f}",
     ]
@@ -188,9 +195,15 @@ def _fraction(mean: float, best: float) -> str:
     return f"{mean / best:.3f}" if best > 0 else ""
 
 
-def _minus_rl2(algo: str, returns: FloatArray, rl2: CellRecord | None, tasks: Tasks) -> str:
+def _minus_rl2(
+    algo: str,
+    returns: Mapping[str, FloatArray],
+    rl2: CellRecord | None,
+    tasks: Tasks,
+    play: str,
+) -> str:
     if algo == "rl2" or rl2 is None:
         return ""
-    other = rl2.median.returns[tasks.variation]["sampled"]
-    mean, error = paired_difference(returns, other)
+    other = rl2.median.returns[tasks.variation]
+    mean, error = paired_difference(returns[play], other[play])
     return f"{mean:+.1f} ± {error:.1f}"
