@@ -27,9 +27,9 @@ def _publish(options: argparse.Namespace) -> None:
     th.set_num_threads(1)
     for sweep in options.sweeps:
         for record, n_missing in publish_sweep(sweep, options.out):
-            missing = f", {n_missing} runs still missing" if n_missing else ""
+            n_all = len(record.runs) + n_missing
             print(
-                f"{options.out / record.name}: {len(record.runs)} seeds, the policy of seed "
-                f"{record.exported} in {record.weights}{missing}",
+                f"{options.out / record.name}: {len(record.runs)} of {n_all} runs, the policy of "
+                f"seed {record.exported} in {record.weights}",
                 flush=True,
             )
