@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.paper.comparison import (
+    LEGEND,
     Tasks,
     comparison_table,
     read_cell,
@@ -34,6 +35,7 @@ TASKS = tuple(
 
 def show(folders: Folders) -> None:
     """Print a table for each kind of tasks, and draw the figure."""
+    print(f"{FIGURE_3A}\n\n{LEGEND}\n")
     for tasks in TASKS:
         algos = ("rl2", "rl3", *(LSTMS if tasks.horizon == SHORTEST else ()))
         table = comparison_table(
@@ -46,7 +48,6 @@ def show(folders: Folders) -> None:
             reference="oracle",
         )
         print(f"{tasks.title}\n\n{table}\n")
-    print(FIGURE_3A)
     print(f"figure: {draw(folders)}")
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.paper.comparison import (
+    LEGEND,
     Tasks,
     comparison_table,
     read_cell,
@@ -33,6 +34,7 @@ TASKS = (
 
 def show(folders: Folders) -> None:
     """Print a table for each kind of tasks, and draw the figure."""
+    print(f"{FIGURE_3C}\n\n{LEGEND}\n")
     for tasks in TASKS:
         table = comparison_table(
             tasks,
@@ -44,7 +46,6 @@ def show(folders: Folders) -> None:
             reference="informed",
         )
         print(f"{tasks.title}\n\n{table}\n")
-    print(FIGURE_3C)
     print(f"figure: {draw(folders)}")
 
 

@@ -8,7 +8,7 @@
 import sys
 from pathlib import Path
 
-from rl3_sb3.experiments.paper.comparison import Tasks, comparison_table
+from rl3_sb3.experiments.paper.comparison import LEGEND, Tasks, comparison_table
 from rl3_sb3.experiments.paper.published import TABLE_2
 from rl3_sb3.experiments.paper.script import Folders, Item, run_script
 
@@ -22,6 +22,7 @@ TASKS = (
 
 def show(folders: Folders) -> None:
     """Print a table for each kind of tasks."""
+    print(f"{LEGEND}\n")
     for tasks in TASKS:
         table = comparison_table(
             tasks,

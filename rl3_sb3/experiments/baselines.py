@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from rl3_sb3.experiments.domains import Domain
@@ -67,9 +68,11 @@ def baseline_of(name: str) -> Baseline:
     if name in BASELINES:
         return BASELINES[name]
     if ":" not in name:
+        near = difflib.get_close_matches(name, BASELINES, n=1)
         raise InputError(
             f"`--agents` must name some of {', '.join(BASELINES)}, or MODULE:NAME of a "
             f"vamdp.baselines.Baseline, got {name!r}."
+            + (f" Did you mean {near[0]}?" if near else "")
         )
     found = attribute_of("--agents", name)
     if not isinstance(found, Baseline):

@@ -28,5 +28,5 @@ def _pretrained(options: argparse.Namespace) -> None:
     print(
         "\nTotal rewards in the held-out tasks, mean ± standard error over the tasks, of the seed "
         "with the median score.\nAll seeds are in record.json. Look at one: rl3 evaluate "
-        f"{options.dir}/AGENT, rl3 play {options.dir}/AGENT"
+        f"{options.dir}/AGENT (gridworlds also: rl3 play)"
     )

@@ -27,6 +27,11 @@ def add(commands: Any) -> None:
         "--jobs", type=int, help="cells at a time (as many as cores and memory allow)"
     )
     parser.add_argument(
+        "--only",
+        metavar="PATTERN",
+        help="run only the cells of which the names match, as 'bandit-h500-*-s0' (all)",
+    )
+    parser.add_argument(
         "--memory",
         type=float,
         default=RUN_MEMORY / GIB,
@@ -60,4 +65,5 @@ def _sweep(options: argparse.Namespace) -> int:
         n_jobs=options.jobs,
         run_memory=options.memory * GIB,
         save_every=options.save_every,
+        only=options.only,
     )

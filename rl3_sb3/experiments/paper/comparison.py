@@ -29,6 +29,12 @@ from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.results.yardsticks import TASKS, read_yardsticks
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
+LEGEND = (
+    "Mean total reward ± standard error over the held-out tasks. Trained agents play with sampled "
+    "actions and greedily; the numbers are of the seed with the median score, then each seed's "
+    "mean, and an interval over the seeds once there are several. Classical agents play one way, "
+    "shown under `sampled`. Differences to RL² are paired by task."
+)
 NOT_TRAINED = "not trained yet"
 SCALES = ("cpu", "paper")
 
@@ -137,7 +143,7 @@ def comparison_table(
     own = [_row(algo, cell, tasks, cells, published, best) for algo, cell in cells.items()]
     last = rows[-1:] if oracle is not None else []
     first = rows[: len(rows) - len(last)]
-    header = ["agent", "paper", "sampled", "greedy", f"of {reference}"]
+    header = ["agent", "paper", "sampled", "greedy", f"sampled, of {reference}"]
     header += [f"minus RL², {play}" for play in PLAYS]
     return aligned([*header, "seeds, sampled", "95 % over seeds"], [*first, *own, *last])
 

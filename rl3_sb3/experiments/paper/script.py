@@ -83,10 +83,13 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
     if options.train:
         for sweep in _sweep_files(here, item, options.scale):
             out = options.runs / sweep.stem
-            status = rl3(["sweep", str(sweep), "--out", str(out)])
-            published = rl3(["publish", str(out), "--out", str(options.pretrained)])
-            if status or published:
-                return status or published
+            only = [] if options.only is None else ["--only", options.only]
+            # 1: some runs have failed, and the others are published; more: it did not run, or was
+            # stopped.
+            if (status := rl3(["sweep", str(sweep), "--out", str(out), *only])) > 1:
+                return status
+            if published := rl3(["publish", str(out), "--out", str(options.pretrained)]):
+                return published
     if options.classical:
         for tasks in item.tasks:
             file = options.records / tasks.yardstick_file
@@ -129,7 +132,15 @@ def _parser(item: Item, here: Path) -> argparse.ArgumentParser:
         help="cpu: the recipe `ours`, hours of a core; paper: its settings and steps (%(default)s)",
     )
     parser.add_argument(
-        "--train", action="store_true", help="first train the cells that are missing"
+        "--train",
+        action="store_true",
+        help="first train the runs that are missing in --runs, those of published agents too, and "
+        "publish them",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="PATTERN",
+        help="train only the runs of which the names match, as 'bandit-h500-*-s0' (all)",
     )
     parser.add_argument(
         "--classical", action="store_true", help="first let the classical agents play again"

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rl3_sb3.experiments.errors import InputError
@@ -31,6 +32,7 @@ def sweep_command(
     n_jobs: int | None,
     run_memory: float,
     save_every: float,
+    only: str | None = None,
 ) -> int:
     """Run the cells that are not complete, and print the table of all.
 
@@ -41,10 +43,12 @@ def sweep_command(
         n_jobs: Cells at a time; None: as many as fit.
         run_memory: Bytes that a cell may need.
         save_every: Seconds between two checkpoints of a cell.
+        only: Run only the cells of which the names match this shell pattern; None: all. The table
+            is of all in any case.
 
     Returns:
-        0: all cells are complete. 1: some have failed. 128 + the number of the signal that stopped
-        the sweep.
+        0: all cells that were to be run are complete. 1: some have failed. 128 + the number of the
+        signal that stopped the sweep.
 
     Raises:
         InputError: The sweep cannot be run so.
@@ -57,21 +61,27 @@ def sweep_command(
         )
     content = file.read_bytes()
     cells = parse_sweep(content, str(file))
+    wanted = [cell for cell in cells if only is None or fnmatchcase(cell.name, only)]
+    if not wanted:
+        raise InputError(
+            f"`--only` must match the name of a cell, got {only!r}; there are "
+            f"{', '.join(cell.name for cell in cells)}."
+        )
     folder = SweepFolder(out)
     with folder.opened(content, cells, save_every) as order:
-        n_before = sum(not cell.missing_variations(order.out) for cell in cells)
-        print(f"{len(cells)} cells, {n_before} of them complete: {folder.path}", flush=True)
+        n_before = sum(not cell.missing_variations(order.out) for cell in wanted)
+        print(f"{len(wanted)} cells, {n_before} of them complete: {folder.path}", flush=True)
         failed: Mapping[str, Outcome] = {}
         received = None
-        if n_before < len(cells):
+        if n_before < len(wanted):
             # A cluster knows how many fit.
-            most = len(cells) if ray_address is not None else n_runs_at_a_time(run_memory)
-            n_at_a_time = min(n_jobs or most, len(cells) - n_before)
+            most = len(wanted) if ray_address is not None else n_runs_at_a_time(run_memory)
+            n_at_a_time = min(n_jobs or most, len(wanted) - n_before)
             print(f"at most {n_at_a_time} at a time", flush=True)
             failed, received = run_sweep(
-                cells, order, n_at_a_time, ray_address=ray_address, run_memory=run_memory
+                wanted, order, n_at_a_time, ray_address=ray_address, run_memory=run_memory
             )
-        for cell in cells:
+        for cell in wanted:
             folder.remove_error(cell.name)
         _report(folder, cells, failed)
     if received is not None:

@@ -13,7 +13,8 @@ script = runpy.run_path(str(PAPER / "renew_results.py"))
 def test_what_stands_between_the_marks_is_what_the_script_prints_now(tmp_path):
     page = "Before.\n\n<!-- table_2 -->\nold\n<!-- end -->\n\nAfter.\n"
     now = script["renewed"](page, tmp_path)
-    assert now.startswith("Before.\n\n<!-- table_2 -->\n\n**Bandits, H = 100**\n\n| agent ")
+    assert now.startswith("Before.\n\n<!-- table_2 -->\n\nMean total reward")
+    assert "\n\n**Bandits, H = 100**\n\n| agent " in now
     assert now.endswith("|\n\n<!-- end -->\n\nAfter.\n")
     assert "old" not in now
     assert script["renewed"](now, tmp_path) == now

@@ -11,6 +11,7 @@ import pytest
 import rl3_sb3.experiments.paper.published as published
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.cli import main as rl3
+from rl3_sb3.experiments.paper import script
 from rl3_sb3.experiments.paper.comparison import Tasks
 from rl3_sb3.experiments.pretrained.cells import name_of as pretrained_name
 from rl3_sb3.experiments.pretrained.record import CellRecord, SeedRecord
@@ -154,6 +155,35 @@ def test_all_cells_of_an_item_are_in_its_sweeps():
         trained = {pretrained_name(cell) for sweep in sweeps for cell in read_sweep(sweep)}
         needed = {tasks.cell("rl3", "paper") for tasks in script["ITEM"].tasks}
         assert needed <= trained, name
+
+
+@pytest.mark.parametrize(
+    ("sweep", "publish", "ends", "publishes"),
+    [(0, 0, 0, True), (1, 0, 0, True), (0, 2, 2, True), (130, 0, 130, False), (2, 0, 2, False)],
+    ids=["complete", "some failed", "not published", "interrupted", "refused"],
+)
+def test_what_was_trained_is_published_unless_training_was_stopped(
+    sweep, publish, ends, publishes, stored, tmp_path, monkeypatch
+):
+    called = []
+
+    def rl3(arguments):
+        called.append(arguments)
+        return {"sweep": sweep, "publish": publish}[arguments[0]]
+
+    monkeypatch.setattr(script, "rl3", rl3)
+    table_2 = runpy.run_path(str(PAPER / "table_2.py"))
+    words = ["--train", "--only", "*-s0", "--runs", tmp_path / "runs", *folders(stored, tmp_path)]
+    status = script.run_script(table_2["ITEM"], PAPER / "table_2.py", list(map(str, words)))
+    assert status == ends
+    assert [words[0] for words in called] == ["sweep", "publish"][: 1 + publishes]
+    out = str(tmp_path / "runs" / "bandits_cpu")
+    assert called[0][1:] == [
+        str(PAPER / "sweeps" / "bandits_cpu.toml"),
+        *("--out", out, "--only", "*-s0"),
+    ]
+    if publishes:
+        assert called[1][1:] == [out, "--out", str(stored / "pretrained")]
 
 
 @pytest.mark.parametrize("name", ITEMS)

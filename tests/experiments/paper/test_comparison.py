@@ -86,7 +86,7 @@ def test_the_table_shows_the_median_seed_its_error_and_its_difference_task_by_ta
         "paper": "",
         "sampled": "2.0 ± 0.6",  # sd 1, three tasks
         "greedy": "3.0 ± 0.6",
-        "of Gittins": "0.400",
+        "sampled, of Gittins": "0.400",
         "minus RL², sampled": "",
         "minus RL², greedy": "",
         "seeds, sampled": "1.0, 2.0, 5.0",
@@ -95,7 +95,7 @@ def test_the_table_shows_the_median_seed_its_error_and_its_difference_task_by_ta
     assert rows["RL³"]["paper"] == "77.5 ± 0.5"
     assert rows["RL³"]["minus RL², sampled"] == "+2.0 ± 0.6"  # of the differences 1, 2, 3
     assert rows["RL³"]["minus RL², greedy"] == "+3.0 ± 0.6"
-    assert rows["Gittins"]["of Gittins"] == "1.000"
+    assert rows["Gittins"]["sampled, of Gittins"] == "1.000"
     assert rows["random"]["sampled"] == "1.0 ± 1.0"
     assert rows["RL³ (Markov)"]["sampled"] == "not trained yet"
 

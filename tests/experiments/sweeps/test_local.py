@@ -99,6 +99,19 @@ def test_a_cell_that_fails_is_reported_at_the_end_and_tried_again_next_time(
     assert RunDirectory(out / other.name).checkpoint_file.stat() == before, "it is left alone"
 
 
+def test_only_the_cells_that_are_asked_for_are_run(small_sweep, tmp_path, capsys):
+    out, (cell, *others) = tmp_path / "swept", read_sweep(small_sweep)
+    assert sweep(small_sweep, "--out", out, "--jobs", 1, "--only", "nothing-*") == 2
+    assert f"got 'nothing-*'; there are {cell.name}, {others[0].name}," in capsys.readouterr().err
+    assert not out.exists()
+    assert sweep(small_sweep, "--out", out, "--jobs", 1, "--only", f"*{cell.name[5:]}") == 0
+    assert not cell.missing_variations(out)
+    text = capsys.readouterr().out
+    for other in others:
+        assert not (out / other.name).exists()
+        assert f"- {other.name}: 0 of" in text
+
+
 def test_ctrl_c_does_not_reach_a_worker_that_still_imports(order, make_cell, capfd):
     with LocalWorkers(order) as workers:
         workers.start(make_cell())
