@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.paper.comparison import (
     LEGEND,
+    NOT_TRAINED,
     Tasks,
     comparison_table,
     read_cell,
@@ -65,7 +66,11 @@ def draw(folders: Folders) -> Path:
                     oracle = cell.oracle[variation].mean()
                     points.append([each.horizon, cell.median.mean(variation, "sampled") / oracle])
             row = ALGORITHMS[algo]
-            line(axes, points, color=row.colour, label=row.title, marker="o")
+            missing = len(tasks) - len(points)
+            label = (
+                f"{row.title} ({missing} of {len(tasks)} {NOT_TRAINED})" if missing else row.title
+            )
+            line(axes, points, color=row.colour, label=label, marker="o")
         for title, style in CLASSICAL.items():
             points = []
             for each in tasks:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.paper.comparison import NOT_TRAINED, Tasks, read_cell, read_classical
 from rl3_sb3.experiments.paper.curves import draw_curves
 from rl3_sb3.experiments.paper.script import Folders
@@ -33,16 +34,20 @@ def show_learning(
     figure = Figure(figsize=(width * len(tasks), height), layout="constrained")
     (panels,) = figure.subplots(1, len(tasks), squeeze=False)
     for axes, each in zip(panels, tasks, strict=True):
-        trained = {}
+        trained, missing = {}, []
         for algo in algos:
             cell = read_cell(folders.pretrained, each, algo, folders.scale)
             if cell is None:
                 print(f"{NOT_TRAINED}: {each.cell(algo, folders.scale)}")
+                missing.append(ALGORITHMS[algo].title)
             else:
                 trained[algo] = cell
         returns = read_classical(folders.records, each)
         draw_curves(axes, trained, {t: returns[t].mean() for t in classical if t in returns})
         axes.set_title(each.title)
+        if missing:
+            note = f"{NOT_TRAINED}: {', '.join(missing)}"
+            axes.text(0.5, 0.02, note, transform=axes.transAxes, ha="center", fontsize=8)
         if axes.lines:  # each has classical agents of its own
             axes.legend(frameon=False)
     panels[0].set_ylabel("total reward of the training meta-episodes")
