@@ -35,6 +35,8 @@ LEGEND = (
     "mean, and an interval over the seeds once there are several. Classical agents play one way, "
     "shown under `sampled`. Differences to RL² are paired by task."
 )
+# From whose scores all others' differ, task by task.
+SUBTRACTED = "rl2"
 NOT_TRAINED = "not trained yet"
 SCALES = ("cpu", "paper")
 
@@ -144,7 +146,7 @@ def comparison_table(
     last = rows[-1:] if oracle is not None else []
     first = rows[: len(rows) - len(last)]
     header = ["agent", "paper", "sampled", "greedy", f"sampled, of {reference}"]
-    header += [f"minus RL², {play}" for play in PLAYS]
+    header += [f"minus {algorithm_of(SUBTRACTED).title}, {play}" for play in PLAYS]
     return aligned([*header, "seeds, sampled", "95 % over seeds"], [*first, *own, *last])
 
 
@@ -191,7 +193,7 @@ def _row(
         mean_label(mean, error),
         mean_label(*mean_and_error(returns["greedy"])),
         _fraction(mean, best),
-        *(_minus_rl2(algo, returns, cells.get("rl2"), tasks, play) for play in PLAYS),
+        *(_difference(algo, returns, cells.get(SUBTRACTED), tasks, play) for play in PLAYS),
         ", ".join(f"{mean:.1f}" for mean in means),
         "" if np.isnan(low) else f"{low:.1f} to {high:.1f}",
     ]
@@ -201,15 +203,15 @@ def _fraction(mean: float, best: float) -> str:
     return f"{mean / best:.3f}" if best > 0 else ""
 
 
-def _minus_rl2(
+def _difference(
     algo: str,
     returns: Mapping[str, FloatArray],
-    rl2: CellRecord | None,
+    other: CellRecord | None,
     tasks: Tasks,
     play: str,
 ) -> str:
-    if algo == "rl2" or rl2 is None:
+    if algo == SUBTRACTED or other is None:
         return ""
-    other = rl2.median.returns[tasks.variation]
-    mean, error = paired_difference(returns[play], other[play])
+    theirs = other.median.returns[tasks.variation]
+    mean, error = paired_difference(returns[play], theirs[play])
     return f"{mean:+.1f} ± {error:.1f}"
