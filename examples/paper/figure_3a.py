@@ -13,15 +13,14 @@ from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.paper.comparison import (
-    LEGEND,
     NOT_TRAINED,
     Tasks,
-    comparison_table,
     read_cell,
     read_classical,
 )
 from rl3_sb3.experiments.paper.published import FIGURE_3A, FIGURE_3A_HORIZONS
 from rl3_sb3.experiments.paper.script import Folders, Item, run_script
+from rl3_sb3.experiments.paper.tables import show_tables
 
 VARIATIONS = {"canonical": "in distribution", "ood": "out of distribution"}
 # With an LSTM in the transformer's place at the shortest H.
@@ -34,21 +33,15 @@ TASKS = tuple(
 )
 
 
+def algos_of(tasks: Tasks) -> tuple[str, ...]:
+    """Return which agents are compared in tasks."""
+    return ("rl2", "rl3", *(LSTMS if tasks.horizon == SHORTEST else ()))
+
+
 def show(folders: Folders) -> None:
     """Print a table for each kind of tasks, and draw the figure."""
-    print(f"{FIGURE_3A}\n\n{LEGEND}\n")
-    for tasks in TASKS:
-        algos = ("rl2", "rl3", *(LSTMS if tasks.horizon == SHORTEST else ()))
-        table = comparison_table(
-            tasks,
-            algos,
-            scale=folders.scale,
-            pretrained=folders.pretrained,
-            records=folders.records,
-            published={},
-            reference="oracle",
-        )
-        print(f"{tasks.title}\n\n{table}\n")
+    print(f"{FIGURE_3A}\n")
+    show_tables(folders, TASKS, algos_of, reference="oracle")
     print(f"figure: {draw(folders)}")
 
 

@@ -13,14 +13,13 @@ from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.paper.comparison import (
-    LEGEND,
     Tasks,
-    comparison_table,
     read_cell,
     read_classical,
 )
 from rl3_sb3.experiments.paper.published import FIGURE_3C
 from rl3_sb3.experiments.paper.script import Folders, Item, run_script
+from rl3_sb3.experiments.paper.tables import show_tables
 from rl3_sb3.experiments.results.evaluation import mean_and_error
 from vamdp.domains.gridworlds import VARIATIONS
 
@@ -34,18 +33,8 @@ TASKS = (
 
 def show(folders: Folders) -> None:
     """Print a table for each kind of tasks, and draw the figure."""
-    print(f"{FIGURE_3C}\n\n{LEGEND}\n")
-    for tasks in TASKS:
-        table = comparison_table(
-            tasks,
-            ALGOS,
-            scale=folders.scale,
-            pretrained=folders.pretrained,
-            records=folders.records,
-            published={},
-            reference="informed",
-        )
-        print(f"{tasks.title}\n\n{table}\n")
+    print(f"{FIGURE_3C}\n")
+    show_tables(folders, TASKS, lambda tasks: ALGOS, reference="informed")
     print(f"figure: {draw(folders)}")
 
 

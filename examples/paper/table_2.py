@@ -8,9 +8,10 @@
 import sys
 from pathlib import Path
 
-from rl3_sb3.experiments.paper.comparison import LEGEND, Tasks, comparison_table
+from rl3_sb3.experiments.paper.comparison import Tasks
 from rl3_sb3.experiments.paper.published import TABLE_2
 from rl3_sb3.experiments.paper.script import Folders, Item, run_script
+from rl3_sb3.experiments.paper.tables import show_tables
 
 ALGORITHMS = ("rl2", "rl3", "rl3-markov")
 TASKS = (
@@ -22,18 +23,7 @@ TASKS = (
 
 def show(folders: Folders) -> None:
     """Print a table for each kind of tasks."""
-    print(f"{LEGEND}\n")
-    for tasks in TASKS:
-        table = comparison_table(
-            tasks,
-            ALGORITHMS,
-            scale=folders.scale,
-            pretrained=folders.pretrained,
-            records=folders.records,
-            published=TABLE_2,
-            reference="Gittins",
-        )
-        print(f"{tasks.title}\n\n{table}\n")
+    show_tables(folders, TASKS, lambda tasks: ALGORITHMS, reference="Gittins", published=TABLE_2)
 
 
 ITEM = Item(
