@@ -21,6 +21,7 @@ import numpy.typing as npt
 from vamdp.argument_checks import check_positive_integer
 from vamdp.baselines.tabular.planning import Models, plan, q_values
 from vamdp.baselines.tabular.posterior import Posterior, as_prior
+from vamdp.baselines.tabular.ties import best_actions
 
 #: When an agent plans.
 Replan = Literal["episode", "step"]
@@ -91,11 +92,7 @@ class PlanningAgent(ABC):
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return the actions that are best by the plan, shape (n_tasks,)."""
-        Q = self.q_values(seen)
-        is_best = Q == Q.max(axis=1, keepdims=True)
-        lots = np.where(is_best, self._rng.random(Q.shape), -1.0)
-        actions: npt.NDArray[np.int64] = lots.argmax(axis=1)
-        return actions
+        return best_actions(self.q_values(seen), self._rng)
 
     def q_values(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return what the agent believes its actions to be worth until the episode ends.

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import as_options, check_not_negative
+from vamdp.baselines.tabular.ties import best_actions
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
 
@@ -62,10 +63,7 @@ class ValueBonus:
         worth = self.estimator.q_values(seen)
         if self.bonus:
             worth += self.bonus / np.sqrt(1.0 + self.estimator.counts(seen))
-        best = worth == worth.max(axis=1, keepdims=True)
-        lots = self._rng.random(worth.shape)
-        chosen: npt.NDArray[np.int64] = np.where(best, lots, -1.0).argmax(axis=1)
-        return chosen
+        return best_actions(worth, self._rng)
 
     def learn(
         self,

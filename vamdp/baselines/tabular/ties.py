@@ -1,0 +1,23 @@
+"""Ties between actions, broken at random: none of them is favoured for its number."""
+
+import numpy as np
+import numpy.typing as npt
+
+
+def best_actions(Q: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return an action of the largest value in each row; of several, each is as likely.
+
+    Args:
+        Q: Values, shape (n_tasks, A).
+        rng: Gives one number for each entry, whether there are ties or not.
+
+    Returns:
+        Shape (n_tasks,).
+
+    Example:
+        >>> best_actions(np.array([[0.0, 2.0, 1.0]]), np.random.default_rng(0))
+        array([1])
+    """
+    is_best = Q == Q.max(axis=1, keepdims=True)
+    actions: npt.NDArray[np.int64] = np.where(is_best, rng.random(Q.shape), -1.0).argmax(axis=1)
+    return actions
