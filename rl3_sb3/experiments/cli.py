@@ -64,9 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(_parser().parse_args(arguments))
     except BrokenPipeError:  # as of `| head`: who reads has seen enough
-        # Python would complain once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + _SIGPIPE
+        return end_without_reader()
+
+
+def end_without_reader() -> int:
+    """Return the exit status of a program whose output nobody reads any more."""
+    # Python would complain once more when it flushes at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + _SIGPIPE
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rl3_sb3.experiments.cli import end_without_reader
 from rl3_sb3.experiments.cli import main as rl3
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.paper.comparison import SCALES, Tasks
@@ -98,6 +99,8 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
                 return status
     try:
         item.show(folders)
+    except BrokenPipeError:
+        return end_without_reader()
     except InputError as error:
         print(f"{script.name}: error: {error}")
         return 2

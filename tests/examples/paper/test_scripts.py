@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +187,14 @@ def test_what_was_trained_is_published_unless_training_was_stopped(
     ]
     if publishes:
         assert called[1][1:] == [out, "--out", str(stored / "pretrained")]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = [sys.executable, str(PAPER / "figure_3a.py"), "--figures", os.devnull]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (128 + 13, b"")
 
 
 @pytest.mark.parametrize("name", ITEMS)
