@@ -7,6 +7,7 @@ from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimat
 from vamdp.estimators.model_based.dense_view import AbstractState, LearnedModel
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
+from vamdp.estimators.state_bins import StateBins
 from vamdp.mdp.tabular_mdp import TabularMDP
 from vamdp.mdp.value_iteration import ValueIterationResult, value_iteration
 from vamdp.wrappers import HoldSeed, MetaEpisode, RegretReward, ShowTask, ValueAugment
@@ -21,6 +22,7 @@ __all__ = [
     "RegretReward",
     "SampledEnv",
     "ShowTask",
+    "StateBins",
     "TabularMDP",
     "TaskEnv",
     "TaskVectorEnv",

@@ -72,62 +72,6 @@ def asks_for_new_task(options: dict[str, Any] | None) -> bool:
     )
 
 
-def find_state_key(
-    env: Any, space: gymnasium.Space[Any], state_key: StateKey | None
-) -> StateKey | None:
-    """The function from an observation to its state; None where a Discrete one is its own.
-
-    Raises:
-        ValueError: no environment has one for these observations.
-    """
-    if state_key is not None:
-        if not callable(state_key):
-            raise ValueError(f"`state_key` must be callable, got {state_key!r}.")
-        return state_key
-    if isinstance(space, spaces.Discrete):
-        return None
-    owner = find_owner(env, "state_key")
-    if owner is None:
-        raise ValueError(
-            f"`state_key` must map observations to states, got None, but the observation space is "
-            f"{space}. {_key_hint(space)}"
-        )
-    if single_space(owner) != space:
-        # Its own function would take other numbers for the coordinates that it knows.
-        raise ValueError(
-            f"`state_key` must be given, since the one of {owner} is for observations in "
-            f"{single_space(owner)}, got {space} from the wrappers around it."
-        )
-    found: StateKey = owner.state_key
-    return found
-
-
-def _key_hint(space: gymnasium.Space[Any]) -> str:
-    """What to do where observations in this space have no key."""
-    if isinstance(space, spaces.Box) and space.dtype is not None and space.dtype.kind == "f":
-        return (
-            "Put gymnasium.wrappers.DiscretizeObservation inside (and TransformObservation before "
-            "it, where bounds are infinite): real numbers hardly ever come back. If these do, pass "
-            "state_key=tuple."
-        )
-    if isinstance(space, spaces.Dict):
-        name = next(iter(space), "name")
-        return (
-            f"Pass a function of the parts that make up the state, such as state_key=lambda "
-            f'observation: tuple(observation["{name}"]).'
-        )
-    return "Pass for example state_key=tuple."
-
-
-def find_state_keys(env: Any, state_key: StateKey | None) -> Callable[[Any], Any] | None:
-    """The function from a batch of observations to its states (n, d), where there is one.
-
-    It belongs to the `state_key` that `find_state_key` found; one that a user passed has none.
-    """
-    owner = None if state_key is not None else find_owner(env, "state_key")
-    return getattr(owner, "state_keys", None)
-
-
 def task_seeds(env: VectorEnv[Any, Any, Any]) -> Sequence[int | None]:
     """The `task_seed` of each environment of a batch; None where one has none."""
     owner, base = find_owner(env, "task_seeds"), env.unwrapped

@@ -42,6 +42,9 @@ class Estimator(Protocol):
     With an attribute `takes_keys`, states come as a list instead: one key a task, any hashable, as
     the environment's `state_key` gives it.
 
+    With an attribute `takes_reals`, real-valued observations come as they are, flat, where no
+    `state_key` was given; others get them cut into bins.
+
     An attribute `action_parts` names the parts that have one entry per action, in the order of the
     actions; () if none has. Who learns from relabelled actions has to know them; without the
     attribute they are unknown.

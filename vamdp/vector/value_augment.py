@@ -1,6 +1,6 @@
 """Adding values to the observations of a batch of environments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from vamdp.estimators.choice import check_written, is_built_in
 from vamdp.inner_env import (
     StateKey,
     asks_for_new_task,
-    find_state_keys,
     require_vector,
     task_seeds,
 )
@@ -43,6 +42,8 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         value_scale: what values are divided by, above 0.
         count_scale: what counts are divided by, above 0.
         state_key: observation -> state as in `vamdp.ValueAugment`; called with single observations.
+        state_keys: the same for a batch, in its place: observations of all environments -> states,
+            (num_envs,) or (num_envs, d). One call a step instead of num_envs.
         show_state: whether the observations have the part "state".
         flatten: False gives a Dict of the parts instead of one array.
         estimator: the learner, as in `vamdp.ValueAugment`. An `Estimator` of your own has
@@ -70,6 +71,7 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         value_scale: float = 1.0,
         count_scale: float = 10.0,
         state_key: StateKey | None = None,
+        state_keys: Callable[[Any], Any] | None = None,
         show_state: bool = True,
         flatten: bool = True,
         estimator: Any = None,
@@ -84,13 +86,12 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self._set_up(
             env, env.num_envs, env.single_observation_space, env.single_action_space,
             task_horizon=task_horizon, value_scale=value_scale, count_scale=count_scale,
-            state_key=state_key, show_state=show_state, flatten=flatten, estimator=estimator,
-            options=options,
+            state_key=state_key, state_keys=state_keys, show_state=show_state, flatten=flatten,
+            estimator=estimator, options=options,
         )  # fmt: skip
         self.estimator: Any = self._estimator
         self._is_trusted = is_built_in(self._estimator)
         self._takes_keys = hasattr(self._estimator, "takes_keys")
-        self._state_keys = find_state_keys(env, state_key) if self._state_key else None
         self._n_coordinates: int | None = None  # of every state, once the first was seen
         self.single_observation_space = self._parts.space
         self.observation_space = batch_space(self._parts.space, env.num_envs)
@@ -221,7 +222,7 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
 
     def _states_of(self, observations: Any) -> Any:
         """The states: coordinates (num_envs, d), or a list of keys where the learner takes them."""
-        if self._state_key is None:
+        if self._state_key is None and self._state_keys is None:
             space: Any = self._inner_space
             if observations.min() < space.start or observations.max() >= space.start + space.n:
                 raise ValueError(f"Observations of `env` must be in {space}, got {observations}.")
@@ -229,8 +230,12 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
                 return observations.tolist()
             coordinates: npt.NDArray[np.float64] = observations.astype(np.float64)[:, None]
             return coordinates
-        if self._state_keys is not None and not self._takes_keys:
-            return self._encode("state_keys(observations)", self._state_keys(observations))
+        if self._state_keys is not None and not (self._takes_keys and self._state_key):
+            states = self._state_keys(observations)
+            if self._takes_keys:
+                return [tuple(s) if isinstance(s, list) else s for s in np.asarray(states).tolist()]
+            return self._encode("state_keys(observations)", states)
+        assert self._state_key is not None, "looked for on construction"
         batched = batch_space(self._inner_space, self.num_envs)
         keys = [self._state_key(one) for one in iterate(batched, observations)]
         if self._takes_keys:

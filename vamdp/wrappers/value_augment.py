@@ -45,8 +45,11 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         value_scale: what values are divided by, above 0; choose it so that they are about 1.
         count_scale: what counts are divided by, above 0.
         state_key: observation -> int or tuple of numbers, equal for equal states (with an injected
-            estimator any hashable). None: a Discrete observation is its own key, else the
-            environment's `state_key`. A callable cannot travel in an EnvSpec's JSON.
+            estimator any hashable): states with one key are one to the learner, a group. Or
+            `StateBins`. None: a Discrete observation is its own key; else the environment's
+            `state_key`; else, for up to 8 real numbers, bins within the space's bounds, or of
+            running scales where it has none. Learners with `takes_reals` get the real numbers
+            themselves. A callable cannot travel in an EnvSpec's JSON.
         show_state: whether the observation has the part "state".
         flatten: False gives a Dict of the parts instead of one vector.
         estimator: the learner. A name of `vamdp.estimators.BUILT_INS`; None is "model-based", a
@@ -62,8 +65,8 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             was made.
 
     Raises:
-        ValueError: an argument is out of its range, the actions are not Discrete, or observations
-            that are not Discrete have no `state_key`.
+        ValueError: an argument is out of its range, the actions are not Discrete, or other
+            observations have no `state_key`.
         TypeError: `env` is a vector environment, `estimator` no learner, or an option unknown.
 
     Example:

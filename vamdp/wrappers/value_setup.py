@@ -1,6 +1,6 @@
 """What the single and the batched `ValueAugment` set up alike."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -8,8 +8,10 @@ import gymnasium
 from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.estimators.choice import as_estimator
 from vamdp.estimators.estimator import Estimator, Scales
-from vamdp.inner_env import StateKey, discrete_actions, find_state_key, refuse_meta_episodes
+from vamdp.estimators.running_bins import RunningBins
+from vamdp.inner_env import StateKey, discrete_actions, refuse_meta_episodes
 from vamdp.wrappers.observation import ActionParts, Layout, Parts, StateEncoder, meta_boxes
+from vamdp.wrappers.state_source import find_state_source
 from vamdp.wrappers.task_access import TaskAccess
 
 
@@ -37,6 +39,7 @@ class ValueSetup(TaskAccess):
         flatten: bool,
         estimator: Any,
         options: Mapping[str, Any],
+        state_keys: Callable[[Any], Any] | None = None,
     ) -> None:
         """Check the arguments of the constructor, and keep what follows from them."""
         refuse_meta_episodes(env)
@@ -46,13 +49,20 @@ class ValueSetup(TaskAccess):
         actions = discrete_actions(action_space)
         self._n_actions, self._first_action = int(actions.n), int(actions.start)
         self._inner_space = space
-        self._state_key = find_state_key(env, space, state_key)
         self.task_horizon = task_horizon
         self.value_scale, self.count_scale = float(value_scale), float(count_scale)
         self._scales = Scales(self.value_scale, self.count_scale)
-        self._estimator: Estimator = as_estimator(
-            estimator, n_tasks, self._n_actions, task_horizon, options
+        learner = as_estimator(estimator, n_tasks, self._n_actions, task_horizon, options)
+        source = find_state_source(
+            env, space, state_key, state_keys, takes_reals=hasattr(learner, "takes_reals")
         )
+        self._state_key, self._state_keys = source.key, source.keys
+        if source.bins is not None:
+            learners = [learner]
+            if n_tasks > 1:
+                learners = _one_each(estimator, n_tasks, self._n_actions, task_horizon, options)
+            learner = RunningBins(learners, source.bins)
+        self._estimator: Estimator = learner
         self._encoder = StateEncoder(space) if show_state else None
         boxes = {"state": self._encoder.box} if self._encoder else {}
         own = self._estimator.parts()
@@ -80,3 +90,20 @@ class ValueSetup(TaskAccess):
         """Names of the parts with one entry per action; None if the estimator does not say."""
         names = getattr(self._estimator, "action_parts", None)
         return None if names is None else tuple(names)
+
+
+def _one_each(
+    estimator: Any, n_tasks: int, n_actions: int, task_horizon: int, options: Mapping[str, Any]
+) -> list[Estimator]:
+    """A learner of a single task for each of them, as bins of running scales need."""
+    if isinstance(estimator, (list, tuple)):
+        return [as_estimator(one, 1, n_actions, task_horizon, options) for one in estimator]
+    if not (estimator is None or callable(estimator) or isinstance(estimator, str)):
+        raise ValueError(
+            f"`estimator` must be a name or a function (n_tasks, n_actions) -> learner where the "
+            f"scales of bins are not known, got one {type(estimator).__name__} of {n_tasks} tasks. "
+            "Or pass a `state_key`, such as vamdp.StateBins(low=..., high=...)."
+        )
+    # Threads are for tasks of one learner.
+    own = {name: value for name, value in options.items() if name != "threads"}
+    return [as_estimator(estimator, 1, n_actions, task_horizon, own) for _ in range(n_tasks)]

@@ -1,0 +1,224 @@
+"""Bins whose width follows the range of the states seen, around tabular learners.
+
+Where a number has no known bounds, its bins are as wide as the smallest power of two w with
+
+    (highest - lowest value seen in this task) <= n_bins * w,
+
+and lie at multiples of w, so that at most n_bins + 1 of them are met. Bins of twice the width hold
+two old ones each; nothing else moves. When a width grows, the learner begins anew and is taught the
+task's transitions again, in their order, with the new bins. It is therefore always the learner
+that had known the present widths from the first step.
+
+A width doubles some ten times in a task, mostly in its first steps. The transitions of the present
+task are kept for it, which bounds save, and time: pass `StateBins` with `low` and `high` where the
+range is known.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box
+
+from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
+from vamdp.estimators.estimator import Estimator, Scales
+from vamdp.estimators.state_bins import StateBins
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class _Start(NamedTuple):
+    """An episode that began."""
+
+    state: FloatArray
+    mask: npt.NDArray[np.bool_] | None
+
+
+class _Move(NamedTuple):
+    """A transition."""
+
+    state: FloatArray
+    action: int
+    reward: float
+    next_state: FloatArray
+    terminated: bool
+    mask: npt.NDArray[np.bool_] | None
+
+
+class _Widths:
+    """The bins of one task.
+
+    Args:
+        bins: How many there are, and the bounds that are known.
+        d: Numbers of a state.
+    """
+
+    def __init__(self, bins: StateBins, d: int) -> None:
+        low, high = (np.array(bound) for bound in bins.bounds(d))
+        self._n = np.array(bins.counts(d), np.float64)
+        self._is_running = ~np.isfinite(low)
+        self._low, self._top = np.where(self._is_running, 0.0, low), self._n - 1
+        self._top[self._is_running] = np.inf
+        self._width = np.where(self._is_running, 0.0, (high - low) / self._n)
+        self._seen_low, self._seen_high = np.full(d, np.inf), np.full(d, -np.inf)
+
+    def see(self, state: FloatArray) -> bool:
+        """Take a state (d,) into the range; returns whether a width grew."""
+        np.minimum(self._seen_low, state, out=self._seen_low)
+        np.maximum(self._seen_high, state, out=self._seen_high)
+        needed = (self._seen_high - self._seen_low) / self._n
+        grows = self._is_running & (needed > self._width) & (self._n > 1)
+        self._width[grows] = 2.0 ** np.ceil(np.log2(needed[grows]))
+        return bool(grows.any())
+
+    def key(self, state: FloatArray) -> FloatArray:
+        """The bins of a state, (1, d)."""
+        places = np.zeros_like(state)
+        np.divide(state - self._low, self._width, out=places, where=self._width > 0)
+        np.floor(places, out=places)
+        inside: FloatArray = np.clip(places, np.where(self._is_running, -np.inf, 0.0), self._top)
+        return inside[None]
+
+
+class RunningBins:
+    """An `Estimator` of real-valued states: tabular learners of one task each, behind bins.
+
+    A task's end forgets its bins and its transitions; an episode's end does not.
+
+    Args:
+        learners: one for each task, `Estimator`s of a single task.
+        bins: how many bins there are, and the bounds that are known.
+    """
+
+    #: See `Estimator`.
+    takes_reals = True
+
+    def __init__(self, learners: Sequence[Estimator], bins: StateBins) -> None:
+        self.learners, self.bins = list(learners), bins
+        self.n_tasks, self.n_actions = len(self.learners), self.learners[0].n_actions
+        self._takes_keys = hasattr(self.learners[0], "takes_keys")
+        self._d: int | None = None  # numbers of a state, once the first was seen
+        self._widths: list[_Widths | None] = [None] * self.n_tasks
+        self._seeds: list[int | None] = [None] * self.n_tasks
+        self._past: list[list[_Start | _Move]] = [[] for _ in self.learners]
+
+    @property
+    def action_parts(self) -> tuple[str, ...] | None:
+        """See `Estimator`."""
+        names: tuple[str, ...] | None = getattr(self.learners[0], "action_parts", None)
+        return names
+
+    def parts(self) -> dict[str, Box]:
+        """The learners' parts."""
+        return dict(self.learners[0].parts())
+
+    def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
+        """Forget the tasks in `rows`, their bins too."""
+        for i in np.flatnonzero(rows):
+            self._seeds[i], self._widths[i] = seeds[i], None
+            self._past[i].clear()
+            self.learners[i].begin_tasks(np.ones(1, np.bool_), [seeds[i]])
+
+    def begin_episodes(
+        self,
+        rows: npt.NDArray[np.bool_],
+        states: npt.ArrayLike,
+        action_masks: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        """Take the first states into the range, and tell the learners of the episodes."""
+        coordinates, masks = self._coordinates(states), None
+        if action_masks is not None:
+            masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
+        for i in np.flatnonzero(rows):
+            mask = None if masks is None else masks[i].copy()
+            self._note(i, _Start(coordinates[i].copy(), mask))
+
+    def update(
+        self,
+        states: npt.ArrayLike,
+        actions: npt.ArrayLike,
+        rewards: npt.ArrayLike,
+        next_states: npt.ArrayLike,
+        terminated: npt.ArrayLike,
+        next_action_masks: npt.ArrayLike | None = None,
+    ) -> None:
+        """Learn one transition of each task; the arguments are `BatchValueEstimator.update`'s.
+
+        Raises:
+            ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
+        """
+        moves = as_transitions(
+            self.n_tasks, self.n_actions, self._d,
+            states, actions, rewards, next_states, terminated, next_action_masks,
+        )  # fmt: skip
+        self._d = moves.states.shape[1]
+        masks = moves.next_action_masks.copy() if next_action_masks is not None else None
+        for i in range(self.n_tasks):
+            self._note(
+                i,
+                _Move(
+                    moves.states[i].copy(),
+                    int(moves.actions[i]),
+                    float(moves.rewards[i]),
+                    moves.next_states[i].copy(),
+                    bool(moves.terminated[i]),
+                    None if masks is None else masks[i],
+                ),
+            )
+
+    def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
+        """What the learners write of the states' bins."""
+        coordinates = self._coordinates(states)
+        for i, learner in enumerate(self.learners):
+            learner.write(self._key(i, coordinates[i]), scales, out[i : i + 1])
+
+    def bins_of(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """The present bins of one state per task, (n_tasks, d)."""
+        coordinates = self._coordinates(states)
+        keys = [self._with_widths(i).key(state) for i, state in enumerate(coordinates)]
+        return np.concatenate(keys).astype(np.int64)
+
+    def _coordinates(self, states: npt.ArrayLike) -> FloatArray:
+        coordinates = as_coordinates("states", states, self.n_tasks, self._d)
+        self._d = coordinates.shape[1]
+        return coordinates
+
+    def _with_widths(self, i: int) -> _Widths:
+        widths = self._widths[i]
+        if widths is None:
+            assert self._d is not None, "states come before bins"
+            widths = self._widths[i] = _Widths(self.bins, self._d)
+        return widths
+
+    def _note(self, i: int, event: _Start | _Move) -> None:
+        """Tell learner i of an event; of all of them again, where a width grew."""
+        widths, past = self._with_widths(i), self._past[i]
+        grew = widths.see(event.state)
+        if isinstance(event, _Move):
+            grew = widths.see(event.next_state) or grew
+        past.append(event)
+        if grew:
+            self.learners[i].begin_tasks(np.ones(1, np.bool_), [self._seeds[i]])
+        for each in past if grew else past[-1:]:
+            self._tell(i, each)
+
+    def _tell(self, i: int, event: _Start | _Move) -> None:
+        learner, key = self.learners[i], self._key(i, event.state)
+        masks = None if event.mask is None else event.mask[None].copy()
+        if isinstance(event, _Start):
+            learner.begin_episodes(np.ones(1, np.bool_), key, masks)
+            return
+        learner.update(
+            key,
+            np.array([event.action]),
+            np.array([event.reward]),
+            self._key(i, event.next_state),
+            np.array([event.terminated]),
+            masks,
+        )
+
+    def _key(self, i: int, state: FloatArray) -> Any:
+        """The state's bins as learner i takes them."""
+        key = self._with_widths(i).key(state) + 0.0  # -0.0 would be another state
+        return [tuple(int(k) for k in key[0])] if self._takes_keys else key

@@ -1,0 +1,154 @@
+"""Cutting real-valued states into bins: the plain way for a tabular learner to meet them.
+
+A number x with known bounds falls into bin
+
+    floor((x - low) / (high - low) * n_bins), clipped to [0, n_bins - 1],
+
+so that what lies outside the bounds belongs to the outermost bins. Without bounds the width of the
+bins grows with the range that was seen (`vamdp.estimators.running_bins`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from vamdp.argument_checks import check_positive_integer
+
+#: Bounds of a Box at least this large mean that there are none: float32's largest is in use, too.
+NO_BOUND = 1e30
+
+
+@dataclass(frozen=True)
+class StateBins:
+    """How the numbers of a state are cut into bins; pass it as a `state_key`.
+
+    Args:
+        n_bins: of each number, at least 1, or one integer for all. 1 leaves a number out.
+        low: lowest value of each number, or one for all; -inf or None: unknown, its bins have
+            running scales.
+        high: likewise the highest, above `low`; inf or None: unknown.
+
+    Raises:
+        ValueError: an argument is out of its range, or they are for states of different lengths.
+
+    Example:
+        >>> bins = StateBins(4, low=(0.0, -1.0), high=(1.0, 1.0))
+        >>> bins([0.3, 7.0])
+        (1, 3)
+        >>> bins.keys(np.array([[0.3, 7.0], [0.0, -0.2]]))
+        array([[1., 3.],
+               [0., 1.]])
+    """
+
+    n_bins: int | Sequence[int] = 8
+    low: float | Sequence[float] | None = None
+    high: float | Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {}
+        for name in ("n_bins", "low", "high"):
+            value = getattr(self, name)
+            if isinstance(value, (Sequence, np.ndarray)):
+                object.__setattr__(self, name, tuple(value))
+                lengths[name] = len(value)
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"`n_bins`, `low` and `high` must be for states of one length, got {lengths}."
+            )
+        d = max(lengths.values(), default=1)
+        for n in self._each("n_bins", d):
+            check_positive_integer("n_bins", n)
+        for low, high in zip(*self._bounds(d), strict=True):
+            if not low < high:
+                raise ValueError(f"`low` must be below `high`, got {low!r} and {high!r}.")
+        object.__setattr__(self, "_has_bounds", bool(np.isfinite(self._bounds(d)).all()))
+
+    @classmethod
+    def of_space(cls, space: spaces.Box, n_bins: int | Sequence[int] = 8) -> "StateBins":
+        """Bins within a Box's bounds; where it has none, of running scales."""
+        low, high = (np.ravel(bound).astype(np.float64) for bound in (space.low, space.high))
+        low[low <= -NO_BOUND], high[high >= NO_BOUND] = -np.inf, np.inf
+        return cls(n_bins, low.tolist(), high.tolist())
+
+    @property
+    def has_bounds(self) -> bool:
+        """Whether all bins are known, so that nothing about them depends on what was seen."""
+        has_bounds: bool = self.__dict__["_has_bounds"]
+        return has_bounds
+
+    def counts(self, d: int) -> list[int]:
+        """How many bins each of d numbers has.
+
+        Raises:
+            ValueError: the bins are for states of another length.
+        """
+        return [int(n) for n in self._each("n_bins", d)]
+
+    def bounds(self, d: int) -> tuple[list[float], list[float]]:
+        """Lowest and highest value of each of d numbers, infinite both where either is unknown.
+
+        Raises:
+            ValueError: the bins are for states of another length.
+        """
+        low, high = self._bounds(d)
+        known = [math.isfinite(a) and math.isfinite(b) for a, b in zip(low, high, strict=True)]
+        return (
+            [a if is_known else -math.inf for a, is_known in zip(low, known, strict=True)],
+            [b if is_known else math.inf for b, is_known in zip(high, known, strict=True)],
+        )
+
+    def __call__(self, observation: Any) -> tuple[int, ...]:
+        """The bins of one observation.
+
+        Raises:
+            ValueError: there are bins without bounds, the observation has another length than the
+                bins, or a number is NaN.
+        """
+        (key,) = self.keys(np.ravel(observation)[None])
+        return tuple(int(k) for k in key)
+
+    def keys(self, observations: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The bins of a batch of observations, (n, d).
+
+        Raises:
+            ValueError: as for one observation.
+        """
+        numbers = np.asarray(observations, np.float64)
+        numbers = numbers.reshape(len(numbers), -1)
+        low, high = (np.array(bound) for bound in self.bounds(numbers.shape[1]))
+        counts = np.array(self.counts(numbers.shape[1]))
+        if not np.isfinite(low).all():
+            raise ValueError(
+                f"`low` and `high` must be finite for bins outside of ValueAugment, got {self}."
+            )
+        check_numbers(numbers)
+        places = np.floor((numbers - low) / (high - low) * counts)
+        keys: npt.NDArray[np.float64] = np.clip(places, 0, counts - 1)
+        return keys
+
+    def _bounds(self, d: int) -> tuple[list[float], list[float]]:
+        low = [-math.inf if x is None else float(x) for x in self._each("low", d)]
+        return low, [math.inf if x is None else float(x) for x in self._each("high", d)]
+
+    def _each(self, name: str, d: int) -> Sequence[Any]:
+        """The argument of this name, for each of d numbers."""
+        value = getattr(self, name)
+        if not isinstance(value, tuple):
+            return [value] * d
+        if len(value) != d:
+            raise ValueError(
+                f"`{name}` must be one number or {d}, as many as a state has, got {value!r}."
+            )
+        return value
+
+
+def check_numbers(numbers: npt.NDArray[np.float64]) -> None:
+    """Raise ValueError if one of the numbers (n, d) of observations is NaN."""
+    if np.isnan(numbers).any():
+        row = int(np.isnan(numbers).any(axis=1).argmax())
+        raise ValueError(f"Observations must be numbers, got {numbers[row].tolist()}.")

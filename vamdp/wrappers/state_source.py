@@ -1,0 +1,143 @@
+"""From an observation to what a learner takes for the state.
+
+In this order: a `state_key` that the user passed; a Discrete observation itself; the numbers of the
+observation, for learners of real-valued states; the environment's own `state_key`; and bins, where
+an observation is a few real numbers.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.vector.utils import batch_space, iterate
+
+from vamdp.estimators.state_bins import StateBins
+from vamdp.inner_env import StateKey, find_owner, single_space
+
+#: Above this many real numbers bins are no plain answer: hardly two states would share theirs.
+MOST_BINNED_NUMBERS = 8
+
+
+class StateSource(NamedTuple):
+    """Functions from observations to states.
+
+    Attributes:
+        key: one observation -> state, or None.
+        keys: a batch of them -> states (n,) or (n, d), or None. Neither: a Discrete observation is
+            its own state.
+        bins: those that a learner of tables needs around it, which follow what is seen, or None.
+    """
+
+    key: StateKey | None = None
+    keys: Callable[[Any], npt.ArrayLike] | None = None
+    bins: StateBins | None = None
+
+
+def find_state_source(
+    env: Any,
+    space: gymnasium.Space[Any],
+    state_key: StateKey | None,
+    state_keys: Callable[[Any], Any] | None = None,
+    *,
+    takes_reals: bool,
+) -> StateSource:
+    """Where the states of an environment's observations come from.
+
+    Args:
+        env: single or vectorised.
+        space: of a single observation.
+        state_key: the user's, or None.
+        state_keys: the user's for batches, or None.
+        takes_reals: whether the learner wants real-valued states.
+
+    Raises:
+        ValueError: there is nothing that fits, or an argument is no function.
+    """
+    for name, function in (("state_key", state_key), ("state_keys", state_keys)):
+        if function is not None and not callable(function):
+            raise ValueError(f"`{name}` must be callable, got {function!r}.")
+    if state_keys is not None:
+        if isinstance(state_key, StateBins):
+            raise ValueError(
+                f"`state_keys` must be left out with bins, got {state_keys!r} beside {state_key}: "
+                "they have one of their own."
+            )
+        return StateSource(state_key, state_keys)
+    if isinstance(state_key, StateBins):
+        return _binned(space, state_key)
+    if state_key is not None:
+        return StateSource(state_key)
+    if isinstance(space, spaces.Discrete):
+        return StateSource()
+    if takes_reals:
+        return StateSource(partial(_numbers, space), partial(_batched_numbers, space))
+    owner = find_owner(env, "state_key")
+    if owner is not None:
+        if single_space(owner) != space:
+            # Its own function would take other numbers for the coordinates that it knows.
+            raise ValueError(
+                f"`state_key` must be given, since the one of {owner} is for observations in "
+                f"{single_space(owner)}, got {space} from the wrappers around it."
+            )
+        return StateSource(owner.state_key, getattr(owner, "state_keys", None))
+    if _is_few_reals(space):
+        return _binned(space, StateBins.of_space(space))
+    raise ValueError(
+        f"`state_key` must map observations to states, got None, but the observation space is "
+        f"{space}. {_key_hint(space)}"
+    )
+
+
+def _is_few_reals(space: gymnasium.Space[Any]) -> bool:
+    return (
+        isinstance(space, spaces.Box)
+        and np.issubdtype(space.dtype, np.floating)
+        and int(np.prod(space.shape)) <= MOST_BINNED_NUMBERS
+    )
+
+
+def _binned(space: gymnasium.Space[Any], bins: StateBins) -> StateSource:
+    """Bins as functions if all bounds are known, else for a learner to be put behind."""
+    d = spaces.flatdim(space)
+    bins.counts(d), bins.bounds(d)  # both raise where they are for states of another length
+    if bins.has_bounds:
+        if isinstance(space, spaces.Box):
+            return StateSource(bins, bins.keys)
+        return StateSource(partial(_bins_of, space, bins))
+    return StateSource(partial(_numbers, space), partial(_batched_numbers, space), bins)
+
+
+def _bins_of(space: gymnasium.Space[Any], bins: StateBins, observation: Any) -> tuple[int, ...]:
+    return bins(spaces.flatten(space, observation))
+
+
+def _numbers(space: gymnasium.Space[Any], observation: Any) -> tuple[float, ...]:
+    flat: Any = spaces.flatten(space, observation)
+    return tuple(np.asarray(flat, np.float64).tolist())
+
+
+def _batched_numbers(space: gymnasium.Space[Any], observations: Any) -> npt.NDArray[np.float64]:
+    if isinstance(space, spaces.Box):
+        return np.array(observations, np.float64).reshape(len(observations), -1)
+    n = len(next(iter(observations.values())) if isinstance(observations, dict) else observations)
+    return np.array([_numbers(space, one) for one in iterate(batch_space(space, n), observations)])
+
+
+def _key_hint(space: gymnasium.Space[Any]) -> str:
+    """What to do where observations in this space have no key."""
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        return (
+            "Real numbers hardly ever come back: pass a function of a few of them, cut into bins, "
+            'or take estimator="kernel". If these do come back, pass state_key=tuple.'
+        )
+    if isinstance(space, spaces.Dict):
+        name = next(iter(space), "name")
+        return (
+            f"Pass a function of the parts that make up the state, such as state_key=lambda "
+            f'observation: tuple(observation["{name}"]).'
+        )
+    return "Pass for example state_key=tuple."
