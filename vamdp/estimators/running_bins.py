@@ -115,7 +115,7 @@ class RunningBins:
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
         """Forget the tasks in `rows`, their bins too."""
-        for i in np.flatnonzero(rows):
+        for i in np.flatnonzero(rows).tolist():
             self._seeds[i], self._widths[i] = seeds[i], None
             self._past[i].clear()
             self.learners[i].begin_tasks(np.ones(1, np.bool_), [seeds[i]])
@@ -130,7 +130,7 @@ class RunningBins:
         coordinates, masks = self._coordinates(states), None
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
-        for i in np.flatnonzero(rows):
+        for i in np.flatnonzero(rows).tolist():
             mask = None if masks is None else masks[i].copy()
             self._note(i, _Start(coordinates[i].copy(), mask))
 

@@ -84,7 +84,7 @@ def find_state_source(
                 f"{single_space(owner)}, got {space} from the wrappers around it."
             )
         return StateSource(owner.state_key, getattr(owner, "state_keys", None))
-    if _is_few_reals(space):
+    if isinstance(space, spaces.Box) and _is_few_reals(space):
         return _binned(space, StateBins.of_space(space))
     raise ValueError(
         f"`state_key` must map observations to states, got None, but the observation space is "
@@ -92,12 +92,9 @@ def find_state_source(
     )
 
 
-def _is_few_reals(space: gymnasium.Space[Any]) -> bool:
-    return (
-        isinstance(space, spaces.Box)
-        and np.issubdtype(space.dtype, np.floating)
-        and int(np.prod(space.shape)) <= MOST_BINNED_NUMBERS
-    )
+def _is_few_reals(space: spaces.Box) -> bool:
+    n = int(np.prod(space.shape))
+    return np.issubdtype(space.dtype, np.floating) and n <= MOST_BINNED_NUMBERS
 
 
 def _binned(space: gymnasium.Space[Any], bins: StateBins) -> StateSource:

@@ -11,6 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.argument_checks import as_options
+from vamdp.domains.grids.view import Thought
 from vamdp.estimators.choice import is_built_in
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
@@ -213,21 +214,22 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         with self._view.lent(self._think):
             return self.env.render()
 
-    def _think(self, observation: Any) -> tuple[float, int]:
-        """Value (nan if nothing is known) and visits of an observation's state."""
+    def _think(self, observation: Any) -> Thought:
+        """What the learner has of an observation's state."""
         key = index(observation) if self._state_key is None else self._state_key(observation)
         learner = self.estimator
         if not hasattr(learner, "q_values"):  # an estimator need not have it
-            return float("nan"), 0
+            return Thought()
         # One of a batch of tasks answers in rows.
         is_batch = learner is self._estimator
         state = [key] if is_batch else key
         Q, n_visits = learner.q_values(state), int(np.sum(learner.counts(state)))
+        cluster = learner.abstract_state(state) if hasattr(learner, "abstract_state") else None
         if n_visits == 0 and not np.any(Q):
-            return float("nan"), 0
+            return Thought(cluster=-1 if cluster is None else cluster)
         # A learner of one's own need not have it; ours leaves masked actions out.
         value = learner.value(state) if hasattr(learner, "value") else np.max(Q)
-        return float(np.max(value)), n_visits
+        return Thought(float(np.max(value)), n_visits, -1 if cluster is None else cluster)
 
     def _read(self, observation: Any, vector: npt.NDArray[np.float32]) -> Any:
         """Write an observation into a vector (size,) of zeros; returns the key of its state."""

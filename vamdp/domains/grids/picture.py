@@ -5,6 +5,7 @@ orange, dangers red, the goal green; of frozen lakes, ice pale and holes dark bl
 shades of them are told apart by every kind of colour vision, and tiles that matter carry a sign
 besides. A value v shades its tile by sqrt(|v| / scale), violet above 0 and grey below: the root
 makes a step's cost visible beside a goal. Tiles of which nothing is known stay plain.
+Where a learner takes several tiles for one state, lines part its clusters.
 
 The letters are those of `vamdp.mdp.grid_tasks`; cell (r, c) has the number r * n_columns + c. A
 picture is put together from tiles drawn once, so that a next frame in which little changed takes a
@@ -39,6 +40,7 @@ TILE_COLOURS: dict[str, Colour] = {
     "H": (0, 91, 150),
 }
 LINE_COLOUR: Colour = (203, 207, 212)
+BORDER_COLOUR: Colour = (148, 82, 0)
 AGENT_COLOUR: Colour = (255, 232, 31)
 MOST_VIOLET, MOST_GREY = (106, 61, 154), (96, 96, 96)
 N_SHADES = 24
@@ -54,6 +56,7 @@ def draw(
     agent: int | None = None,
     values: npt.NDArray[np.float64] | None = None,
     counts: npt.NDArray[np.int64] | None = None,
+    clusters: npt.NDArray[np.int64] | None = None,
     scale: float = 1.0,
     tile_size: int | None = None,
 ) -> Picture:
@@ -64,6 +67,8 @@ def draw(
         agent: The cell that the agent is in, or None.
         values: Of each cell, shape (S,), nan where nothing is known; None shows none.
         counts: Visits of each cell, shape (S,), shown in the corner where above 0; None shows none.
+        clusters: Number of the cluster that each cell is in, shape (S,), -1 for none. Those of
+            several cells are shown with a border, the others not.
         scale: Size of a value that shades a tile as dark as it gets, above 0.
         tile_size: Width of a tile in pixels, at least 8; None: the picture is about 520 wide.
 
@@ -95,7 +100,29 @@ def draw(
         y, x = s // n_columns * n, s % n_columns * n
         picture[y : y + n, x : x + n] = tile
     picture[-1] = picture[:, -1] = LINE_COLOUR
+    if clusters is not None:
+        _draw_borders(picture, clusters.reshape(len(grid), n_columns), n)
     return picture
+
+
+def _draw_borders(picture: Picture, clusters: npt.NDArray[np.int64], n: int) -> None:
+    """Draw a line around the cells of each cluster (n_rows, n_columns) that has several."""
+    numbers, sizes = np.unique(clusters[clusters >= 0], return_counts=True)
+    clusters = np.where(np.isin(clusters, numbers[sizes > 1]), clusters, -1)
+    width = max(2, n // 16)
+    padded = np.pad(clusters, 1, constant_values=-1)
+    for r, c in np.argwhere(clusters >= 0).tolist():
+        own, y, x = clusters[r, c], r * n, c * n
+        # Inside of the cell, so that neighbouring clusters have a line each.
+        tile = picture[y : y + n + 1, x : x + n + 1]
+        if padded[r, c + 1] != own:
+            tile[: width + 1] = BORDER_COLOUR
+        if padded[r + 2, c + 1] != own:
+            tile[-width - 1 :] = BORDER_COLOUR
+        if padded[r + 1, c] != own:
+            tile[:, : width + 1] = BORDER_COLOUR
+        if padded[r + 1, c + 2] != own:
+            tile[:, -width - 1 :] = BORDER_COLOUR
 
 
 def text(

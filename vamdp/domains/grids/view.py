@@ -5,16 +5,15 @@
     "human"      the same in a window, which is drawn anew by every reset and step
 
 A learner around the environment adds its thoughts. For the time of one rendering it lends an
-*overlay*: a function from an observation to what the learner has of that state, its value (nan if
-it knows nothing) and its visits. The environment knows the observation of each tile, and asks about
-all.
+*overlay*: a function from an observation to what the learner has of that state, a `Thought`. The
+environment knows the observation of each tile, and asks about all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -24,7 +23,22 @@ from gymnasium.error import DependencyNotInstalled
 from vamdp.domains.grids import picture as grid_picture
 from vamdp.mdp.grid_tasks import GRID_WORLD
 
-Overlay = Callable[[Any], tuple[float, int]]
+
+class Thought(NamedTuple):
+    """What a learner has of a state.
+
+    Attributes:
+        value: nan if it knows nothing.
+        visits: how often it was acted in.
+        cluster: number of the abstract state that it is in; -1: of none, or the learner has none.
+    """
+
+    value: float = float("nan")
+    visits: int = 0
+    cluster: int = -1
+
+
+Overlay = Callable[[Any], Thought]
 
 RENDER_MODES = ("ansi", "rgb_array", "human")
 RENDER_FPS = 8
@@ -89,9 +103,9 @@ class GridView:
                 f"gymnasium.make, one of {', '.join(RENDER_MODES)}."
             )
             return None
-        values = counts = None
+        values = counts = clusters = None
         if self._overlay is not None:
-            values, counts = _ask(grid, observe, self._overlay)
+            values, counts, clusters = _ask(grid, observe, self._overlay)
         shown: dict[str, Any] = {
             "agent": agent,
             "values": values,
@@ -100,7 +114,7 @@ class GridView:
         }
         if self.mode == "ansi":
             return grid_picture.text(grid, **shown)
-        picture = grid_picture.draw(grid, **shown)
+        picture = grid_picture.draw(grid, clusters=clusters, **shown)
         if self.mode == "rgb_array":
             return picture
         self._window = self._window or Window()
@@ -158,15 +172,14 @@ class Window:
 
 def _ask(
     grid: Sequence[str], observe: Callable[[int], Any], overlay: Overlay
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """The value of each cell, nan where the learner knows nothing, and its visits."""
-    letters = "".join(grid)
-    values = np.full(len(letters), np.nan)
-    counts = np.zeros(len(letters), np.int64)
-    for s, letter in enumerate(letters):
-        if letter not in _BLOCKING:
-            values[s], counts[s] = overlay(observe(s))
-    return values, counts
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Value, visits and cluster of each cell, (S,) each."""
+    thoughts = [
+        Thought() if letter in _BLOCKING else overlay(observe(s))
+        for s, letter in enumerate("".join(grid))
+    ]
+    values, counts, clusters = zip(*thoughts, strict=True)
+    return np.array(values, np.float64), np.array(counts, np.int64), np.array(clusters, np.int64)
 
 
 def check_mode(render_mode: str | None) -> None:

@@ -21,6 +21,7 @@ from vamdp.estimators.model_based.kernels import (
     MOST_THREADS,
     drivers,
     look_up,
+    look_up_abstract,
     set_masks,
     write_states,
 )
@@ -210,6 +211,13 @@ class BatchValueEstimator:
     def counts(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """How often each action was taken in one state per task, shape (n_tasks, A)."""
         return self._look_up(states)[1]
+
+    def abstract_states(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """The abstract state that one state per task lives in, shape (n_tasks,); -1: none yet."""
+        coordinates, abstract = self._coordinates(states), np.full(self.n_tasks, -1, np.int64)
+        if self.storage is not None:
+            look_up_abstract(self.where, coordinates, abstract)
+        return abstract
 
     def allowed_actions(self, states: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """The actions that one state per task allows, as far as was told, shape (n_tasks, A)."""

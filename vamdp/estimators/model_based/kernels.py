@@ -169,6 +169,17 @@ def look_up(where, states, Q_rows, visits, allowed):
             allowed[i, a] = not known.masked[i, c, a]
 
 
+@njit(cache=True)
+def look_up_abstract(where, states, abstract):
+    """The abstract state that one state per task lives in; left as it is where there is none."""
+    known, _, _ = open_storage(where)
+    state_keys = states.view(np.uint64)
+    for i in range(states.shape[0]):
+        c = number_of(i, state_keys[i], known.keys, known.hash_table)
+        if c >= 0 and known.ids[i, c, LIVING] >= 0:
+            abstract[i] = known.ids[i, c, LIVING]
+
+
 @njit(cache=True, inline="always")
 def write_state(task, c, value_scale, count_scale, states, plan, out):
     """The parts of concrete state c (-1: unknown) into out (2 A + 1,); zeros before it is tried."""

@@ -129,6 +129,11 @@ class ValueEstimator:
         row: npt.NDArray[np.int64] = self.batch.counts(self._one(state))[0]
         return row
 
+    def abstract_state(self, state: State) -> int | None:
+        """The number of the abstract state, a cluster, that a state lives in; None: none yet."""
+        s = int(self.batch.abstract_states(self._one(state))[0])
+        return None if s < 0 else s
+
     def set_action_mask(self, state: State, action_mask: npt.ArrayLike) -> None:
         """Tell which actions (A,) a state allows, where no transition leads to it (a start)."""
         self.batch.set_action_masks(self._one(state), np.asarray(action_mask)[None])

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from vamdp.domains.grids import picture as grid_picture
-from vamdp.domains.grids.picture import TILE_COLOURS, default_tile_size, draw, text, value_text
+from vamdp.domains.grids.picture import (
+    BORDER_COLOUR,
+    TILE_COLOURS,
+    default_tile_size,
+    draw,
+    text,
+    value_text,
+)
 
 pytest.importorskip("PIL")
 
@@ -157,3 +164,15 @@ except gymnasium.error.DependencyNotInstalled as error:
     assert result.stdout.strip() == (
         "Pillow is not installed: run pip install 'vamdp[render]' for pictures."
     ), result.stderr
+
+
+def test_only_clusters_of_several_cells_have_a_border_on_their_outer_sides():
+    grid, n = ["  ", "  "], 16
+    clusters = np.array([3, 3, 5, -1])  # the upper row, and one cell alone
+    plain, shown = draw(grid, tile_size=n), draw(grid, tile_size=n, clusters=clusters)
+    is_border = (shown == BORDER_COLOUR).all(axis=2)
+    assert (plain[~is_border] == shown[~is_border]).all()
+    middle = n // 2
+    assert is_border[0, middle] and is_border[n - 1, middle] and is_border[middle, 0]
+    assert not is_border[middle, n - 3 : n + 3].any()  # between the two
+    assert not is_border[n + 3 :].any()  # around the cell alone

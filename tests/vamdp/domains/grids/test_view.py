@@ -13,7 +13,7 @@ from gymnasium.utils.env_checker import check_env
 import vamdp
 from vamdp import TabularMDP, TaskEnv
 from vamdp.domains import GridWorlds
-from vamdp.domains.grids.picture import AGENT_COLOUR, TILE_COLOURS, draw
+from vamdp.domains.grids.picture import AGENT_COLOUR, BORDER_COLOUR, TILE_COLOURS, draw
 
 pytest.importorskip("PIL")
 
@@ -337,3 +337,16 @@ def test_masked_actions_are_left_out_of_the_values_shown():
 def test_pictures_that_cannot_be_drawn_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         draw(["SG"], **arguments)
+
+
+def test_pictures_show_the_borders_of_clusters_and_none_without_them():
+    def borders(**options):
+        env = gymnasium.make("vamdp/GridWorld-v0", render_mode="rgb_array")
+        env = vamdp.ValueAugment(env, **{**SETTINGS, **options})
+        env.reset(seed=0)
+        for action in (1, 2, 1, 2):
+            env.step(action)
+        return (env.render() == BORDER_COLOUR).all(axis=2).any()
+
+    assert borders(cluster_size=2)
+    assert not borders()
