@@ -26,11 +26,12 @@ from rl3_sb3.experiments.pretrained.record import (
     read_record,
     returns_of,
 )
+from rl3_sb3.experiments.results.curves import learning_curve, wall_time
 from rl3_sb3.experiments.results.evaluation import Evaluation, evaluate, mean_and_error
 from rl3_sb3.experiments.results.statistics import median_index
 from rl3_sb3.experiments.results.table import mean_label
 from rl3_sb3.experiments.runs.atomic_file import replace_content
-from rl3_sb3.experiments.runs.metrics import RETURN, STEPS, read_metrics
+from rl3_sb3.experiments.runs.metrics import read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.command import command_of
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -39,8 +40,6 @@ from rl3_sb3.policy_files.folder import export_policy, load_policy
 
 # Of a score's standard error: how much half precision may change the score.
 _TOLERANCE = 0.1
-_POINTS = 100  # of a curve
-_SECONDS = "time/time_elapsed"
 # What agents that replace each other have in common.
 _KIND = ("domain", "size", "algo", "horizon", "variation", "recipe")
 
@@ -125,8 +124,8 @@ def _read_run(cell: Cell, sweep: Path) -> SeedRecord:
         command=command_of(cell.config),
         provenance=directory.read_provenance(),
         n_steps=evaluations[0].n_training_steps,
-        seconds=_wall_time([row[_SECONDS] for row in rows]),
-        curve=_curve(np.array([[row[STEPS], row[RETURN]] for row in rows])),
+        seconds=wall_time(rows),
+        curve=learning_curve(rows),
         **_scores(evaluations),
     )
 
@@ -194,20 +193,3 @@ def _is_close(one: Evaluation, other: Evaluation) -> bool:
         if abs(float(np.mean(one.score_of(play).returns)) - mean) > _TOLERANCE * error:
             return False
     return True
-
-
-def _wall_time(elapsed: Sequence[float]) -> float:
-    """Return the seconds of all processes that trained a run, each of which counts from 0.
-
-    Example:
-        >>> _wall_time([10.0, 20.0, 5.0, 15.0])
-        35.0
-    """
-    ends = [now for now, then in zip(elapsed, [*elapsed[1:], -1.0], strict=True) if then < now]
-    return float(sum(ends))
-
-
-def _curve(rows: Any) -> Any:
-    """Return at most so many rows: the last number of steps and the mean return of each block."""
-    blocks = np.array_split(rows, min(_POINTS, len(rows)))
-    return np.array([[block[-1, 0], block[:, 1].mean()] for block in blocks])

@@ -174,15 +174,3 @@ def test_pretrained_agents_are_listed_and_evaluated_beside_their_record(publishe
 def test_a_folder_without_agents_is_named(tmp_path):
     with pytest.raises(InputError, match="pretrained agents"):
         read_records(tmp_path)
-
-
-def test_the_time_of_all_processes_is_added():
-    assert publish._wall_time([1.0, 2.0, 3.0, 0.5, 1.5]) == 4.5
-
-
-def test_a_long_curve_is_told_in_a_hundred_blocks():
-    rows = np.stack([np.arange(1.0, 1001.0), np.arange(1000.0)], axis=1)
-    curve = publish._curve(rows)
-    assert curve.shape == (100, 2)
-    np.testing.assert_array_equal(curve[0], [10, 4.5])
-    np.testing.assert_array_equal(curve[-1], [1000, 994.5])

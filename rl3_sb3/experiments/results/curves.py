@@ -1,0 +1,39 @@
+"""What a run's metrics tell in short: its learning curve, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rl3_sb3.experiments.runs.metrics import RETURN, STEPS
+
+_POINTS = 100  # of a curve
+_SECONDS = "time/time_elapsed"
+
+
+def wall_time(rows: Sequence[Mapping[str, float]]) -> float:
+    """Return the seconds of all processes that trained a run, each of which counts from 0.
+
+    Args:
+        rows: Of its metrics.
+
+    Example:
+        >>> wall_time([{"time/time_elapsed": t} for t in (10.0, 20.0, 5.0, 15.0)])
+        35.0
+    """
+    elapsed = [row[_SECONDS] for row in rows]
+    ends = [now for now, then in zip(elapsed, [*elapsed[1:], -1.0], strict=True) if then < now]
+    return float(sum(ends))
+
+
+def learning_curve(rows: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float64]:
+    """Return the last number of steps and the mean return of at most a hundred blocks, (n, 2).
+
+    Args:
+        rows: Of its metrics.
+    """
+    points = np.array([[row[STEPS], row[RETURN]] for row in rows])
+    blocks = np.array_split(points, min(_POINTS, len(points)))
+    return np.array([[block[-1, 0], block[:, 1].mean()] for block in blocks])

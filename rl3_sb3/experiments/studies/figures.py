@@ -1,0 +1,107 @@
+"""Tables and learning curves of a study's runs, seeds side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from rl3_sb3.experiments.domains import CANONICAL, domain_of
+from rl3_sb3.experiments.results.evaluation import ORACLE, FloatArray, mean_and_error
+from rl3_sb3.experiments.results.table import aligned, fraction_label, mean_label
+from rl3_sb3.experiments.studies.runs import StudyRun
+
+RANDOM = "random"
+_MILLION = 1e6
+
+
+def by_tasks(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
+    """Return the runs by the title of their tasks, in their order."""
+    groups: dict[str, list[StudyRun]] = {}
+    for run in runs:
+        domain, size, horizon = run.tasks
+        of_size = f" {size}x{size}" if size else ""
+        title = f"{domain_of(domain).title}{of_size}, H = {horizon}"
+        groups.setdefault(title, []).append(run)
+    return groups
+
+
+def by_agent(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
+    """Return runs by their agent's title, in their order, seeds in theirs."""
+    groups: dict[str, list[StudyRun]] = {}
+    for run in sorted(runs, key=lambda run: run.seed):
+        groups.setdefault(run.title, []).append(run)
+    order = list(dict.fromkeys(run.title for run in runs))
+    return {title: groups[title] for title in order}
+
+
+def seeds_means(runs: Sequence[StudyRun], play: str, variation: str = CANONICAL) -> FloatArray:
+    """Return each seed's mean total reward in the held-out tasks."""
+    return np.array([run.scores[variation][play].mean for run in runs])
+
+
+def runs_table(
+    runs: Sequence[StudyRun],
+    columns: Mapping[str, Callable[[Sequence[StudyRun]], str]] | None = None,
+    variation: str = CANONICAL,
+) -> str:
+    """Return a line for each agent: mean over the seeds ± its standard error, and every seed.
+
+    Args:
+        runs: All in the same tasks.
+        columns: More columns: header, and from an agent's runs to its entry.
+        variation: Of the held-out tasks.
+    """
+    more = columns or {}
+    scores = runs[0].scores[variation]
+    oracle = scores[ORACLE].mean if ORACLE in scores else np.nan
+    header = ["agent", "steps", "sampled", "greedy", "sampled, seeds", "of the oracle", *more]
+    rows = [_yardstick(RANDOM, scores[RANDOM].mean, oracle, len(more))] if RANDOM in scores else []
+    for title, seeds in by_agent(runs).items():
+        sampled, greedy = (seeds_means(seeds, play, variation) for play in ("sampled", "greedy"))
+        rows.append(
+            [
+                title,
+                f"{seeds[0].n_steps / _MILLION:.2f} M",
+                mean_label(*mean_and_error(sampled)),
+                mean_label(*mean_and_error(greedy)),
+                ", ".join(f"{score:.1f}" for score in sampled),
+                fraction_label(float(sampled.mean()), oracle),
+                *(entry(seeds) for entry in more.values()),
+            ]
+        )
+    if ORACLE in scores:
+        rows.append(_yardstick(ORACLE, oracle, oracle, len(more)))
+    return aligned(header, rows)
+
+
+def _yardstick(title: str, mean: float, oracle: float, n_more: int) -> list[str]:
+    return [title, "", f"{mean:.1f}", "", "", fraction_label(mean, oracle), *[""] * n_more]
+
+
+def draw_runs(axes: Axes, runs: Sequence[StudyRun], colours: Mapping[str, str]) -> None:
+    """Draw each agent's curve, the mean over its seeds, and a band from lowest to highest.
+
+    Args:
+        axes: Where to.
+        runs: All in the same tasks.
+        colours: By the agents' titles; others get matplotlib's next.
+    """
+    for title, seeds in by_agent(runs).items():
+        curves = [np.array(run.curve) for run in seeds]
+        n = min(map(len, curves))
+        steps = curves[0][:n, 0] / _MILLION
+        returns = np.array([_smoothed(curve[:n, 1]) for curve in curves])
+        (line,) = axes.plot(steps, returns.mean(axis=0), color=colours.get(title), label=title)
+        if len(seeds) > 1:
+            band = (returns.min(axis=0), returns.max(axis=0))
+            axes.fill_between(steps, *band, color=line.get_color(), alpha=0.15, linewidth=0)
+    axes.set_xlabel("training steps (millions)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+
+
+def _smoothed(returns: FloatArray) -> FloatArray:
+    """Return the mean of each point and its neighbours, of two on either side where there are."""
+    return np.array([returns[max(0, i - 2) : i + 3].mean() for i in range(len(returns))])

@@ -1,0 +1,169 @@
+"""The runs of a study's sweep as one small record, from which tables and figures are drawn again.
+
+Of each run the record has the learning curve, the mean total reward in the held-out tasks, and what
+one must know to train it again. Totals of single tasks stay in the sweep's folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.results.curves import learning_curve, wall_time
+from rl3_sb3.experiments.results.evaluation import Evaluation, mean_and_error
+from rl3_sb3.experiments.runs.atomic_file import replace_content
+from rl3_sb3.experiments.runs.metrics import read_metrics
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.settings.command import command_of
+from rl3_sb3.experiments.sweeps.cell import Cell
+from rl3_sb3.experiments.sweeps.specification import read_sweep
+
+# Of numbers in the record, which is read by people too.
+_DECIMALS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A mean total reward over held-out tasks.
+
+    Attributes:
+        mean: Of all tasks.
+        error: Its standard error.
+    """
+
+    mean: float
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRun:
+    """One trained agent of a study.
+
+    Attributes:
+        domain: A name in `DOMAINS`.
+        size: Of its tasks, or None.
+        horizon: Steps of a meta-episode.
+        algo: Of its row, or what another library calls its algorithm.
+        variant: The study's name for its settings; "" without.
+        title: The agent in tables and figures.
+        seed: Of the run.
+        n_steps: Trained for.
+        seconds: That took, on what is in `provenance`.
+        command: That trains it again.
+        provenance: Commits and hardware, see `RunDirectory.read_provenance`.
+        n_tasks: Held-out tasks.
+        scores: By variation and then by "sampled", "greedy", "random", and "oracle" where known.
+        curve: Steps and mean returns of training, see `learning_curve`.
+    """
+
+    domain: str
+    size: int | None
+    horizon: int
+    algo: str
+    variant: str
+    title: str
+    seed: int
+    n_steps: int
+    seconds: float
+    command: str
+    provenance: Sequence[Mapping[str, Any]]
+    n_tasks: int
+    scores: Mapping[str, Mapping[str, Score]]
+    curve: Sequence[Sequence[float]]
+
+    @property
+    def tasks(self) -> tuple[str, int | None, int]:
+        """What tells its tasks from those of other runs."""
+        return self.domain, self.size, self.horizon
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StudyRun:
+        """Make a run from what `dataclasses.asdict` returned."""
+        scores = {
+            variation: {name: Score(**score) for name, score in by_name.items()}
+            for variation, by_name in values["scores"].items()
+        }
+        return cls(**{**values, "scores": scores})
+
+
+def runs_of_sweep(sweep: Path) -> list[StudyRun]:
+    """Return the complete runs of a sweep, in its order.
+
+    Args:
+        sweep: The sweep's folder.
+
+    Raises:
+        InputError: There is no sweep, or no complete run.
+    """
+    file = sweep / "sweep.toml"
+    if not file.is_file():
+        raise InputError(
+            f"`--runs` must hold the sweep's folder, got {sweep} without {file.name}. Pass --train."
+        )
+    runs = [_run_of(cell, sweep) for cell in read_sweep(file) if not cell.missing_variations(sweep)]
+    if not runs:
+        raise InputError(f"`{sweep}` must have a complete run, got none. Go on with --train.")
+    return runs
+
+
+def write_runs(file: Path, runs: Sequence[StudyRun]) -> None:
+    """Store runs as JSON; an older record is replaced, folders are made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"runs": [asdict(run) for run in runs]}, indent=1)
+    replace_content(file, (content + "\n").encode())
+
+
+def read_runs(file: Path) -> list[StudyRun]:
+    """Return the stored runs; none where there is no record yet."""
+    if not file.is_file():
+        return []
+    return [StudyRun.from_dict(run) for run in json.loads(file.read_text())["runs"]]
+
+
+def joined(new: Sequence[StudyRun], old: Sequence[StudyRun]) -> list[StudyRun]:
+    """Return runs with those before them that they do not replace, the old ones first."""
+
+    def key(run: StudyRun) -> tuple[Any, ...]:
+        return (*run.tasks, run.algo, run.variant, run.seed)
+
+    replaced = {key(run) for run in new}
+    return [run for run in old if key(run) not in replaced] + list(new)
+
+
+def _run_of(cell: Cell, sweep: Path) -> StudyRun:
+    directory, config = RunDirectory(sweep / cell.name), cell.config
+    rows = read_metrics(directory.metrics_file)
+    found = {variation: cell.evaluation(sweep, variation) for variation in cell.variations}
+    evaluations = {name: each for name, each in found.items() if each is not None}
+    title = f"{config.title}, {cell.variant}" if cell.variant else config.title
+    return StudyRun(
+        domain=config.domain,
+        size=config.size,
+        horizon=config.horizon,
+        algo=config.algo,
+        variant=cell.variant,
+        title=title,
+        seed=config.seed,
+        n_steps=next(iter(evaluations.values())).n_training_steps,
+        seconds=round(wall_time(rows)),
+        command=command_of(config),
+        provenance=directory.read_provenance(),
+        n_tasks=cell.n_tasks,
+        scores={name: _scores(each) for name, each in evaluations.items()},
+        curve=np.round(learning_curve(rows), _DECIMALS).tolist(),
+    )
+
+
+def _scores(evaluation: Evaluation) -> dict[str, Score]:
+    scores = {}
+    for each in evaluation.scores:
+        mean, error = mean_and_error(each.returns)
+        name = each.play or each.title
+        scores[name] = Score(mean=round(mean, _DECIMALS), error=round(error, _DECIMALS))
+    return scores
