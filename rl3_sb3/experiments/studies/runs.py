@@ -155,12 +155,13 @@ def _run_of(cell: Cell, sweep: Path) -> StudyRun:
         command=command_of(config),
         provenance=directory.read_provenance(),
         n_tasks=cell.n_tasks,
-        scores={name: _scores(each) for name, each in evaluations.items()},
+        scores={name: scores_of(each) for name, each in evaluations.items()},
         curve=np.round(learning_curve(rows), _DECIMALS).tolist(),
     )
 
 
-def _scores(evaluation: Evaluation) -> dict[str, Score]:
+def scores_of(evaluation: Evaluation) -> dict[str, Score]:
+    """Return the mean of each agent, a trained one's by how it played, others by their titles."""
     scores = {}
     for each in evaluation.scores:
         mean, error = mean_and_error(each.returns)

@@ -1,0 +1,146 @@
+"""Algorithms of other libraries on a run's environments: is a VAMDP of use to any learner?
+
+They are stock classes of Stable-Baselines3 and sb3-contrib, trained on the very environments of a
+`RunConfig`, with its steps and its learning signal, and evaluated in the same held-out tasks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from rl3_sb3.experiments.provenance import code_commit, hardware
+from rl3_sb3.experiments.results.curves import learning_curve
+from rl3_sb3.experiments.results.evaluation import evaluate_agents
+from rl3_sb3.experiments.runs.learning_env import make_learning_env
+from rl3_sb3.experiments.runs.metrics import RETURN, STEPS
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.studies.runs import StudyRun, scores_of
+from vamdp.baselines import Agent, RandomAgent
+
+PLAYS = ("sampled", "greedy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockAlgorithm:
+    """A class of another library, with the settings that a user would give it.
+
+    Attributes:
+        name: In records.
+        title: In tables and figures.
+        make: The class.
+        policy: Of that class.
+        settings: Its other arguments.
+        share_of_steps: Of a run's steps that it is trained for.
+    """
+
+    name: str
+    title: str
+    make: type[BaseAlgorithm]
+    policy: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    share_of_steps: float = 1.0
+
+
+class StockAgent:
+    """A trained model of another library as an agent of evaluations.
+
+    Args:
+        model: Its `predict` takes and returns a recurrent state, as SB3's do.
+        play: "greedy" takes the model's deterministic actions.
+    """
+
+    sees: ClassVar[Literal["observations"]] = "observations"
+
+    def __init__(self, model: BaseAlgorithm, play: str) -> None:
+        self.title = self.play = play
+        self._model = model
+        self._state: Any = None
+        self._starts = np.ones(0, np.bool_)
+
+    def start(self, n_tasks: int, seed: int) -> None:
+        """Forget the tasks before."""
+        th.manual_seed(seed)
+        self._model.action_space.seed(seed)  # DQN explores with it
+        np.random.seed(seed)  # noqa: NPY002  whether DQN explores is drawn from it
+        self._state, self._starts = None, np.ones(n_tasks, np.bool_)
+
+    def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Choose actions for observations."""
+        actions, self._state = self._model.predict(
+            seen, self._state, self._starts, deterministic=self.play == "greedy"
+        )
+        self._starts = np.zeros_like(self._starts)
+        return np.asarray(actions, np.int64)
+
+    def learn(self, *transition: npt.NDArray[Any]) -> None:
+        """Do nothing: the state of the model holds what it remembers."""
+
+
+def train_stock(
+    config: RunConfig, algorithm: StockAlgorithm, title: str, variant: str, *, n_tasks: int
+) -> StudyRun:
+    """Train a stock algorithm on the environments of a run, and evaluate it.
+
+    Args:
+        config: Whose environments, steps, signal and seed. What else it says of learning is for
+            our own PPO, and is not used.
+        algorithm: Which.
+        title: Of the agent in tables.
+        variant: Of the study's record.
+        n_tasks: Held-out tasks.
+
+    Returns:
+        The run, with the command left empty: the study's own makes it again.
+    """
+    th.set_num_threads(1)
+    began, provenance = time.perf_counter(), {"commit": code_commit(), "hardware": hardware()}
+    env = make_learning_env(config, config.n_envs)
+    model = algorithm.make(
+        algorithm.policy, env, seed=config.environment_seed, device="cpu", **algorithm.settings
+    )
+    notes = _Returns()
+    model.learn(round(config.total_steps * algorithm.share_of_steps), callback=notes)
+    env.close()
+    seconds = time.perf_counter() - began
+    agents: list[Agent] = [RandomAgent(int(env.action_space.n))]  # type: ignore[attr-defined] # Discrete
+    agents += [StockAgent(model, play) for play in PLAYS]
+    evaluation = evaluate_agents(config, agents, n_tasks=n_tasks)
+    return StudyRun(
+        domain=config.domain,
+        size=config.size,
+        horizon=config.horizon,
+        algo=algorithm.name,
+        variant=variant,
+        title=title,
+        seed=config.seed,
+        n_steps=int(model.num_timesteps),
+        seconds=round(seconds),
+        command="",
+        provenance=[provenance],
+        n_tasks=n_tasks,
+        scores={config.variation: scores_of(evaluation)},
+        curve=np.round(learning_curve(notes.rows), 4).tolist(),
+    )
+
+
+class _Returns(BaseCallback):
+    """Notes the mean return of the meta-episodes that end together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, float]] = []
+
+    def _on_step(self) -> bool:
+        ended = [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
+        if ended:
+            self.rows.append({STEPS: float(self.num_timesteps), RETURN: float(np.mean(ended))})
+        return True
