@@ -1,9 +1,8 @@
-"""CartPole, whose observations are four real numbers: clip, cut into bins, learn.
+"""CartPole, whose observations are four real numbers: cut into bins, learn.
 
-Two of its numbers have no bounds: TransformObservation clips them to finite ones before
-DiscretizeObservation counts bins. The position gets a single bin, since the pole falls sooner than
-the cart leaves. An agent without a network keeps the pole up longer and longer, in one
-meta-episode; a random one keeps it for 22 steps.
+The position gets a single bin, since the pole falls sooner than the cart leaves. What lies outside
+of the bounds belongs to the outermost bins. An agent without a network keeps the pole up longer and
+longer, in one meta-episode; a random one keeps it for 22 steps.
 
     python examples/cartpole_discretised.py
 """
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 
 import gymnasium
 import numpy as np
-from gymnasium.wrappers import DiscretizeObservation, TransformObservation
 
 import vamdp
 
@@ -33,12 +31,10 @@ class Arguments:
 args = Arguments(horizon=500) if "--smoke" in sys.argv else Arguments()
 rng = np.random.default_rng(args.seed)
 
-high = np.array([2.4, 3.0, 0.21, 3.0], np.float32)
+high = np.array([2.4, 3.0, 0.21, 3.0])
+bins = vamdp.StateBins(args.bins, -high, high)
 env = gymnasium.make("CartPole-v1")
-box = gymnasium.spaces.Box(-high, high)
-env = TransformObservation(env, lambda observation: np.clip(observation, -high, high), box)
-env = DiscretizeObservation(env, args.bins)
-env = vamdp.ValueAugment(env, task_horizon=100, gamma=0.97, smoothing=0.01)
+env = vamdp.ValueAugment(env, task_horizon=100, state_key=bins, gamma=0.97, smoothing=0.01)
 env = vamdp.MetaEpisode(env, args.horizon)
 
 observation, info = env.reset(seed=args.seed)
