@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any, NamedTuple
 
 from vamdp.argument_checks import as_options
+from vamdp.estimators.dyna_q import DynaQ, DynaQOptions
 from vamdp.estimators.estimator import Estimator
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
@@ -49,5 +50,6 @@ BUILT_INS = {
     for row in (
         BuiltIn(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator),
         BuiltIn("q-learning", "Q-learning", QLearningOptions, QLearning),
+        BuiltIn("dyna-q", "Dyna-Q", DynaQOptions, DynaQ),
     )
 }

@@ -80,4 +80,3 @@ def test_a_step_of_one_environment_shows_what_the_dense_model_says():
 def test_a_bonus_out_of_range_is_named(bonus):
     with pytest.raises(ValueError, match=r"`bonus` must be finite and at least 0, got "):
         vamdp.ValueEstimator(2, task_horizon=1, bonus=bonus)
-
