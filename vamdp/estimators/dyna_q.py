@@ -6,7 +6,7 @@ outcomes (r, s' or an end) uniformly among those remembered, and Q learns from i
 (Sutton 1990; Sutton and Barto 2018, section 8.2). The model is thus the empirical one, right in
 stochastic tasks too, where Sutton and Barto's table keeps the last outcome alone.
 
-The rate of a pair is learning_rate / n^rate_power, n being the steps that it took, real and planned.
+The rate of a pair is learning_rate / n^rate_power, with n the steps that it took, real and planned.
 So many planned steps between two real ones carry Q to the optimum of the empirical model, which
 value iteration without smoothing would find.
 

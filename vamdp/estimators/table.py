@@ -9,6 +9,7 @@ from vamdp.estimators.dyna_q import DynaQ, DynaQOptions
 from vamdp.estimators.estimator import Estimator
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
+from vamdp.estimators.posterior_sampling import PosteriorSampling, PosteriorSamplingOptions
 from vamdp.estimators.q_learning import QLearning, QLearningOptions
 
 
@@ -51,5 +52,8 @@ BUILT_INS = {
         BuiltIn(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator),
         BuiltIn("q-learning", "Q-learning", QLearningOptions, QLearning),
         BuiltIn("dyna-q", "Dyna-Q", DynaQOptions, DynaQ),
+        BuiltIn(
+            "posterior-sampling", "posterior sampling", PosteriorSamplingOptions, PosteriorSampling
+        ),
     )
 }
