@@ -29,6 +29,12 @@ def check_positive_integer(name: str, value: object) -> None:
         raise ValueError(f"`{name}` must be an integer of at least 1, got {value!r}.")
 
 
+def check_count(name: str, value: object) -> None:
+    """Raise ValueError unless the argument called `name` is an integer of at least 0."""
+    if not isinstance(value, numbers.Integral) or value < 0:
+        raise ValueError(f"`{name}` must be an integer of at least 0, got {value!r}.")
+
+
 def check_scale(name: str, value: float) -> None:
     """Raise ValueError unless the argument called `name` is a finite number above 0."""
     if not 0 < value < math.inf:

@@ -29,6 +29,7 @@ for options in (
     {},
     {"gamma": 0.9, "warm_start": True, "reward_model": "state_action"},
     {"cluster_size": 3, "cluster_radius": 2.0, "smoothing": 0.5},
+    {"bonus": 2.0},
 ):
     batch = vamdp.BatchValueEstimator(2, 3, task_horizon=15, **options)
     for t in range(30):
@@ -47,15 +48,22 @@ for options in (
     out = np.zeros((2, 7), np.float32)
     batch.write(states, vamdp.estimators.Scales(2.0, 5.0), out)
     numbers += [*out.ravel(), *batch.model(1).P.ravel(), *batch.model(1).R.ravel()]
-learner = vamdp.estimators.BUILT_INS["q-learning"].make(2, 3, 9, {"n_replayed": 2})
-learner.begin_tasks(np.ones(2, bool), [0, 1])
-for t in range(30):
-    states, next_states = rng.integers(3, size=(2, 2, 2))
-    ends, masks = rng.random(2) < 0.2, rng.random((2, 3)) < 0.8
-    learner.update(states, rng.integers(3, size=2), rng.normal(size=2), next_states, ends, masks)
-    learner.begin_episodes(ends, states.astype(float), masks)
-    learner.write(states, vamdp.estimators.Scales(2.0, 5.0), out)
-    numbers += [*learner.q_values(states).ravel(), *learner.value(states), *out.ravel()]
+for name, options in (
+    ("q-learning", {"n_replayed": 2}),
+    ("dyna-q", {"n_planned": 3, "memory_size": 4}),
+    ("posterior-sampling", {"gamma": 0.9}),
+):
+    learner = vamdp.estimators.BUILT_INS[name].make(2, 3, 9, options)
+    learner.begin_tasks(np.ones(2, bool), [0, 1])
+    out = np.zeros((2, 10 if name == "posterior-sampling" else 7), np.float32)
+    for t in range(30):
+        states, next_states = rng.integers(3, size=(2, 2, 2))
+        ends, masks = rng.random(2) < 0.2, rng.random((2, 3)) < 0.8
+        actions, rewards = rng.integers(3, size=2), rng.normal(size=2)
+        learner.update(states, actions, rewards, next_states, ends, masks)
+        learner.begin_episodes(ends, states.astype(float), masks)
+        learner.write(states, vamdp.estimators.Scales(2.0, 5.0), out)
+        numbers += [*learner.q_values(states).ravel(), *learner.value(states), *out.ravel()]
 P = rng.dirichlet(np.ones(5), (5, 3))
 numbers += [*vamdp.value_iteration(P, rng.normal(size=(5, 3)), max_sweeps=30).Q.ravel()]
 grid = vamdp.domains.GridWorlds(11, "dangerous")(np.random.default_rng(3))

@@ -5,9 +5,11 @@ from dataclasses import fields
 from typing import Any, NamedTuple
 
 from vamdp.argument_checks import as_options
+from vamdp.estimators.dyna_q import DynaQ, DynaQOptions
 from vamdp.estimators.estimator import Estimator
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
+from vamdp.estimators.posterior_sampling import PosteriorSampling, PosteriorSamplingOptions
 from vamdp.estimators.q_learning import QLearning, QLearningOptions
 
 
@@ -49,5 +51,9 @@ BUILT_INS = {
     for row in (
         BuiltIn(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator),
         BuiltIn("q-learning", "Q-learning", QLearningOptions, QLearning),
+        BuiltIn("dyna-q", "Dyna-Q", DynaQOptions, DynaQ),
+        BuiltIn(
+            "posterior-sampling", "posterior sampling", PosteriorSamplingOptions, PosteriorSampling
+        ),
     )
 }

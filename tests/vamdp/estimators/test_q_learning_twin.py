@@ -1,4 +1,4 @@
-"""Q-learning against a twin in plain Python: dicts, one task each, its own random numbers."""
+"""Q-learning against a twin in plain Python: dicts, one task each."""
 
 from collections import deque
 
@@ -9,27 +9,15 @@ from vamdp.estimators.q_learning import QLearning
 
 N_TASKS, N_ACTIONS, WIDTH = 3, 3, 7
 STATES = [(float(x), float(y)) for x in range(WIDTH) for y in range(WIDTH)]
-MOST = 2**64
-
-
-class SplitMix64:
-    """As published: a counter that is stepped, and mixed into a number of 64 bits."""
-
-    def __init__(self, seed):
-        self.counter = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
-
-    def below(self, n):
-        self.counter = z = (self.counter + 0x9E3779B97F4A7C15) % MOST
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % MOST
-        z = (z ^ z >> 27) * 0x94D049BB133111EB % MOST
-        z ^= z >> 31
-        return int((z >> 11) / 2**53 * n)
 
 
 class Twin:
     """One task: Q, visits and masks by state, the last transitions, and a stream."""
 
-    def __init__(self, gamma, learning_rate, rate_power, initial_value, n_replayed, memory_size):
+    def __init__(
+        self, stream_of, gamma, learning_rate, rate_power, initial_value, n_replayed, memory_size
+    ):
+        self.stream_of = stream_of
         self.gamma, self.rate, self.power = gamma, learning_rate, rate_power
         self.initial, self.n_replayed, self.size = initial_value, n_replayed, memory_size
         self.begin_task(0)
@@ -38,7 +26,7 @@ class Twin:
         self.Q, self.N, self.allowed = {}, {}, {}
         self.memory = deque(maxlen=self.size)
         if seed is not None:
-            self.stream = SplitMix64(seed)
+            self.stream = self.stream_of(seed)
 
     def note(self, state, mask):
         if any(mask):
@@ -101,9 +89,9 @@ DEFAULTS = {
     ],
     ids=str,
 )
-def test_it_is_the_twin_in_every_state_through_masks_ends_growth_and_forgetting(options):
+def test_it_is_the_twin_in_every_state_through_masks_ends_growth_and_forgetting(options, stream_of):
     learner = QLearning(N_TASKS, N_ACTIONS, **options)
-    twins = [Twin(**DEFAULTS | options) for _ in range(N_TASKS)]
+    twins = [Twin(stream_of, **DEFAULTS | options) for _ in range(N_TASKS)]
     learner.begin_tasks(np.ones(N_TASKS, bool), [0] * N_TASKS)
     rng = np.random.default_rng(3)
 

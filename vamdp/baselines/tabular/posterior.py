@@ -1,15 +1,6 @@
 """What is believed about a task after some of its transitions.
 
-The prior is independent over the rows (s, a) and conjugate. Successors: P(.|s, a) ~ Dirichlet(c),
-so that after N[s, a, s'] transitions the posterior is Dirichlet(c + N[s, a, .]), with mean
-
-    (c + N[s, a, s']) / (c S + n),        n = sum of N[s, a, .].
-
-Mean rewards: R[s, a] ~ N(prior_mean, prior_sd^2), seen with Gaussian noise of a known standard
-deviation. With w = noise_sd^2 / prior_sd^2, the number of rewards that the prior counts for, the
-posterior is normal with mean and variance
-
-    (w prior_mean + sum of rewards) / (w + n),        noise_sd^2 / (w + n).
+The prior and what follows from it are those of `vamdp.estimators.conjugate_prior`.
 
 Ends are no part of the prior: g[s'], the probability that an episode goes on after arriving in s',
 is the share of the arrivals there that did not terminate, and 1 before the first. So a hole that
@@ -17,47 +8,15 @@ was met once is known from all sides.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from vamdp.argument_checks import as_options, check_scale
+from vamdp.argument_checks import as_options
+from vamdp.estimators.conjugate_prior import Prior, draw_models
 
 FloatArray = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Prior:
-    """What is believed before the first step; by default the truth of `vamdp.domains.RandomMDPs`.
-
-    Args:
-        concentration: Of the symmetric Dirichlet prior over successors, above 0. Small: each
-            action has few likely successors.
-        prior_mean: Mean of the mean rewards.
-        prior_sd: Standard deviation of the mean rewards, above 0.
-        noise_sd: Standard deviation of a reward around its mean, above 0.
-
-    Raises:
-        ValueError: An argument is out of its range.
-    """
-
-    concentration: float = 1.0
-    prior_mean: float = 1.0
-    prior_sd: float = 1.0
-    noise_sd: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("concentration", "prior_sd", "noise_sd"):
-            check_scale(name, getattr(self, name))
-        if not np.isfinite(self.prior_mean):
-            raise ValueError(f"`prior_mean` must be finite, got {self.prior_mean!r}.")
-
-    @property
-    def n_rewards(self) -> float:
-        """How many rewards it counts for."""
-        return (self.noise_sd / self.prior_sd) ** 2
 
 
 class Posterior:
@@ -118,11 +77,7 @@ class Posterior:
             P, shape (n_samples, len(tasks), S, A, S'), and R, shape (n_samples, len(tasks), S, A).
         """
         alpha, R, visits = self.alpha[tasks], self.R[tasks], self.visits[tasks]
-        P = rng.standard_gamma(np.broadcast_to(alpha, (n_samples, *alpha.shape)))
-        P += np.finfo(np.float64).tiny  # for tiny alpha, all draws of a row can be 0
-        P /= P.sum(axis=-1, keepdims=True)
-        sd = self.prior.noise_sd / np.sqrt(self.prior.n_rewards + visits)
-        return P, R + sd * rng.standard_normal((n_samples, *R.shape))
+        return draw_models(rng, self.prior, alpha, R, visits, n_samples)
 
 
 def as_prior(options: Mapping[str, float]) -> Prior:

@@ -39,7 +39,7 @@ class LearnedModel(NamedTuple):
     Attributes:
         states: the S abstract states, in the arrays' order.
         P: transition probabilities ``P[s, a, s']``, shape (S, A, S); terminal states stay.
-        R: expected rewards ``R[s, a]``, shape (S, A).
+        R: expected rewards ``R[s, a]``, shape (S, A), with the `bonus` of little tried actions.
     """
 
     states: list[AbstractState]

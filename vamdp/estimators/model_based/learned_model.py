@@ -12,7 +12,14 @@ and, with G(s,a,s') the sum of the rewards of a triple, the expected reward of a
     reward_model "transition":    sum_s' P(s'|s,a) G(s,a,s') / N(s,a,s') over the s' seen
     reward_model "state_action":  sum_s' G(s,a,s') / N(s,a).
 
-The first gives triples never seen a reward of 0, and so shrinks rewards.
+The first gives triples never seen a reward of 0, and so shrinks rewards. On top of either comes, in
+tried and untried rows, a reward for trying what is little known,
+
+    bonus / sqrt(1 + N(s,a)),
+
+the exploration bonus of MBIE-EB (Strehl and Littman, An analysis of model-based interval estimation
+for Markov decision processes, 2008, section 3.3), with 1 + N so that an untried row has one too.
+Smoothing leaves it as it is.
 
 What planning reads (``base``, ``spread``, ``weight`` of `value_iteration`) is a function of the
 counts and of S. A transition changes one row of it; only a state that enters the model, and so
@@ -22,7 +29,7 @@ changes S, changes all rows. The tables are thus always what a rebuild from the 
 import numpy as np
 from numba import njit
 
-from vamdp.estimators.model_based.options import BY_PAIR, GAMMA, SMOOTHING
+from vamdp.estimators.model_based.options import BONUS, BY_PAIR, GAMMA, SMOOTHING
 from vamdp.estimators.model_based.storage import (
     BASE,
     COUNT,
@@ -71,13 +78,14 @@ def renew_rows(task, a, s, every, model, options):
     # Read once: nobody knows that the rows' arrays do not overlap these.
     n_states, n_actions = model.sizes[task, N_STATES], model.tables.shape[2]
     gamma, alpha, by_pair = options[GAMMA], options[SMOOTHING], options[BY_PAIR] != 0.0
+    bonus = options[BONUS]
     for b in range(0 if every else a, n_actions if every else a + 1):
         for row_state in range(0 if every else s, n_states if every else s + 1):
-            _renew_row(task, b, row_state, n_states, model, gamma, alpha, by_pair)
+            _renew_row(task, b, row_state, n_states, model, gamma, alpha, by_pair, bonus)
 
 
 @njit(cache=True, inline="always")
-def _renew_row(task, a, s, n_states, model, gamma, alpha, by_pair):
+def _renew_row(task, a, s, n_states, model, gamma, alpha, by_pair, bonus):
     absorbing = model.absorbing[task, s]
     triples, triple_values = model.triples, model.triple_values
     n = np.float64(model.row_counts[task, COUNT, a, s])
@@ -89,6 +97,8 @@ def _renew_row(task, a, s, n_states, model, gamma, alpha, by_pair):
         base += reward_sum / n if by_pair else (seen + alpha) / total * (reward_sum / seen)
         triple_values[task, WEIGHT, k - 1] = 0.0 if absorbing else gamma * seen / total
         k = triples[task, NEXT, k - 1]
+    if bonus != 0.0:  # a root and a division a row, where all rows are renewed
+        base += bonus / np.sqrt(1.0 + n)
     spread = gamma * alpha / total if n > 0.0 else gamma / n_states
     model.tables[task, BASE, a, s] = 0.0 if absorbing else base
     model.tables[task, SPREAD, a, s] = 0.0 if absorbing else spread

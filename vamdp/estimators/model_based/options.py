@@ -15,8 +15,8 @@ from vamdp.argument_checks import (
 # Entries of `EstimatorOptions.as_array`.
 (
     GAMMA, TOLERANCE, SMOOTHING, TASK_HORIZON, WARM_START, BY_PAIR,
-    CLUSTER_SIZE, CLUSTER_RADIUS, CLUSTER_TERMINALS, N_OPTIONS,
-) = range(10)  # fmt: skip
+    CLUSTER_SIZE, CLUSTER_RADIUS, CLUSTER_TERMINALS, BONUS, N_OPTIONS,
+) = range(11)  # fmt: skip
 
 RewardModel = Literal["transition", "state_action"]
 
@@ -40,6 +40,9 @@ class EstimatorOptions:
         cluster_radius: largest Manhattan distance at which a state joins a neighbour's cluster.
         cluster_terminals: let terminal states join clusters, which become absorbing as a whole
             (the released code), instead of keeping them apart.
+        bonus: reward added in the model for what was seldom tried, bonus / sqrt(1 + N(s, a)) in
+            every row of a living state, so that plans lead there; at least 0. Values are then
+            optimistic. (MBIE-EB: Strehl and Littman 2008, section 3.3.)
 
     Raises:
         ValueError: an option is out of its range.
@@ -54,12 +57,13 @@ class EstimatorOptions:
     cluster_size: int = 1
     cluster_radius: float = 1.0
     cluster_terminals: bool = False
+    bonus: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every option."""
         for name in ("task_horizon", "cluster_size"):
             check_positive_integer(name, getattr(self, name))
-        for name in ("tolerance", "smoothing", "cluster_radius"):
+        for name in ("tolerance", "smoothing", "cluster_radius", "bonus"):
             check_not_negative(name, getattr(self, name))
         check_discount(self.gamma)
         if self.reward_model not in ("transition", "state_action"):
@@ -85,6 +89,7 @@ class EstimatorOptions:
                 self.cluster_size,
                 self.cluster_radius,
                 self.cluster_terminals,
+                self.bonus,
             ],
             np.float64,
         )

@@ -44,7 +44,7 @@ class ValueEstimator:
         n_actions: number of actions A, at least 1.
         task_horizon: see `EstimatorOptions`.
         **options: the other fields of `EstimatorOptions`: gamma, tolerance, smoothing, warm_start,
-            reward_model, cluster_size, cluster_radius, cluster_terminals.
+            reward_model, cluster_size, cluster_radius, cluster_terminals, bonus.
 
     Raises:
         ValueError: an option is out of its range.

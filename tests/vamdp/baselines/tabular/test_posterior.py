@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vamdp.baselines.tabular import posterior as module
-from vamdp.baselines.tabular.posterior import Posterior, Prior, as_prior
+from vamdp.baselines.tabular.posterior import Posterior, as_prior
+from vamdp.estimators.conjugate_prior import Prior
 
 SEEDS = st.integers(0, 2**32 - 1)
 

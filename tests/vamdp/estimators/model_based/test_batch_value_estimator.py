@@ -16,6 +16,7 @@ OPTIONS = st.fixed_dictionaries(
         "smoothing": st.sampled_from([0.0, 0.1]),
         "reward_model": st.sampled_from(["transition", "state_action"]),
         "cluster_size": st.sampled_from([1, 3]),
+        "bonus": st.sampled_from([0.0, 3.0]),
     }
 )
 N_TASKS, N_ACTIONS = 4, 3

@@ -13,6 +13,7 @@ VARIANTS = [
     {"gamma": 0.9, "warm_start": True},
     {"cluster_size": 3, "reward_model": "state_action"},
     {"cluster_size": 2, "cluster_terminals": True, "smoothing": 0.0},
+    {"bonus": 3.0},
 ]
 CELLS = list(np.ndindex(6, 6))
 

@@ -21,6 +21,7 @@ OPTIONS = st.fixed_dictionaries(
         "gamma": st.sampled_from([1.0, 0.9]),
         "smoothing": st.sampled_from([0.0, 0.1]),
         "cluster_size": st.sampled_from([1, 2]),
+        "bonus": st.sampled_from([0.0, 3.0]),
     }
 )
 

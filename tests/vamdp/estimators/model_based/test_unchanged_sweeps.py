@@ -57,6 +57,7 @@ OPTIONS = st.fixed_dictionaries(
         "reward_model": st.sampled_from(["transition", "state_action"]),
         "cluster_size": st.sampled_from([1, 2]),
         "cluster_terminals": st.booleans(),
+        "bonus": st.sampled_from([0.0, 3.0]),
     }
 )
 

@@ -21,11 +21,11 @@ class DenseRebuild:
     def __init__(
         self, n_actions, *, task_horizon, gamma=1.0, tolerance=0.01, smoothing=0.1,
         warm_start=False, reward_model="transition",
-        cluster_size=1, cluster_radius=1.0, cluster_terminals=False,
+        cluster_size=1, cluster_radius=1.0, cluster_terminals=False, bonus=0.0,
     ):  # fmt: skip
         self.n_actions, self.task_horizon, self.gamma = n_actions, task_horizon, gamma
         self.tolerance, self.alpha, self.warm_start = tolerance, smoothing, warm_start
-        self.reward_model = reward_model
+        self.reward_model, self.bonus = reward_model, bonus
         self.cluster_size, self.cluster_radius = cluster_size, cluster_radius
         self.cluster_terminals = cluster_terminals and cluster_size > 1
         self.seen = []  # concrete states in order of first sight
@@ -86,6 +86,7 @@ class DenseRebuild:
             R = (P * G / np.maximum(N, 1)).sum(axis=2)
         else:
             R = G.sum(axis=2) / np.maximum(n[..., 0], 1)
+        R += self.bonus / np.sqrt(1 + n[..., 0])
         alive = np.array([s not in self.terminal for s in range(S)])[:, None]
         # An action is out of the question where no member of the model state may take it.
         barred = np.zeros((S, A), bool)
@@ -143,6 +144,7 @@ OPTIONS = st.fixed_dictionaries(
         "tolerance": st.sampled_from([0.0, 0.01, 0.2]),
         "smoothing": st.sampled_from([0.0, 0.1, 3.0]),
         "reward_model": st.sampled_from(["transition", "state_action"]),
+        "bonus": st.sampled_from([0.0, 0.5, 20.0]),
     }
 )
 GRID = [(row, column) for row in range(-2, 3) for column in range(5)]
@@ -379,7 +381,8 @@ def test_the_order_of_the_data_does_not_matter(seed, options):
 @given(SEEDS, OPTIONS)
 def test_rewards_times_4_give_values_times_4(seed, options):
     options |= {"tolerance": 0.0}
-    plain, scaled = (vamdp.ValueEstimator(3, **options) for _ in range(2))
+    plain = vamdp.ValueEstimator(3, **options)
+    scaled = vamdp.ValueEstimator(3, **options | {"bonus": 4 * options["bonus"]})
     for state, a, reward, next_state, end, _ in transitions(
         np.random.default_rng(seed), 40, 3, range(10)
     ):

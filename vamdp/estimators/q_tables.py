@@ -1,0 +1,275 @@
+r"""Tables of Q that are stepped towards what transitions say: what Q-learning and Dyna-Q share.
+
+A transition (s, a, r, s'), met or remembered, moves its pair by
+
+    Q(s, a) += rate (r + gamma max_a' Q(s', a') - Q(s, a)),    rate = learning_rate / n^rate_power,
+
+the maximum over the actions that s' allows, and 0 after a terminated transition. Each learner says
+what n counts. A state gets its row when it is first met, or when its mask is first told; Q of a
+state that was never acted in is `initial_value`. The mask of an end is not read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from numba import njit
+
+from vamdp.argument_checks import check_discount, check_positive_integer
+from vamdp.estimators.arguments import as_coordinates, as_masks
+from vamdp.estimators.estimator import Scales
+from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_q_parts
+from vamdp.estimators.split_mix import counter_of, first_counters
+from vamdp.estimators.state_numbers import number_of, number_or_next, rehash
+
+#: States that there is room for at first; it doubles when full.
+FIRST_CAPACITY = 4
+
+#: What stands for the next state of a transition that terminated.
+END = -1
+
+#: First column of `sizes`; a learner's own follow.
+N_STATES = 0
+
+
+@dataclass(frozen=True)
+class QOptions:
+    """How a table is stepped.
+
+    Attributes:
+        gamma: discount factor, in [0, 1]. With 1, Q of a task that never ends grows without bound.
+        learning_rate: rate of the first step, in (0, 1].
+        rate_power: how fast the rate falls, in [0, 1]; 0: it stays.
+        initial_value: Q of what was never tried; above what can be reached it is optimistic.
+
+    Raises:
+        ValueError: an option is out of its range.
+    """
+
+    gamma: float = 0.95
+    learning_rate: float = 1.0
+    rate_power: float = 0.6
+    initial_value: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check every option."""
+        check_discount(self.gamma)
+        if not 0 < self.learning_rate <= 1:
+            raise ValueError(f"`learning_rate` must be in (0, 1], got {self.learning_rate!r}.")
+        if not 0 <= self.rate_power <= 1:
+            raise ValueError(f"`rate_power` must be in [0, 1], got {self.rate_power!r}.")
+        if not np.isfinite(self.initial_value):
+            raise ValueError(f"`initial_value` must be finite, got {self.initial_value!r}.")
+
+    @property
+    def rule(self) -> tuple[float, float, float]:
+        """What `learn` takes: gamma, learning_rate, rate_power."""
+        return float(self.gamma), float(self.learning_rate), float(self.rate_power)
+
+
+class Tables(NamedTuple):
+    """What was learned of each task; a state has the number of `state_numbers`."""
+
+    keys: npt.NDArray[np.uint64]  # (n_tasks, capacity, d)
+    hash_table: npt.NDArray[np.uint32]  # (n_tasks, 2 capacity)
+    Q: npt.NDArray[np.float64]  # (n_tasks, capacity, A)
+    visits: npt.NDArray[np.int64]  # (n_tasks, capacity, A)
+    masked: npt.NDArray[np.bool_]  # (n_tasks, capacity, A)
+
+
+def _allocate(n_tasks: int, n_actions: int, n_coordinates: int, capacity: int) -> Tables:
+    shape = (n_tasks, capacity, n_actions)
+    return Tables(
+        np.zeros((n_tasks, capacity, n_coordinates), np.uint64),
+        np.zeros((n_tasks, 2 * capacity), np.uint32),
+        np.zeros(shape),
+        np.zeros(shape, np.int64),
+        np.zeros(shape, np.bool_),
+    )
+
+
+class QTables:
+    """Q, visits and masks of n_tasks independent tasks: an `Estimator` but for `update`.
+
+    Its parts are those of `q_parts`. Row i draws from a stream of its own, so that it is bit for
+    bit what a batch of one gives. The stream begins anew with a seed of `begin_tasks`; before the
+    first it is arbitrary.
+
+    Args:
+        n_tasks: number of tasks, at least 1.
+        n_actions: number of actions A, at least 1, the same in all tasks.
+        initial_value: Q of what was never tried.
+        n_sizes: columns of `_sizes`, at least 1. All of a row are 0 when its task begins.
+
+    Raises:
+        ValueError: a number is out of its range.
+    """
+
+    #: See `Estimator`.
+    action_parts = Q_ACTION_PARTS
+
+    def __init__(self, n_tasks: int, n_actions: int, initial_value: float, n_sizes: int) -> None:
+        check_positive_integer("n_tasks", n_tasks)
+        check_positive_integer("n_actions", n_actions)
+        self.n_tasks, self.n_actions = int(n_tasks), int(n_actions)
+        self._initial_value = float(initial_value)
+        self._sizes = np.zeros((n_tasks, n_sizes), np.int64)
+        self._random = first_counters(n_tasks)
+        self._tables: Tables | None = None  # allocated when the first state shows its length
+
+    @property
+    def n_states(self) -> npt.NDArray[np.int64]:
+        """States met in each task, (n_tasks,)."""
+        return self._sizes[:, N_STATES].copy()
+
+    def parts(self) -> dict[str, spaces.Box]:
+        """The parts that it adds to an observation: advantages, value and counts."""
+        return q_parts(self.n_actions)
+
+    def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
+        """Forget the tasks in `rows`; those with a seed begin their stream anew."""
+        self.forget(rows)
+        for i, seed in enumerate(seeds):
+            if rows[i] and seed is not None:
+                self._random[i] = counter_of(seed)
+
+    def begin_episodes(
+        self,
+        rows: npt.NDArray[np.bool_],
+        states: npt.NDArray[np.float64],
+        action_masks: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        """Note what the states allow in which episodes begin."""
+        if action_masks is not None:
+            masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
+            coordinates = self._coordinates(states)
+            tables = self._with_room(coordinates.shape[1])
+            _note_masks(rows, coordinates, masks, self._initial_value, self._sizes, *tables)
+
+    def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
+        """Advantages, value and counts of one state per task into `out` (n_tasks, 2 A + 1)."""
+        Q, visits, masked = self._look_up(states)
+        _write_each(Q, masked, visits, scales.values, scales.counts, out)
+
+    def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Q of one state per task, shape (n_tasks, A)."""
+        return self._look_up(states)[0]
+
+    def value(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The maximum of Q over the allowed actions of one state per task, shape (n_tasks,)."""
+        Q, _, masked = self._look_up(states)
+        best: npt.NDArray[np.float64] = np.where(masked, -np.inf, Q).max(axis=1)
+        return best
+
+    def counts(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """How often each action was taken in one state per task, shape (n_tasks, A)."""
+        return self._look_up(states)[1]
+
+    def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
+        """Forget the tasks of the mask (n_tasks,), or all; the streams go on."""
+        which = np.ones(self.n_tasks, np.bool_) if tasks is None else np.asarray(tasks, np.bool_)
+        if which.shape != (self.n_tasks,):
+            raise ValueError(f"`tasks` must have shape ({self.n_tasks},), got {which.shape}.")
+        self._sizes[which] = 0
+        if self._tables is not None:
+            self._tables.hash_table[which] = 0
+
+    @property
+    def _n_coordinates(self) -> int | None:
+        return None if self._tables is None else self._tables.keys.shape[2]
+
+    def _coordinates(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return as_coordinates("states", states, self.n_tasks, self._n_coordinates)
+
+    def _with_room(self, n_coordinates: int) -> Tables:
+        """The tables, with room for two more states in each task."""
+        sizes = (self.n_tasks, self.n_actions, n_coordinates)
+        old = self._tables or _allocate(*sizes, FIRST_CAPACITY)
+        capacity = old.Q.shape[1]
+        if self._sizes[:, N_STATES].max() + 2 > capacity:
+            new = _allocate(*sizes, 2 * capacity)
+            for name in ("keys", "Q", "visits", "masked"):
+                getattr(new, name)[:, :capacity] = getattr(old, name)
+            rehash(self._sizes[:, N_STATES].copy(), new.keys, new.hash_table)
+            old = new
+        self._tables = old
+        return old
+
+    def _look_up(
+        self, states: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        coordinates = self._coordinates(states)
+        shape = (self.n_tasks, self.n_actions)
+        Q, visits = np.full(shape, self._initial_value), np.zeros(shape, np.int64)
+        masked = np.zeros(shape, np.bool_)
+        if self._tables is not None:
+            _read_each(coordinates, *self._tables, Q, visits, masked)
+        return Q, visits, masked
+
+
+@njit(cache=True, inline="always")
+def meet(i, key, initial_value, sizes, keys, hash_table, Q, visits, masked):
+    """The number of the state with this key, a new one if it was never seen."""
+    c = number_or_next(i, key, sizes[i, N_STATES], keys, hash_table)
+    if c == sizes[i, N_STATES]:
+        sizes[i, N_STATES] += 1
+        for a in range(Q.shape[2]):
+            Q[i, c, a], visits[i, c, a], masked[i, c, a] = initial_value, 0, False
+    return c
+
+
+@njit(cache=True, inline="always")
+def meet_next(
+    i, next_key, terminated, allowed, initial_value, sizes, keys, hash_table, Q, visits, masked
+):
+    """The number of the next state, or END; notes what it allows, if that is told."""
+    if terminated:
+        return END
+    s_next = meet(i, next_key, initial_value, sizes, keys, hash_table, Q, visits, masked)
+    if np.any(allowed):
+        masked[i, s_next] = ~allowed
+    return s_next
+
+
+@njit(cache=True, inline="always")
+def learn(i, s, a, reward, s_next, n, gamma, learning_rate, rate_power, Q, masked):
+    """One step of Q(s, a) towards its target, the n-th of the pair."""
+    target = reward
+    if s_next != END:
+        best = -np.inf
+        for b in range(Q.shape[2]):
+            if not masked[i, s_next, b] and Q[i, s_next, b] > best:
+                best = Q[i, s_next, b]
+        target += gamma * best
+    rate = learning_rate / n**rate_power
+    Q[i, s, a] += rate * (target - Q[i, s, a])
+
+
+@njit(cache=True)
+def _note_masks(rows, states, allowed, initial_value, sizes, keys, hash_table, Q, visits, masked):
+    """Note what the states of `rows` allow, where a mask tells anything."""
+    state_keys = states.view(np.uint64)
+    for i in range(rows.size):
+        if rows[i] and np.any(allowed[i]):
+            c = meet(i, state_keys[i], initial_value, sizes, keys, hash_table, Q, visits, masked)
+            masked[i, c] = ~allowed[i]
+
+
+@njit(cache=True)
+def _read_each(states, keys, hash_table, Q, visits, masked, Q_rows, visit_rows, masked_rows):
+    """The rows (n_tasks, A) of one state per task; left as they are where it is unknown."""
+    state_keys = states.view(np.uint64)
+    for i in range(states.shape[0]):
+        c = number_of(i, state_keys[i], keys, hash_table)
+        if c >= 0:
+            Q_rows[i], visit_rows[i], masked_rows[i] = Q[i, c], visits[i, c], masked[i, c]
+
+
+@njit(cache=True)
+def _write_each(Q_rows, masked_rows, visit_rows, value_scale, count_scale, out):
+    """The parts of one state per task, from its rows."""
+    for i in range(Q_rows.shape[0]):
+        write_q_parts(Q_rows[i], masked_rows[i], visit_rows[i], value_scale, count_scale, out[i])

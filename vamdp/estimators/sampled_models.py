@@ -1,0 +1,107 @@
+"""Models that could be the true ones, solved: what posterior sampling shows until the next draw.
+
+They are drawn from what the storage of `model_based` has counted. `posterior_sampling` says how
+their values come about, and what is shown of states that they do not have.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from vamdp.estimators.model_based.storage import (
+    COUNT,
+    N_STATES,
+    N_TRIPLES,
+    REWARD_SUM,
+    ROW,
+    SEEN,
+    SUCCESSOR,
+    Storage,
+)
+from vamdp.mdp.bellman import backup, iterate
+
+# What is shown of a pair.
+Q_SHOWN, SPREAD_SHOWN = range(2)
+
+
+def beliefs(
+    i: int, storage: Storage, concentration: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Dirichlet parameters (S, A, S), sums of rewards and visits (S, A) of task i."""
+    n_actions, capacity = storage.blocked.shape[1:]
+    n_states, n = storage.sizes[i, [N_STATES, N_TRIPLES]]
+    triples = storage.triples[i, :, :n]
+    a, s = np.divmod(triples[ROW], np.uint32(capacity))
+    alpha = np.full((n_states, n_actions, n_states), concentration)
+    alpha[s, a, triples[SUCCESSOR]] += triples[SEEN]  # each triple is there once
+    reward_sums = np.zeros((n_states, n_actions))
+    np.add.at(reward_sums, (s, a), storage.triple_values[i, REWARD_SUM, :n])
+    visits = storage.row_counts[i, COUNT, :, :n_states].T.astype(np.float64)
+    return alpha, reward_sums, visits
+
+
+@njit(cache=True)
+def solve(
+    P, R, absorbing, blocked, any_blocked, gamma, task_horizon, threshold,
+    concentration, prior_mean, prior_sd, no_history, shown, unmet,
+):  # fmt: skip
+    """Solve the models P (m, S, A, S), R (m, S, A); write what is shown of their states.
+
+    absorbing is (capacity,), blocked (A, capacity), shown (2, capacity, A), and unmet (2,) what is
+    shown of any other state.
+    """
+    n_models, n_states, n_actions = R.shape
+    n_triples = n_actions * n_states * n_states
+    # Every triple, as `bellman` takes them; a model differs from the next in its numbers alone.
+    row, successor = np.empty(n_triples, np.uint32), np.empty(n_triples, np.uint32)
+    k = 0
+    for a in range(n_actions):
+        for s in range(n_states):
+            for s_next in range(n_states):
+                row[k], successor[k] = a * n_states + s, s_next
+                k += 1
+    base, spread = np.empty((n_actions, n_states)), np.zeros((n_actions, n_states))
+    weight = np.empty(n_triples)
+    Q = np.empty((n_models, n_actions, n_states))
+    unmet_Q = np.empty(n_models)
+    variance = 0.0  # of the row of an unmet state, in the mean over the models
+    for m in range(n_models):
+        k = 0
+        for a in range(n_actions):
+            for s in range(n_states):
+                base[a, s] = 0.0 if absorbing[s] else R[m, s, a]
+                for s_next in range(n_states):
+                    weight[k] = 0.0 if absorbing[s] else gamma * P[m, s, a, s_next]
+                    k += 1
+        V = np.zeros(n_states)
+        Q[m] = 0.0
+        if task_horizon > 1:
+            iterate(
+                base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
+                0, task_horizon - 1, threshold, V, Q[m], no_history,
+            )  # fmt: skip
+        backup(base, spread, row, successor, weight, n_states, n_triples, V, Q[m])
+        mean = square = 0.0
+        for s in range(n_states):
+            mean += V[s] / n_states
+            square += V[s] * V[s] / n_states
+        unmet_Q[m] = prior_mean + gamma * mean
+        among_rows = gamma * gamma * max(square - mean * mean, 0.0)
+        variance += (prior_sd * prior_sd + among_rows / (concentration * n_states + 1.0)) / n_models
+    for a in range(n_actions):
+        for s in range(n_states):
+            shown[Q_SHOWN, s, a] = Q[0, a, s]
+            shown[SPREAD_SHOWN, s, a] = np.sqrt(_variance(Q[:, a, s]))
+    unmet[Q_SHOWN] = unmet_Q[0]
+    unmet[SPREAD_SHOWN] = np.sqrt(_variance(unmet_Q) + variance)
+
+
+@njit(cache=True)
+def _variance(x):
+    """The sample variance of at least two numbers."""
+    mean = total = 0.0
+    for m in range(x.size):
+        mean += x[m] / x.size
+    for m in range(x.size):
+        total += (x[m] - mean) ** 2
+    return total / (x.size - 1)

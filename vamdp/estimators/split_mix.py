@@ -1,0 +1,34 @@
+"""Random numbers inside compiled code: one stream a row, of eight bytes.
+
+SplitMix64 (Steele, Lea and Flood, 2014; public domain): each draw steps a counter and mixes it.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+_STEP, _MIX_1, _MIX_2 = (
+    np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
+
+
+def first_counters(n_rows: int) -> npt.NDArray[np.uint64]:
+    """Where streams begin that nobody seeded, (n_rows,): arbitrary."""
+    return np.random.SeedSequence().generate_state(n_rows, np.uint64).astype(np.uint64)
+
+
+def counter_of(seed: int) -> np.uint64:
+    """Where the stream of a seed begins."""
+    counter: np.uint64 = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    return counter
+
+
+@njit(cache=True, inline="always")
+def draw(i, n, random):
+    """A number in [0, n) from the stream of row i; random (n_rows,) are the counters."""
+    random[i] += _STEP
+    z = random[i]
+    z = (z ^ (z >> np.uint64(30))) * _MIX_1
+    z = (z ^ (z >> np.uint64(27))) * _MIX_2
+    z ^= z >> np.uint64(31)
+    return np.int64(np.float64(z >> np.uint64(11)) * 2.0**-53 * n)
