@@ -29,9 +29,7 @@ class Attended(NamedTuple):
     weights: th.Tensor
 
 
-def attend(
-    network: CausalTransformer, x: th.Tensor, visible: th.Tensor | None = None
-) -> Attended:
+def attend(network: CausalTransformer, x: th.Tensor, visible: th.Tensor | None = None) -> Attended:
     """Return outputs and attention weights of whole sequences, in the weights' own precision.
 
     Memory grows with B n_layers n_heads T^2. Both can be differentiated with respect to `x`.
