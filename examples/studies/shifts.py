@@ -49,9 +49,9 @@ STYLES = ["#777777", "#009e73", "#e69f00"]
 class Sizes:
     """What can be changed."""
 
-    tasks: int = 500
+    tasks: int = 1000
     """held-out tasks that trained agents play in each setting"""
-    classical_tasks: int = 100
+    classical_tasks: int = 200
     """the first so many of them are the classical agents'"""
     concentrations: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
     """of random MDPs"""
@@ -151,7 +151,8 @@ def show(record):
     print(
         "Fractions of the oracle ± standard error over the tasks: trained agents in "
         f"{record['tasks']} held-out tasks, classical ones in the first "
-        f"{record['classical_tasks']}. Differences: total reward, paired by task, and in % of the oracle."
+        f"{record['classical_tasks']}. Differences: total reward, paired by task, and in % of the "
+        "oracle."
     )
 
 
