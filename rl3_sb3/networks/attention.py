@@ -28,3 +28,12 @@ def torch_attention(qkv: th.Tensor) -> th.Tensor:
     """Return the same from torch's fused attention, on any device and in any precision."""
     q, k, v = (x.transpose(1, 2) for x in qkv.unbind(2))  # (B, n_heads, T, D)
     return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
+
+
+def require_own_tokens(visible: th.Tensor) -> None:
+    """Raise ValueError unless all are True: a token without any other attends to itself."""
+    if not bool(visible.all()):
+        raise ValueError(
+            "Every token must see itself, got one that is hidden from itself. Hide earlier tokens "
+            "only."
+        )

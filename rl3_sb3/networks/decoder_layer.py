@@ -43,7 +43,24 @@ class DecoderLayer(nn.Module):
         )
         self.output_norm = nn.LayerNorm(d_model)
 
-    def _finish(self, h: th.Tensor, attended: th.Tensor) -> th.Tensor:
+    def heads(self, h: th.Tensor, turns: th.Tensor | None = None) -> th.Tensor:
+        """Return queries, keys and values of whole sequences, shape (B, T, 3, n_heads, head_dim).
+
+        Args:
+            h: Shape (B, T, d_model).
+            turns: See `forward`.
+        """
+        B, T, _ = h.shape  # sequences, tokens, d_model
+        qkv: th.Tensor = self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim)
+        return qkv if turns is None else rotate(qkv, turns)
+
+    def finish(self, h: th.Tensor, attended: th.Tensor) -> th.Tensor:
+        """Return the layer's outputs, given what each token has gathered.
+
+        Args:
+            h: The layer's inputs, shape (..., d_model).
+            attended: The same shape: the heads' results side by side.
+        """
         h = self.attention_norm(h + self.projection(attended))
         out: th.Tensor = self.output_norm(h + self.feed_forward(h))
         return out
@@ -58,12 +75,8 @@ class DecoderLayer(nn.Module):
         Returns:
             Shape (B, T, d_model).
         """
-        B, T, C = h.shape  # sequences, tokens, d_model
-        qkv = self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim)
-        if turns is not None:
-            qkv = rotate(qkv, turns)
-        attended = causal_attention(qkv, cpu_kernels=self.cpu_kernels)
-        return self._finish(h, attended.reshape(B, T, C))
+        attended = causal_attention(self.heads(h, turns), cpu_kernels=self.cpu_kernels)
+        return self.finish(h, attended.reshape(h.shape))
 
     def step(
         self,
@@ -100,4 +113,4 @@ class DecoderLayer(nn.Module):
         if hidden is not None:
             scores = scores.masked_fill_(hidden, -th.inf)
         attended = scores.softmax(-1) @ values[:, :, :length]
-        return self._finish(h, attended.view(B, C))
+        return self.finish(h, attended.view(B, C))

@@ -24,6 +24,7 @@ import torch as th
 import torch.nn.functional as F
 from torch import nn
 
+from rl3_sb3.networks.attention import require_own_tokens
 from rl3_sb3.networks.attention_cache import AttentionCache
 from rl3_sb3.networks.decoder_layer import DecoderLayer
 from rl3_sb3.networks.mlp import Mlp
@@ -203,23 +204,36 @@ class CausalTransformer(RememberingModule):
                 "Raise `context_length` or cut the sequences."
             )
         with self._precision(x.device):
-            h = self.embedding(x)
-            if self.positions is not None:
-                positions = self.positions[:T]
-                if T > self.context_length:
-                    positions = th.cat([positions, positions[-1:]])
-                h = h + positions
-            turns = None if self.rotations is None else factors(self.rotations[:T])
+            h, turns = self.embedded(x)
             for layer in self.layers:
                 h = layer(h, turns)
-        return self._output(h)
+        return self.output(h)
+
+    def embedded(self, x: th.Tensor) -> tuple[th.Tensor, th.Tensor | None]:
+        """Return what the first layer reads of whole sequences, and how each layer turns it.
+
+        Args:
+            x: Shape (B, T, input_dim), at most one token beyond the context.
+
+        Returns:
+            Shape (B, T, d_model), and the layers' `turns`.
+        """
+        T = x.shape[1]
+        h = self.embedding(x)
+        if self.positions is not None:
+            positions = self.positions[:T]
+            if T > self.context_length:
+                positions = th.cat([positions, positions[-1:]])
+            h = h + positions
+        return h, None if self.rotations is None else factors(self.rotations[:T])
+
+    def output(self, h: th.Tensor) -> th.Tensor:
+        """Return the outputs, (..., output_dim), given the last layer's, (..., d_model)."""
+        out: th.Tensor = self.head(F.relu(h.to(self.head.weight.dtype)))
+        return out
 
     def _precision(self, device: th.device) -> th.autocast:
         return th.autocast(device.type, th.bfloat16, enabled=self.mixed_precision)
-
-    def _output(self, h: th.Tensor) -> th.Tensor:
-        out: th.Tensor = self.head(F.relu(h.to(self.head.weight.dtype)))
-        return out
 
     def new_memory(self, n_rows: int, replaced: AttentionCache | None = None) -> AttentionCache:
         """Return an empty cache for `n_rows` sequences that grow side by side.
@@ -244,7 +258,9 @@ class CausalTransformer(RememberingModule):
         return AttentionCache(storage, np.zeros(n_rows, dtype=np.int64), self.weight_version)
 
     @th.no_grad()
-    def step(self, x: th.Tensor, cache: AttentionCache) -> tuple[th.Tensor, AttentionCache]:
+    def step(
+        self, x: th.Tensor, cache: AttentionCache, hidden: th.Tensor | None = None
+    ) -> tuple[th.Tensor, AttentionCache]:
         """Append one token to each row and return its output, without gradients.
 
         Rows that hold equally many tokens (aligned) are written and read as a slice; otherwise
@@ -253,22 +269,27 @@ class CausalTransformer(RememberingModule):
         Args:
             x: Shape (B, input_dim): the next token of each row.
             cache: What `new_memory` or the last `step` returned, rows reset where episodes start.
+            hidden: True where this token shall not attend to an earlier one, for who asks what it
+                is worth: shape (B, T), T the longest row with the new token. None: nowhere.
 
         Returns:
             The outputs, shape (B, output_dim), and the cache to pass next time.
 
         Raises:
-            ValueError: The batch size is not the cache's, a row is full, or the weights changed
-                since the cache was filled.
+            ValueError: The batch size is not the cache's, a row is full, the weights changed
+                since the cache was filled, or a token is hidden from itself.
         """
         self.require_room(x.shape[0], cache)
+        if hidden is not None:
+            require_own_tokens(~hidden[np.arange(len(x)), cache.positions])
+            hidden = hidden[:, None, None]
         position, length = int(cache.positions.max()), int(cache.positions.max()) + 1
         if int(cache.positions.min()) == position:
             aligned = (slice(None), slice(None), position)
-            out = self._append(x, cache.storage, position, aligned, length, None)
+            out = self._append(x, cache.storage, position, aligned, length, hidden)
         else:
             positions = th.as_tensor(cache.positions, device=x.device)
-            out = self._append_ragged(x, cache.storage, positions, length)
+            out = self._append_ragged(x, cache.storage, positions, length, hidden)
         return out, cache._replace(positions=cache.positions + 1)
 
     @th.no_grad()
@@ -290,13 +311,20 @@ class CausalTransformer(RememberingModule):
         return out, positions + 1
 
     def _append_ragged(
-        self, x: th.Tensor, storage: th.Tensor, positions: th.Tensor, length: int
+        self,
+        x: th.Tensor,
+        storage: th.Tensor,
+        positions: th.Tensor,
+        length: int,
+        hidden: th.Tensor | None = None,
     ) -> th.Tensor:
         where = (th.arange(x.shape[0], device=x.device), slice(None), positions)
-        # hidden[b, 0, 0, j]: entry j lies beyond row b's own token.
+        # beyond[b, 0, 0, j]: entry j lies beyond row b's own token.
         # positions (0, 2) -> [[0, 1, 1], [0, 0, 0]]
-        hidden = (th.arange(length, device=x.device) > positions[:, None])[:, None, None]
-        return self._append(x, storage, positions, where, length, hidden)
+        beyond = (th.arange(length, device=x.device) > positions[:, None])[:, None, None]
+        if hidden is not None:
+            beyond |= hidden
+        return self._append(x, storage, positions, where, length, beyond)
 
     def _append(
         self,
@@ -314,7 +342,7 @@ class CausalTransformer(RememberingModule):
             turns = None if self.rotations is None else factors(self.rotations[position])
             for layer, (keys, values) in zip(self.layers, storage, strict=True):
                 h = layer.step(h, keys, values, where, length, hidden, turns)  # type: ignore[operator]
-        return self._output(h)
+        return self.output(h)
 
     def require_room(self, n_rows: int, cache: AttentionCache) -> None:
         """Raise ValueError unless a token can be appended to each of the cache's rows.

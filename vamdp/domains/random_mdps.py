@@ -31,9 +31,11 @@ class RandomMDPs:
         n_states: At least 1.
         n_actions: At least 1.
         ood: Out of distribution, Dirichlet(0.25): fewer likely successors.
+        concentration: Of the Dirichlet distribution, above 0: the smaller, the fewer likely
+            successors. None: 1, or 0.25 with `ood`.
 
     Raises:
-        ValueError: A number is below 1.
+        ValueError: A number is below 1, the concentration is not above 0, or given with `ood`.
 
     Example:
         >>> task = RandomMDPs()(np.random.default_rng(0))
@@ -44,17 +46,31 @@ class RandomMDPs:
     n_states: int = 10
     n_actions: int = 5
     ood: bool = False
+    concentration: float | None = None
 
     def __post_init__(self) -> None:
         if self.n_states < 1:
             raise ValueError(f"`n_states` must be at least 1, got {self.n_states}.")
         if self.n_actions < 1:
             raise ValueError(f"`n_actions` must be at least 1, got {self.n_actions}.")
+        if self.concentration is None:
+            return
+        if not 0.0 < self.concentration < np.inf:
+            raise ValueError(
+                f"`concentration` must be finite and above 0, got {self.concentration}."
+            )
+        if self.ood:
+            raise ValueError(
+                f"`concentration` must be left out with `ood`, which is {OOD_CONCENTRATION}, got "
+                f"{self.concentration}."
+            )
 
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
         """Draw a task: first all P, row by row, then all R."""
         S, n_rows = self.n_states, self.n_states * self.n_actions
-        concentration = OOD_CONCENTRATION if self.ood else CONCENTRATION
+        concentration = self.concentration
+        if concentration is None:
+            concentration = OOD_CONCENTRATION if self.ood else CONCENTRATION
         probability = np.ones(n_rows * S + 1)  # the last one is the start row's
         probability[:-1] = rng.dirichlet(np.full(S, concentration), n_rows).ravel()
         reward = np.zeros(n_rows * S + 1)

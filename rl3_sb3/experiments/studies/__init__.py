@@ -1,1 +1,1 @@
-"""What the scripts in examples/studies/ share: runs of a sweep as a record, tables and curves."""
+"""What the scripts in examples/studies/ share: their command line, records, tables and curves."""

@@ -1,0 +1,90 @@
+"""Published agents, ready to act."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl3_sb3.experiments.pretrained.listing import read_records
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.run_policy import load_run_policy
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.sequence_policy import SequencePolicy
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedAgent:
+    """The exported policy of a cell.
+
+    Attributes:
+        name: Of the cell's folder.
+        config: Of the run that trained it.
+        policy: Its actor.
+        n_training_steps: Steps it was trained for.
+        n_seeds: Seeds of the cell; the policy is the median one's.
+    """
+
+    name: str
+    config: RunConfig
+    policy: SequencePolicy
+    n_training_steps: int
+    n_seeds: int
+
+    @property
+    def tasks(self) -> tuple[str, int | None, int]:
+        """Domain, size and H: who shares them can be compared."""
+        return self.config.domain, self.config.size, self.config.horizon
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a record says of it."""
+        return {
+            "name": self.name,
+            "title": self.config.title,
+            "n_training_steps": self.n_training_steps,
+            "n_seeds": self.n_seeds,
+            "exported_seed": self.config.seed,
+        }
+
+
+def published_agents(folder: Path, algos: Collection[str] | None = None) -> list[PublishedAgent]:
+    """Return all published agents in a folder, in the order of their names.
+
+    Args:
+        folder: As `pretrained/` of the repository.
+        algos: Of these algorithms only; None: all.
+
+    Raises:
+        InputError: There are none, one cannot be read, or the code draws other tasks now than those
+            that it learned from.
+    """
+    agents = []
+    for place, record in read_records(folder).items():
+        directory = RunDirectory(place)
+        config = directory.read_config()
+        if algos is not None and config.algo not in algos:
+            continue
+        directory.require_same_tasks(config)
+        policy, n_steps = load_run_policy(directory, config, "cpu")
+        agents.append(
+            PublishedAgent(
+                name=place.name,
+                config=config,
+                policy=policy,
+                n_training_steps=n_steps,
+                n_seeds=len(record.runs),
+            )
+        )
+    return agents
+
+
+def tasks_title(config: RunConfig) -> str:
+    """Return the tasks of a run in words.
+
+    Example:
+        >>> tasks_title(RunConfig.of("gridworld", size=13))
+        'Gridworlds 13x13, H = 350'
+    """
+    size = "" if config.size is None else f" {config.size}x{config.size}"
+    return f"{config.facts.title}{size}, H = {config.horizon}"
