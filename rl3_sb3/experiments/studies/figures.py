@@ -20,11 +20,19 @@ def by_tasks(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
     """Return the runs by the title of their tasks, in their order."""
     groups: dict[str, list[StudyRun]] = {}
     for run in runs:
-        domain, size, horizon = run.tasks
-        of_size = f" {size}x{size}" if size else ""
-        title = f"{domain_of(domain).title}{of_size}, H = {horizon}"
-        groups.setdefault(title, []).append(run)
+        groups.setdefault(title_of(*run.tasks), []).append(run)
     return groups
+
+
+def title_of(domain: str, size: int | None, horizon: int) -> str:
+    """Return what tasks are called in tables and figures.
+
+    Example:
+        >>> title_of("frozen-lake", 4, 100)
+        'Frozen lakes 4x4, H = 100'
+    """
+    of_size = f" {size}x{size}" if size else ""
+    return f"{domain_of(domain).title}{of_size}, H = {horizon}"
 
 
 def by_agent(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
