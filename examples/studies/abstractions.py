@@ -1,0 +1,263 @@
+"""What is lost, and what is saved, when neighbouring tiles are one state to the learner?
+
+    python examples/studies/abstractions.py              from the stored record
+    python examples/studies/abstractions.py --measure    again: some minutes on one core
+
+RL3-coarse puts up to `size` tiles no farther apart than `radius` into one state of the model. In
+gridworlds the informed agent, which knows how maps are drawn, acts for the first half of a
+meta-episode while learners with different clusters watch. Then each of them acts alone, greedily
+on its values, for the second half: its reward there says what its values are worth to who
+exploits them. The learner of single tiles (size 1) is what RL3 has; the informed agent that goes on
+is the yardstick.
+
+`us per step`: one task's update, planning and look-up in a batch of all tasks; `ratio` to size 1.
+`meta-episode`: the time of a whole one of RL3 with these clusters,
+its transformer included (not trained, so that it wanders about), over that of RL2 (`--players` at a
+time). The paper: RL3-coarse (size 2, radius 1) keeps 90 % of RL3's return or more, and costs 1.1
+times RL2, where RL3 costs twice.
+
+Published gridworld agents, where there are some, play the same tasks with each of the clusters in
+the place of those that they were trained with.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rl3_sb3.experiments.baselines import make_baselines
+from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained.agents import published_agents
+from rl3_sb3.experiments.results.evaluation import PolicyAgent, mean_and_error, play
+from rl3_sb3.experiments.results.table import aligned, mean_label
+from rl3_sb3.experiments.runs.training import make_model, make_training_env
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.studies.figures import title_of
+from rl3_sb3.experiments.studies.script import Study, run_study
+from vamdp.baselines.tabular.ties import best_actions
+from vamdp.estimators import Scales
+from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
+
+# Size and radius.
+CLUSTERS = ((1, 1.0), (2, 1.0), (4, 1.0), (4, 2.0), (8, 1.0), (8, 2.0), (8, 3.0))
+GRIDS = (11, 13)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What can be changed."""
+
+    tasks: int = 250
+    """held-out tasks of each size"""
+    rounds: int = 5
+    """turns in which whole meta-episodes are timed"""
+    players: int = 32
+    """meta-episodes at a time there"""
+
+
+class Exploiter:
+    """Acts as the informed agent did for half a meta-episode, then greedily on learned values.
+
+    Args:
+        config: Of a run with the tasks.
+        informed: The informed agent, which then acts to the end, or the `Exploiter` that had it.
+        options: Of the learner; None: the informed agent acts.
+    """
+
+    sees: ClassVar[Literal["states"]] = "states"
+    title = "informed, then values"
+
+    def __init__(self, config, informed, options):
+        self._config, self._informed, self._options = config, informed, options
+        self.exploited, self.n_states, self.seconds, self.n_steps = [], [], 0.0, 0
+        self.acted = []  # in each batch, at each step
+
+    def start(self, n_tasks, seed):
+        """Begin meta-episodes in so many new tasks."""
+        self._rng, self._t = np.random.default_rng(seed), 0
+        self.exploited.append(np.zeros(n_tasks))
+        self.acted.append([])
+        if self._options is None:
+            self._informed.start(n_tasks, seed)
+        else:
+            self._learner = BatchValueEstimator(n_tasks, 5, **self._options)
+            self._shown = np.zeros((n_tasks, 11), np.float32)
+
+    def act(self, seen):
+        """Choose actions, shape (n_tasks,)."""
+        if self._options is None:
+            actions = self._informed.act(seen)
+        elif self._t < self._config.horizon // 2:
+            actions = self._informed.acted[len(self.acted) - 1][self._t]
+        else:
+            actions = best_actions(self._learner.q_values(self._places(seen)), self._rng)
+        self.acted[-1].append(actions)
+        return actions
+
+    def learn(self, states, actions, rewards, next_states, terminated, truncated):
+        """Take in a step."""
+        if self._t >= self._config.horizon // 2:
+            self.exploited[-1] += rewards
+        self._t += 1
+        if self._options is None:
+            self._informed.learn(states, actions, rewards, next_states, terminated, truncated)
+            return
+        here, there = self._places(states), self._places(next_states)
+        start = time.perf_counter()
+        self._learner.update(here, actions, rewards, there, terminated)
+        self._learner.write(there, Scales(), self._shown)
+        self.seconds += time.perf_counter() - start
+        self.n_steps += len(states)
+        if self._t == self._config.horizon:
+            self.n_states.append(self._learner.n_states)
+
+    def _places(self, states):
+        """Return rows and columns, (n_tasks, 2)."""
+        return np.stack(np.divmod(states, self._config.size), axis=1).astype(float)
+
+
+def measure(args, pretrained):
+    """Return a row for each kind of clusters in each size of grids."""
+    try:
+        published = published_agents(pretrained)
+    except InputError:  # there are none
+        published = []
+    grids = [agent for agent in published if agent.config.domain == "gridworld"]
+    rows = []
+    for size in GRIDS:
+        rows += measured(size, args, [agent for agent in grids if agent.config.size == size])
+        print(f"measured {size}x{size}", flush=True)
+    return {"rows": rows, "agents": [agent.to_dict() for agent in grids]}
+
+
+def measured(size, args, published):
+    """Return the rows of grids of one size, the informed agent's first."""
+    config = RunConfig.of("gridworld", algo="rl3", size=size)
+    (informed,) = make_baselines(config, CANONICAL, ["informed"])
+    tasks = {"n_tasks": args.tasks, "variation": CANONICAL}
+    title = title_of("gridworld", size, config.horizon)
+    guide = Exploiter(config, informed, None)
+    play(config, guide, **tasks)
+    rows = [{"tasks": title, "size": 0, "radius": 0, "exploited": score(guide)}]
+    ratios = episode_ratios(size, args)
+    first = None
+    for n, radius in CLUSTERS:
+        options = {**config.estimator_options, "cluster_size": n, "cluster_radius": radius}
+        agent = Exploiter(config, guide, options)
+        play(config, agent, **tasks)
+        us = 1e6 * agent.seconds / agent.n_steps
+        first = first or us
+        row = {
+            "tasks": title,
+            "size": n,
+            "radius": radius,
+            "exploited": score(agent),
+            "n_states": float(np.concatenate(agent.n_states).mean()),
+            "us": us,
+            "ratio": us / first,
+            "episode": ratios[n, radius],
+            "published": {},
+        }
+        for each in published:
+            if each.config.estimator is not None:
+                own = replace(each.config, estimator_options=options)
+                total = play(own, PolicyAgent(each.policy), **tasks)
+                row["published"][each.name] = mean_and_error(total.returns)
+        rows.append(row)
+    return rows
+
+
+def score(agent):
+    """Return mean and error of what an agent got in the second half."""
+    return mean_and_error(np.concatenate(agent.exploited))
+
+
+def episode_ratios(size, args):
+    """Return the time of a whole meta-episode over RL2's, by size and radius of the clusters."""
+    rl2 = RunConfig.of("gridworld", algo="rl2", size=size, n_envs=2)
+    rl3 = RunConfig.of("gridworld", algo="rl3", size=size, n_envs=2)
+    configs = {None: rl2}
+    for n, radius in CLUSTERS:
+        options = {**rl3.estimator_options, "cluster_size": n, "cluster_radius": radius}
+        configs[n, radius] = replace(rl3, estimator_options=options)
+    agents = {
+        key: PolicyAgent(make_model(each, make_training_env(each), "cpu").policy)
+        for key, each in configs.items()
+    }
+    seconds = {key: [] for key in configs}
+    for i in range(args.rounds + 1):  # the first compiles
+        for key, each in configs.items():
+            start = time.perf_counter()
+            play(each, agents[key], n_tasks=args.players, variation=CANONICAL)
+            if i > 0:
+                seconds[key].append(time.perf_counter() - start)
+    base = np.array(seconds.pop(None))
+    return {key: float(np.median(np.array(own) / base)) for key, own in seconds.items()}
+
+
+def show(record):
+    """Print a line for each kind of clusters."""
+    for title in dict.fromkeys(row["tasks"] for row in record["rows"]):
+        informed, *rows = (row for row in record["rows"] if row["tasks"] == title)
+        names = list(rows[0]["published"])
+        head = ["size", "radius", "second half", "minus size 1", "states", "us per step", "ratio"]
+        lines = [["informed", "", mean_label(*informed["exploited"]), *[""] * (5 + len(names))]]
+        for row in rows:
+            difference = row["exploited"][0] - rows[0]["exploited"][0]
+            lines.append(
+                [
+                    str(row["size"]),
+                    f"{row['radius']:.0f}" if row["size"] > 1 else "",
+                    mean_label(*row["exploited"]),
+                    f"{difference:+.1f}" if row["size"] > 1 else "",
+                    f"{row['n_states']:.1f}",
+                    f"{row['us']:.1f}",
+                    f"{row['ratio']:.2f}",
+                    f"{row['episode']:.2f}x",
+                    *(mean_label(*row["published"][name]) for name in names),
+                ]
+            )
+        print(f"{title}\n\n{aligned([*head, 'meta-episode', *names], lines)}\n")
+    if not record["agents"]:
+        print("No gridworld agent is published yet: nothing here is of trained agents.")
+
+
+def draw(record, file):
+    """Draw the return of the second half against the time of planning."""
+    titles = list(dict.fromkeys(row["tasks"] for row in record["rows"]))
+    figure = Figure(figsize=(4.6 * len(titles), 4), layout="constrained")
+    for axes, title in zip(figure.subplots(1, len(titles), squeeze=False)[0], titles, strict=True):
+        informed, *rows = (row for row in record["rows"] if row["tasks"] == title)
+        for row in rows:
+            mean, error = row["exploited"]
+            colour = "#0072b2" if row["size"] == 1 else "#56b4e9"
+            axes.errorbar(row["ratio"], mean, error, fmt="o", color=colour)
+            name = str(row["size"]) if row["size"] == 1 else f"{row['size']}, {row['radius']:.0f}"
+            place = (row["ratio"], mean)
+            axes.annotate(name, place, textcoords="offset points", xytext=(6, 4), fontsize=8)
+        axes.axhline(informed["exploited"][0], color="#777777", linestyle=":", label="informed")
+        axes.set_title(title)
+        axes.set_xlabel("time of planning, single tiles: 1")
+        axes.set_ylabel("reward in the second half")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, fontsize=8)
+    figure.savefig(file, dpi=120)
+
+
+STUDY = Study(
+    title="What do clusters of states lose and save?",
+    sizes=Sizes(),
+    smoke={"tasks": 2, "rounds": 1, "players": 2},
+    measure=measure,
+    show=show,
+    draw=draw,
+)
+
+if __name__ == "__main__":
+    sys.exit(run_study(STUDY, Path(__file__)))
