@@ -1,7 +1,7 @@
 """What each learner costs per environment step, beside the model-based one.
 
-A random agent lives through meta-episodes of random MDPs and of frozen lakes. What the wrapper around
-its environments asks of a learner is recorded: transitions, looks, beginnings of tasks and episodes.
+A random agent lives through meta-episodes of random MDPs and of gridworlds. What the wrapper around
+its environments asks of a learner is recorded: transitions, looks, where tasks and episodes begin.
 Then every learner is asked the same, in turns:
 
 batch       of `n_envs` tasks, as vamdp.vector.ValueAugment asks; microseconds per step and task
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+import numpy.typing as npt
 from command_line import parse
 
 import vamdp
@@ -54,11 +55,10 @@ class Setting(NamedTuple):
 
 SETTINGS = {
     "random MDPs": Setting("vamdp/RandomMDP-v0", {}, 100, 10, {}),
-    "frozen lakes 8x8": Setting(
-        "vamdp/FrozenLake-v0", {"p": 0.9}, 200, 200,
-        {"gamma": 0.95, "smoothing": 0.01, "tolerance": 0.001},
+    "gridworlds 11x11": Setting(
+        "vamdp/GridWorld-v0", {"size": 11}, 250, 250, {"gamma": 0.95, "smoothing": 0.01}
     ),
-}  # fmt: skip
+}
 
 
 @dataclasses.dataclass
@@ -181,16 +181,22 @@ def one_by_one(name: str, setting: Setting, records: list[Recorder]) -> Callable
     return replay
 
 
+def key(states: npt.NDArray[np.float64]) -> int | tuple[int, ...]:
+    """The state of a batch of one as an environment's `state_key` gives it."""
+    numbers = tuple(int(x) for x in states[0])
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
 def plain(call: tuple[str, tuple[Any, ...]]) -> tuple[str, Any]:
     """A call to a batch of one as plain numbers: seeds, the state, or a transition without it."""
     method, arguments = call
     if method == "begin_tasks":
         return method, arguments[1]
     if method == "begin_episodes":
-        return method, int(arguments[1][0, 0])
+        return method, key(arguments[1])
     if method == "update":
         _, actions, rewards, next_states, ends, _ = arguments
-        return method, (int(actions[0]), float(rewards[0]), int(next_states[0, 0]), bool(ends[0]))
+        return method, (int(actions[0]), float(rewards[0]), key(next_states), bool(ends[0]))
     return method, None
 
 
