@@ -17,6 +17,10 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("stepping.py", ["vamdp.ValueAugment", "batched engine", "vamdp/RandomMDP-v0"]),
         ("cpu_kernels.py", ["T = 20", "feed-forward", "embedding", "of peak"]),
         ("memory.py", ["count-recall     memoryless", "cartpole         recurrent-ppo"]),
+        (
+            "learners.py",
+            ["batch of 2", "single", "dyna-q, 10 planned", "gridworlds 11x11", "1.00x"],
+        ),
         ("regret.py", ["regret costs", "task costs", "% of an iteration", "frozen-lake"]),
         ("ablation.py", ["Bandits, RL³", "paper", "s per iteration", "(1)"]),
         ("training.py", ["arithmetic limit", "LSTM-8", "planning", "MiB"]),

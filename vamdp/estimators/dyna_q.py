@@ -140,8 +140,7 @@ class DynaQ(QTables):
         if capacity > self._pairs.shape[1]:
             self._pairs = _longer(self._pairs, capacity)
             self._tried = _longer(self._tried, capacity * self.n_actions)
-        largest = np.clip(2 * self._sizes[:, _LARGEST], FIRST_BLOCK, None)
-        needed = int((self._sizes[:, _N_PLACES] + np.minimum(largest, self._memory_size)).max())
+        needed = _most_needed(self._sizes, self._memory_size)
         n_places = self._rewards.shape[1]
         if needed > n_places:
             n_places = max(needed, 2 * n_places)
@@ -154,6 +153,16 @@ def _longer(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     copy = np.zeros((array.shape[0], size, *array.shape[2:]), array.dtype)
     copy[:, : array.shape[1]] = array
     return copy
+
+
+@njit(cache=True)
+def _most_needed(sizes, memory_size):
+    """Places that suffice in each task if its largest block has to double."""
+    most = 0
+    for i in range(sizes.shape[0]):
+        block = min(max(2 * sizes[i, _LARGEST], FIRST_BLOCK), memory_size)
+        most = max(most, sizes[i, _N_PLACES] + block)
+    return most
 
 
 @njit(cache=True, inline="always")

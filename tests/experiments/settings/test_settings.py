@@ -59,6 +59,7 @@ OTHERS = {
     "estimator.warm_start": True,
     "estimator.reward_model": "state_action",
     "estimator.cluster_radius": 2.0,
+    "estimator.bonus": 0.5,
 }
 # Those that need a domain with places.
 CLUSTERS = {"estimator.cluster_size": 3, "estimator.cluster_terminals": True}
