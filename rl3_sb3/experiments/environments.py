@@ -10,15 +10,18 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces.utils import flatdim
+from gymnasium.spaces.utils import flatdim, flatten
 from gymnasium.vector import VectorEnv, VectorWrapper
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector.utils import batch_space, iterate
 
 import vamdp.vector
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
-from vamdp.inner_env import find_owner
+from vamdp.inner_env import discrete_actions, find_owner
 
 FloatArray = npt.NDArray[np.float32]
+
+# In a task without a table: long enough for what its physics do to show.
+_FINGERPRINT_STEPS = 64
 
 
 class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
@@ -86,14 +89,28 @@ def make_envs(
 def fingerprint(config: RunConfig) -> str:
     """Return what tells a run's tasks from those of changed code: a digest of the first one.
 
-    Numbers are rounded first: processors differ in the last bits.
+    Of a table it is all that stands in it, of an environment a walk through it. Numbers are rounded
+    first: processors differ in the last bits.
     """
     envs = config.facts.make_vector_env(1, config.size, config.variation)
-    envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
-    task = envs.unwrapped.tasks[0]  # type: ignore[attr-defined] # ours have them
+    start, _ = envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
+    if config.facts.has_tables:
+        task = envs.unwrapped.tasks[0]  # type: ignore[attr-defined] # ours have them
+        sizes = (task.n_states, task.n_actions, config.task_horizon)
+        arrays = [task.rows, task.successor, task.ends, task.probability, task.reward]
+    else:
+        space, actions = envs.single_observation_space, discrete_actions(envs.single_action_space)
+        sizes = (flatdim(space), int(actions.n), config.task_horizon)
+        arrays = [flatten(space, one) for one in iterate(envs.observation_space, start)]
+        for t in range(_FINGERPRINT_STEPS):
+            observations, *outcome, _ = envs.step(np.array([actions.start + t % actions.n]))
+            arrays += [flatten(space, one) for one in iterate(envs.observation_space, observations)]
+            arrays += outcome
+        # To which zero a number is rounded is a matter of its last bits.
+        arrays = [np.round(np.asarray(array, np.float64), 6) + 0.0 for array in arrays]
     envs.close()
-    digest = hashlib.sha256(repr((task.n_states, task.n_actions, config.task_horizon)).encode())
-    for array in (task.rows, task.successor, task.ends, task.probability, task.reward):
+    digest = hashlib.sha256(repr(sizes).encode())
+    for array in arrays:
         digest.update(np.round(np.asarray(array, np.float64), 6).tobytes())
     return digest.hexdigest()[:16]
 

@@ -28,7 +28,8 @@ class Acrobots:
             the lengths, and the end's height is counted as of links of length 1, as Gymnasium does.
         mass: Of a link, in kilograms; Gymnasium's is 1.
         com: Where a link's centre of mass is, as a share of its length; Gymnasium's is 0.5.
-        torque: Of the motor, in newton metres; Gymnasium's is 1.
+        torque: Of the motor, in newton metres; Gymnasium's is 1, with which chance hardly ever gets
+            over the bar: there would be nothing to learn from.
         swapped: Probability that actions 0 and 2 have changed places.
         render_mode: Of the drawn environments, as Acrobot's.
 
@@ -44,7 +45,7 @@ class Acrobots:
     length: Range = (0.5, 1.25)
     mass: Range = (0.5, 1.5)
     com: Range = (0.3, 0.7)
-    torque: Range = (1.0, 1.5)
+    torque: Range = (1.0, 3.0)
     swapped: float = 0.5
     render_mode: str | None = None
 
