@@ -20,8 +20,9 @@ from vamdp.inner_env import discrete_actions, find_owner
 
 FloatArray = npt.NDArray[np.float32]
 
-# In a task without a table: long enough for what its physics do to show.
-_FINGERPRINT_STEPS = 64
+# The walk that shows what an environment does: so many actions, each for so many steps. Held for a
+# while they lead somewhere, where rewards are perhaps.
+_WALK, _HELD = 128, 8
 
 
 class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
@@ -89,8 +90,8 @@ def make_envs(
 def fingerprint(config: RunConfig) -> str:
     """Return what tells a run's tasks from those of changed code: a digest of the first one.
 
-    Of a table it is all that stands in it, of an environment a walk through it. Numbers are rounded
-    first: processors differ in the last bits.
+    Of a table it is all that stands in it, of an environment a walk through it: what that does not
+    meet goes unseen. Numbers are rounded first: processors differ in the last bits.
     """
     envs = config.facts.make_vector_env(1, config.size, config.variation)
     start, _ = envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
@@ -102,8 +103,9 @@ def fingerprint(config: RunConfig) -> str:
         space, actions = envs.single_observation_space, discrete_actions(envs.single_action_space)
         sizes = (flatdim(space), int(actions.n), config.task_horizon)
         arrays = [flatten(space, one) for one in iterate(envs.observation_space, start)]
-        for t in range(_FINGERPRINT_STEPS):
-            observations, *outcome, _ = envs.step(np.array([actions.start + t % actions.n]))
+        walk = actions.start + np.random.default_rng(0).integers(actions.n, size=_WALK)
+        for action in np.repeat(walk, _HELD):
+            observations, *outcome, _ = envs.step(action[None])
             arrays += [flatten(space, one) for one in iterate(envs.observation_space, observations)]
             arrays += outcome
         # To which zero a number is rounded is a matter of its last bits.
