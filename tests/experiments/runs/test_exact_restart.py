@@ -75,7 +75,7 @@ def copied(uninterrupted, tmp_path):
         small("rl2", signal="regret", critic_sees="task"),
         small("rl2", symmetry_share=0.5),
         small("rl2", "cartpole"),
-        small("rl2", "half-circle", recipe="ours"),
+        small("rl2", "mountain-car", recipe="ours"),
         pytest.param(small("rl3-markov"), marks=pytest.mark.slow),
         pytest.param(small("rl3-coarse", "gridworld"), marks=pytest.mark.slow),
         pytest.param(small("rl3", "frozen-lake"), marks=pytest.mark.slow),

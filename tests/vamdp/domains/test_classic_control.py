@@ -219,6 +219,12 @@ def test_what_is_no_range_is_refused(distribution, bad):
         distribution(swapped=1.5)
 
 
+def test_what_gymnasium_derives_from_a_pole_is_derived_from_the_drawn_one():
+    env = CartPoles()(np.random.default_rng(0))
+    assert env.total_mass == env.masspole + env.masscart
+    assert env.polemass_length == env.masspole * env.length
+
+
 def test_a_centre_of_mass_lies_on_its_link():
     with pytest.raises(ValueError, match="`com` must be shares of at most 1"):
         Acrobots(com=(0.5, 1.2))
