@@ -2,7 +2,7 @@
 
 from vamdp import estimators, vector
 from vamdp._version import __version__
-from vamdp.domains import SampledEnv, TaskEnv, TaskVectorEnv
+from vamdp.domains import SampledEnv, SampledVectorEnv, TaskEnv, TaskVectorEnv
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.dense_view import AbstractState, LearnedModel
 from vamdp.estimators.model_based.options import EstimatorOptions
@@ -21,6 +21,7 @@ __all__ = [
     "MetaEpisode",
     "RegretReward",
     "SampledEnv",
+    "SampledVectorEnv",
     "ShowTask",
     "StateBins",
     "TabularMDP",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 from rl3_sb3.experiments.domains import Domain
 from rl3_sb3.experiments.errors import InputError
@@ -11,6 +12,7 @@ from rl3_sb3.experiments.named import attribute_of
 from rl3_sb3.experiments.results.evaluation import ORACLE
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.baselines import BASELINES, Agent, Baseline, TaskFacts
+from vamdp.inner_env import discrete_actions
 
 
 def make_baselines(
@@ -21,8 +23,9 @@ def make_baselines(
     Args:
         config: Says which tasks, and H.
         variation: Which distribution they come from.
-        names: Of agents, see `baseline_of`, or titles of the domain's; None: all that it has.
-            These get the options that the domain says, others their defaults.
+        names: Of agents, see `baseline_of`, or titles of the domain's; None: all that it has, but
+            for those that need tables where the tasks are none. These get the options that the
+            domain says, others their defaults.
 
     Raises:
         InputError: A name is unknown or comes twice, or an agent does not fit the tasks.
@@ -30,7 +33,8 @@ def make_baselines(
     domain = config.facts
     facts = task_facts(config, variation)
     if names is None:
-        names = list(domain.baselines)
+        own = list(domain.baselines)
+        names = [n for n in own if domain.has_tables or not baseline_of(n).needs_tables]
     names = [_row_of(name, domain) for name in names if name != ORACLE]  # it is always there
     for name in names:
         if names.count(name) > 1:
@@ -38,6 +42,12 @@ def make_baselines(
     agents = []
     for name in names:
         baseline, options = baseline_of(name), domain.baselines.get(name, {})
+        if baseline.needs_tables and not domain.has_tables:
+            raise InputError(
+                f"`--agents` must fit {domain.title.lower()}, got {name}: it sees the states of "
+                "tables, and these tasks are environments. Leave it out, or say "
+                "Baseline(needs_tables=False) of one that can do without."
+            )
         try:
             agents.append(baseline.make(facts, **options))
         except (TypeError, ValueError) as error:
@@ -86,13 +96,15 @@ def task_facts(config: RunConfig, variation: str) -> TaskFacts:
     """Return what the classical agents may know of a run's tasks."""
     envs = config.facts.make_vector_env(1, config.size, variation)
     envs.reset(seed=0)
-    (task,) = envs.unwrapped.tasks  # type: ignore[attr-defined] # ours have them
+    simulator: Any = envs.unwrapped
+    (task,) = simulator.tasks
     envs.close()
+    has_tables = config.facts.has_tables
     return TaskFacts(
-        n_states=task.n_states,
-        n_actions=task.n_actions,
+        n_states=task.n_states if has_tables else 0,
+        n_actions=int(discrete_actions(envs.single_action_space).n),
         horizon=config.horizon,
         task_horizon=min(config.task_horizon, config.horizon),
-        distribution=envs.unwrapped.task_distribution,  # type: ignore[attr-defined] # as above
+        distribution=simulator.task_distribution if has_tables else simulator.env_distribution,
         estimator_options=config.facts.estimator_options,
     )

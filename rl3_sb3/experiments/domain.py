@@ -1,10 +1,16 @@
-"""What a domain is: one task distribution, and what is the same in every run on it."""
+"""What a domain is: one task distribution, and what is the same in every run on it.
+
+Tasks are tables, `vamdp.TabularMDP`, or any Gymnasium environments. Of a table all is known: its
+optimum, which `signal` "regret", `critic_sees` "task" and the oracle need, and its states, which
+the classical agents see. An environment can only be stepped.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import gymnasium
@@ -12,7 +18,14 @@ from gymnasium.vector import VectorEnv
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.recipes import RECIPES
-from vamdp.domains import TaskDistribution, TaskEnv, TaskVectorEnv
+from vamdp.domains import (
+    EnvDistribution,
+    SampledEnv,
+    SampledVectorEnv,
+    TaskDistribution,
+    TaskEnv,
+    TaskVectorEnv,
+)
 
 CANONICAL = "canonical"
 
@@ -23,11 +36,12 @@ class Domain:
 
     Args:
         title: Its name in tables and figures.
-        env_id: A Gymnasium id whose vector entry point makes a `vamdp.TaskVectorEnv`, or None where
-            `tasks` is given.
-        tasks: A function from a NumPy generator to a `vamdp.TabularMDP`, or None where `env_id` is.
+        env_id: A Gymnasium id whose vector entry point makes a `vamdp.TaskVectorEnv` or a
+            `vamdp.SampledVectorEnv`, or None where `tasks` or `environments` is given.
+        tasks: A function from a NumPy generator to a `vamdp.TabularMDP`, or None.
+        environments: A function from a NumPy generator to a `gymnasium.Env`, or None.
         variations: The shifted distributions, by name: arguments of the environment, or another
-            function in the place of `tasks`.
+            function in the place of `tasks` or `environments`.
         arguments: The environment's arguments, whatever the variation.
         feature_scale: Of `tasks` whose states are shown as coordinates, see `vamdp.TaskEnv`.
         horizons: H by size of the tasks; where they have but one size, it is None.
@@ -45,12 +59,13 @@ class Domain:
             renamed are equally likely.
         has_places: Whether states are places with neighbours, which RL3-coarse puts together.
         baselines: The classical agents that its tasks are compared with, by their names in
-            `vamdp.baselines.BASELINES`, each with the options that suit the tasks.
+            `vamdp.baselines.BASELINES`, each with the options that suit the tasks. Those that need
+            tables are left out where there are none.
         action_names: One per action, where the tasks have pictures; none: there is nothing to film.
 
     Raises:
-        ValueError: Not exactly one of `env_id` and `tasks` is given, or something else does not fit
-            it.
+        ValueError: Not exactly one of `env_id`, `tasks` and `environments` is given, or something
+            else does not fit it.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -62,7 +77,10 @@ class Domain:
     title: str
     env_id: str | None = None
     tasks: TaskDistribution | None = None
-    variations: Mapping[str, Mapping[str, Any] | TaskDistribution] = field(default_factory=dict)
+    environments: EnvDistribution | None = None
+    variations: Mapping[str, Mapping[str, Any] | TaskDistribution | EnvDistribution] = field(
+        default_factory=dict
+    )
     arguments: Mapping[str, Any] = field(default_factory=dict)
     feature_scale: float | None = None
     horizons: Mapping[int | None, int] = field(default_factory=lambda: {None: 100})
@@ -82,15 +100,23 @@ class Domain:
 
     def __post_init__(self) -> None:
         """Check what can be checked without a task."""
-        if (self.env_id is None) == (self.tasks is None):
+        sources = {name: getattr(self, name) for name in ("env_id", "tasks", "environments")}
+        given = [name for name, source in sources.items() if source is not None]
+        if len(given) != 1:
             raise ValueError(
-                f"A domain must have either `env_id` or `tasks`, got {self.env_id!r} and "
-                f"{self.tasks!r}."
+                "A domain must have either `env_id` or `tasks` or `environments`, got "
+                f"{' and '.join(given) or 'none of them'}."
             )
-        if not self.horizons or (self.tasks is not None and set(self.horizons) != {None}):
+        if not self.horizons or (self.env_id is None and set(self.horizons) != {None}):
             raise ValueError(
-                f"`horizons` must be {{None: H}} for `tasks`, which have one size, got "
-                f"{dict(self.horizons)!r}."
+                "`horizons` must be {None: H} for `tasks` and `environments`, which have one size, "
+                f"got {dict(self.horizons)!r}."
+            )
+        if self.environments is not None and (self.feature_scale is not None or self.action_names):
+            raise ValueError(
+                "`feature_scale` and `action_names` must be left out for `environments`, got "
+                f"{self.feature_scale!r} and {self.action_names!r}: they are of tables, and of "
+                "films of grids."
             )
         if self.task_horizon is not None and not self.task_horizon >= 1:
             raise ValueError(f"`task_horizon` must be at least 1, got {self.task_horizon!r}.")
@@ -108,31 +134,48 @@ class Domain:
                     "`variations` must have names of letters, digits, _ and -, and not "
                     f"{CANONICAL}, got {name!r}: results are stored under them."
                 )
-            if callable(variation) != (self.tasks is not None):
-                wanted = "the environment's arguments" if self.tasks is None else "a function"
+            if callable(variation) != (self.env_id is None):
+                wanted = "a function" if self.env_id is None else "the environment's arguments"
                 raise ValueError(f"`variations[{name!r}]` must be {wanted}, got {variation!r}.")
+
+    @cached_property
+    def has_tables(self) -> bool:
+        """Whether its tasks are tables, of which the optimum is known, and not environments."""
+        if self.env_id is None:
+            return self.tasks is not None
+        try:
+            envs = self.make_vector_env(1, next(iter(self.horizons)), CANONICAL)
+        except (TypeError, ValueError, gymnasium.error.Error):
+            return True  # whoever makes them for use is told what is wrong
+        envs.close()
+        return not isinstance(envs.unwrapped, SampledVectorEnv)
 
     def make_vector_env(
         self, n_envs: int, size: int | None, variation: str
     ) -> VectorEnv[Any, Any, Any]:
         """Make a batch of environments with tasks of this size and variation."""
-        if self.env_id is None:
+        if self.environments is not None:
+            return SampledVectorEnv(
+                self._function(variation), n_envs, max_episode_steps=self.task_horizon
+            )
+        if self.tasks is not None:
             return TaskVectorEnv(
-                self._tasks(variation),
+                self._function(variation),
                 n_envs,
                 feature_scale=self.feature_scale,
                 max_episode_steps=self.task_horizon,
             )
         envs = gymnasium.make_vec(
-            self.env_id,
+            self._id,
             num_envs=n_envs,
             vectorization_mode="vector_entry_point",
             **self._env_arguments(size, variation),
         )
-        if not isinstance(envs.unwrapped, TaskVectorEnv):
+        if not isinstance(envs.unwrapped, TaskVectorEnv | SampledVectorEnv):
             raise TypeError(
-                f"`env_id` must have a vector entry point that makes a vamdp.TaskVectorEnv, got "
-                f"{self.env_id}, which makes a {type(envs.unwrapped).__name__}."
+                "`env_id` must have a vector entry point that makes a vamdp.TaskVectorEnv or a "
+                f"vamdp.SampledVectorEnv, got {self.env_id}, which makes a "
+                f"{type(envs.unwrapped).__name__}."
             )
         return envs
 
@@ -140,19 +183,28 @@ class Domain:
         self, size: int | None, variation: str, render_mode: str | None = None
     ) -> gymnasium.Env[Any, Any]:
         """Make one environment that equals the first of a batch."""
-        if self.env_id is None:
-            env = TaskEnv(
-                self._tasks(variation), feature_scale=self.feature_scale, render_mode=render_mode
-            )
-            limit = self.task_horizon
-            return env if limit is None else gymnasium.wrappers.TimeLimit(env, limit)
-        arguments = self._env_arguments(size, variation)
-        return gymnasium.make(self.env_id, render_mode=render_mode, **arguments)
+        if self.env_id is not None:
+            arguments = self._env_arguments(size, variation)
+            return gymnasium.make(self.env_id, render_mode=render_mode, **arguments)
+        draw = self._function(variation)
+        env: gymnasium.Env[Any, Any]
+        if self.environments is not None:
+            env = SampledEnv(draw)  # it is the function that says how they are rendered
+        else:
+            env = TaskEnv(draw, feature_scale=self.feature_scale, render_mode=render_mode)
+        limit = self.task_horizon
+        return env if limit is None else gymnasium.wrappers.TimeLimit(env, limit)
 
-    def _tasks(self, variation: str) -> TaskDistribution:
-        tasks = self.tasks if variation == CANONICAL else self.variations[variation]
-        assert callable(tasks), "a domain's tasks are functions"
-        return tasks
+    @property
+    def _id(self) -> str:
+        assert self.env_id is not None, "neither tasks nor environments are given"
+        return self.env_id
+
+    def _function(self, variation: str) -> Any:
+        usual = self.environments if self.tasks is None else self.tasks
+        draw = usual if variation == CANONICAL else self.variations[variation]
+        assert callable(draw), "tasks and environments are functions"
+        return draw
 
     def _env_arguments(self, size: int | None, variation: str) -> dict[str, Any]:
         arguments = dict(self.arguments)

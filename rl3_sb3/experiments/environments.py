@@ -10,15 +10,19 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces.utils import flatdim
+from gymnasium.spaces.utils import flatdim, flatten
 from gymnasium.vector import VectorEnv, VectorWrapper
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector.utils import batch_space, iterate
 
 import vamdp.vector
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
-from vamdp.inner_env import find_owner
+from vamdp.inner_env import discrete_actions, find_owner
 
 FloatArray = npt.NDArray[np.float32]
+
+# The walk that shows what an environment does: so many actions, each for so many steps. Held for a
+# while they lead somewhere, where rewards are perhaps.
+_WALK, _HELD = 128, 8
 
 
 class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
@@ -86,14 +90,29 @@ def make_envs(
 def fingerprint(config: RunConfig) -> str:
     """Return what tells a run's tasks from those of changed code: a digest of the first one.
 
-    Numbers are rounded first: processors differ in the last bits.
+    Of a table it is all that stands in it, of an environment a walk through it: what that does not
+    meet goes unseen. Numbers are rounded first: processors differ in the last bits.
     """
     envs = config.facts.make_vector_env(1, config.size, config.variation)
-    envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
-    task = envs.unwrapped.tasks[0]  # type: ignore[attr-defined] # ours have them
+    start, _ = envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
+    if config.facts.has_tables:
+        task = envs.unwrapped.tasks[0]  # type: ignore[attr-defined] # ours have them
+        sizes = (task.n_states, task.n_actions, config.task_horizon)
+        arrays = [task.rows, task.successor, task.ends, task.probability, task.reward]
+    else:
+        space, actions = envs.single_observation_space, discrete_actions(envs.single_action_space)
+        sizes = (flatdim(space), int(actions.n), config.task_horizon)
+        arrays = [flatten(space, one) for one in iterate(envs.observation_space, start)]
+        walk = actions.start + np.random.default_rng(0).integers(actions.n, size=_WALK)
+        for action in np.repeat(walk, _HELD):
+            observations, *outcome, _ = envs.step(action[None])
+            arrays += [flatten(space, one) for one in iterate(envs.observation_space, observations)]
+            arrays += outcome
+        # To which zero a number is rounded is a matter of its last bits.
+        arrays = [np.round(np.asarray(array, np.float64), 6) + 0.0 for array in arrays]
     envs.close()
-    digest = hashlib.sha256(repr((task.n_states, task.n_actions, config.task_horizon)).encode())
-    for array in (task.rows, task.successor, task.ends, task.probability, task.reward):
+    digest = hashlib.sha256(repr(sizes).encode())
+    for array in arrays:
         digest.update(np.round(np.asarray(array, np.float64), 6).tobytes())
     return digest.hexdigest()[:16]
 

@@ -2,8 +2,11 @@ import re
 import textwrap
 from pathlib import Path
 
+from vamdp import SampledVectorEnv
+
 README = Path(__file__).parents[2] / "README.md"
 OWN_TASKS = README.parent / "docs" / "own_tasks.md"
+CONTINUOUS = README.parent / "docs" / "continuous_domains.md"
 EVALUATION = README.parent / "docs" / "evaluation.md"
 
 
@@ -32,6 +35,18 @@ def test_the_domain_in_the_docs_makes_environments():
     doors = names["doors"]
     assert doors.make_vector_env(2, None, "traps").max_episode_steps == 5
     assert doors.horizons == {None: 50}
+    envs = SampledVectorEnv(names["long_and_short"], 2)
+    envs.reset(seed=0)
+    assert len({env.unwrapped.length for env in envs.tasks}) == 2
+
+
+def test_the_families_in_the_docs_take_their_ranges():
+    names = {}
+    exec(compile(python_of(CONTINUOUS), str(CONTINUOUS), "exec"), names)
+    names["envs"].reset(seed=0)
+    assert all(
+        0.5 <= env.length <= 1 and env.force_mag > 0 for env in names["envs"].unwrapped.tasks
+    )
 
 
 def test_the_agent_in_the_docs_beats_chance(capsys):

@@ -18,7 +18,7 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import held_out_tasks
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from vamdp.domains import Bandits
+from vamdp.domains import Bandits, CartPoles
 
 MODULE = '''
 """Tasks that a user might bring."""
@@ -181,6 +181,11 @@ def test_single_and_batched_environments_of_own_tasks_agree():
         ({"tasks": Bandits(), "env_id": "a"}, "must have either `env_id` or `tasks`"),
         ({"tasks": Bandits(), "horizons": {5: 20}}, "`horizons` must be {None: H} for `tasks`"),
         ({"env_id": "a", "horizons": {}}, "`horizons` must be {None: H} for `tasks`"),
+        ({"tasks": Bandits(), "environments": CartPoles()}, "got tasks and environments."),
+        ({"environments": CartPoles(), "horizons": {5: 20}}, "`horizons` must be {None: H} for"),
+        ({"environments": CartPoles(), "variations": {"b": {}}}, "`variations['b']` must be a fun"),
+        ({"environments": CartPoles(), "feature_scale": 2.0}, "`feature_scale` and `action_names`"),
+        ({"environments": CartPoles(), "action_names": ("a",)}, "must be left out for `environme"),
         ({"env_id": "a", "task_horizon": 0}, "`task_horizon` must be at least 1, got 0."),
         ({"env_id": "a", "variations": {"a/b": {}}}, "`variations` must have names of letters"),
         ({"env_id": "a", "variations": {"canonical": {}}}, "`variations` must have names of"),

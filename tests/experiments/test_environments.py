@@ -9,9 +9,16 @@ VALUES = ["advantage", "value", "count"]
 META = ["previous_action", "previous_reward", "episode_time", "meta_time"]
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
+TABLES = [name for name, domain in DOMAINS.items() if domain.has_tables]
+SHOWN = {"rl2": ["state", *META], "rl3": ["state", *VALUES, *META]}
+
+
 @pytest.mark.parametrize(
-    ("algo", "parts"), [("rl2", ["state", *META]), ("rl3", ["state", *VALUES, *META])]
+    ("domain", "algo", "parts"),
+    [
+        *((domain, "rl2", SHOWN["rl2"]) for domain in DOMAINS),
+        *((domain, "rl3", SHOWN["rl3"]) for domain in TABLES),
+    ],
 )
 def test_the_algorithms_differ_by_the_value_estimates(domain, algo, parts):
     envs = make_envs(RunConfig.of(domain, horizon=12, algo=algo), 3)

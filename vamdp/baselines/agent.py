@@ -24,11 +24,11 @@ class Agent(Protocol):
         """Its name in tables and figures."""
 
     @property
-    def sees(self) -> Literal["states", "observations"]:
-        """What `act` is given: the indices of the tasks' states, or what the environment shows.
+    def sees(self) -> Literal["states", "observations", "nothing"]:
+        """What `act` looks at: the indices of the tasks' states, or what the environment shows.
 
         Observations hold the previous action and reward, so `learn` is called for agents that see
-        states only.
+        states only. Those that see nothing can play any tasks, also such that are no tables.
         """
 
     def start(self, n_tasks: int, seed: int) -> None:

@@ -23,7 +23,7 @@ class RandomAgent:
     """
 
     title = "random"
-    sees: ClassVar[Literal["states"]] = "states"
+    sees: ClassVar[Literal["nothing"]] = "nothing"
 
     def __init__(self, n_actions: int) -> None:
         if n_actions < 1:
@@ -38,7 +38,7 @@ class RandomAgent:
         self._n_tasks = n_tasks
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return actions, shape (n_tasks,); the states are not looked at."""
+        """Return actions, shape (n_tasks,); nothing is looked at."""
         return self._rng.integers(self.n_actions, size=self._n_tasks)
 
     def learn(self, *transition: npt.NDArray[Any]) -> None:

@@ -16,6 +16,7 @@ from vamdp.baselines import bandits, tabular
 from vamdp.baselines.agent import Agent
 from vamdp.baselines.grids import InformedAgent
 from vamdp.baselines.random_agent import RandomAgent
+from vamdp.domains.sampled_env import EnvDistribution
 from vamdp.domains.task_env import TaskDistribution
 
 
@@ -24,7 +25,7 @@ class TaskFacts:
     """What every agent may know of the tasks before it meets one.
 
     Attributes:
-        n_states: Of each task.
+        n_states: Of each task; 0 where they are environments instead of tables.
         n_actions: Of each task.
         horizon: Steps of a meta-episode, H.
         task_horizon: Steps after which an episode is cut; H where none is.
@@ -37,7 +38,7 @@ class TaskFacts:
     n_actions: int
     horizon: int
     task_horizon: int
-    distribution: TaskDistribution
+    distribution: TaskDistribution | EnvDistribution
     estimator_options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -48,10 +49,12 @@ class Baseline:
     Attributes:
         title: Its name in tables and figures.
         make: Called with `TaskFacts` and the agent's options by name; returns the agent.
+        needs_tables: Whether it plays only tasks that are tables, as all do that see states.
     """
 
     title: str
     make: Callable[..., Agent]
+    needs_tables: bool = True
 
 
 def _of_arms(agent: Callable[..., Agent], *, with_horizon: bool = False) -> Callable[..., Agent]:
@@ -106,7 +109,7 @@ def _informed(facts: TaskFacts, **options: Any) -> Agent:
 
 
 BASELINES: dict[str, Baseline] = {
-    "random": Baseline("random", lambda facts: RandomAgent(facts.n_actions)),
+    "random": Baseline("random", lambda facts: RandomAgent(facts.n_actions), needs_tables=False),
     "bandit-greedy": Baseline("greedy", _of_arms(bandits.Greedy)),
     "bandit-eps-greedy": Baseline("eps-greedy", _of_arms(bandits.EpsilonGreedy)),
     "ucb1": Baseline("UCB1", _of_arms(bandits.UCB1)),

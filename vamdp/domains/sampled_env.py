@@ -170,18 +170,18 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         if self._task is not None:
             self._task.close()
 
-    def _check(self, task: gymnasium.Env[Any, Any]) -> None:
-        """Raise unless `task` is an environment like the others."""
+    def _check(self, task: gymnasium.Env[Any, Any], name: str = "task") -> None:
+        """Raise unless `task`, called `name`, is an environment like the others."""
         if not isinstance(task, gymnasium.Env):
-            raise TypeError(f"`task` must be a gymnasium.Env, got {type(task).__name__}.")
-        for name in ("observation_space", "action_space"):
-            if getattr(task, name) != getattr(self, name):
+            raise TypeError(f"`{name}` must be a gymnasium.Env, got {type(task).__name__}.")
+        for space in ("observation_space", "action_space"):
+            if getattr(task, space) != getattr(self, space):
                 raise ValueError(
-                    f"`task.{name}` must be {getattr(self, name)} as the first one's, "
-                    f"got {getattr(task, name)}."
+                    f"`{name}.{space}` must be {getattr(self, space)} as the first one's, "
+                    f"got {getattr(task, space)}."
                 )
         if hasattr(self, "state_key") and find_owner(task, "state_key") is None:
-            raise ValueError(f"`task` must have a `state_key` as the first one, got {task}.")
+            raise ValueError(f"`{name}` must have a `state_key` as the first one, got {task}.")
 
     def _present_state_key(self, observation: Any) -> Any:
         """Ask the present environment, whose key may depend on its layout."""
@@ -196,6 +196,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         env = self.env_distribution(rng)
         if not isinstance(env, gymnasium.Env):
             raise TypeError(
-                f"`env_distribution` must return a gymnasium.Env, got {type(env).__name__}."
+                f"`env_distribution` must return a gymnasium.Env, got {type(env).__name__}. For "
+                "tasks that are tables use vamdp.TaskEnv."
             )
         return env

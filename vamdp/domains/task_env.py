@@ -263,7 +263,7 @@ def draw_task(distribution: TaskDistribution, rng: np.random.Generator) -> Tabul
     if not isinstance(task, TabularMDP):
         raise TypeError(
             f"`task_distribution` must return a TabularMDP, got {type(task).__name__}. For tasks "
-            f"that are gymnasium environments use vamdp.domains.SampledEnv."
+            f"that are gymnasium environments use vamdp.SampledEnv or SampledVectorEnv."
         )
     return task
 

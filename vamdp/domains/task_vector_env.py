@@ -14,6 +14,12 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from vamdp.domains.batch_arguments import (
+    check_one_each,
+    check_sizes,
+    marked_rows,
+    seed_of_each,
+)
 from vamdp.domains.coordinates import Coordinates
 from vamdp.domains.dynamics import TaskTable, _start_all, _step_all
 from vamdp.domains.task_env import (
@@ -76,12 +82,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         render_mode: str | None = None,
     ) -> None:
         check_render_mode(render_mode)
-        if num_envs < 1:
-            raise ValueError(f"`num_envs` must be at least 1, got {num_envs}.")
-        if max_episode_steps is not None and max_episode_steps < 1:
-            raise ValueError(
-                f"`max_episode_steps` must be None or at least 1, got {max_episode_steps}."
-            )
+        check_sizes(num_envs, max_episode_steps)
         self.task_distribution = task_distribution
         self.num_envs = num_envs
         self.max_episode_steps = max_episode_steps
@@ -210,7 +211,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             ResetNeeded: The mask leaves out an environment that never had an episode.
         """
         options = options or {}
-        chosen = self._chosen(options.get("reset_mask"))
+        chosen = marked_rows(options.get("reset_mask"), self.num_envs)
         waiting = self._states < 0
         waiting[chosen] = False
         if waiting.any():
@@ -220,14 +221,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         tasks = options.get("task")
         if tasks is not None:
             self._check_tasks(tasks)
-        if seed is None:
-            seeds: Sequence[int | None] = [None] * self.num_envs
-        elif isinstance(seed, (int, np.integer)):
-            seeds = range(int(seed), int(seed) + self.num_envs)
-        else:
-            seeds = seed
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"`seed` must give {self.num_envs} seeds, got {len(seeds)}.")
+        seeds = seed_of_each(seed, self.num_envs)
         new_task = bool(options.get("new_task"))
         for i in chosen:
             each = seeds[i]
@@ -326,27 +320,8 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             f"Environment {np.argmin(self._states)} has no running episode: call reset() first."
         )
 
-    def _chosen(self, mask: object) -> npt.NDArray[np.int64]:
-        """Return the indices that `reset_mask` marks."""
-        if mask is None:
-            return np.arange(self.num_envs)
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
-            raise TypeError(f"`options['reset_mask']` must be a bool array, got {mask!r}.")
-        if mask.shape != (self.num_envs,):
-            raise ValueError(
-                f"`options['reset_mask']` must have shape {(self.num_envs,)}, got {mask.shape}."
-            )
-        if not mask.any():
-            raise ValueError("`options['reset_mask']` must mark at least one environment.")
-        return np.flatnonzero(mask)
-
     def _check_tasks(self, tasks: Sequence[TabularMDP]) -> None:
-        if not isinstance(tasks, Sequence):
-            raise TypeError(
-                f"`task` must be a sequence of {self.num_envs} tasks, got {type(tasks).__name__}."
-            )
-        if len(tasks) != self.num_envs:
-            raise ValueError(f"`task` must hold {self.num_envs} tasks, got {len(tasks)}.")
+        check_one_each(tasks, self.num_envs)
         for i, each in enumerate(tasks):
             self._check_task(i, each)
 

@@ -170,7 +170,7 @@ def _by_step(film: Film) -> list[list[Shot]]:
 
 def _check(paths: Sequence[Path], configs: Sequence[RunConfig], options: PlayOptions) -> None:
     for path, config in zip(paths, configs, strict=True):
-        if not config.facts.action_names:
+        if not (config.facts.action_names and config.facts.has_tables):
             filmed = ", ".join(name for name, facts in DOMAINS.items() if facts.action_names)
             raise InputError(
                 f"`DIR` must be a run in a domain with pictures ({filmed}), got {path}, which is "

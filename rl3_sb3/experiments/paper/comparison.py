@@ -151,14 +151,17 @@ def comparison_table(
 
 
 def _check_same(tasks: Tasks, cells: Sequence[CellRecord], oracle: FloatArray | None) -> None:
-    """Raise InputError unless all played the same tasks: the oracle's totals tell them apart."""
+    """Raise InputError unless all played the same tasks: the oracle's totals tell them apart.
+
+    Where they are not known it must be so for all.
+    """
     first = tasks.yardstick_file
     for cell in cells:
         own = cell.oracle[tasks.variation]
         if oracle is None:
             first, oracle = cell.name, own
         # Records are rounded.
-        if own.shape != oracle.shape or not np.allclose(own, oracle, atol=1e-2):
+        if own.shape != oracle.shape or not np.allclose(own, oracle, atol=1e-2, equal_nan=True):
             raise InputError(
                 f"`{cell.name}` must have played the tasks of {first}, got others: one of both is "
                 "of another version. Write it again."

@@ -74,7 +74,7 @@ class CellRecord:
         exported: The seed whose policy is exported: the median by its score with sampled actions
             in the tasks that it was trained on.
         weights: In which type the policy's weights are stored.
-        oracle: The oracle's expected total in each task, by variation.
+        oracle: The oracle's expected total in each task, by variation; nan where it is not known.
         runs: In the order of their seeds.
     """
 
@@ -188,11 +188,13 @@ def by_step_of(evaluation: Evaluation) -> dict[str, FloatArray]:
 
 
 def _rounded(values: FloatArray) -> Any:
-    """Return plain lists; whole numbers as integers, which are shorter."""
+    """Return plain lists; whole numbers as integers, which are shorter, and nan as None."""
     if values.ndim > 1:
         return [_rounded(row) for row in values]
     plain = (round(value, _DECIMALS) for value in values.tolist())
-    return [int(value) if value.is_integer() else value for value in plain]
+    return [
+        None if np.isnan(value) else int(value) if value.is_integer() else value for value in plain
+    ]
 
 
 def _lists(arrays: Mapping[str, FloatArray]) -> dict[str, Any]:

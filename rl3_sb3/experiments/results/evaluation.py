@@ -4,7 +4,8 @@ Held-out task i is the first that an environment seeded with 2**31 + i draws; tr
 below. An agent lives through one meta-episode of H steps per task. Its score is the mean of the
 total reward over the tasks, with standard error s / sqrt(n); beside it stands its fraction of the
 oracle, (sum of its totals) / (sum of the oracle's): a mean of ratios would not exist for a task in
-which even the oracle gets nothing.
+which even the oracle gets nothing. Of tasks that are environments instead of tables nobody knows
+what the oracle would get: its totals are nan, and it has no row.
 
 A policy plays twice: with sampled actions, as in training, and greedily, taking the most likely
 action. Either can be better, and the paper does not say which it reports.
@@ -101,7 +102,8 @@ class Evaluation:
         horizon: Steps of a meta-episode.
         variation: Which distribution the tasks come from.
         n_training_steps: Steps the policy was trained for.
-        oracle: The oracle's expected total in each task, shape (n_tasks,).
+        oracle: The oracle's expected total in each task, shape (n_tasks,); nan where it is not
+            known.
         scores: Of all agents, in the order in which they were given.
     """
 
@@ -111,6 +113,16 @@ class Evaluation:
     n_training_steps: int
     oracle: FloatArray
     scores: Sequence[Score]
+
+    @property
+    def telling(self) -> FloatArray:
+        """What tells its tasks from others: the oracle's totals, else the first untrained agent's.
+
+        Whoever learns nothing beforehand and starts from a fixed seed gets the same in the same
+        tasks.
+        """
+        untrained = (score.returns for score in self.scores if not score.play)
+        return next(untrained, self.oracle) if np.isnan(self.oracle).all() else self.oracle
 
     def score_of(self, play: str) -> Score:
         """Return the trained policy's score, with sampled or greedy actions."""
@@ -124,7 +136,8 @@ class Evaluation:
             "variation": self.variation,
             "n_training_steps": self.n_training_steps,
             "first_seed": FIRST_HELD_OUT_SEED,
-            "oracle": self.oracle.tolist(),
+            # JSON has no nan.
+            "oracle": [None if np.isnan(total) else total for total in self.oracle.tolist()],
             "scores": [
                 {
                     "title": score.title,
@@ -148,7 +161,7 @@ class Evaluation:
             horizon=values["horizon"],
             variation=values["variation"],
             n_training_steps=values["n_training_steps"],
-            oracle=np.array(values["oracle"]),
+            oracle=np.array(values["oracle"], np.float64),
             scores=[
                 Score(
                     score["title"],
@@ -220,11 +233,11 @@ def evaluate_agents(
     variation: str | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Evaluation:
-    """Let agents play the same held-out tasks, and solve them for the oracle.
+    """Let agents play the same held-out tasks, and solve them for the oracle if they are tables.
 
     Args:
         config: The run whose tasks they are, and whose observations agents see that see any.
-        agents: In the order of the scores; the oracle's comes last.
+        agents: In the order of the scores; the oracle's, where it is known, comes last.
         n_training_steps: See `evaluate`.
         n_tasks: See `evaluate`.
         variation: See `evaluate`.
@@ -246,21 +259,21 @@ def evaluate_agents(
             if report is not None:
                 report(agent.title)
             scores.append(play(config, agent, n_tasks=n_tasks, variation=variation))
-    if report is not None:
-        report(ORACLE)
-    task_horizon = config.task_horizon
-    totals = [
-        task.optimal_return(config.horizon, task_horizon)
-        for task in held_out_tasks(config, n_tasks=n_tasks, variation=variation)
-    ]
-    oracle = np.array(totals)
+    oracle = np.full(n_tasks, np.nan)
+    if config.facts.has_tables:
+        if report is not None:
+            report(ORACLE)
+        tasks = held_out_tasks(config, n_tasks=n_tasks, variation=variation)
+        totals = [task.optimal_return(config.horizon, config.task_horizon) for task in tasks]
+        oracle = np.array(totals)
+        scores.append(Score(ORACLE, "", oracle, None))
     return Evaluation(
         domain=config.domain,
         horizon=config.horizon,
         variation=variation,
         n_training_steps=n_training_steps,
         oracle=oracle,
-        scores=[*scores, Score(ORACLE, "", oracle, None)],
+        scores=scores,
     )
 
 
@@ -293,7 +306,7 @@ def play(
 def _play_batch(config: RunConfig, agent: Agent, seeds: list[int], variation: str) -> FloatArray:
     """Return the rewards, shape (horizon, n_tasks)."""
     n, sees_states = len(seeds), agent.sees == "states"
-    if sees_states:
+    if agent.sees != "observations":
         envs = config.facts.make_vector_env(n, config.size, variation)
     else:
         envs = make_envs(config, n, variation=variation)
@@ -302,7 +315,7 @@ def _play_batch(config: RunConfig, agent: Agent, seeds: list[int], variation: st
     agent.start(n, seeds[0])
     rewards = np.zeros((config.horizon, n))
     for t in range(config.horizon):
-        if not sees_states:
+        if not sees_states:  # those that see nothing do not look at them
             observations, rewards[t], *_ = envs.step(agent.act(observations))
             continue
         states = simulator.states
@@ -315,7 +328,7 @@ def _play_batch(config: RunConfig, agent: Agent, seeds: list[int], variation: st
 
 
 def held_out_tasks(config: RunConfig, *, n_tasks: int, variation: str) -> list[TabularMDP]:
-    """Return the first held-out tasks of a run's domain."""
+    """Return the first held-out tasks of a run's domain, which are tables."""
     tasks: list[TabularMDP] = []
     for seeds in _batches(n_tasks, FIRST_HELD_OUT_SEED):
         envs = config.facts.make_vector_env(len(seeds), config.size, variation)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL
-from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, RECIPES
+from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, settings_of
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
 
 # How long a run is and how it is cut changes no agent's name: tables have columns for steps.
@@ -40,7 +40,8 @@ def _notes(
     row = {"policy": config.algorithm.policy, "estimator": config.algorithm.estimator}
     usual = {**RunConfig.of(config.domain, **kind, **parts).flat(), **row}
     # Tables name them, even where a domain has them for all its runs.
-    usual |= {name: RECIPES[config.recipe][name] for name in ("signal", "critic_sees")}
+    told = settings_of(config.recipe, lambda: config.facts.has_tables)
+    usual |= {name: told[name] for name in ("signal", "critic_sees")}
     usual |= {"recipe": DEFAULT_RECIPE, "variation": CANONICAL}
     notes = []
     for name, value in flat.items():

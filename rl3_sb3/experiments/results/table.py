@@ -50,8 +50,8 @@ def runs_table(paths: Sequence[Path]) -> str:
         for evaluation in evaluations:
             group = tasks_label(config, len(evaluation.oracle), evaluation.variation)
             rows = _rows(config, label, evaluation)
-            # Other tasks may have the same title: the oracle tells them apart.
-            same_tasks = (config.domain, evaluation.oracle.tobytes().hex(), *group)
+            # Other tasks may have the same title.
+            same_tasks = (config.domain, evaluation.telling.tobytes().hex(), *group)
             groups.setdefault(same_tasks, []).append(rows)
     header = ["domain", "H", "tasks", "agent", "seed", "steps", "total reward", "of the oracle"]
     return aligned(
@@ -121,7 +121,7 @@ def tasks_label(config: RunConfig, n_tasks: int, variation: str) -> list[str]:
 
 
 def fraction_label(total: float, best: float) -> str:
-    """Return a total as a fraction of the oracle's; "-" of an oracle that gets nothing."""
+    """Return a total as a fraction of the oracle's; "-" of one that gets nothing or is unknown."""
     return f"{total / best:.3f}" if best > 0 else "-"
 
 

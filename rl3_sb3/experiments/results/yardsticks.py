@@ -4,12 +4,14 @@
      "first_seed": 2147483648, "command": ..., "commit": ..., "hardware": ...,
      "agents": {"random": {"mean": 49.9, "se": 0.5, "returns": [52.0, ...]}, ...}}
 
-`returns` are total rewards, one per task; the oracle's are expectations.
+`returns` are total rewards, one per task; the oracle's are expectations. Tasks that are no tables
+have no oracle. The standard error of a single task is null.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,7 +45,11 @@ def write_yardsticks(
     agents = {}
     for score in evaluation.scores:
         mean, error = mean_and_error(score.returns)
-        agents[score.title] = {"mean": mean, "se": error, "returns": score.returns.tolist()}
+        agents[score.title] = {
+            "mean": mean,
+            "se": None if math.isnan(error) else error,  # JSON has no nan
+            "returns": score.returns.tolist(),
+        }
     n_tasks = len(evaluation.oracle)
     values = {
         "domain": config.domain,

@@ -120,5 +120,6 @@ def get_tasks_streams(env: VecEnv) -> list[Stream]:
 
 
 def _generators(env: VecEnv) -> tuple[np.random.Generator, ...]:
-    generators: tuple[np.random.Generator, ...] = env.get_attr("np_random", indices=0)[0]
-    return generators
+    found = env.get_attr("np_random")
+    # A batch of tables has them itself, and gives all of them for each index.
+    return found[0] if isinstance(found[0], tuple) else tuple(found)

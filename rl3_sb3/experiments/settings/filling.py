@@ -20,9 +20,9 @@ from rl3_sb3.experiments.settings.parts import (
 )
 from rl3_sb3.experiments.settings.recipes import (
     DEFAULT_RECIPE,
-    RECIPES,
     STEPS_PER_ITERATION,
     check_recipe,
+    settings_of,
 )
 from rl3_sb3.experiments.settings.setting import full_name
 
@@ -73,7 +73,8 @@ def filled_in(
     }
     known = [*plain_names, *(p + name for p, table in tables.items() for name in table)]
     own = {f"policy.{name}": value for name, value in algorithm.policy_arguments.items()}
-    layers = ((RECIPES[recipe], False), (own, False), (suited, False), (given, True))
+    usual_settings = settings_of(recipe, lambda: facts.has_tables)
+    layers = ((usual_settings, False), (own, False), (suited, False), (given, True))
     for layer, is_given in layers:
         for full, value in _by_full_names(layer, known, is_given).items():
             prefix, dot, short = full.partition(".")

@@ -2,14 +2,15 @@
 
 `paper` is what the authors did (RL3, arXiv 2306.15909, Appendix C; where the text is silent, their
 released code). A recipe holds plain settings and does nothing else: `config.json` has them all.
-What differs between domains is in `Domain.recipes`.
+What differs between domains is in `Domain.recipes`, and what differs for all whose tasks are
+environments instead of tables, in `WITHOUT_TABLES`.
 
 `ours` is what we found to learn most in minutes and hours of one core, see docs/training.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rl3_sb3.experiments.errors import InputError
@@ -54,10 +55,34 @@ OURS: Mapping[str, Any] = {
 }
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {"paper": PAPER, "ours": OURS}
+
+# What a recipe says instead where no task's optimum is known, and with it no regret. Rewards come
+# seldom there and in any size: credit has to reach far, and the critic finds its own scale.
+WITHOUT_TABLES: Mapping[str, Mapping[str, Any]] = {
+    "ours": {
+        "signal": "reward",
+        "signal_scale": 1.0,
+        "gae_lambda": 0.95,
+        "normalize_returns": True,
+    }
+}
 DEFAULT_RECIPE = "paper"
 
 # How many environments a run has follows from these and H.
 STEPS_PER_ITERATION: Mapping[str, int] = {"paper": 32768, "ours": 16384}
+
+
+def settings_of(recipe: str, has_tables: Callable[[], bool]) -> Mapping[str, Any]:
+    """Return a recipe's settings.
+
+    Args:
+        recipe: Its name.
+        has_tables: Says whether the tasks are tables; called only where that matters.
+    """
+    instead = WITHOUT_TABLES.get(recipe)
+    if instead is None or has_tables():
+        return RECIPES[recipe]
+    return {**RECIPES[recipe], **instead}
 
 
 def check_recipe(name: Any) -> str:

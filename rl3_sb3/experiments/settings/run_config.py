@@ -164,6 +164,13 @@ class RunConfig:
         self._check_parts(algorithm)
 
     def _check_parts(self, algorithm: Algorithm) -> None:
+        for name, usual in (("signal", "reward"), ("critic_sees", "history")):
+            if getattr(self, name) != usual and not self.facts.has_tables:
+                raise InputError(
+                    f"`{name}` must be {usual} in the domain {self.domain}, got "
+                    f"{getattr(self, name)}: its tasks are environments, of which no optimum is "
+                    "known. Leave it out, or bring the tasks as tables (vamdp.TabularMDP)."
+                )
         if self.symmetry_share > 0 and not self.facts.exchangeable_actions:
             raise InputError(
                 f"`symmetry_share` must be 0 in the domain {self.domain}, got "

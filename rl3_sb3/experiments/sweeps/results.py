@@ -7,7 +7,7 @@ seeds. A row shows the mean over the seeds, plus or minus the standard error of 
 standard deviation of the seeds' scores (n - 1 in the denominator) over the square root of their
 number. So ± says how far another set of seeds might lie, in these tasks; a single seed has none.
 Agents that are not trained have no seeds, and no ±. The fraction of the oracle is the mean total
-over the oracle's.
+over the oracle's, where that is known.
 
 Seeds without a result are counted, never left out in silence: "2 of 3" seeds, or "missing".
 """
@@ -68,7 +68,7 @@ class Row:
         label: The agent in words.
         variant: The sweep's name for its settings; "": it has none.
         scores: See `Scores`.
-        oracle: The oracle's mean total; nan: nothing is evaluated here yet.
+        oracle: The oracle's mean total; nan: it is not known, or nothing is evaluated here yet.
     """
 
     config: RunConfig

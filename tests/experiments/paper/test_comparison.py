@@ -134,3 +134,15 @@ def test_a_cell_that_was_not_evaluated_in_the_tasks_is_missing(tmp_path):
     ood = Tasks(domain="bandit", horizon=100, variation="ood")
     assert read_cell(tmp_path, ood, "rl2", "cpu") is None
     assert read_cell(tmp_path, TASKS, "rl2", "cpu").exported == 1
+
+
+def test_cells_in_tasks_without_an_oracle_are_compared(tmp_path, table):
+    unknown = np.full(3, np.nan)
+    for name in ("bandit-100-rl2", "bandit-100-rl3"):
+        write_cell(tmp_path / "pretrained", name, [0, 0, 3], [0, 2, 4], oracle=unknown)
+    write_classical(tmp_path / "records", random=[1.0, 1.0, 2.0])
+    rows = rows_of(table())
+    assert list(rows) == ["random", "RL²", "RL³", "RL³ (Markov)"]
+    write_cell(tmp_path / "pretrained", "bandit-100-rl3-markov", [1, 1, 1], [1, 1, 1])
+    with pytest.raises(InputError, match="must have played the tasks of bandit-100-rl2"):
+        table()

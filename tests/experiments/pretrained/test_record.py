@@ -47,6 +47,30 @@ def test_a_record_is_read_as_it_was_written_to_three_decimals(tmp_path):
     assert b"[0,1,2,3,4,5,6]" in text
 
 
+def test_an_unknown_oracle_is_stored_as_null_and_read_as_nan(tmp_path):
+    plays = {"sampled": np.arange(2.0), "greedy": np.arange(2.0)}
+    run = SeedRecord(
+        seed=0,
+        command="",
+        provenance=[],
+        n_steps=1,
+        seconds=1,
+        curve=np.ones((1, 2)),
+        returns={"canonical": plays},
+        by_step={"canonical": {}},
+    )
+    CellRecord(
+        name="a",
+        settings={},
+        exported=0,
+        weights="float16",
+        oracle={"canonical": np.full(2, np.nan)},
+        runs=[run],
+    ).write(tmp_path)
+    assert '"oracle":{"canonical":[null,null]}' in (tmp_path / RECORD_FILE).read_text()
+    np.testing.assert_array_equal(read_record(tmp_path).oracle["canonical"], [np.nan, np.nan])
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": "a"}', '{"name": 1, "runs": 2}'])
 def test_another_file_is_no_record(tmp_path, text):
     (tmp_path / RECORD_FILE).write_text(text)

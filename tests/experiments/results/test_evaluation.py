@@ -16,6 +16,8 @@ MDPS = RunConfig.of("random-mdp", horizon=12, n_envs=2)
 BANDITS = RunConfig.of("bandit", horizon=7, n_envs=2)
 GRIDS = RunConfig.of("gridworld", size=13, horizon=20, n_envs=2)
 LAKES = RunConfig.of("frozen-lake", horizon=20, n_envs=2)
+CARTS = RunConfig.of("cartpole", algo="rl2", horizon=60, n_envs=2)
+N_ACTIONS = {"frozen-lake": 4, "cartpole": 2}
 
 
 class Cycle:
@@ -83,10 +85,11 @@ def rewards_in_single_environments(env_id, n_tasks, horizon, **options):
         (GRIDS, "watery", "vamdp/GridWorld-v0", {"size": 13, "variation": "watery"}),
         (LAKES, "canonical", "vamdp/FrozenLake-v0", {"p": 0.9}),
         (LAKES, "slippery", "vamdp/FrozenLake-v0", {"p": 0.9, "slippery": True}),
+        (CARTS, "canonical", "vamdp/CartPole-v0", {}),
     ],
 )
 def test_task_i_is_the_first_of_seed_two_to_the_31_plus_i(config, variation, env_id, options):
-    got = play(config, Cycle(4 if config is LAKES else 5), n_tasks=5, variation=variation)
+    got = play(config, Cycle(N_ACTIONS.get(config.domain, 5)), n_tasks=5, variation=variation)
     expected = rewards_in_single_environments(env_id, 5, config.horizon, **options)
     np.testing.assert_allclose(got.returns, expected.sum(axis=1), rtol=1e-12)
     np.testing.assert_allclose(got.by_step, expected.mean(axis=0), rtol=1e-12)

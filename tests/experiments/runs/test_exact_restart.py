@@ -74,6 +74,8 @@ def copied(uninterrupted, tmp_path):
         small("rl3-lstm", signal="regret", gae_lambda="0.3:1@0.5", learning_rate="1e-3:1e-4"),
         small("rl2", signal="regret", critic_sees="task"),
         small("rl2", symmetry_share=0.5),
+        small("rl2", "cartpole"),
+        small("rl2", "mountain-car", recipe="ours"),
         pytest.param(small("rl3-markov"), marks=pytest.mark.slow),
         pytest.param(small("rl3-coarse", "gridworld"), marks=pytest.mark.slow),
         pytest.param(small("rl3", "frozen-lake"), marks=pytest.mark.slow),

@@ -8,7 +8,7 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.help import settings_help
 from rl3_sb3.experiments.settings.parts import estimator_defaults, policy_defaults
-from rl3_sb3.experiments.settings.recipes import PAPER, RECIPES
+from rl3_sb3.experiments.settings.recipes import PAPER, RECIPES, settings_of
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.settings.schedules import Schedule
 from rl3_sb3.experiments.settings.setting import declared, full_name, read_assignments
@@ -202,7 +202,8 @@ def test_the_help_lists_every_setting_with_its_default():
 def test_a_recipes_and_a_domains_settings_are_what_its_runs_have(domain, recipe):
     config, facts = RunConfig.of(domain, recipe=recipe), DOMAINS[domain]
     flat = config.flat()
-    expected = {**RECIPES[recipe], **facts.settings, **facts.recipes.get(recipe, {})}
+    of_recipe = settings_of(recipe, lambda: facts.has_tables)
+    expected = {**of_recipe, **facts.settings, **facts.recipes.get(recipe, {})}
     expected |= {f"estimator.{name}": v for name, v in facts.estimator_options.items()}
     for name, value in expected.items():
         is_schedule = isinstance(value, str) and ":" in value

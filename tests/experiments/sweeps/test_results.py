@@ -141,3 +141,12 @@ def test_runs_with_other_settings_are_no_seeds_of_one_row(make_cell, tmp_path):
         store(cell, tmp_path, [1.0, 3.0])
     steps = [row[4:6] for row in entries(results_table(result_rows(cells, tmp_path)))[2:6]]
     assert steps == [["1", "72"], ["1", "72"], ["1", "48"], ["1", "48"]]
+
+
+def test_where_no_oracle_is_known_its_column_is_empty(make_cell, tmp_path):
+    cell = make_cell(n_tasks=2)
+    store(cell, tmp_path, [1.0, 3.0], oracle=(math.nan, math.nan))
+    rows = result_rows([cell], tmp_path)
+    table = entries(results_table(rows))
+    assert [row[-1] for row in table[1:4]] == ["-", "-", "-"]
+    assert [row["oracle"] for row in numbers(rows)[:3]] == ["", "", ""]

@@ -1,0 +1,74 @@
+"""Gymnasium's Acrobot with new physics for each task.
+
+Equations, rewards and ends are Acrobot-v1's: -1 a step, 0 in the step that swings the end of the
+lower link over the bar, which ends the episode. A meta-episode's total is therefore the number of
+such steps minus H.
+
+Pumping against the first joint's motion swings up most of these acrobots, so lengths and masses
+alone leave little to find out. Which action turns to which side is therefore drawn too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium.envs.classic_control import AcrobotEnv
+
+from vamdp.domains.entry_points import sampled_entry_points
+from vamdp.domains.ranges import Range, check_positive_range, check_share, draw
+
+
+@dataclass(frozen=True)
+class Acrobots:
+    """The distribution of acrobots; each quantity is uniform in its range, apart for each link.
+
+    Args:
+        length: Of a link, in metres; Gymnasium's is 1. The bar is 1 above the upper joint whatever
+            the lengths, and the end's height is counted as of links of length 1, as Gymnasium does.
+        mass: Of a link, in kilograms; Gymnasium's is 1.
+        com: Where a link's centre of mass is, as a share of its length; Gymnasium's is 0.5.
+        torque: Of the motor, in newton metres; Gymnasium's is 1, with which chance hardly ever gets
+            over the bar: there would be nothing to learn from.
+        swapped: Probability that actions 0 and 2 have changed places.
+        render_mode: Of the drawn environments, as Acrobot's.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> env = Acrobots(torque=(2.0, 2.0), swapped=0.0)(np.random.default_rng(0))
+        >>> env.AVAIL_TORQUE
+        [-2.0, 0.0, 2.0]
+    """
+
+    length: Range = (0.5, 1.25)
+    mass: Range = (0.5, 1.5)
+    com: Range = (0.3, 0.7)
+    torque: Range = (1.0, 3.0)
+    swapped: float = 0.5
+    render_mode: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("length", "mass", "com", "torque"):
+            check_positive_range(name, getattr(self, name))
+        if self.com[1] > 1:
+            raise ValueError(f"`com` must be shares of at most 1, got {self.com!r}.")
+        check_share("swapped", self.swapped)
+
+    def __call__(self, rng: np.random.Generator) -> AcrobotEnv:
+        """Draw a task."""
+        env = AcrobotEnv(render_mode=self.render_mode)
+        # Constants of the class: the instance hides them.
+        env.LINK_LENGTH_1, env.LINK_LENGTH_2 = (draw(rng, self.length) for _ in range(2))
+        env.LINK_MASS_1, env.LINK_MASS_2 = (draw(rng, self.mass) for _ in range(2))
+        env.LINK_COM_POS_1 = env.LINK_LENGTH_1 * draw(rng, self.com)
+        env.LINK_COM_POS_2 = env.LINK_LENGTH_2 * draw(rng, self.com)
+        torque = draw(rng, self.torque)
+        if rng.random() < self.swapped:
+            torque = -torque
+        env.AVAIL_TORQUE = [-torque, 0.0, torque]
+        return env
+
+
+env, vector_env = sampled_entry_points(Acrobots, metadata=AcrobotEnv.metadata)

@@ -1,0 +1,64 @@
+"""Checks of what a batch of tasks is made of, and is reset with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def check_sizes(num_envs: int, max_episode_steps: int | None) -> None:
+    """Raise ValueError unless there is an environment, and a step in every episode."""
+    if num_envs < 1:
+        raise ValueError(f"`num_envs` must be at least 1, got {num_envs}.")
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise ValueError(
+            f"`max_episode_steps` must be None or at least 1, got {max_episode_steps}."
+        )
+
+
+def check_one_each(tasks: Sequence[Any], num_envs: int) -> None:
+    """Raise TypeError or ValueError unless there is one task for each environment."""
+    if not isinstance(tasks, Sequence):
+        raise TypeError(
+            f"`task` must be a sequence of {num_envs} tasks, got {type(tasks).__name__}."
+        )
+    if len(tasks) != num_envs:
+        raise ValueError(f"`task` must hold {num_envs} tasks, got {len(tasks)}.")
+
+
+def seed_of_each(seed: int | Sequence[int | None] | None, num_envs: int) -> Sequence[int | None]:
+    """Return one seed per environment: s + i of a number s, those of a sequence, else None.
+
+    Raises:
+        ValueError: A sequence has another length.
+    """
+    if seed is None:
+        return [None] * num_envs
+    if isinstance(seed, (int, np.integer)):
+        return range(int(seed), int(seed) + num_envs)
+    if len(seed) != num_envs:
+        raise ValueError(f"`seed` must give {num_envs} seeds, got {len(seed)}.")
+    return seed
+
+
+def marked_rows(mask: object, num_envs: int) -> npt.NDArray[np.int64]:
+    """Return the indices that options["reset_mask"] marks; all without one.
+
+    Raises:
+        TypeError: It is not a bool array.
+        ValueError: It has another shape, or marks nothing.
+    """
+    if mask is None:
+        return np.arange(num_envs)
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        raise TypeError(f"`options['reset_mask']` must be a bool array, got {mask!r}.")
+    if mask.shape != (num_envs,):
+        raise ValueError(
+            f"`options['reset_mask']` must have shape {(num_envs,)}, got {mask.shape}."
+        )
+    if not mask.any():
+        raise ValueError("`options['reset_mask']` must mark at least one environment.")
+    return np.flatnonzero(mask)

@@ -1,0 +1,74 @@
+"""Gymnasium's CartPole with new physics for each task.
+
+Equations and episodes are CartPole-v1's, rewards those of `sutton_barto_reward`: 0 a step and -1
+where the pole falls or the cart leaves the track. With Gymnasium's usual +1 a step, every
+meta-episode with restarts would have the same total, whatever the agent does.
+
+Feedback that holds the usual pole holds nearly all of these: lengths and masses alone leave little
+to find out. Which action pushes to which side is therefore drawn too. Whoever does not find that
+out loses the pole at once, and over and over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium.envs.classic_control import CartPoleEnv
+
+from vamdp.domains.entry_points import sampled_entry_points
+from vamdp.domains.ranges import Range, check_positive_range, check_share, draw
+
+
+@dataclass(frozen=True)
+class CartPoles:
+    """The distribution of cart-poles; each quantity is uniform in its range.
+
+    Args:
+        length: Half of the pole's length, in metres; Gymnasium's is 0.5.
+        masspole: Mass of the pole, in kilograms; Gymnasium's is 0.1.
+        masscart: Mass of the cart, in kilograms; Gymnasium's is 1.
+        force_mag: Force of a push, in newtons; Gymnasium's is 10.
+        gravity: In m/s²; Gymnasium's is 9.8.
+        swapped: Probability that action 0 pushes to the right and action 1 to the left.
+        render_mode: Of the drawn environments, as CartPole's.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> env = CartPoles(length=(0.5, 1.0))(np.random.default_rng(0))
+        >>> 0.5 <= env.length <= 1.0
+        True
+    """
+
+    length: Range = (0.25, 1.5)
+    masspole: Range = (0.05, 0.5)
+    masscart: Range = (0.5, 2.0)
+    force_mag: Range = (5.0, 15.0)
+    gravity: Range = (5.0, 15.0)
+    swapped: float = 0.5
+    render_mode: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("length", "masspole", "masscart", "force_mag", "gravity"):
+            check_positive_range(name, getattr(self, name))
+        check_share("swapped", self.swapped)
+
+    def __call__(self, rng: np.random.Generator) -> CartPoleEnv:
+        """Draw a task."""
+        env = CartPoleEnv(sutton_barto_reward=True, render_mode=self.render_mode)
+        env.length = draw(rng, self.length)
+        env.masspole = draw(rng, self.masspole)
+        env.masscart = draw(rng, self.masscart)
+        env.force_mag = draw(rng, self.force_mag)
+        env.gravity = draw(rng, self.gravity)
+        if rng.random() < self.swapped:
+            env.force_mag = -env.force_mag
+        # What Gymnasium derives from them on construction.
+        env.total_mass = env.masspole + env.masscart
+        env.polemass_length = env.masspole * env.length
+        return env
+
+
+env, vector_env = sampled_entry_points(CartPoles, metadata=CartPoleEnv.metadata)
