@@ -26,7 +26,7 @@ from numba import njit
 from vamdp.argument_checks import as_options, check_discount, check_positive_integer
 from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
 from vamdp.estimators.estimator import Scales
-from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_q_parts
+from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_each
 from vamdp.estimators.state_numbers import number_of, number_or_next, rehash
 
 #: States that there is room for at first; it doubles when full.
@@ -211,7 +211,7 @@ class QLearning:
     def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
         """Advantages, value and counts of one state per task into `out` (n_tasks, 2 A + 1)."""
         Q, visits, masked = self._look_up(states)
-        _write_each(Q, masked, visits, scales.values, scales.counts, out)
+        write_each(Q, masked, visits, scales.values, scales.counts, out)
 
     def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Q of one state per task, shape (n_tasks, A)."""
@@ -362,10 +362,3 @@ def _read_each(states, keys, hash_table, Q, visits, masked, Q_rows, visit_rows, 
         c = number_of(i, state_keys[i], keys, hash_table)
         if c >= 0:
             Q_rows[i], visit_rows[i], masked_rows[i] = Q[i, c], visits[i, c], masked[i, c]
-
-
-@njit(cache=True)
-def _write_each(Q_rows, masked_rows, visit_rows, value_scale, count_scale, out):
-    """The parts of one state per task, from its rows."""
-    for i in range(Q_rows.shape[0]):
-        write_q_parts(Q_rows[i], masked_rows[i], visit_rows[i], value_scale, count_scale, out[i])
