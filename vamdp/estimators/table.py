@@ -6,6 +6,10 @@ from typing import Any, NamedTuple
 
 from vamdp.argument_checks import as_options
 from vamdp.estimators.estimator import Estimator
+from vamdp.estimators.kernel.kernel_learner import KernelLearner
+from vamdp.estimators.kernel.options import KernelOptions
+from vamdp.estimators.linear.linear_learner import LinearLearner
+from vamdp.estimators.linear.options import LinearOptions
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.q_learning import QLearning, QLearningOptions
@@ -49,5 +53,7 @@ BUILT_INS = {
     for row in (
         BuiltIn(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator),
         BuiltIn("q-learning", "Q-learning", QLearningOptions, QLearning),
+        BuiltIn("kernel", "kernel model", KernelOptions, KernelLearner),
+        BuiltIn("linear", "linear values", LinearOptions, LinearLearner),
     )
 }
