@@ -3,7 +3,8 @@
 `estimator` is the door that all learners stand behind, `table` has a row for each that is built in;
 the paper's, `model_based`, is the default. A new learner is a file here, with a class and a frozen
 dataclass of its options, and a row of the table. `state_numbers` numbers states of any kind for it,
-`arguments` checks what comes in, `q_parts` writes what Q-estimates show.
+`arguments` checks what comes in, `q_parts` writes what Q-estimates show; `scaled_distances` and
+`present_masks` are for learners of real-valued states.
 """
 
 from vamdp.estimators.estimator import Estimator, Scales
