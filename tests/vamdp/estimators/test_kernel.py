@@ -132,6 +132,8 @@ def test_running_scales_make_units_and_idle_coordinates_irrelevant():
     np.testing.assert_array_equal(follow(other, change=lambda s: s * [8.0, 0.25]), plain)
     idle = follow(longer, change=lambda s: np.hstack([s, np.full((len(s), 1), 0.1)]))
     np.testing.assert_array_equal(idle, plain)
+    # Nothing is known of how far 7 is from 0.1, where all states were.
+    assert longer.q_values([[0.5, 0.5, 7.0]]).tolist() == mine.q_values([[0.5, 0.5]]).tolist()
     assert 5 < mine.n_representatives[0] < 64
 
 

@@ -96,7 +96,9 @@ def _eliminate(room):
 
     Returns whether it is regular. Rows change places, so that each divides by the largest entry.
     """
+    # Unsigned where most of the time goes: numba then needs no test for negative indices.
     n = room.shape[0]
+    end = np.uint64(n + 1)
     for x in range(n):
         pivot = x + np.argmax(np.abs(room[x:, x]))
         if not 0.0 < abs(room[pivot, x]) < np.inf:
@@ -107,8 +109,9 @@ def _eliminate(room):
         for y in range(x + 1, n):
             factor = room[y, x] / room[x, x]
             if factor != 0.0:  # blocks of actions that never follow one another stay empty
-                for z in range(x + 1, n + 1):
-                    room[y, z] -= factor * room[x, z]
+                to, of = np.uint64(y), np.uint64(x)
+                for z in range(np.uint64(x + 1), end):
+                    room[to, z] -= factor * room[of, z]
     return True
 
 
