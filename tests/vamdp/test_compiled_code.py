@@ -64,6 +64,20 @@ for name, options in (
         learner.begin_episodes(ends, states.astype(float), masks)
         learner.write(states, vamdp.estimators.Scales(2.0, 5.0), out)
         numbers += [*learner.q_values(states).ravel(), *learner.value(states), *out.ravel()]
+out = np.zeros((2, 7), np.float32)
+for name, options in (
+    ("kernel", {"width": 0.5}),
+    ("linear", {"features": 4, "n_improvements": 2}),
+):
+    learner = vamdp.estimators.BUILT_INS[name].make(2, 3, 9, options)
+    for t in range(25):
+        states, next_states = rng.uniform(-2, 2, size=(2, 2, 2))
+        ends, masks = rng.random(2) < 0.2, rng.random((2, 3)) < 0.8
+        rewards = rng.normal(size=2)
+        learner.update(states, rng.integers(3, size=2), rewards, next_states, ends, masks)
+        learner.write(next_states, vamdp.estimators.Scales(2.0, 5.0), out)
+        numbers += [*learner.q_values(states).ravel(), *learner.counts(states).ravel()]
+        numbers += [*learner.value(next_states), *out.ravel()]
 P = rng.dirichlet(np.ones(5), (5, 3))
 numbers += [*vamdp.value_iteration(P, rng.normal(size=(5, 3)), max_sweeps=30).Q.ravel()]
 grid = vamdp.domains.GridWorlds(11, "dangerous")(np.random.default_rng(3))

@@ -36,3 +36,10 @@ def write_q_parts(Q, masked, visits, value_scale, count_scale, out):
     for a in range(n_actions):
         out[a] = ((worst if masked[a] else Q[a]) - best) / value_scale
         out[n_actions + 1 + a] = visits[a] / count_scale
+
+
+@njit(cache=True)
+def write_each(Q_rows, masked_rows, visit_rows, value_scale, count_scale, out):
+    """The parts of one state per task, from its rows (n_tasks, A)."""
+    for i in range(Q_rows.shape[0]):
+        write_q_parts(Q_rows[i], masked_rows[i], visit_rows[i], value_scale, count_scale, out[i])

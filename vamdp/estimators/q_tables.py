@@ -21,7 +21,7 @@ from numba import njit
 from vamdp.argument_checks import check_discount, check_positive_integer
 from vamdp.estimators.arguments import as_coordinates, as_masks
 from vamdp.estimators.estimator import Scales
-from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_q_parts
+from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_each
 from vamdp.estimators.split_mix import counter_of, first_counters
 from vamdp.estimators.state_numbers import number_of, number_or_next, rehash
 
@@ -152,7 +152,7 @@ class QTables:
     def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
         """Advantages, value and counts of one state per task into `out` (n_tasks, 2 A + 1)."""
         Q, visits, masked = self._look_up(states)
-        _write_each(Q, masked, visits, scales.values, scales.counts, out)
+        write_each(Q, masked, visits, scales.values, scales.counts, out)
 
     def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Q of one state per task, shape (n_tasks, A)."""
@@ -266,10 +266,3 @@ def _read_each(states, keys, hash_table, Q, visits, masked, Q_rows, visit_rows, 
         c = number_of(i, state_keys[i], keys, hash_table)
         if c >= 0:
             Q_rows[i], visit_rows[i], masked_rows[i] = Q[i, c], visits[i, c], masked[i, c]
-
-
-@njit(cache=True)
-def _write_each(Q_rows, masked_rows, visit_rows, value_scale, count_scale, out):
-    """The parts of one state per task, from its rows."""
-    for i in range(Q_rows.shape[0]):
-        write_q_parts(Q_rows[i], masked_rows[i], visit_rows[i], value_scale, count_scale, out[i])

@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 from vamdp.argument_checks import as_options
 from vamdp.estimators.dyna_q import DynaQ, DynaQOptions
 from vamdp.estimators.estimator import Estimator
+from vamdp.estimators.kernel.kernel_learner import KernelLearner
+from vamdp.estimators.kernel.options import KernelOptions
+from vamdp.estimators.linear.linear_learner import LinearLearner
+from vamdp.estimators.linear.options import LinearOptions
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.posterior_sampling import PosteriorSampling, PosteriorSamplingOptions
@@ -55,5 +59,7 @@ BUILT_INS = {
         BuiltIn(
             "posterior-sampling", "posterior sampling", PosteriorSamplingOptions, PosteriorSampling
         ),
+        BuiltIn("kernel", "kernel model", KernelOptions, KernelLearner),
+        BuiltIn("linear", "linear values", LinearOptions, LinearLearner),
     )
 }

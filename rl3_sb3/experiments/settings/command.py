@@ -53,5 +53,7 @@ def _usual(config: RunConfig) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as `read_value` reads it."""
+    """Return a value as `read_value` and `as_numbers` read it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

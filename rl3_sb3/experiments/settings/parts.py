@@ -16,7 +16,12 @@ import torch as th
 from gymnasium import spaces
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.settings.setting import LARGEST, as_float, full_name
+from rl3_sb3.experiments.settings.setting import (
+    LARGEST,
+    as_float,
+    as_numbers,
+    full_name,
+)
 from rl3_sb3.policy import POLICIES
 from vamdp.estimators.table import BUILT_INS
 
@@ -147,6 +152,9 @@ def _in_types(prefix: str, defaults: Mapping[str, Any], given: Mapping[str, Any]
     checked = dict(defaults)
     for name, value in given.items():
         full_name(f"{prefix}.{name}", [f"{prefix}.{known}" for known in defaults])
+        if defaults[name] is None:  # no type to go by: who has the option looks at it
+            checked[name] = as_numbers(value)
+            continue
         wanted = type(defaults[name])
         if wanted is float and type(value) is int:
             value = as_float(value)
@@ -161,5 +169,6 @@ def _in_types(prefix: str, defaults: Mapping[str, Any], given: Mapping[str, Any]
 def _with_prefix(message: str, prefix: str, names: Mapping[str, Any]) -> str:
     """Let an error name its setting as it is given here."""
     for name in names:
-        message = message.replace(f"`{name}`", f"`{prefix}.{name}`")
+        for end in "`[":  # all of it, or one entry
+            message = message.replace(f"`{name}{end}", f"`{prefix}.{name}{end}")
     return message

@@ -172,6 +172,23 @@ def read_value(text: str) -> Any:
     return text
 
 
+def as_numbers(value: Any) -> Any:
+    """Return several numbers, as a text or a list has them, as a tuple; anything else as it is.
+
+    Example:
+        >>> [as_numbers(value) for value in ("0.5,2", "3,", [1, 2.5], 7, "many", None)]
+        [(0.5, 2.0), (3.0,), (1, 2.5), 7, 'many', None]
+    """
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, str) and "," in value:
+        try:
+            return tuple(float(number) for number in value.removesuffix(",").split(","))
+        except ValueError:
+            return value
+    return value
+
+
 def read_assignments(texts: Iterable[str]) -> dict[str, Any]:
     """Return what texts such as `learning_rate=1e-3` say.
 

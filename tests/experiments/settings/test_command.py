@@ -32,6 +32,8 @@ def settings_of(monkeypatch, tmp_path):
         RunConfig.of("gridworld", algo="rl3-coarse", size=13, variation="dense", warm_start=True),
         RunConfig.of("frozen-lake", policy="LstmPolicy"),
         RunConfig.of("frozen-lake", size=4, estimator="q-learning", learning_rate=1e-3, d_model=32),
+        RunConfig.of("gridworld", estimator="kernel", scales=[0.5, 2], max_representatives=9),
+        RunConfig.of("gridworld", estimator="linear", scales="3,", features=16),
     ],
     ids=lambda config: config.kind,
 )

@@ -155,6 +155,12 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
             {"algo": "rl3-coarse", "estimator": "q-learning"},
             "`estimator` must have the option cluster_size with RL³-coarse, got 'q-learning'",
         ),
+        (
+            {"estimator": "kernel", "scales": "1,-2"},
+            "`estimator.scales[1]` must be finite and above 0, got -2.0.",
+        ),
+        ({"estimator": "kernel", "scales": "1,x"}, "`estimator.scales` must be a tuple of one num"),
+        ({"estimator": "linear", "features": "rbf"}, "`estimator.features` must be None, an int"),
         ({"policy": "Gru"}, "`policy` must be one of TransformerPolicy, "),
         ({"estimator": "oracle"}, "`estimator` must be one of model-based"),
         ({"estimator": None}, "`estimator` must be the name of one with rl3, got None."),

@@ -305,11 +305,7 @@ def test_a_number_that_is_not_finite_names_the_part_and_the_task(batched):
         (lambda n, a: None, TypeError, r"got NoneType without update, q_values, counts, forget"),
         (3, TypeError, r"methods update, q_values, counts and forget, or those of .*got int with"),
         ([Minimal(), 3], TypeError, r"got int without update"),
-        (
-            "q learning",
-            ValueError,
-            r"one of 'model-based', 'q-lear.*got 'q learning'. Did",
-        ),
+        ("q learning", ValueError, r"one of 'model-based', 'q-lear.*got 'q learning'. Did"),
         ("", ValueError, r"got ''"),
     ],
 )

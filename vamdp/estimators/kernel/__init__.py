@@ -1,0 +1,1 @@
+"""Kernel-based stochastic factorization: a small MDP learned from real-valued states."""

@@ -1,0 +1,207 @@
+"""The kernel learner behind the door of `Estimator`; its maths is in `kernel.model`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from vamdp.argument_checks import as_options, check_positive_integer
+from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
+from vamdp.estimators.estimator import Scales
+from vamdp.estimators.kernel.model import (
+    Model,
+    allocate,
+    grow,
+    learn_each,
+    plan_each,
+    read_each,
+)
+from vamdp.estimators.kernel.options import KernelOptions
+from vamdp.estimators.present_masks import PresentMasks
+from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_each
+from vamdp.estimators.scaled_distances import check_n_scales
+
+#: Representatives that there is room for at first; it doubles when full.
+FIRST_CAPACITY = 8
+
+
+class KernelLearner:
+    """Kernel-based stochastic factorization in n_tasks independent tasks, an `Estimator`.
+
+    States are d real numbers. Its parts are those of `q_parts`; the counts are soft, real numbers
+    that add up to the number of steps. Row i is bit for bit what a batch of one gives, and nothing
+    is random. Memory depends on `max_representatives`, and not on the number of transitions.
+
+    Without `scales`, both states of a transition enter the running ones as it comes in, and are
+    then weighed by these. When scales move on, what was learned stays as it was: the sums were
+    weighed by the scales of their time, and representatives stay where they are, even where they
+    now are closer together than `radius`. (The states of the first steps are close together, and
+    so the first representatives are. Give `scales` where you know them.)
+
+    A mask counts in the state that it was told of alone: its advantages and its value are those of
+    the allowed actions. Planning looks at all actions.
+
+    Args:
+        n_tasks: number of tasks, at least 1.
+        n_actions: number of actions A, at least 1, the same in all tasks.
+        **options: the fields of `KernelOptions`.
+
+    Raises:
+        ValueError: an option is out of its range.
+        TypeError: an option is unknown.
+
+    Example:
+        >>> learner = KernelLearner(1, 2, task_horizon=9, gamma=0.5, scales=(1.0,))
+        >>> learner.update([[0.0]], [1], [3.0], [[5.0]], [False])
+        >>> learner.update([[5.0]], [0], [4.0], [[5.0]], [True])
+        >>> learner.q_values([[0.0]]).tolist()  # untried: 0.5 (5 + 4 + 0) / 3
+        [[1.5, 5.0]]
+    """
+
+    #: States come as the real coordinates of the observation.
+    takes_reals = True
+
+    #: See `Estimator`.
+    action_parts = Q_ACTION_PARTS
+
+    def __init__(self, n_tasks: int, n_actions: int, **options: Any) -> None:
+        check_positive_integer("n_tasks", n_tasks)
+        check_positive_integer("n_actions", n_actions)
+        self.n_tasks, self.n_actions = int(n_tasks), int(n_actions)
+        self.options = o = as_options(KernelOptions, options)
+        self._kernel = (float(o.width), float(o.radius), o.scales is None)
+        self._planning = (float(o.gamma), float(o.tolerance), int(o.task_horizon))
+        self._masks = PresentMasks(self.n_tasks, self.n_actions)
+        self._model: Model | None = None  # allocated when the first state shows its length
+
+    @property
+    def n_representatives(self) -> npt.NDArray[np.int64]:
+        """Representatives of each task, (n_tasks,)."""
+        if self._model is None:
+            return np.zeros(self.n_tasks, np.int64)
+        return self._model.n_representatives.copy()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the models of all tasks take."""
+        return sum(array.nbytes for array in self._model) if self._model else 0
+
+    def representatives(self, task: int) -> npt.NDArray[np.float64]:
+        """The representatives of one task in the order of their founding, (m, d)."""
+        if not 0 <= task < self.n_tasks:
+            raise ValueError(f"`task` must be in [0, {self.n_tasks}), got {task!r}.")
+        if self._model is None:
+            return np.zeros((0, 0))
+        return self._model.representatives[task, : self._model.n_representatives[task]].copy()
+
+    def parts(self) -> dict[str, spaces.Box]:
+        """The parts that it adds to an observation: advantages, value and counts."""
+        return q_parts(self.n_actions)
+
+    def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
+        """Forget the tasks in `rows`; nothing here is random."""
+        self.forget(rows)
+
+    def begin_episodes(
+        self,
+        rows: npt.NDArray[np.bool_],
+        states: npt.NDArray[np.float64],
+        action_masks: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        """Note what the states allow in which episodes begin."""
+        if action_masks is not None:
+            masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
+            self._masks.note(rows, self._coordinates(states), masks)
+
+    def update(
+        self,
+        states: npt.ArrayLike,
+        actions: npt.ArrayLike,
+        rewards: npt.ArrayLike,
+        next_states: npt.ArrayLike,
+        terminated: npt.ArrayLike,
+        next_action_masks: npt.ArrayLike | None = None,
+    ) -> None:
+        """Learn one transition of each task; the arguments are `BatchValueEstimator.update`'s.
+
+        Raises:
+            ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
+        """
+        now, taken, paid, then, ends, masks = as_transitions(
+            self.n_tasks, self.n_actions, self._n_coordinates,
+            states, actions, rewards, next_states, terminated, next_action_masks,
+        )  # fmt: skip
+        check_n_scales(self.options.scales, now.shape[1])
+        model = self._with_room(now.shape[1])
+        learn_each(now, taken, paid, then, ends, *self._kernel, *model)
+        if masks.size:
+            self._masks.note(~ends, then, masks)
+
+    def plan(self) -> None:
+        """Renew Q of the tasks that learned something since they were planned for."""
+        if self._model is not None and self._model.is_stale.any():
+            plan_each(*self._planning, *self._model)
+
+    def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
+        """Advantages, value and counts of one state per task into `out` (n_tasks, 2 A + 1)."""
+        Q, counts, masked = self._look_up(states)
+        write_each(Q, masked, counts, scales.values, scales.counts, out)
+
+    def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Q of one state per task, shape (n_tasks, A)."""
+        return self._look_up(states)[0]
+
+    def value(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The maximum of Q over the allowed actions of one state per task, shape (n_tasks,)."""
+        Q, _, masked = self._look_up(states)
+        best: npt.NDArray[np.float64] = np.where(masked, -np.inf, Q).max(axis=1)
+        return best
+
+    def counts(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The soft counts N(s, a) of one state per task, shape (n_tasks, A)."""
+        return self._look_up(states)[1]
+
+    def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
+        """Forget the tasks of the mask (n_tasks,), or all."""
+        which = np.ones(self.n_tasks, np.bool_) if tasks is None else np.asarray(tasks, np.bool_)
+        if which.shape != (self.n_tasks,):
+            raise ValueError(f"`tasks` must have shape ({self.n_tasks},), got {which.shape}.")
+        self._masks.forget(which)
+        if self._model is not None:
+            for name in ("n_representatives", "n_seen", "mean", "squares"):
+                getattr(self._model, name)[which] = 0
+            self._model.has_end[which] = self._model.is_stale[which] = False
+
+    @property
+    def _n_coordinates(self) -> int | None:
+        return None if self._model is None else self._model.mean.shape[1]
+
+    def _coordinates(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        coordinates = as_coordinates("states", states, self.n_tasks, self._n_coordinates)
+        check_n_scales(self.options.scales, coordinates.shape[1])
+        return coordinates
+
+    def _with_room(self, n_coordinates: int) -> Model:
+        """The models, with room for two more representatives as far as they may be founded."""
+        most = int(self.options.max_representatives)
+        if self._model is None:
+            capacity = min(FIRST_CAPACITY, most)
+            self._model = allocate(self.n_tasks, self.n_actions, n_coordinates, capacity)
+            if self.options.scales is not None:
+                self._model.scale[:] = self.options.scales
+        capacity = self._model.representatives.shape[1]
+        if capacity < most and self._model.n_representatives.max() + 2 > capacity:
+            self._model = grow(self._model, min(2 * capacity, most))
+        return self._model
+
+    def _look_up(
+        self, states: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        coordinates = self._coordinates(states)
+        self.plan()
+        Q, counts = np.zeros((2, self.n_tasks, self.n_actions))
+        if self._model is not None:
+            read_each(coordinates, self._kernel[0], *self._model, Q, counts)
+        return Q, counts, self._masks.masked(coordinates)

@@ -1,0 +1,1 @@
+"""Linear action values on fixed features, by least-squares temporal differences."""
