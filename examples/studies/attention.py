@@ -15,9 +15,10 @@ Asked of every published agent with a transformer, in held-out tasks, with sampl
    deviation over the data. The squares then add up to the margin's variance, to first order, if all
    inputs moved by themselves; shown is which share comes from which part of which tokens.
 3. Ablations, which are causal. Parts of the observation are replaced by those of another task at
-   the same step, through the whole meta-episode; or older tokens are hidden from all layers. The
-   agent acts on what is left, and the loss of return is measured in the same tasks. No agent was
-   trained for that, so a loss says what this network uses, not what one could do without.
+   the same step, through the whole meta-episode, everywhere or in older tokens only; or older
+   tokens are hidden from all layers. The agent acts on what is left, and the loss of return is
+   measured in the same tasks. No agent was trained for that, so a loss says what this network uses,
+   not what one could do without.
 """
 
 import sys
@@ -49,15 +50,18 @@ from rl3_sb3.experiments.studies.script import Study, run_study
 from vamdp.baselines import RandomAgent
 
 ESTIMATES = ("advantage", "value", "count")
-# Title, parts of another task, which tokens are seen.
-ABLATIONS = (
-    ("values of another task", ("advantage", "value"), "all"),
-    ("counts of another task", ("count",), "all"),
-    ("values and counts of another task", ESTIMATES, "all"),
-    ("previous actions and rewards of another task", ("previous_action", "previous_reward"), "all"),
-    ("only this episode seen", (), "episode"),
-    ("only the present step seen", (), "self"),
-)
+OUTCOMES = ("previous_action", "previous_reward")
+# What is taken away: see `Ablated`.
+ABLATIONS = {
+    "values of another task": {"parts": ("advantage", "value")},
+    "counts of another task": {"parts": ("count",)},
+    "values, counts of another task": {"parts": ESTIMATES},
+    "the same, in older tokens only": {"parts": ESTIMATES, "only_remembered": True},
+    "actions, rewards of another task": {"parts": OUTCOMES},
+    "these, in older tokens only": {"parts": OUTCOMES, "only_remembered": True},
+    "all but this episode": {"sees": "episode"},
+    "all but the present step": {"sees": "self"},
+}
 COLOURS = ["#000000", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cccccc", "#888888"]
 
 
@@ -145,16 +149,11 @@ def grouped(shares):
 def ablate(agent, layout, args):
     """Return total rewards with and without each part."""
     config, n_actions = agent.config, int(agent.policy.action_space.n)
-    wanted = [
-        (title, parts, sees)
-        for title, parts, sees in ABLATIONS
-        if set(parts) <= set(layout) and not (sees == "episode" and config.task_horizon == 1)
-    ]
-    players = [RandomAgent(n_actions)]
-    players += [
-        Ablated(agent.policy, title, layout, parts=parts, sees=sees)
-        for title, parts, sees in [("intact", (), "all"), *wanted]
-    ]
+    players = [RandomAgent(n_actions), Ablated(agent.policy, "intact", layout)]
+    for title, ablation in ABLATIONS.items():
+        is_there = set(ablation.get("parts", ())) <= set(layout)
+        if is_there and (config.task_horizon > 1 or ablation.get("sees") != "episode"):
+            players.append(Ablated(agent.policy, title, layout, **ablation))
     found = evaluate_agents(config, players, n_tasks=args.played)
     random, intact = (score.returns for score in found.scores[:2])
     gain = float((intact - random).mean())
@@ -208,7 +207,7 @@ def ablation_lines(row):
     """Return a line for each ablation, after the random policy and the whole agent."""
     for played in row["ablations"]:
         cells = [row["agent"]["name"], played["title"], "{:.1f} ± {:.1f}".format(*played["return"])]
-        if played["title"] != "intact":
+        if played["title"] not in ("random", "intact", "oracle"):
             cells += ["{:.1f} ± {:.1f}".format(*played["loss"]), f"{100 * played['share']:.0f} %"]
         yield cells + [""] * (5 - len(cells))
 
@@ -232,8 +231,8 @@ def draw(record, file):
             axes.legend(loc="upper right", fontsize=6, framealpha=0.8)
         attention.set_title(f"{row['agent']['name']}: attention", fontsize=10)
         gradients.set_title("squared gradient of the margin", fontsize=10)
-        ablations = row["ablations"][2:]
-        titles = [played["title"].replace(" of another", "\nof another") for played in ablations]
+        ablations = row["ablations"][2:-1]  # without random, intact and oracle
+        titles = [played["title"] for played in ablations]
         losses.barh(titles, [100 * played["share"] for played in ablations], color=COLOURS[1])
         losses.invert_yaxis()
         losses.set_title("loss, % of the gain over random", fontsize=10)

@@ -5,9 +5,9 @@
 
 Agents play tasks that they were not trained on, with one number changed:
 
-- random MDPs: the concentration of the transitions' Dirichlet distribution. They learned from 1;
-  0.05 is nearly deterministic, and at 5 all actions lead about everywhere, so that planning gains
-  little above the best immediate reward.
+- random MDPs: the concentration of the transitions' Dirichlet distribution. They learned from 1; at
+  0.05 one or two successors are likely, and at 5 all actions lead about everywhere, so that
+  planning gains little above the best immediate reward.
 - gridworlds: how often a move slips. They learned from 0.2. The maps are the canonical held-out
   ones, the same at every slip.
 
