@@ -51,6 +51,7 @@ from vamdp.baselines import RandomAgent
 
 ESTIMATES = ("advantage", "value", "count")
 OUTCOMES = ("previous_action", "previous_reward")
+EVERYTHING = ("state", *ESTIMATES, *OUTCOMES)  # but the clocks, which are the same in all tasks
 # What is taken away: see `Ablated`.
 ABLATIONS = {
     "values of another task": {"parts": ("advantage", "value")},
@@ -59,6 +60,7 @@ ABLATIONS = {
     "the same, in older tokens only": {"parts": ESTIMATES, "only_remembered": True},
     "actions, rewards of another task": {"parts": OUTCOMES},
     "these, in older tokens only": {"parts": OUTCOMES, "only_remembered": True},
+    "older tokens of another task": {"parts": EVERYTHING, "only_remembered": True},
     "all but this episode": {"sees": "episode"},
     "all but the present step": {"sees": "self"},
 }
@@ -151,9 +153,12 @@ def ablate(agent, layout, args):
     config, n_actions = agent.config, int(agent.policy.action_space.n)
     players = [RandomAgent(n_actions), Ablated(agent.policy, "intact", layout)]
     for title, ablation in ABLATIONS.items():
-        is_there = set(ablation.get("parts", ())) <= set(layout)
-        if is_there and (config.task_horizon > 1 or ablation.get("sees") != "episode"):
-            players.append(Ablated(agent.policy, title, layout, **ablation))
+        wanted = ablation.get("parts", ())
+        parts = [part for part in wanted if part in layout]
+        if len(parts) < len(wanted) and wanted != EVERYTHING:
+            continue
+        if config.task_horizon > 1 or ablation.get("sees") != "episode":
+            players.append(Ablated(agent.policy, title, layout, **ablation | {"parts": parts}))
     found = evaluate_agents(config, players, n_tasks=args.played)
     random, intact = (score.returns for score in found.scores[:2])
     gain = float((intact - random).mean())

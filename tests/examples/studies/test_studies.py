@@ -89,7 +89,10 @@ def test_shifted_grids_are_the_same_maps_at_every_slip():
     [
         ([(5.0, 1.0), (1.9, 1.0)], "no advantage over RL² at slip 0.5"),
         ([(-5.0, 1.0), (1.9, 1.0)], "no advantage over RL² at slip 0, 0.5"),
-        ([(5.0, 1.0), (3.0, 1.0)], "ahead of RL² at every slip, least at 0.5 (3.0 % of the oracle"),
+        (
+            [(5.0, 1.0), (3.0, 1.0)],
+            "ahead of RL² at every slip, least at 0.5 (+3.0 % of the oracle",
+        ),
     ],
 )
 def test_where_an_advantage_is_gone_is_said(minus, words):
