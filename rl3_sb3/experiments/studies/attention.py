@@ -174,6 +174,32 @@ def gradient_shares(
     return {name: np.stack(shares) for name, shares in found.items() if shares}
 
 
+class Watched(PolicyAgent):
+    """A trained policy that keeps what it has seen.
+
+    Args:
+        policy: Whose actions.
+    """
+
+    def __init__(self, policy: SequencePolicy) -> None:
+        super().__init__(policy)
+        self._batches: list[list[th.Tensor]] = []
+
+    def start(self, n_tasks: int, seed: int) -> None:
+        """Begin with further tasks."""
+        super().start(n_tasks, seed)
+        self._batches.append([])
+
+    def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Choose actions for observations, and keep these."""
+        self._batches[-1].append(self._policy.to_tokens(seen.copy()))
+        return super().act(seen)
+
+    def sequences(self) -> th.Tensor:
+        """Return the tokens of all meta-episodes, shape (n_tasks, H, C)."""
+        return th.cat([th.stack(seen, dim=1) for seen in self._batches])
+
+
 class Ablated(PolicyAgent):
     """A trained transformer from which something is taken away.
 

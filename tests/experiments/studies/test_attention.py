@@ -11,6 +11,7 @@ from rl3_sb3.experiments.pretrained.agents import published_agents
 from rl3_sb3.experiments.results.evaluation import PolicyAgent, play
 from rl3_sb3.experiments.studies.attention import (
     Ablated,
+    Watched,
     attention_mass,
     distance_classes,
     episodes_of,
@@ -133,6 +134,17 @@ def layout(agent):
 def total(agent, player, n_tasks=6):
     with th.random.fork_rng():
         return play(agent.config, player, n_tasks=n_tasks, variation="canonical").returns
+
+
+def test_a_watched_agent_keeps_all_meta_episodes(agent, layout):
+    watched = Watched(agent.policy)
+    total(agent, watched, 3)
+    first = watched.sequences()
+    assert first.shape == (3, agent.config.horizon, layout["meta_time"].stop)
+    clock = np.arange(agent.config.horizon) / agent.config.horizon
+    np.testing.assert_allclose(first[:, :, layout["meta_time"]][..., 0], [clock] * 3, atol=1e-6)
+    total(agent, watched, 3)  # another batch, here of the same tasks
+    assert th.equal(watched.sequences(), th.cat([first, first]))
 
 
 def test_what_nothing_is_taken_from_plays_as_ever(agent, layout):
