@@ -1,9 +1,10 @@
-"""Write the tables of docs/results.md again from the stored records, and draw its figures.
+"""Write the tables of docs/results.md and docs/studies.md again from the stored records, and draw.
 
     python examples/paper/renew_results.py
     python examples/paper/renew_results.py --check    only say what is not up to date
 
-What stands between `<!-- NAME -->` and `<!-- end -->` is what examples/paper/NAME.py prints.
+What stands between `<!-- NAME -->` and `<!-- end -->` is what NAME.py prints, in examples/paper/ or
+examples/studies/.
 """
 
 import argparse
@@ -16,32 +17,39 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent.parent / "docs" / "results.md"
+DOCS = HERE.parent.parent / "docs"
+# Where the scripts lie that a page shows.
+PAGES = {DOCS / "results.md": HERE, DOCS / "studies.md": HERE.parent / "studies"}
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def renewed(text: str, figures: Path) -> str:
+def renewed(text: str, figures: Path, scripts: Path = HERE) -> str:
     """Return the page with the blocks of all scripts as they are now.
 
     Args:
         text: Of the page.
         figures: Where figures go.
+        scripts: Where the scripts are.
     """
-    return BLOCK.sub(lambda block: f"{block[1]}\n{printed(block[2], figures)}\n\n{block[3]}", text)
+    return BLOCK.sub(
+        lambda block: f"{block[1]}\n{printed(scripts / f'{block[2]}.py', figures)}\n\n{block[3]}",
+        text,
+    )
 
 
-def printed(name: str, figures: Path) -> str:
+def printed(file: Path, figures: Path) -> str:
     """Return what a script prints, without the places of its files."""
-    script = runpy.run_path(str(HERE / f"{name}.py"))
-    out = io.StringIO()
+    script = runpy.run_path(str(file))
+    out, arguments = io.StringIO(), ["--figures", str(figures)]
     with contextlib.redirect_stdout(out):
         if "ITEM" in script:
-            arguments = ["--figures", str(figures)]
-            status = script["run_script"](script["ITEM"], HERE / f"{name}.py", arguments)
+            status = script["run_script"](script["ITEM"], file, arguments)
+        elif "STUDY" in script:
+            status = script["run_study"](script["STUDY"], file, arguments)
         else:
             status = script["main"](script["Arguments"]())
     if status:
-        raise SystemExit(f"{name}.py ended with {status}: {out.getvalue()}")
+        raise SystemExit(f"{file.name} ended with {status}: {out.getvalue()}")
     lines = [line for line in out.getvalue().splitlines() if not line.startswith("figure: ")]
     # Titles of tables as headings of the lowest rank.
     titled = [f"**{line}**" if is_title(line) else line for line in lines]
@@ -54,19 +62,21 @@ def is_title(line: str) -> bool:
 
 
 def main() -> int:
-    """Renew the page, or check it."""
+    """Renew the pages, or check them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()
-    text = PAGE.read_text(encoding="utf-8")
-    if not options.check:
-        PAGE.write_text(renewed(text, PAGE.parent / "figures"), encoding="utf-8")
-        return 0
-    with tempfile.TemporaryDirectory() as figures:
-        if renewed(text, Path(figures)) != text:
-            print(f"{PAGE.name} is not up to date: python examples/paper/renew_results.py")
-            return 1
-    return 0
+    status = 0
+    for page, scripts in PAGES.items():
+        text = page.read_text(encoding="utf-8")
+        if not options.check:
+            page.write_text(renewed(text, DOCS / "figures", scripts), encoding="utf-8")
+            continue
+        with tempfile.TemporaryDirectory() as figures:
+            if renewed(text, Path(figures), scripts) != text:
+                print(f"{page.name} is not up to date: python examples/paper/renew_results.py")
+                status = 1
+    return status
 
 
 if __name__ == "__main__":

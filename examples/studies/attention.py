@@ -15,9 +15,10 @@ Asked of every published agent with a transformer, in held-out tasks, with sampl
    deviation over the data. The squares then add up to the margin's variance, to first order, if all
    inputs moved by themselves; shown is which share comes from which part of which tokens.
 3. Ablations, which are causal. Parts of the observation are replaced by those of another task at
-   the same step, through the whole meta-episode; or older tokens are hidden from all layers. The
-   agent acts on what is left, and the loss of return is measured in the same tasks. No agent was
-   trained for that, so a loss says what this network uses, not what one could do without.
+   the same step, through the whole meta-episode, everywhere or in older tokens only; or older
+   tokens are hidden from all layers. The agent acts on what is left, and the loss of return is
+   measured in the same tasks. No agent was trained for that, so a loss says what this network uses,
+   not what one could do without.
 """
 
 import sys
@@ -25,14 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch as th
 from matplotlib.figure import Figure
 
 from rl3_sb3 import CausalTransformer
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
 from rl3_sb3.experiments.results.evaluation import (
-    PolicyAgent,
     evaluate_agents,
     mean_and_error,
     play,
@@ -42,6 +41,7 @@ from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.studies.attention import (
     PARTS,
     Ablated,
+    Watched,
     attention_mass,
     gradient_shares,
 )
@@ -49,16 +49,23 @@ from rl3_sb3.experiments.studies.script import Study, run_study
 from vamdp.baselines import RandomAgent
 
 ESTIMATES = ("advantage", "value", "count")
-# Title, parts of another task, which tokens are seen.
-ABLATIONS = (
-    ("values of another task", ("advantage", "value"), "all"),
-    ("counts of another task", ("count",), "all"),
-    ("values and counts of another task", ESTIMATES, "all"),
-    ("previous actions and rewards of another task", ("previous_action", "previous_reward"), "all"),
-    ("only this episode seen", (), "episode"),
-    ("only the present step seen", (), "self"),
-)
-COLOURS = ["#000000", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cccccc", "#888888"]
+OUTCOMES = ("previous_action", "previous_reward")
+EVERYTHING = ("state", *ESTIMATES, *OUTCOMES)  # but the clocks, which are the same in all tasks
+# What is taken away: see `Ablated`.
+ABLATIONS = {
+    "values of another task": {"parts": ("advantage", "value")},
+    "counts of another task": {"parts": ("count",)},
+    "values, counts of another task": {"parts": ESTIMATES},
+    "the same, in older tokens only": {"parts": ESTIMATES, "only_remembered": True},
+    "actions, rewards of another task": {"parts": OUTCOMES},
+    "these, in older tokens only": {"parts": OUTCOMES, "only_remembered": True},
+    "older tokens of another task": {"parts": EVERYTHING, "only_remembered": True},
+    "all but this episode": {"sees": "episode"},
+    "all but the present step": {"sees": "self"},
+}
+# Okabe and Ito's, and greys for what is older.
+COLOURS = ["#f0e442", "#0072b2", "#56b4e9", "#009e73", "#d55e00", "#e69f00", "#cc79a7"]
+COLOURS += ["#999999", "#444444"]
 
 
 @dataclass(frozen=True)
@@ -69,22 +76,8 @@ class Sizes:
     """held-out tasks of which attention and gradients are taken"""
     played: int = 500
     """held-out tasks that are played with each ablation"""
-    looks: int = 16
+    looks: int = 40
     """steps, evenly spaced, at which gradients are taken"""
-
-
-class Watched(PolicyAgent):
-    """Keeps what it has seen."""
-
-    def start(self, n_tasks, seed):
-        """Forget the tasks before."""
-        super().start(n_tasks, seed)
-        self.seen = []
-
-    def act(self, seen):
-        """Choose actions, and keep the observations."""
-        self.seen.append(seen.copy())
-        return super().act(seen)
 
 
 def measure(args, pretrained):
@@ -108,8 +101,7 @@ def look_inside(agent, layout, args):
     """Return where attention and gradients go."""
     watched = Watched(agent.policy)
     play(agent.config, watched, n_tasks=args.tasks, variation=agent.config.variation)
-    x = th.as_tensor(np.stack(watched.seen, axis=1))  # (n_tasks, H, C)
-    H = x.shape[1]
+    x, H = watched.sequences(), agent.config.horizon
     looks = np.unique(np.linspace(1, H - 1, args.looks).round().astype(int))
     late = slice(H // 2, H)
     mass = attention_mass(agent.policy.actor, x, layout)
@@ -118,7 +110,7 @@ def look_inside(agent, layout, args):
     return {
         "t": looks.tolist(),
         # All heads together over the meta-episode; then each one late in it.
-        "mass": {k: v.mean((0, 1, 2))[looks].tolist() for k, v in mass.by_distance.items()},
+        "mass": {k: v.mean((0, 1, 2)).round(4).tolist() for k, v in mass.by_distance.items()},
         "uniform": {k: float(v[:, late].mean()) for k, v in mass.uniform.items()},
         "heads": {k: by_head(v[..., late].mean(-1)) for k, v in mass.by_distance.items()},
         "lift": {k: by_head(mass.lift(k, late)) for k in mass.by_state},
@@ -145,16 +137,14 @@ def grouped(shares):
 def ablate(agent, layout, args):
     """Return total rewards with and without each part."""
     config, n_actions = agent.config, int(agent.policy.action_space.n)
-    wanted = [
-        (title, parts, sees)
-        for title, parts, sees in ABLATIONS
-        if set(parts) <= set(layout) and not (sees == "episode" and config.task_horizon == 1)
-    ]
-    players = [RandomAgent(n_actions)]
-    players += [
-        Ablated(agent.policy, title, layout, parts=parts, sees=sees)
-        for title, parts, sees in [("intact", (), "all"), *wanted]
-    ]
+    players = [RandomAgent(n_actions), Ablated(agent.policy, "intact", layout)]
+    for title, ablation in ABLATIONS.items():
+        wanted = ablation.get("parts", ())
+        parts = [part for part in wanted if part in layout]
+        if len(parts) < len(wanted) and wanted != EVERYTHING:
+            continue
+        if config.task_horizon > 1 or ablation.get("sees") != "episode":
+            players.append(Ablated(agent.policy, title, layout, **ablation | {"parts": parts}))
     found = evaluate_agents(config, players, n_tasks=args.played)
     random, intact = (score.returns for score in found.scores[:2])
     gain = float((intact - random).mean())
@@ -208,7 +198,7 @@ def ablation_lines(row):
     """Return a line for each ablation, after the random policy and the whole agent."""
     for played in row["ablations"]:
         cells = [row["agent"]["name"], played["title"], "{:.1f} ± {:.1f}".format(*played["return"])]
-        if played["title"] != "intact":
+        if played["title"] not in ("random", "intact", "oracle"):
             cells += ["{:.1f} ± {:.1f}".format(*played["loss"]), f"{100 * played['share']:.0f} %"]
         yield cells + [""] * (5 - len(cells))
 
@@ -221,23 +211,28 @@ def percent(mean, error):
 def draw(record, file):
     """Draw attention and gradients over the steps, and the losses: a line for each agent."""
     rows = record["rows"]
-    figure = Figure(figsize=(13, 3.2 * len(rows)), layout="constrained")
-    for lines, row in zip(figure.subplots(len(rows), 3, squeeze=False), rows, strict=True):
-        attention, gradients, losses = lines
-        for axes, shares in ((attention, row["mass"]), (gradients, row["gradients"])):
-            axes.stackplot(row["t"], *shares.values(), labels=list(shares), colors=COLOURS)
+    figure = Figure(figsize=(13, 2.8 * len(rows) + 0.8), layout="constrained")
+    lines = figure.subplots(len(rows), 3, squeeze=False)
+    for (attention, gradients, losses), row in zip(lines, rows, strict=True):
+        steps = np.arange(1, len(row["mass"]["self"]) + 1)
+        attention.stackplot(steps, *row["mass"].values(), labels=list(row["mass"]), colors=COLOURS)
+        shares = row["gradients"]
+        gradients.stackplot(row["t"], *shares.values(), labels=list(shares), colors=COLOURS)
+        for axes in (attention, gradients):
             axes.set_ylim(0, 1)
-            axes.set_xlim(row["t"][0], row["t"][-1])
-            axes.set_xlabel("step")
-            axes.legend(loc="upper right", fontsize=6, framealpha=0.8)
+            axes.set_xlim(1, len(steps))
         attention.set_title(f"{row['agent']['name']}: attention", fontsize=10)
         gradients.set_title("squared gradient of the margin", fontsize=10)
-        ablations = row["ablations"][2:]
-        titles = [played["title"].replace(" of another", "\nof another") for played in ablations]
+        ablations = row["ablations"][2:-1]  # without random, intact and oracle
+        titles = [played["title"] for played in ablations]
         losses.barh(titles, [100 * played["share"] for played in ablations], color=COLOURS[1])
         losses.invert_yaxis()
+        losses.set_xlim(-5, 115)
         losses.set_title("loss, % of the gain over random", fontsize=10)
         losses.spines[["top", "right"]].set_visible(False)
+    for axes in lines[-1][:2]:
+        axes.set_xlabel("step")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, fontsize=7)
     figure.savefig(file, dpi=80)
 
 

@@ -230,8 +230,8 @@ def draw(record, file):
             axes.fill_between(t, mean - error, mean + error, color=colour, alpha=0.2)
             axes.loglog(t, np.array(row["here"])[:, 0], ":", color=colour)
             if row["policy"] == "random":
-                c = row["slopes"][0]["all"][3]
-                axes.loglog(t, c / np.sqrt(t), "k--", linewidth=0.8, label="c / √t")
+                c, late = row["slopes"][-1]["all"][3], t >= t[-1] / 200
+                axes.loglog(t[late], c / np.sqrt(t[late]), "k--", linewidth=0.8, label="c / √t")
         axes.set_title(tasks, fontsize=10)
         axes.set_xlabel("step")
         axes.spines[["top", "right"]].set_visible(False)

@@ -5,9 +5,9 @@
 
 Agents play tasks that they were not trained on, with one number changed:
 
-- random MDPs: the concentration of the transitions' Dirichlet distribution. They learned from 1;
-  0.05 is nearly deterministic, and at 5 all actions lead about everywhere, so that planning gains
-  little above the best immediate reward.
+- random MDPs: the concentration of the transitions' Dirichlet distribution. They learned from 1; at
+  0.05 one or two successors are likely, and at 5 all actions lead about everywhere, so that
+  planning gains little above the best immediate reward.
 - gridworlds: how often a move slips. They learned from 0.2. The maps are the canonical held-out
   ones, the same at every slip.
 
@@ -129,11 +129,13 @@ def play(agents, classical, value, args):
 
 
 def fraction(returns, oracle):
-    """Return a score as a fraction of the oracle's, with its standard error over the tasks."""
+    """Return a score as a fraction of the oracle's, and its error; None if that gains nothing."""
+    if oracle.sum() <= 0:
+        return None, None
     share = returns.sum() / oracle.sum()
     # Of a ratio of means, to first order.
     error = mean_and_error(returns - share * oracle)[1] / oracle.mean()
-    return [float(share), float(error)]
+    return float(share), float(error)
 
 
 def show(record):
@@ -160,25 +162,31 @@ def line(row, titles, others):
     """Return a line of the table."""
     usual = " (trained on)" if row["value"] == row["usual"] else ""
     cells = [f"{row['value']:g}{usual}", "{:.1f} ± {:.1f}".format(*row["oracle"])]
-    cells += ["{:.3f} ± {:.3f}".format(*row["scores"][title]) for title in titles]
+    for title in titles:
+        share, error = row["scores"][title]
+        cells.append("-" if share is None else f"{share:.3f} ± {error:.3f}")
     for title in others:
         mean, error = row["minus"][title]
-        cells.append(f"{mean:+.1f} ± {error:.1f} ({100 * mean / row['oracle'][0]:+.1f} %)")
+        cells.append(f"{mean:+.1f} ± {error:.1f} ({percent(mean, row)})")
     return cells
+
+
+def percent(reward, row):
+    """Return a reward in % of the oracle's."""
+    return f"{100 * reward / row['oracle'][0]:+.1f} %" if row["oracle"][0] > 0 else "-"
 
 
 def verdict(rows, title):
     """Say in which settings an agent's advantage over RL2 is gone."""
     gone = [
-        f"{row['value']:g}" for row in rows if row["minus"][title][0] < 2 * row["minus"][title][1]
+        f"{row['value']:g}" for row in rows if row["minus"][title][0] <= 2 * row["minus"][title][1]
     ]
     if gone:
         return f"no advantage over {RL2} at {rows[0]['what']} {', '.join(gone)}"
-    shares = {row["value"]: row["minus"][title][0] / row["oracle"][0] for row in rows}
-    least = min(shares, key=shares.get)
+    least = min(rows, key=lambda row: row["minus"][title][0])
     return (
-        f"ahead of {RL2} at every {rows[0]['what']}, least at {least:g} "
-        f"({100 * shares[least]:.1f} % of the oracle)"
+        f"ahead of {RL2} at every {least['what']}, least at {least['value']:g} "
+        f"({percent(least['minus'][title][0], least)} of the oracle)"
     )
 
 
@@ -190,9 +198,10 @@ def draw(record, file):
     for (scores, differences), tasks in zip(panels, kinds, strict=False):
         rows = [row for row in record["rows"] if row["tasks"] == tasks]
         x, oracle = [row["value"] for row in rows], np.array([row["oracle"][0] for row in rows])
+        oracle[oracle <= 0] = np.nan
         styles = iter(STYLES)
         for title in rows[0]["scores"]:
-            mean, error = np.array([row["scores"][title] for row in rows]).T
+            mean, error = np.array([row["scores"][title] for row in rows], float).T
             colour = colour_of(title, "")
             look = {"color": colour or next(styles), "linestyle": "-" if colour else "--"}
             scores.errorbar(x, mean, 2 * error, label=title, **look)

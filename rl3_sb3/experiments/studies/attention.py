@@ -174,6 +174,32 @@ def gradient_shares(
     return {name: np.stack(shares) for name, shares in found.items() if shares}
 
 
+class Watched(PolicyAgent):
+    """A trained policy that keeps what it has seen.
+
+    Args:
+        policy: Whose actions.
+    """
+
+    def __init__(self, policy: SequencePolicy) -> None:
+        super().__init__(policy)
+        self._batches: list[list[th.Tensor]] = []
+
+    def start(self, n_tasks: int, seed: int) -> None:
+        """Begin with further tasks."""
+        super().start(n_tasks, seed)
+        self._batches.append([])
+
+    def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Choose actions for observations, and keep these."""
+        self._batches[-1].append(self._policy.to_tokens(seen.copy()))
+        return super().act(seen)
+
+    def sequences(self) -> th.Tensor:
+        """Return the tokens of all meta-episodes, shape (n_tasks, H, C)."""
+        return th.cat([th.stack(seen, dim=1) for seen in self._batches])
+
+
 class Ablated(PolicyAgent):
     """A trained transformer from which something is taken away.
 
@@ -182,7 +208,8 @@ class Ablated(PolicyAgent):
         title: Its name.
         layout: Of its observations.
         parts: Names in the layout that are replaced by those of another task at the same step: task
-            i is shown task i - 1's, through the whole meta-episode, also in what it remembers.
+            i is shown task i - 1's, through the whole meta-episode.
+        only_remembered: Replace them in what it remembers only: the present step is shown as it is.
         sees: Which tokens a token attends to: "all", those of its "episode", or it"self".
 
     Raises:
@@ -196,6 +223,7 @@ class Ablated(PolicyAgent):
         layout: Layout,
         *,
         parts: Sequence[str] = (),
+        only_remembered: bool = False,
         sees: str = "all",
     ) -> None:
         super().__init__(policy, title)
@@ -205,6 +233,7 @@ class Ablated(PolicyAgent):
             if part not in layout:
                 raise ValueError(f"`parts` must be of {', '.join(layout)}, got {part!r}.")
         self._layout, self._parts, self._sees = layout, parts, sees
+        self._only_remembered = only_remembered
         self._starts: list[npt.NDArray[np.bool_]] = []
 
     def start(self, n_tasks: int, seed: int) -> None:
@@ -218,11 +247,13 @@ class Ablated(PolicyAgent):
         left = seen.copy()
         for part in self._parts:
             left[:, self._layout[part]] = np.roll(seen[:, self._layout[part]], 1, axis=0)
-        tokens = self._policy.to_tokens(left)
         actor: Any = self._policy.actor
-        with th.no_grad():
-            logits, self._state = actor.step(tokens, self._state, self._hidden())
-            actions = self._policy.distribution(logits).sample()
+        before, hidden, remembered = self._state, self._hidden(), self._policy.to_tokens(left)
+        shown = self._policy.to_tokens(seen) if self._only_remembered else remembered
+        logits, self._state = actor.step(shown, before, hidden)
+        if self._only_remembered:  # writes over the token that was just shown
+            _, self._state = actor.step(remembered, before, hidden)
+        actions = self._policy.distribution(logits).sample()
         chosen: npt.NDArray[np.int64] = self._policy.to_env_actions(actions)
         return chosen
 

@@ -20,10 +20,22 @@ def test_what_stands_between_the_marks_is_what_the_script_prints_now(tmp_path):
     assert script["renewed"](now, tmp_path) == now
 
 
-def test_every_mark_of_the_page_names_a_script():
-    names = [block[2] for block in script["BLOCK"].finditer(script["PAGE"].read_text("utf-8"))]
-    assert "table_2" in names
-    assert all((PAPER / f"{name}.py").is_file() for name in names)
+@pytest.mark.parametrize(("page", "name"), [("results.md", "table_2"), ("studies.md", "q_errors")])
+def test_every_mark_of_a_page_names_a_script(page, name):
+    (place,) = (place for place in script["PAGES"] if place.name == page)
+    names = [block[2] for block in script["BLOCK"].finditer(place.read_text("utf-8"))]
+    assert name in names
+    assert all((script["PAGES"][place] / f"{name}.py").is_file() for name in names)
+
+
+def test_the_page_of_studies_is_what_the_stored_records_say(tmp_path):
+    (page,) = (page for page in script["PAGES"] if page.name == "studies.md")
+    text = page.read_text("utf-8")
+    assert script["renewed"](text, tmp_path, script["PAGES"][page]) == text
+    drawn = [file.name for file in tmp_path.iterdir()]
+    assert sorted(drawn) == [
+        f"{b[2]}.png" for b in sorted(script["BLOCK"].finditer(text), key=lambda b: b[2])
+    ]
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,31 @@ def test_a_sampled_task_equals_the_checked_one():
 def test_sizes_below_1_are_refused(kwargs):
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
         RandomMDPs(**kwargs)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 2.5])
+def test_the_concentration_is_the_dirichlet_distributions(alpha):
+    P, _ = drawn(RandomMDPs(concentration=alpha))
+    np.testing.assert_allclose(P.sum(axis=-1), 1.0)
+    assert P.var() == pytest.approx(0.1 * 0.9 / (10 * alpha + 1), rel=0.03)
+
+
+@pytest.mark.parametrize(("ood", "usual"), [(False, 1.0), (True, 0.25)])
+def test_the_usual_concentrations_need_not_be_said(ood, usual):
+    for one, other in zip(
+        drawn(RandomMDPs(ood=ood)), drawn(RandomMDPs(concentration=usual)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"concentration": 0.0}, "`concentration` must be finite and above 0, got 0.0"),
+        ({"concentration": float("nan")}, "`concentration` must be finite and above 0, got nan"),
+        ({"concentration": 2.0, "ood": True}, "`concentration` must be left out with `ood`"),
+    ],
+)
+def test_a_concentration_that_is_none_is_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        RandomMDPs(**kwargs)
