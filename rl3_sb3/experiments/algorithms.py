@@ -40,12 +40,20 @@ class Algorithm:
     shows_history: bool = True
 
 
-# Okabe and Ito's colours, told apart by every kind of colour vision.
+# Okabe and Ito's colours, told apart by every kind of colour vision, and two of Tol's.
 ALGORITHMS: Mapping[str, Algorithm] = {
     "rl2": Algorithm("RL²", "#d55e00", estimator=None),
     "rl3": Algorithm("RL³", "#0072b2"),
     # Pairs of neighbouring tiles are planned for as one.
     "rl3-coarse": Algorithm("RL³-coarse", "#56b4e9", estimator_options={"cluster_size": 2}),
+    # For real-valued states, which RL3's learner takes cut into bins.
+    "rl3-kernel": Algorithm("RL³ (kernel model)", "#332288", estimator="kernel"),
+    "rl3-linear": Algorithm(
+        "RL³ (linear values)",
+        "#999933",
+        estimator="linear",
+        estimator_options={"features": 24, "improve_every": 5},
+    ),
     "rl2-lstm": Algorithm("RL² (LSTM)", "#e69f00", policy="LstmPolicy", estimator=None),
     "rl3-lstm": Algorithm("RL³ (LSTM)", "#cc79a7", policy="LstmPolicy"),
     # How much of a result is memory: values and counts alone, and a network that forgets.

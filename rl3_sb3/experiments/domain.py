@@ -18,6 +18,7 @@ from gymnasium.vector import VectorEnv
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.recipes import RECIPES
+from vamdp import StateBins
 from vamdp.domains import (
     EnvDistribution,
     SampledEnv,
@@ -57,6 +58,8 @@ class Domain:
         recipes: Those that suit it in one recipe, by the recipe's name.
         exchangeable_actions: Whether, in each variation, a task and the same task with its actions
             renamed are equally likely.
+        state_bins: How real-valued states are cut for learners of tables; None: as
+            `vamdp.ValueAugment` does by default.
         has_places: Whether states are places with neighbours, which RL3-coarse puts together.
         baselines: The classical agents that its tasks are compared with, by their names in
             `vamdp.baselines.BASELINES`, each with the options that suit the tasks. Those that need
@@ -92,6 +95,7 @@ class Domain:
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     exchangeable_actions: bool = False
+    state_bins: StateBins | None = None
     has_places: bool = False
     baselines: Mapping[str, Mapping[str, Any]] = field(
         default_factory=lambda: {"random": {}, "certainty-equivalent": {}, "vamdp-bonus": {}}

@@ -24,10 +24,14 @@ from rl3_sb3.experiments.domain import CANONICAL as CANONICAL
 from rl3_sb3.experiments.domain import Domain as Domain
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.named import attribute_of
+from vamdp import StateBins
 from vamdp.domains.gridworlds import VARIATIONS
 
 ENTRY_POINTS = "rl3_sb3.domains"
 
+
+# Where states are real numbers: each learner takes the options that it has.
+_CONTINUOUS = {"gamma": 0.95, "smoothing": 0.01}
 
 DOMAINS: dict[str, Domain] = {
     "bandit": Domain(
@@ -134,7 +138,14 @@ DOMAINS: dict[str, Domain] = {
         env_id="vamdp/CartPole-v0",
         horizons={None: 400},
         task_horizon=100,
-        estimator_options={"gamma": 0.95},
+        # The pole falls sooner than the cart leaves.
+        state_bins=StateBins((1, 4, 8, 6), (-2.4, -3, -0.21, -3), (2.4, 3, 0.21, 3)),
+        estimator_options={
+            **_CONTINUOUS,
+            "scales": (1.0, 1.0, 0.1, 1.0),
+            "width": 0.5,
+            "radius": 0.75,
+        },
         recipes={
             "paper": {"iterations": 1000, "gae_lambda": 0.95},
             "ours": {"iterations": 400, "ent_coef": "0.02:0"},
@@ -147,7 +158,14 @@ DOMAINS: dict[str, Domain] = {
         horizons={None: 400},
         task_horizon=200,
         value_scale=10.0,
-        estimator_options={"gamma": 0.95},
+        # Cosines and sines of two angles, and how fast they turn.
+        state_bins=StateBins(4, (-1, -1, -1, -1, -6, -8), (1, 1, 1, 1, 6, 8)),
+        estimator_options={
+            **_CONTINUOUS,
+            "scales": (0.7, 0.7, 0.7, 0.7, 2.0, 3.0),
+            "width": 0.6,
+            "radius": 0.8,
+        },
         recipes={
             "paper": {"iterations": 2000, "ent_coef": "0.05:0.01", "gae_lambda": 0.95},
             "ours": {"iterations": 600, "ent_coef": "0.05:0"},
@@ -160,7 +178,7 @@ DOMAINS: dict[str, Domain] = {
         horizons={None: 400},
         task_horizon=200,
         value_scale=10.0,
-        estimator_options={"gamma": 0.95},
+        estimator_options={**_CONTINUOUS, "scales": (0.4, 0.025)},
         recipes={
             "paper": {"iterations": 2000, "ent_coef": "0.05:0.01", "gae_lambda": 0.95},
             "ours": {"iterations": 600, "ent_coef": "0.05:0"},
@@ -175,7 +193,8 @@ DOMAINS: dict[str, Domain] = {
         variations={"small": {"radius": 0.2}},
         task_horizon=20,
         value_scale=10.0,
-        estimator_options={"gamma": 0.95, "smoothing": 0.01},
+        state_bins=StateBins(12, -1.2, 1.2),
+        estimator_options={**_CONTINUOUS, "scales": (0.6, 0.6)},
         recipes={
             "paper": {"iterations": 2000, "ent_coef": "0.05:0.01", "gae_lambda": 0.95},
             "ours": {"iterations": 600, "ent_coef": "0.05:0"},

@@ -16,6 +16,7 @@ from gymnasium.vector.utils import batch_space, iterate
 
 import vamdp.vector
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
+from vamdp.estimators import BUILT_INS
 from vamdp.inner_env import discrete_actions, find_owner
 
 FloatArray = npt.NDArray[np.float32]
@@ -119,7 +120,10 @@ def fingerprint(config: RunConfig) -> str:
 
 def value_arguments(config: RunConfig) -> dict[str, Any]:
     """Return the arguments of `ValueAugment`, single or batched."""
+    assert config.estimator is not None, "RL2 has no values"
+    takes_reals = hasattr(BUILT_INS[config.estimator].factory, "takes_reals")
     return {
+        "state_key": None if takes_reals else config.facts.state_bins,
         "task_horizon": config.task_horizon,
         "value_scale": config.value_scale,
         "count_scale": config.count_scale,

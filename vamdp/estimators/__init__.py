@@ -5,8 +5,8 @@ the paper's, `model_based`, is the default. A new learner is a file here, with a
 dataclass of its options, and a row of the table. `state_numbers` numbers states of any kind for it,
 `arguments` checks what comes in, `q_parts` writes what Q-estimates show, `q_tables` steps tables of
 Q towards transitions, and `split_mix` draws random numbers in compiled code. `state_bins` cuts
-real-valued states into bins, `running_bins` does so where their range is not known. `scaled_distances` and
-`present_masks` are for learners of real-valued states.
+real-valued states into bins, `running_bins` does so where their range is not known;
+`scaled_distances` and `present_masks` are for learners of such states.
 """
 
 from vamdp.estimators.estimator import Estimator, Scales

@@ -55,7 +55,9 @@ def check_environments(config: RunConfig) -> None:
         InputError: They cannot be made.
     """
     try:
-        make_learning_env(config, 1).close()
+        env = make_learning_env(config, 1)
+        env.reset()  # some learners find only now that their options are for other states
+        env.close()
     except (TypeError, ValueError) as error:
         raise InputError(f"The environments of {config.domain} cannot be made: {error}") from error
 

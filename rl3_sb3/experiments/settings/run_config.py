@@ -34,6 +34,7 @@ from rl3_sb3.experiments.settings.parts import (
 from rl3_sb3.experiments.settings.recipes import RECIPES
 from rl3_sb3.experiments.settings.schedules import Schedule
 from rl3_sb3.experiments.settings.setting import declared, full_name, setting
+from vamdp.estimators import BUILT_INS
 
 FIRST_HELD_OUT_SEED = 2**31
 SIGNALS = ("reward", "regret")
@@ -192,6 +193,15 @@ class RunConfig:
                 f"`estimator.cluster_size` must be 1 in the domain {self.domain}, got "
                 f"{n_clustered} ({self.algo}): clusters are of neighbours by row and column, which "
                 "its states do not have. Leave it out, and take rl3 instead of rl3-coarse."
+            )
+        takes_reals = self.estimator is not None and hasattr(
+            BUILT_INS[self.estimator].factory, "takes_reals"
+        )
+        if takes_reals and self.facts.has_tables and not self.facts.has_places:
+            raise InputError(
+                f"`estimator` must be for tables in the domain {self.domain}, got "
+                f"{self.estimator!r} ({self.algo}), which goes by the distance of states: theirs "
+                "are numbers without one. Take rl3."
             )
         if options.get("cluster_terminals") and n_clustered == 1:
             raise InputError(
