@@ -52,7 +52,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
         "RL³ (linear values)",
         "#999933",
         estimator="linear",
-        estimator_options={"features": 24, "improve_every": 5},
+        estimator_options={"features": 24, "width": 1.0, "improve_every": 5},
     ),
     "rl2-lstm": Algorithm("RL² (LSTM)", "#e69f00", policy="LstmPolicy", estimator=None),
     "rl3-lstm": Algorithm("RL³ (LSTM)", "#cc79a7", policy="LstmPolicy"),
