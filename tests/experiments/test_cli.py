@@ -125,7 +125,10 @@ def test_evaluating_twice_gives_the_same_file(capsys, copied):
         (["train", "bandit", "--validate-every", -1], "`validate_every` must be an integer of at"),
         (["train", "bandit", "--threads", 0], "`--threads` must be at least 1, got 0"),
         (["train", "bandit", "--device", "tpu9"], "`--device` must be one that torch can use"),
-        (["train", "go"], "`domain` must be one of bandit, random-mdp, gridworld, frozen-lake, cart"),
+        (
+            ["train", "go"],
+            "`domain` must be one of bandit, random-mdp, gridworld, ",
+        ),
         (["train", "gridworld", "--size", 12], "`size` must be 11 or 13 in gridworlds, got 12"),
         (["train", "bandit", "--variation", "x"], "`variation` must be one of canonical, ood"),
         (
