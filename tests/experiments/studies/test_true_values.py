@@ -38,6 +38,11 @@ def test_a_bernoulli_arm_pays_at_most_always():
     np.testing.assert_array_equal(true_q(task, 1, 1.0), [[0.0, 0.25, 1.0]])
 
 
+def test_nothing_follows_a_move_that_ends_the_episode_where_it_began():
+    task = Bandits(n_arms=2).task(np.array([0.25, 0.75]))
+    np.testing.assert_array_equal(true_q(task, 5, 1.0), [[0.25, 0.75]])
+
+
 def test_states_behind_obstacles_and_ends_are_out_of_reach():
     task = TabularMDP.from_grid(["S G ", " OO ", "  O "], slip=0.2)
     wanted = [[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 0, 0]]  # the goal ends what is behind it
