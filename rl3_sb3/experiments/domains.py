@@ -148,7 +148,7 @@ DOMAINS: dict[str, Domain] = {
         },
         recipes={
             "paper": {"iterations": 1000, "gae_lambda": 0.95},
-            "ours": {"iterations": 400, "ent_coef": "0.02:0"},
+            "ours": {"iterations": 100, "ent_coef": "0.02:0"},
         },
         baselines={"random": {}},
     ),
