@@ -24,12 +24,13 @@ def batch():
 
 @pytest.mark.parametrize("estimator", [None, *BUILT_INS])
 @pytest.mark.parametrize("flatten", [True, False])
-def test_q_estimates_have_two_and_meta_episodes_one(estimator, flatten):
+def test_q_estimates_have_two_or_three_and_meta_episodes_one(estimator, flatten):
+    more = ("spread",) if estimator == "posterior-sampling" else ()
     for package, env in ((vamdp, single()), (vamdp.vector, batch())):
         values = package.ValueAugment(env, task_horizon=4, flatten=flatten, estimator=estimator)
-        assert values.action_parts == ("advantage", "count")
+        assert values.action_parts == ("advantage", "count", *more)
         meta = package.MetaEpisode(values, 8)
-        assert meta.action_parts == ("advantage", "count", "previous_action")
+        assert meta.action_parts == ("advantage", "count", *more, "previous_action")
         for name in meta.action_parts:
             part = meta.layout[name]
             assert part.stop - part.start == 2
