@@ -286,7 +286,8 @@ def test_a_task_forgets_and_shows_the_prior_again():
     assert learner.q_values([0, 0]).tolist() == [kept[0], [1.0, 1.0]]
     assert learner.spreads([0, 0])[1].tolist() == [1.0, 1.0]
     assert learner.counts([0, 0]).tolist() == [kept[1], [0, 0]]
-    learn(learner, 3, 0, 2.0, 4)
+    learn(learner, 3, 0, 2.0, 4)  # number 0 of a task of which no model was drawn
+    assert learner.q_values([3, 3])[1].tolist() == [1.0, 1.0]
     begin(learner)
     assert learner.n_states[1] == 2
     assert learner.q_values([0, 0])[1].tolist() == learner.q_values([9, 9])[1].tolist()
