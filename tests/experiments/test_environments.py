@@ -3,13 +3,17 @@ import pytest
 
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp import StateBins
+from vamdp.inner_env import find_owner
 
 VALUES = ["advantage", "value", "count"]
 META = ["previous_action", "previous_reward", "episode_time", "meta_time"]
 
 
-TABLES = [name for name, domain in DOMAINS.items() if domain.has_tables]
+REALS = [name for name, domain in DOMAINS.items() if not domain.has_tables]
+KINDS = ["kernel", "linear"]  # of values for real-valued states
 SHOWN = {"rl2": ["state", *META], "rl3": ["state", *VALUES, *META]}
 
 
@@ -17,13 +21,42 @@ SHOWN = {"rl2": ["state", *META], "rl3": ["state", *VALUES, *META]}
     ("domain", "algo", "parts"),
     [
         *((domain, "rl2", SHOWN["rl2"]) for domain in DOMAINS),
-        *((domain, "rl3", SHOWN["rl3"]) for domain in TABLES),
+        *((domain, "rl3", SHOWN["rl3"]) for domain in DOMAINS),
+        *((domain, f"rl3-{kind}", SHOWN["rl3"]) for domain in REALS for kind in KINDS),
     ],
 )
 def test_the_algorithms_differ_by_the_value_estimates(domain, algo, parts):
     envs = make_envs(RunConfig.of(domain, horizon=12, algo=algo), 3)
     assert list(envs.layout) == parts
     assert envs.single_observation_space.shape == (envs.layout["meta_time"].stop,)
+
+
+@pytest.mark.parametrize("domain", REALS)
+def test_learners_of_tables_get_bins_and_others_the_real_states(domain):
+    """Two states in one bin are one to a learner of tables, and two to the others."""
+    told = {}
+    for algo in ("rl3", "rl3-kernel"):
+        envs = make_envs(RunConfig.of(domain, horizon=30, algo=algo), 2)
+        learner = find_owner(envs, "estimator").estimator
+        update = learner.update
+        learner.update = lambda states, *rest, algo=algo, update=update: (
+            told.setdefault(algo, []).append(states), update(states, *rest)
+        )  # fmt: skip
+        envs.reset(seed=[7, 8])
+        seen = []
+        for t in range(20):
+            seen.append(envs.step(np.full(2, t % 2))[0][:, envs.layout["state"]])
+    real, binned = np.array(told["rl3-kernel"]), np.array(told["rl3"])
+    np.testing.assert_array_equal(real[1:].astype(np.float32), seen[:-1])
+    bins = DOMAINS[domain].state_bins or StateBins.of_space(envs.unwrapped.single_observation_space)
+    np.testing.assert_array_equal(binned, [bins.keys(states) for states in real])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_distances_of_numbered_states_are_refused(kind):
+    with pytest.raises(InputError, match=f"`estimator` must be for tables .*rl3-{kind}.*Take rl3"):
+        RunConfig.of("random-mdp", algo=f"rl3-{kind}")
+    RunConfig.of("gridworld", algo=f"rl3-{kind}")  # places have distances
 
 
 def test_the_markov_version_sees_the_same_estimates_and_nothing_else():
