@@ -10,7 +10,7 @@ on its values, for the second half: its reward there says what its values are wo
 exploits them. The learner of single tiles (size 1) is what RL3 has; the informed agent that goes on
 is the yardstick.
 
-`us per step`: one task's update, planning and look-up in a batch of all tasks; `ratio` to size 1.
+`us per step`: CPU time of one task's update, planning and look-up in a batch of all tasks; `ratio` to size 1.
 `meta-episode`: the time of a whole one of RL3 with these clusters,
 its transformer included (not trained, so that it wanders about), over that of RL2 (`--players` at a
 time). The paper: RL3-coarse (size 2, radius 1) keeps 90 % of RL3's return or more, and costs 1.1
@@ -108,10 +108,10 @@ class Exploiter:
             self._informed.learn(states, actions, rewards, next_states, terminated, truncated)
             return
         here, there = self._places(states), self._places(next_states)
-        start = time.perf_counter()
+        start = time.process_time()
         self._learner.update(here, actions, rewards, there, terminated)
         self._learner.write(there, Scales(), self._shown)
-        self.seconds += time.perf_counter() - start
+        self.seconds += time.process_time() - start
         self.n_steps += len(states)
         if self._t == self._config.horizon:
             self.n_states.append(self._learner.n_states)
@@ -192,10 +192,10 @@ def episode_ratios(size, args):
     seconds = {key: [] for key in configs}
     for i in range(args.rounds + 1):  # the first compiles
         for key, each in configs.items():
-            start = time.perf_counter()
+            start = time.process_time()
             play(each, agents[key], n_tasks=args.players, variation=CANONICAL)
             if i > 0:
-                seconds[key].append(time.perf_counter() - start)
+                seconds[key].append(time.process_time() - start)
     base = np.array(seconds.pop(None))
     return {key: float(np.median(np.array(own) / base)) for key, own in seconds.items()}
 

@@ -131,11 +131,11 @@ def measure(args, pretrained):
                 config = RunConfig.of(domain, algo=algo, size=size, horizon=H, **settings)
                 envs, rng = make_envs(config, args.envs), np.random.default_rng(0)
                 envs.reset(seed=0)
-                start = time.perf_counter()
+                start = time.process_time()
                 for _ in range(args.steps // H):
                     for _ in range(H):
                         envs.step(rng.integers(envs.single_action_space.n, size=args.envs))
-                micros.setdefault(variant, []).append(time.perf_counter() - start)
+                micros.setdefault(variant, []).append(time.process_time() - start)
         per_step = args.steps // H * H * args.envs / 1e6
         us = {variant: float(np.median(each)) / per_step for variant, each in micros.items()}
         rows.append({"tasks": title_of(domain, size, H), **us})

@@ -12,7 +12,7 @@ Without any network: `values alone` is the total reward of who takes the action 
 advantage shown, one action in ten at random. Where that is no better than the random policy, an
 outer learner has little to learn from the values.
 
-`us per step` is the time of one step of one environment in a batch, values included, in turns.
+`us per step` is the CPU time of one step of one environment in a batch, values included, in turns.
 """
 
 import sys
@@ -112,11 +112,11 @@ def microseconds(configs, args):
         for algo, config in configs.items():
             envs, rng = make_envs(config, args.envs), np.random.default_rng(i)
             envs.reset(seed=i)
-            start = time.perf_counter()
+            start = time.process_time()
             for _ in range(config.horizon):
                 envs.step(rng.integers(envs.single_action_space.n, size=args.envs))
             if i > 0:
-                seconds[algo].append((time.perf_counter() - start) / args.envs / config.horizon)
+                seconds[algo].append((time.process_time() - start) / args.envs / config.horizon)
     return {algo: 1e6 * float(np.median(each)) for algo, each in seconds.items()}
 
 

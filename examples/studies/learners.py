@@ -13,7 +13,7 @@ tasks, after each of three numbers of steps:
 - `loss`: what acting greedily on Q costs, max Q* - Q*(s, argmax Q), mean over the states, with the
   model-based learner's Q* for all; divided by the loss of a random action. So 1 is to know nothing.
 
-`us per step` is the time of one task's update and look-up in a batch of all tasks, as a multiple of
+`us per step` is the CPU time of one task's update and look-up in a batch of all tasks, as a multiple of
 the model-based learner's, which is given too; the learners take turns.
 """
 
@@ -128,12 +128,12 @@ def follow(config, steps, looks):
     begins = np.ones(n, bool)
     for t, (states, actions, rewards, reached, terminated, ended) in enumerate(steps, 1):
         places, next_places = (s.astype(float)[:, None] for s in (states, reached))
-        start = time.perf_counter()
+        start = time.process_time()
         if begins.any():
             learner.begin_episodes(begins, places, None)
         learner.update(places, actions, rewards, next_places, terminated)
         learner.write(next_places, scales, out)
-        spent += time.perf_counter() - start
+        spent += time.process_time() - start
         begins = ended
         if t in looks:
             Q = [learner.q_values(np.full((n, 1), float(s))) for s in range(n_states)]
