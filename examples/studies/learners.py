@@ -199,7 +199,7 @@ def draw(record, file):
             cost.annotate(
                 row["learner"], place, textcoords="offset points", xytext=(6, 3), fontsize=8
             )
-        cost.set_xscale("log")
+        cost.set_xlim(left=0)
         cost.set_xlabel("microseconds per step and task")
         cost.set_ylabel("loss of greedy actions, 1: random")
         cost.spines[["top", "right"]].set_visible(False)
