@@ -10,11 +10,11 @@ on its values, for the second half: its reward there says what its values are wo
 exploits them. The learner of single tiles (size 1) is what RL3 has; the informed agent that goes on
 is the yardstick.
 
-`us per step`: CPU time of one task's update, planning and look-up in a batch of all tasks; `ratio` to size 1.
-`meta-episode`: the time of a whole one of RL3 with these clusters,
-its transformer included (not trained, so that it wanders about), over that of RL2 (`--players` at a
-time). The paper: RL3-coarse (size 2, radius 1) keeps 90 % of RL3's return or more, and costs 1.1
-times RL2, where RL3 costs twice.
+`us per step`: CPU time of one task's update, planning and look-up in a batch of all tasks; `ratio`
+to size 1. `meta-episode`: the time of a whole one of RL3 with these clusters, its transformer
+included (not trained, so that it wanders about), over that of RL2 (`--players` at a time). The
+paper: RL3-coarse (size 2, radius 1) keeps 90 % of RL3's return or more, and costs 1.1 times RL2,
+where RL3 costs twice.
 
 Published gridworld agents, where there are some, play the same tasks with each of the clusters in
 the place of those that they were trained with.

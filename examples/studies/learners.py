@@ -13,8 +13,8 @@ tasks, after each of three numbers of steps:
 - `loss`: what acting greedily on Q costs, max Q* - Q*(s, argmax Q), mean over the states, with the
   model-based learner's Q* for all; divided by the loss of a random action. So 1 is to know nothing.
 
-`us per step` is the CPU time of one task's update and look-up in a batch of all tasks, as a multiple of
-the model-based learner's, which is given too; the learners take turns.
+`us per step` is the CPU time of one task's update and look-up in a batch of all tasks, and `ratio`
+that over the model-based learner's; the learners take turns.
 """
 
 import sys
