@@ -175,8 +175,11 @@ def show(record):
 
 def line(row):
     """Return a learner's line of the second table."""
-    error, loss = (" / ".join(f"{mean:.2f}" for mean, _ in row[name]) for name in ("error", "loss"))
-    return [row["learner"], error, loss, f"{row['us']:.2f}", f"{row['ratio']:.2f}"]
+    entries = []
+    for name in ("error", "loss"):
+        means = " / ".join(f"{mean:.2f}" for mean, _ in row[name])
+        entries.append(f"{means} ± {row[name][-1][1]:.2f}")
+    return [row["learner"], *entries, f"{row['us']:.2f}", f"{row['ratio']:.2f}"]
 
 
 def draw(record, file):
