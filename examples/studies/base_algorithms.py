@@ -157,7 +157,7 @@ def show(record):
     """Print a line for each base algorithm in each kind of tasks."""
     head = ["base algorithm", "steps", WITHOUT, WITH, "difference", "seeds"]
     for title, runs in by_tasks(record["runs"]).items():
-        lines = [line(*each) for each in pairs(runs) if all(each[1:])]
+        lines = [line(*each) for each in pairs(runs) if have_a_seed_in_common(*each[1:])]
         print(f"{title}\n\n{aligned(head, lines)}\n")
     print(
         "Mean total reward in 1000 held-out tasks, actions sampled (DQN: greedy): mean over the "
@@ -170,14 +170,20 @@ def show(record):
         )
 
 
+def have_a_seed_in_common(without, with_values):
+    """Return whether a difference can be paired."""
+    return bool({run.seed for run in without} & {run.seed for run in with_values})
+
+
 def line(title, without, with_values):
     """Return a base algorithm's line of the table."""
     play = "greedy" if without[0].algo == "dqn" else "sampled"
-    n = min(len(without), len(with_values))
-    scores = [seeds_means(runs[:n], play) for runs in (without, with_values)]
+    sides = [{run.seed: run for run in runs} for runs in (without, with_values)]
+    both = sorted(sides[0].keys() & sides[1].keys())
+    scores = [seeds_means([side[seed] for seed in both], play) for side in sides]
     entries = [mean_label(*mean_and_error(each)) for each in scores]
     difference = mean_label(*mean_and_error(scores[1] - scores[0]))
-    return [title, f"{without[0].n_steps / 1e6:.2f} M", *entries, difference, str(n)]
+    return [title, f"{without[0].n_steps / 1e6:.2f} M", *entries, difference, str(len(both))]
 
 
 def draw(record, file):

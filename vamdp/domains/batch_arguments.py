@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,12 @@ def check_sizes(num_envs: int, max_episode_steps: int | None) -> None:
     """Raise ValueError unless there is an environment, and a step in every episode."""
     if num_envs < 1:
         raise ValueError(f"`num_envs` must be at least 1, got {num_envs}.")
-    if max_episode_steps is not None and max_episode_steps < 1:
+    if max_episode_steps is None:
+        return
+    if not isinstance(max_episode_steps, (int, np.integer)) or max_episode_steps < 1:
         raise ValueError(
-            f"`max_episode_steps` must be None or at least 1, got {max_episode_steps}."
+            "`max_episode_steps` must be None or an integer of at least 1, got "
+            f"{max_episode_steps!r}."
         )
 
 
@@ -33,7 +37,7 @@ def seed_of_each(seed: int | Sequence[int | None] | None, num_envs: int) -> Sequ
     """Return one seed per environment: s + i of a number s, those of a sequence, else None.
 
     Raises:
-        ValueError: A sequence has another length.
+        ValueError: A sequence has another length, or a seed is below 0.
     """
     if seed is None:
         return [None] * num_envs
@@ -41,7 +45,11 @@ def seed_of_each(seed: int | Sequence[int | None] | None, num_envs: int) -> Sequ
         return range(int(seed), int(seed) + num_envs)
     if len(seed) != num_envs:
         raise ValueError(f"`seed` must give {num_envs} seeds, got {len(seed)}.")
-    return seed
+    seeds = [None if each is None else operator.index(each) for each in seed]
+    for i, each in enumerate(seeds):
+        if each is not None and each < 0:
+            raise ValueError(f"`seed[{i}]` must be at least 0, got {each}.")
+    return seeds
 
 
 def marked_rows(mask: object, num_envs: int) -> npt.NDArray[np.int64]:

@@ -12,9 +12,11 @@ Range = tuple[float, float]
 
 def check_positive_range(name: str, values: Range) -> None:
     """Raise ValueError unless the argument called `name` is a range of numbers above 0."""
-    if len(values) != 2 or not 0 < values[0] <= values[1] < math.inf:
+    good = isinstance(values, (tuple, list)) and len(values) == 2
+    if not good or not 0 < values[0] <= values[1] < math.inf:
         raise ValueError(
-            f"`{name}` must be (least, greatest) with 0 < least <= greatest, got {values!r}."
+            f"`{name}` must be (least, greatest) with 0 < least <= greatest, got {values!r}. "
+            "Two equal ones fix it."
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import gymnasium
 import numpy as np
+import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
@@ -108,6 +109,7 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
         Raises:
             TypeError: An entry is not an environment.
             ValueError: There are not num_envs different ones, or the spaces of one are others.
+            RuntimeError: The distribution returned one environment twice.
         """
         if task is not None:
             self.set_task(task)
@@ -135,8 +137,9 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
 
         Raises:
             TypeError: A task is not an environment, or the mask is not a bool array.
-            ValueError: A length is not num_envs, a task does not fit the spaces, the mask is empty,
-                or the distribution returns one environment again and again.
+            ValueError: A length is not num_envs, a task does not fit the spaces, or the mask is
+                empty.
+            RuntimeError: The distribution returned one environment twice; no episode runs then.
             ResetNeeded: The mask leaves out an environment that has no running episode.
         """
         options = dict(options or {})  # SyncVectorEnv takes the mask out
@@ -146,8 +149,8 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
         for i in np.flatnonzero(left_out):
             if self._rows[i].waits:
                 raise ResetNeeded(f"Environment {i} must be reset too: `reset_mask` leaves it out.")
-        if options.get("task") is not None:
-            self._check(options["task"])  # before anything changes
+        if options.get("task") is not None:  # before anything changes
+            self._check(options["task"], left_out)
         seeds = list(seed_of_each(seed, self.num_envs))
         if mask is not None:
             options["reset_mask"] = mask
@@ -155,11 +158,15 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
         self._check_drawn()
         return started
 
-    def _check(self, tasks: Sequence[Env]) -> None:
+    def _check(self, tasks: Sequence[Env], left_out: npt.NDArray[np.bool_] | None = None) -> None:
+        """Raise unless the rows can take these tasks; those left out keep theirs."""
         check_one_each(tasks, self.num_envs)
         for row, each in zip(self._rows, tasks, strict=True):
             row.check(each)
-        first = _first_twice(tasks)
+        stay = [left_out is not None and bool(left_out[i]) for i in range(self.num_envs)]
+        rows = zip(self._rows, tasks, stay, strict=True)
+        kept = [row.task if stays else each for row, each, stays in rows]
+        first = _first_twice(kept)
         if first is not None:
             raise ValueError(
                 f"`task` must hold {self.num_envs} different environments, got number {first} "
@@ -169,7 +176,10 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
     def _check_drawn(self) -> None:
         first = _first_twice(self.tasks)
         if first is not None:
-            raise ValueError(
+            # The tasks have changed: nobody may go on with what was known of the old ones.
+            for row in self._rows:
+                row.stop()
+            raise RuntimeError(
                 "`env_distribution` must make a new environment at every call, got the one in "
                 f"number {first} again: both rows would step it."
             )
@@ -186,6 +196,10 @@ class _Row(SampledEnv):
     def waits(self) -> bool:
         """Whether it has no running episode."""
         return not self._running
+
+    def stop(self) -> None:
+        """End the episode: the next call must be a reset."""
+        self._running = False
 
     def check(self, task: Env) -> None:
         """Raise unless it is an environment like the others."""

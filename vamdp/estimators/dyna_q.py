@@ -12,8 +12,8 @@ value iteration without smoothing would find.
 
 Memory: each pair remembers its last `memory_size` outcomes, 12 bytes each, in a block that doubles
 when it is full. What a task takes is thus in proportion to its transitions (at most 4 places for
-each, as doubled blocks leave their old ones behind), and bounded by the pairs tried times twice
-`memory_size`. All tasks of a batch have the room of the one that needs most.
+each, as doubled blocks leave their old ones behind), and ends at about four times `memory_size`
+places for each pair tried. All tasks of a batch have the room of the one that needs most.
 """
 
 from dataclasses import dataclass

@@ -2,12 +2,14 @@
 
 Where a number has no known bounds, its bins are as wide as the smallest power of two w with
 
-    (highest - lowest value seen in this task) <= n_bins * w,
+    (highest - lowest value seen in this task) <= n_bins * w    and    largest size seen <= 2**40 w,
 
-and lie at multiples of w, so that at most n_bins + 1 of them are met. Bins of twice the width hold
+and lie at multiples of w, so that at most n_bins + 1 of them are met. (The second condition keeps
+rounding noise, as of 0.3 and 0.1 + 0.2, from being taken for a range.) Bins of twice the width hold
 two old ones each; nothing else moves. When a width grows, the learner begins anew and is taught the
 task's transitions again, in their order, with the new bins. It is therefore always the learner
-that had known the present widths from the first step.
+that had known the present widths from the first step (what it draws at random begins anew too,
+where the task has a seed).
 
 A width doubles some ten times in a task, mostly in its first steps. The transitions of the present
 task are kept for it, which bounds save, and time: pass `StateBins` with `low` and `high` where the
@@ -24,6 +26,9 @@ from gymnasium.spaces import Box
 from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.estimators.state_bins import StateBins
+
+# Numbers of bins stay far below 2**53, up to which floats tell integers apart.
+_MOST_BINS_FROM_0 = 2.0**40
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -67,7 +72,9 @@ class _Widths:
         """Take a state (d,) into the range; returns whether a width grew."""
         np.minimum(self._seen_low, state, out=self._seen_low)
         np.maximum(self._seen_high, state, out=self._seen_high)
-        needed = (self._seen_high - self._seen_low) / self._n
+        spread = self._seen_high - self._seen_low
+        size = np.maximum(np.abs(self._seen_low), np.abs(self._seen_high))
+        needed = np.where(spread > 0, np.maximum(spread / self._n, size / _MOST_BINS_FROM_0), 0.0)
         grows = self._is_running & (needed > self._width) & (self._n > 1)
         self._width[grows] = 2.0 ** np.ceil(np.log2(needed[grows]))
         return bool(grows.any())
@@ -197,11 +204,12 @@ class RunningBins:
         grew = widths.see(event.state)
         if isinstance(event, _Move):
             grew = widths.see(event.next_state) or grew
-        past.append(event)
         if grew:
             self.learners[i].begin_tasks(np.ones(1, np.bool_), [self._seeds[i]])
-        for each in past if grew else past[-1:]:
-            self._tell(i, each)
+            for each in past:
+                self._tell(i, each)
+        self._tell(i, event)
+        past.append(event)  # once the learner has taken it
 
     def _tell(self, i: int, event: _Start | _Move) -> None:
         learner, key = self.learners[i], self._key(i, event.state)

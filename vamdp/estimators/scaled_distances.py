@@ -10,6 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
+#: A standard deviation of at most this share of the mean is rounding noise.
+NOISE = 1e-12
+
 #: One positive number a coordinate, or None.
 Scaling = Sequence[float] | None
 
@@ -51,11 +54,14 @@ def note_spread(state, n_seen, mean, squares):
 
 
 @njit(cache=True, inline="always")
-def renew_scales(n_seen, squares, scale):
-    """Write the standard deviation of each coordinate; infinity where it has no spread."""
+def renew_scales(n_seen, mean, squares, scale):
+    """Write the standard deviation of each coordinate; infinity where it has no spread.
+
+    Rounding noise is none: numbers that differ in their last digits are one.
+    """
     for x in range(scale.size):
         deviation = math.sqrt(squares[x] / n_seen)
-        scale[x] = deviation if deviation > 0.0 else np.inf
+        scale[x] = deviation if deviation > NOISE * abs(mean[x]) else np.inf
 
 
 @njit(cache=True, inline="always")

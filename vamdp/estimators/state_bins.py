@@ -54,7 +54,8 @@ class StateBins:
         for name in ("n_bins", "low", "high"):
             value = getattr(self, name)
             if isinstance(value, (Sequence, np.ndarray)):
-                object.__setattr__(self, name, tuple(value))
+                value = _as_tuple(name, value)
+                object.__setattr__(self, name, value)
                 lengths[name] = len(value)
         if len(set(lengths.values())) > 1:
             raise ValueError(
@@ -64,8 +65,10 @@ class StateBins:
         for n in self._each("n_bins", d):
             check_positive_integer("n_bins", n)
         for low, high in zip(*self._bounds(d), strict=True):
-            if not low < high:
-                raise ValueError(f"`low` must be below `high`, got {low!r} and {high!r}.")
+            if not low < high or (high - low == math.inf and math.isfinite(low + high)):
+                raise ValueError(
+                    f"`low` must be below `high`, by a finite number, got {low!r} and {high!r}."
+                )
         object.__setattr__(self, "_has_bounds", bool(np.isfinite(self._bounds(d)).all()))
 
     @classmethod
@@ -132,8 +135,9 @@ class StateBins:
         return keys
 
     def _bounds(self, d: int) -> tuple[list[float], list[float]]:
-        low = [-math.inf if x is None else float(x) for x in self._each("low", d)]
-        return low, [math.inf if x is None else float(x) for x in self._each("high", d)]
+        low = [-math.inf if x is None else _number("low", x) for x in self._each("low", d)]
+        high = [math.inf if x is None else _number("high", x) for x in self._each("high", d)]
+        return low, high
 
     def _each(self, name: str, d: int) -> Sequence[Any]:
         """The argument of this name, for each of d numbers."""
@@ -145,6 +149,26 @@ class StateBins:
                 f"`{name}` must be one number or {d}, as many as a state has, got {value!r}."
             )
         return value
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ValueError(f"`{name}` must be numbers, got {value!r}.")
+    return float(value)
+
+
+def _as_tuple(name: str, values: Any) -> tuple[Any, ...]:
+    """Return an argument of several entries, None among them.
+
+    Raises:
+        ValueError: It has none, or entries of several numbers.
+    """
+    array = np.array(values, object)
+    if isinstance(values, str) or array.ndim != 1 or array.size == 0:
+        raise ValueError(
+            f"`{name}` must be one number, or one for each of a state, got {values!r}."
+        )
+    return tuple(array.tolist())
 
 
 def check_numbers(numbers: npt.NDArray[np.float64]) -> None:

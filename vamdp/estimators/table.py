@@ -25,12 +25,14 @@ class BuiltIn(NamedTuple):
         title: what tables and figures call it.
         options: the frozen dataclass of its options, which checks them.
         factory: n_tasks, n_actions and the options as keyword arguments -> the learner.
+        has_threads: whether the factory takes `threads` too, which change no value.
     """
 
     name: str
     title: str
     options: type[Any]
     factory: Callable[..., Estimator]
+    has_threads: bool = False
 
     def make(
         self, n_tasks: int, n_actions: int, task_horizon: int, options: Mapping[str, Any]
@@ -43,7 +45,8 @@ class BuiltIn(NamedTuple):
         """
         if "task_horizon" in (field.name for field in fields(self.options)):
             options = {"task_horizon": task_horizon, **options}
-        as_options(self.options, options)
+        own = {name: o for name, o in options.items() if name != "threads" or not self.has_threads}
+        as_options(self.options, own)
         return self.factory(n_tasks, n_actions, **options)
 
 
@@ -53,7 +56,7 @@ DEFAULT = "model-based"
 BUILT_INS = {
     row.name: row
     for row in (
-        BuiltIn(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator),
+        BuiltIn(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator, True),
         BuiltIn("q-learning", "Q-learning", QLearningOptions, QLearning),
         BuiltIn("dyna-q", "Dyna-Q", DynaQOptions, DynaQ),
         BuiltIn(

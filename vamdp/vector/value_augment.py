@@ -56,7 +56,8 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
     Attributes:
         layout: name of a part -> slice of the vector.
         action_parts: names of the parts with one entry per action; None: the learner does not say.
-        estimator: the learner: a `BatchValueEstimator` where none is named.
+        estimator: the learner: a `BatchValueEstimator` where none is named. Behind bins of running
+            scales a `RunningBins`, whose `learners` are those of the tasks.
 
     Raises:
         ValueError: an argument is out of its range, or `env` restarts in the next step.
@@ -232,9 +233,12 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
             return coordinates
         if self._state_keys is not None and not (self._takes_keys and self._state_key):
             states = self._state_keys(observations)
-            if self._takes_keys:
-                return [tuple(s) if isinstance(s, list) else s for s in np.asarray(states).tolist()]
-            return self._encode("state_keys(observations)", states)
+            # A copy: what the function returned may be filled anew in the next step.
+            coordinates = self._encode("state_keys(observations)", np.array(states))
+            if not self._takes_keys:
+                return coordinates
+            whole = np.asarray(states).tolist()
+            return [tuple(s) if isinstance(s, list) else s for s in whole]
         assert self._state_key is not None, "looked for on construction"
         batched = batch_space(self._inner_space, self.num_envs)
         keys = [self._state_key(one) for one in iterate(batched, observations)]

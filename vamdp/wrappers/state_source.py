@@ -60,11 +60,13 @@ def find_state_source(
     for name, function in (("state_key", state_key), ("state_keys", state_keys)):
         if function is not None and not callable(function):
             raise ValueError(f"`{name}` must be callable, got {function!r}.")
+    if isinstance(state_keys, StateBins):
+        raise ValueError(f"`state_keys` must be left out for bins: pass state_key={state_keys}.")
     if state_keys is not None:
-        if isinstance(state_key, StateBins):
+        if state_key is not None:
             raise ValueError(
-                f"`state_keys` must be left out with bins, got {state_keys!r} beside {state_key}: "
-                "they have one of their own."
+                f"`state_keys` must be left out with a `state_key`, got {state_keys!r} beside "
+                f"{state_key!r}: either says what the states are."
             )
         return StateSource(state_key, state_keys)
     if isinstance(state_key, StateBins):
@@ -75,6 +77,11 @@ def find_state_source(
         return StateSource()
     if takes_reals:
         return StateSource(partial(_numbers, space), partial(_batched_numbers, space))
+    return _of_the_environment(env, space)
+
+
+def _of_the_environment(env: Any, space: gymnasium.Space[Any]) -> StateSource:
+    """The environment's own key, or bins; ValueError where there is neither."""
     owner = find_owner(env, "state_key")
     if owner is not None:
         if single_space(owner) != space:
@@ -99,6 +106,11 @@ def _is_few_reals(space: spaces.Box) -> bool:
 
 def _binned(space: gymnasium.Space[Any], bins: StateBins) -> StateSource:
     """Bins as functions if all bounds are known, else for a learner to be put behind."""
+    if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
+        raise ValueError(
+            f"`state_key` must be left out or be a function, got {bins}: observations in {space} "
+            "are no real numbers, which bins are for."
+        )
     d = spaces.flatdim(space)
     bins.counts(d), bins.bounds(d)  # both raise where they are for states of another length
     if bins.has_bounds:

@@ -16,6 +16,7 @@ from vamdp.estimators.choice import is_built_in
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
 from vamdp.estimators.row_by_row import RowByRow
+from vamdp.estimators.running_bins import RunningBins
 from vamdp.estimators.table import DEFAULT
 from vamdp.inner_env import (
     StateKey,
@@ -63,7 +64,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         layout: name of a part -> slice of the vector.
         action_parts: names of the parts with one entry per action; None: the learner does not say.
         estimator: the learner, to look at or to ask: the object that was passed, else the one that
-            was made.
+            was made. Behind bins of running scales its states are the bins.
 
     Raises:
         ValueError: an argument is out of its range, the actions are not Discrete, or other
@@ -113,8 +114,11 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self.estimator: Any = self._estimator
         if type(estimator) is ValueEstimator:
             self.estimator = estimator
-        elif isinstance(self._estimator, RowByRow):
-            self.estimator = self._estimator.estimators[0]
+        else:
+            if isinstance(self.estimator, RunningBins):
+                (self.estimator,) = self.estimator.learners
+            if isinstance(self.estimator, RowByRow):
+                (self.estimator,) = self.estimator.estimators
         self._learner: Any = OneTask(self._estimator, self._scales, self._own_part)
         # Not a subclass, whose own methods would be passed by.
         if is_built_in(self._estimator) and hasattr(self._estimator, "fast_step"):

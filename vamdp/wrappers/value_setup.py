@@ -104,6 +104,10 @@ def _one_each(
             f"scales of bins are not known, got one {type(estimator).__name__} of {n_tasks} tasks. "
             "Or pass a `state_key`, such as vamdp.StateBins(low=..., high=...)."
         )
-    # Threads are for tasks of one learner.
-    own = {name: value for name, value in options.items() if name != "threads"}
-    return [as_estimator(estimator, 1, n_actions, task_horizon, own) for _ in range(n_tasks)]
+    if "threads" in options:
+        raise ValueError(
+            f"`threads` must be 1 where the scales of bins are not known, got "
+            f"{options['threads']!r}: each task then has a learner of its own. Or pass a "
+            "`state_key`, such as vamdp.StateBins(low=..., high=...)."
+        )
+    return [as_estimator(estimator, 1, n_actions, task_horizon, options) for _ in range(n_tasks)]

@@ -181,7 +181,7 @@ def test_what_does_not_fit_is_refused_before_anything_changes():
     assert envs.tasks == before
     assert envs.np_random[0].bit_generator.state == state
     envs.step(np.zeros(2, int))
-    for arguments in ({"num_envs": 0}, {"max_episode_steps": 0}):
+    for arguments in ({"num_envs": 0}, {"max_episode_steps": 0}, {"max_episode_steps": 2.5}):
         with pytest.raises(ValueError, match="must be"):
             SampledVectorEnv(CartPoles(), **arguments)
 
@@ -189,11 +189,53 @@ def test_what_does_not_fit_is_refused_before_anything_changes():
 def test_a_distribution_that_returns_one_environment_again_and_again_is_refused():
     only = HalfCircles()(np.random.default_rng(0))
     envs = SampledVectorEnv(lambda rng: only, 2)
-    with pytest.raises(ValueError, match="must make a new environment at every call, got the one"):
+    with pytest.raises(RuntimeError, match="must make a new environment at every call, got the"):
         envs.reset()
-    with pytest.raises(ValueError, match="must make a new environment at every call"):
+    with pytest.raises(RuntimeError, match="must make a new environment at every call"):
         envs.reset_task()
     SampledVectorEnv(lambda rng: only, 1).reset()
+
+
+def test_nothing_goes_on_after_a_distribution_drew_one_environment_twice():
+    """Tasks had changed by then: no episode runs, and what was learned of the old ones is gone."""
+    circles = HalfCircles()
+    pool = [circles(np.random.default_rng(i)) for i in range(3)]
+    picks = iter([0, 0, 0, 1])  # the first two are looked at on construction
+    envs = SampledVectorEnv(lambda rng: pool[next(picks)], 2, max_episode_steps=9)
+    wrapped = vamdp.vector.ValueAugment(envs, task_horizon=9)
+    wrapped.reset()
+    wrapped.step(np.array([1, 2]))
+    picks = iter([1, 1, 0, 2])
+    with pytest.raises(RuntimeError, match="must make a new environment"):
+        wrapped.reset(options={"new_task": True})
+    for each in (wrapped, envs):
+        with pytest.raises(ResetNeeded):
+            each.step(np.array([1, 2]))
+    wrapped.reset(options={"new_task": True})
+    assert (wrapped.estimator.n_states == 0).all()
+
+
+def test_a_task_that_another_row_keeps_is_refused_before_anything_changes():
+    envs = cart_poles(2)
+    envs.reset(seed=0)
+    before = envs.tasks
+    swapped = {"task": before[::-1], "reset_mask": np.array([True, False])}
+    with pytest.raises(ValueError, match="`task` must hold 2 different environments"):
+        envs.reset(options=swapped)
+    assert envs.tasks == before
+    envs.step(np.zeros(2, int))
+    envs.reset(options={"task": before[::-1]})  # both at once are fine
+    assert envs.tasks == before[::-1]
+
+
+def test_seeds_of_any_integer_type_are_taken_and_negative_ones_refused_first():
+    envs, other = cart_poles(2), cart_poles(2)
+    shown = envs.reset(seed=np.array([5, 6]))[0]
+    assert shown.tolist() == other.reset(seed=[5, 6])[0].tolist()
+    tasks = envs.tasks
+    with pytest.raises(ValueError, match=r"`seed\[1\]` must be at least 0, got -2"):
+        envs.reset(seed=[1, -2])
+    assert envs.tasks == tasks
 
 
 def test_there_are_no_tasks_before_the_first_reset():

@@ -137,6 +137,17 @@ def test_running_scales_make_units_and_idle_coordinates_irrelevant():
     assert 5 < mine.n_representatives[0] < 64
 
 
+def test_rounding_noise_is_no_spread():
+    learner = KernelLearner(1, 2, task_horizon=9)
+    for x in (0.0, 1.0, 2.0, 3.0):
+        noise = 0.1 + 0.2 if x % 2 else 0.3
+        learner.update([[x, noise]], [0], [0.0], [[x + 1, 0.6 - noise]], [False])
+    alone = KernelLearner(1, 2, task_horizon=9)
+    for x in (0.0, 1.0, 2.0, 3.0):
+        alone.update([[x]], [0], [0.0], [[x + 1]], [False])
+    assert learner.n_representatives.tolist() == alone.n_representatives.tolist()
+
+
 def test_running_scales_are_the_standard_deviations_of_all_states_so_far():
     """A state just within the radius founds nothing, one just beyond it founds."""
     for factor, founded in ((0.999, 0), (1.001, 1)):

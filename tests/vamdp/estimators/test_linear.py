@@ -151,7 +151,9 @@ class Twin:
         phi, counts = self.phi(s), np.zeros(A)
         for other, a, _, _, _ in self.steps:
             counts[a] += (phi @ other) ** 2 / (phi @ phi) / (other @ other)
-        return (self.w @ phi).clip(*bounds), counts
+        Q = self.w @ phi
+        moved = np.clip(Q.max(), *bounds) - Q.max()
+        return np.maximum(Q + moved, bounds[0]), counts
 
 
 def waves(k, width, scales, seed):
@@ -196,6 +198,34 @@ def test_values_shown_stay_within_what_the_rewards_allow():
     assert learner.q_values([[0.75]]) == 9.0
     assert learner.q_values([[2.0]]) == 12.0 == 6 / (1 - 0.5)
     assert learner.q_values([[-2.0]]) == 0.0
+
+
+def test_actions_keep_their_order_where_values_are_beyond_what_the_rewards_allow():
+    """Far from the data a plane promises more than the task can pay, for each action another."""
+    learner = LinearLearner(1, 2, gamma=0.5, regularisation=0.01)
+    for x in (0.0, 1.0, 2.0):
+        for action, slope in ((0, 1.0), (1, 0.5)):
+            learner.update([[x]], [action], [slope * x], [[0.0]], [True])
+    Q = learner.q_values([[50.0]])[0]
+    assert Q.max() == pytest.approx(2.0 / 0.5)  # the best reward, for ever
+    assert Q[0] - Q[1] == pytest.approx(Q.max())  # 25 apart, and none below 0
+    near = learner.q_values([[9.0]])[0]
+    assert near[0] - near[1] == pytest.approx(4.0, abs=0.6)  # as far apart as they are
+
+
+def test_numpy_scales_are_taken():
+    learners = [LinearLearner(1, 2, scales=s) for s in ((2.0, 4.0), np.array([2.0, 4.0]))]
+    for learner in learners:
+        learner.update([[1.0, 2.0]], [0], [1.0], [[2.0, 2.0]], [False])
+    assert learners[0].q_values([[1, 2]]).tolist() == learners[1].q_values([[1, 2]]).tolist()
+
+
+@pytest.mark.parametrize("features", [None, 8])
+def test_a_state_of_another_length_than_one_looked_up_is_refused(features):
+    learner = LinearLearner(1, 2, features=features)
+    learner.q_values([[1.0]])
+    with pytest.raises(ValueError, match="must have 1 numbers a state as before, got 3"):
+        learner.update([[1.0, 2.0, 3.0]], [0], [1.0], [[2.0, 2.0, 3.0]], [False])
 
 
 def test_an_irregular_system_leaves_the_weights_as_they_were():

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from vamdp import BatchValueEstimator, StateBins
 from vamdp.estimators import Scales
 from vamdp.estimators.q_learning import QLearning
+from vamdp.estimators.row_by_row import RowByRow
 from vamdp.estimators.running_bins import RunningBins
 
 OPTIONS = {"task_horizon": 20, "gamma": 0.9}
@@ -50,6 +51,7 @@ def test_widths_are_powers_of_two_that_cover_the_range_seen():
     assert estimator.bins_of([[2.5, 5.3]]).tolist() == [[1, 42]]
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, st.tuples(st.integers(2, 30), st.just(1)), elements=st.floats(-1e6, 1e6)))
 def test_no_number_ever_has_more_than_one_bin_too_many(states):
     estimator, n = running(StateBins(5)), len(states) - 1
@@ -140,3 +142,45 @@ def test_nothing_is_learned_from_a_batch_with_a_fault():
         with pytest.raises(ValueError, match="next_states"):
             estimator.update(good, [0, 0], [1.0, 1.0], bad, [False, False])
         assert written(estimator, good).tolist() == before
+
+
+def test_rounding_noise_is_no_range():
+    estimator = running(StateBins(4))
+    states = np.array([[0.3, 0.0], [0.1 + 0.2, 1.0], [0.3, 2.0]])
+    learn(estimator, states, np.zeros(2, int), np.ones(2), np.zeros(2, bool))
+    assert len({estimator.bins_of(state[None])[0, 0] for state in states}) == 1
+    assert written(estimator, states[1:2])[0, 3] == 1
+
+
+class Refuses:
+    """A learner of one task that refuses its second transition."""
+
+    def __init__(self):
+        self.seen = []
+
+    def update(self, state, action, reward, next_state, terminated):
+        if len(self.seen) == 1 and reward == 7:
+            raise ValueError("no")
+        self.seen.append(reward)
+
+    def q_values(self, state):
+        return np.zeros(2)
+
+    counts = q_values
+
+    def forget(self):
+        self.seen.clear()
+
+
+def test_a_transition_that_the_learner_refuses_is_not_taught_again():
+    learner = Refuses()
+    estimator = RunningBins([RowByRow([learner], 2)], StateBins(4))
+    states = np.array([[0.0], [1.0], [1.5], [90.0]])
+    for t, reward in enumerate([1.0, 7.0, 2.0]):
+        move = (states[t : t + 1], [0], [reward], states[t + 1 : t + 2], [False])
+        if reward == 7:
+            with pytest.raises(ValueError, match="no"):
+                estimator.update(*move)
+        else:
+            estimator.update(*move)
+    assert learner.seen == [1.0, 2.0]  # all again, when the last one made the bins wider

@@ -42,14 +42,25 @@ def test_a_space_gives_its_bounds_where_it_has_some():
     [
         ({"n_bins": 0}, "`n_bins` must be an integer of at least 1, got 0"),
         ({"n_bins": (3, 2.5)}, "`n_bins` must be an integer of at least 1, got 2.5"),
-        ({"low": 1.0, "high": 1.0}, "`low` must be below `high`, got 1.0 and 1.0"),
-        ({"low": (0, np.nan), "high": 1.0}, "`low` must be below `high`, got nan"),
+        ({"low": 1.0, "high": 1.0}, "`low` must be below `high`, by a finite number, got 1.0 and"),
+        ({"low": (0, np.nan), "high": 1.0}, "`low` must be below `high`, by a finite.* got nan"),
+        ({"low": -1.7e308, "high": 1.7e308}, "by a finite number, got -1.7e"),
+        ({"low": "a"}, "`low` must be one number, or one for each of a state, got 'a'"),
+        ({"low": ("a", 1.0)}, "`low` must be numbers, got 'a'"),
+        ({"n_bins": ()}, r"`n_bins` must be one number, or one for each of a state, got \(\)"),
+        ({"high": np.ones((2, 2))}, "`high` must be one number, or one for each of a state"),
+        ({"high": np.array(1.0)}, "`high` must be one number, or one for each of a state"),
         ({"n_bins": (2, 2), "low": (0, 0, 0)}, "must be for states of one length, got"),
     ],
 )
 def test_bins_that_make_no_sense_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         StateBins(**arguments)
+
+
+def test_what_is_no_real_number_has_no_bins():
+    with pytest.raises(ValueError, match=r"`state_key` must be left out.*Discrete\(16\)"):
+        vamdp.ValueAugment(gymnasium.make("FrozenLake-v1"), task_horizon=9, state_key=StateBins(3))
 
 
 def test_observations_that_do_not_fit_the_bins_are_refused():

@@ -162,12 +162,61 @@ def test_state_keys_that_make_no_sense_are_refused():
     envs = SyncVectorEnv([cars] * 2, autoreset_mode=SAME_STEP)
     with pytest.raises(ValueError, match=r"`state_keys` must be callable, got 3"):
         vamdp.vector.ValueAugment(envs, task_horizon=5, state_keys=3)
-    with pytest.raises(ValueError, match="`state_keys` must be left out with bins"):
-        bins = StateBins(3, -2, 2)
+    bins = StateBins(3, -2, 2)
+    with pytest.raises(ValueError, match="`state_keys` must be left out with a `state_key`"):
         vamdp.vector.ValueAugment(envs, task_horizon=5, state_key=bins, state_keys=bins.keys)
+    with pytest.raises(ValueError, match="`state_keys` must be left out for bins: pass state_key="):
+        vamdp.vector.ValueAugment(envs, task_horizon=5, state_keys=bins)
     wrong = vamdp.vector.ValueAugment(envs, task_horizon=5, state_keys=lambda batch: batch[:1])
     with pytest.raises(ValueError, match=r"`state_keys\(observations\)` must have shape"):
         wrong.reset(seed=0)
+
+
+@pytest.mark.parametrize("bad", [lambda b: b[:1], lambda b: 3, lambda b: np.full(2, np.nan)])
+def test_state_keys_are_checked_for_learners_of_any_key_too(bad):
+    envs = SyncVectorEnv([cars] * 2, autoreset_mode=SAME_STEP)
+    learners = [vamdp.ValueEstimator(3, task_horizon=5) for _ in range(2)]
+    for estimator in (None, learners):
+        envs_ = vamdp.vector.ValueAugment(envs, task_horizon=5, estimator=estimator, state_keys=bad)
+        with pytest.raises(ValueError, match=r"`state_keys.*must"):
+            envs_.reset(seed=0)
+
+
+def test_keys_that_are_filled_anew_in_each_step_are_copied():
+    """With one buffer for all steps each transition would lead to where it began."""
+    buffer = np.zeros((2, 2))
+
+    def keys(observations):
+        buffer[:] = observations
+        return buffer
+
+    envs = [SyncVectorEnv([cars] * 2, autoreset_mode=SAME_STEP) for _ in range(2)]
+    one = vamdp.vector.ValueAugment(envs[0], task_horizon=200, state_keys=keys)
+    other = vamdp.vector.ValueAugment(envs[1], task_horizon=200, state_key=tuple)
+    assert observations(one, 20).tolist() == observations(other, 20).tolist()
+    assert (one.estimator.n_states == 21).all()
+
+
+def test_the_learner_behind_running_bins_can_be_looked_at():
+    learner = vamdp.estimators.BUILT_INS["dyna-q"].make(1, 2, 9, {})
+    env = vamdp.ValueAugment(poles(), task_horizon=9, estimator=learner)
+    assert env.estimator is learner
+    observations(env, 20)
+    assert learner.n_states[0] > 1
+
+
+def test_threads_plan_for_tasks_of_one_learner():
+    envs = [SyncVectorEnv([cars] * 2, autoreset_mode=SAME_STEP) for _ in range(2)]
+    shown = [
+        observations(vamdp.vector.ValueAugment(each, task_horizon=50, threads=n), 30).tolist()
+        for each, n in zip(envs, (1, 2), strict=True)
+    ]
+    assert shown[0] == shown[1]
+    envs = SyncVectorEnv([poles] * 2, autoreset_mode=SAME_STEP)
+    with pytest.raises(ValueError, match="`threads` must be 1 where the scales of bins are not"):
+        vamdp.vector.ValueAugment(envs, task_horizon=5, threads=2)
+    with pytest.raises(TypeError, match="`threads` is no option"):
+        vamdp.vector.ValueAugment(envs, task_horizon=5, threads=2, estimator="q-learning")
 
 
 def test_one_learner_of_several_tasks_has_no_bins_of_running_scales():

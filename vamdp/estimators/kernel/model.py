@@ -132,7 +132,7 @@ def learn_each(
             note_spread(states[i], n_seen[i], mean[i], squares[i])
             n_seen[i] += 1
             note_spread(next_states[i], n_seen[i], mean[i], squares[i])
-            renew_scales(n_seen[i], squares[i], scale[i])
+            renew_scales(n_seen[i], mean[i], squares[i], scale[i])
         _found(i, states[i], radius, n_representatives, scale, representatives, C, W, r, N)
         if not terminated[i]:
             _found(i, next_states[i], radius, n_representatives, scale, representatives, C, W, r, N)

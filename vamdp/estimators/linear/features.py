@@ -49,7 +49,8 @@ class Features:
             return self._ask(states)
         n_tasks, d = states.shape
         check_n_scales(self._options.scales, d)
-        scaled = states / np.array(self._options.scales or [1.0] * d)
+        scales = self._options.scales
+        scaled = states if scales is None else states / np.array(scales)
         if self._options.features is None:
             return np.hstack([scaled, np.ones((n_tasks, 1))])
         k = int(self._options.features)

@@ -75,7 +75,7 @@ class LinearLearner:
             float(o.gamma), float(o.regularisation), int(o.n_improvements), int(o.improve_every),
         )  # fmt: skip
         self._features = Features(o)
-        self._n_coordinates: int | None = None  # of every state, once the first was learned from
+        self._n_coordinates: int | None = None  # of every state, once the first was seen
         self._masks = PresentMasks(self.n_tasks, self.n_actions)
         self._fit: Fit | None = None  # allocated when the first features show their number
 
@@ -155,6 +155,7 @@ class LinearLearner:
     def _coordinates(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
         coordinates = as_coordinates("states", states, self.n_tasks, self._n_coordinates)
         check_n_scales(self.options.scales, coordinates.shape[1])
+        self._n_coordinates = coordinates.shape[1]
         return coordinates
 
     def _with_room(self, n_features: int) -> Fit:

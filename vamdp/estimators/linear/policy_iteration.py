@@ -205,6 +205,7 @@ def read_each(phi_now, gamma, n_steps, lowest, highest, w, alike, Q_rows, count_
         length = 0.0
         for x in range(k):
             length += phi_now[i, x] * phi_now[i, x]
+        best = -np.inf
         for a in range(Q_rows.shape[1]):
             value = count = 0.0
             for x in range(k):
@@ -213,6 +214,11 @@ def read_each(phi_now, gamma, n_steps, lowest, highest, w, alike, Q_rows, count_
                 for y in range(k):
                     along += alike[i, a, x, y] * phi_now[i, y]
                 count += phi_now[i, x] * along
-            least, most = lowest[i] / (1.0 - gamma), highest[i] / (1.0 - gamma)
-            Q_rows[i, a] = min(max(value, least), most)
+            Q_rows[i, a] = value
+            best = max(best, value)
             count_rows[i, a] = max(count / length, 0.0) if length > 0.0 else 0.0
+        least, most = lowest[i] / (1.0 - gamma), highest[i] / (1.0 - gamma)
+        # All are moved alike, so that the actions keep their order and distances.
+        moved = min(max(best, least), most) - best
+        for a in range(Q_rows.shape[1]):
+            Q_rows[i, a] = max(Q_rows[i, a] + moved, least)
