@@ -1,5 +1,6 @@
 """Checks of arguments that many constructors share; errors name the argument."""
 
+import difflib
 import math
 import numbers
 from collections.abc import Mapping
@@ -19,7 +20,12 @@ def as_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type] # a dataclass
     for name in options:
         if name not in known:
-            raise TypeError(f"`{name}` is no option. The options are {', '.join(known)}.")
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise TypeError(
+                f"`{name}` is no option.{hint} The options of {kind.__name__} are "
+                f"{', '.join(known)}."
+            )
     return kind(**options)
 
 

@@ -15,8 +15,8 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space, iterate
 
 import vamdp.vector
+from rl3_sb3.experiments.learners import estimator_arguments, takes_reals
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
-from vamdp.estimators import BUILT_INS
 from vamdp.inner_env import discrete_actions, find_owner
 
 FloatArray = npt.NDArray[np.float32]
@@ -121,15 +121,14 @@ def fingerprint(config: RunConfig) -> str:
 def value_arguments(config: RunConfig) -> dict[str, Any]:
     """Return the arguments of `ValueAugment`, single or batched."""
     assert config.estimator is not None, "RL2 has no values"
-    takes_reals = hasattr(BUILT_INS[config.estimator].factory, "takes_reals")
+    own_states = takes_reals(config.estimator)
     return {
-        "state_key": None if takes_reals else config.facts.state_bins,
+        "state_key": None if own_states else config.facts.state_bins,
         "task_horizon": config.task_horizon,
         "value_scale": config.value_scale,
         "count_scale": config.count_scale,
         "show_state": config.algorithm.shows_state,
-        "estimator": config.estimator,
-        **config.estimator_options,
+        **estimator_arguments(config.estimator, config.estimator_options, config.task_horizon),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -29,8 +30,23 @@ def attribute_of(argument: str, name: str) -> Any:
         for part in path.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError, TypeError, SyntaxError) as error:
+        place = _place_in(module_name, error)
+        if place:
+            raise InputError(
+                f"`{argument}` must be MODULE:NAME of something that can be imported, got "
+                f"{name!r}, whose code fails at {place}: {type(error).__name__}: {error}"
+            ) from error
         raise InputError(
             f"`{argument}` must be MODULE:NAME of something that can be imported from {here}, got "
             f"{name!r}: {error}. Call the command where the module lies, or set PYTHONPATH."
         ) from error
     return found
+
+
+def _place_in(module_name: str, error: BaseException) -> str:
+    """Return file and line of a module where an error arose; "" if its code did not run."""
+    file = module_name.replace(".", os.sep)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename.endswith((f"{file}.py", os.path.join(file, "__init__.py"))):
+            return f"{frame.filename}:{frame.lineno}"
+    return ""

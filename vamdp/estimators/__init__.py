@@ -10,6 +10,6 @@ real-valued states into bins, `running_bins` does so where their range is not kn
 """
 
 from vamdp.estimators.estimator import Estimator, Scales
-from vamdp.estimators.table import BUILT_INS
+from vamdp.estimators.table import BUILT_INS, Learner
 
-__all__ = ["BUILT_INS", "Estimator", "Scales"]
+__all__ = ["BUILT_INS", "Estimator", "Learner", "Scales"]

@@ -17,11 +17,11 @@ from vamdp.estimators.posterior_sampling import PosteriorSampling, PosteriorSamp
 from vamdp.estimators.q_learning import QLearning, QLearningOptions
 
 
-class BuiltIn(NamedTuple):
-    """One row of the table.
+class Learner(NamedTuple):
+    """An object-level learner: a row of the table, or one's own.
 
     Attributes:
-        name: what `ValueAugment(env, estimator=...)` calls it.
+        name: what `ValueAugment(env, estimator=...)` calls one that is built in.
         title: what tables and figures call it.
         options: the frozen dataclass of its options, which checks them.
         factory: n_tasks, n_actions and the options as keyword arguments -> the learner.
@@ -56,13 +56,13 @@ DEFAULT = "model-based"
 BUILT_INS = {
     row.name: row
     for row in (
-        BuiltIn(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator, True),
-        BuiltIn("q-learning", "Q-learning", QLearningOptions, QLearning),
-        BuiltIn("dyna-q", "Dyna-Q", DynaQOptions, DynaQ),
-        BuiltIn(
+        Learner(DEFAULT, "value iteration on counts", EstimatorOptions, BatchValueEstimator, True),
+        Learner("q-learning", "Q-learning", QLearningOptions, QLearning),
+        Learner("dyna-q", "Dyna-Q", DynaQOptions, DynaQ),
+        Learner(
             "posterior-sampling", "posterior sampling", PosteriorSamplingOptions, PosteriorSampling
         ),
-        BuiltIn("kernel", "kernel model", KernelOptions, KernelLearner),
-        BuiltIn("linear", "linear values", LinearOptions, LinearLearner),
+        Learner("kernel", "kernel model", KernelOptions, KernelLearner),
+        Learner("linear", "linear values", LinearOptions, LinearLearner),
     )
 }

@@ -77,7 +77,10 @@ def add(commands: Any) -> None:
     agent.add_argument(
         "--policy", help="in place of the algorithm's; those below have arguments listed"
     )
-    agent.add_argument("--estimator", help=f"in place of the algorithm's: {', '.join(BUILT_INS)}")
+    agent.add_argument(
+        "--estimator",
+        help=f"in place of the algorithm's: {', '.join(BUILT_INS)}, or MODULE:NAME of your own",
+    )
     agent.add_argument(
         "--cluster-terminals",
         action="store_true",

@@ -16,6 +16,7 @@ import torch as th
 from gymnasium import spaces
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.learners import learner_of
 from rl3_sb3.experiments.settings.setting import (
     LARGEST,
     as_float,
@@ -141,10 +142,7 @@ def checked_estimator_options(estimator: str | None, options: Mapping[str, Any])
 
 
 def _options_class(estimator: str) -> type[Any]:
-    if estimator not in BUILT_INS:
-        known = ", ".join(BUILT_INS)
-        raise InputError(f"`estimator` must be one of {known}, got {estimator!r}.")
-    return BUILT_INS[estimator].options
+    return learner_of(estimator).options
 
 
 def _in_types(prefix: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import Algorithm, algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL, Domain, domain_of
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.learners import takes_reals
 from rl3_sb3.experiments.settings.filling import (
     TABLES,
     filled_in,
@@ -34,7 +35,6 @@ from rl3_sb3.experiments.settings.parts import (
 from rl3_sb3.experiments.settings.recipes import RECIPES
 from rl3_sb3.experiments.settings.schedules import Schedule
 from rl3_sb3.experiments.settings.setting import declared, full_name, setting
-from vamdp.estimators import BUILT_INS
 
 FIRST_HELD_OUT_SEED = 2**31
 SIGNALS = ("reward", "regret")
@@ -194,14 +194,13 @@ class RunConfig:
                 f"{n_clustered} ({self.algo}): clusters are of neighbours by row and column, which "
                 "its states do not have. Leave it out, and take rl3 instead of rl3-coarse."
             )
-        takes_reals = self.estimator is not None and hasattr(
-            BUILT_INS[self.estimator].factory, "takes_reals"
-        )
-        if takes_reals and self.facts.has_tables and not self.facts.has_places:
+        has_distances = self.facts.has_places or not self.facts.has_tables
+        if self.estimator is not None and takes_reals(self.estimator) and not has_distances:
+            remedy = "Leave it out" if algorithm.estimator != self.estimator else "Take rl3"
             raise InputError(
                 f"`estimator` must be for tables in the domain {self.domain}, got "
                 f"{self.estimator!r} ({self.algo}), which goes by the distance of states: theirs "
-                "are numbers without one. Take rl3."
+                f"are numbers without one. {remedy}."
             )
         if options.get("cluster_terminals") and n_clustered == 1:
             raise InputError(

@@ -176,14 +176,15 @@ def as_numbers(value: Any) -> Any:
     """Return several numbers, as a text or a list has them, as a tuple; anything else as it is.
 
     Example:
-        >>> [as_numbers(value) for value in ("0.5,2", "3,", [1, 2.5], 7, "many", None)]
-        [(0.5, 2.0), (3.0,), (1, 2.5), 7, 'many', None]
+        >>> [as_numbers(value) for value in ("0.5,2", "[3, 4]", "3,", [1, 2.5], 7, "many", None)]
+        [(0.5, 2.0), (3.0, 4.0), (3.0,), (1, 2.5), 7, 'many', None]
     """
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, str) and "," in value:
+        plain = value.strip("[]() ").removesuffix(",")
         try:
-            return tuple(float(number) for number in value.removesuffix(",").split(","))
+            return tuple(float(number) for number in plain.split(","))
         except ValueError:
             return value
     return value
@@ -224,6 +225,13 @@ def full_name(name: str, known: Iterable[str]) -> str:
         return short[0]
     if short:
         raise InputError(f"`{name}` must be one of {', '.join(short)}: it stands for all of them.")
+    prefix, dot, _ = name.partition(".")
+    same = [each for each in names if dot and each.startswith(prefix + dot)]
+    if same and not difflib.get_close_matches(name, same, n=1, cutoff=0.8):
+        raise InputError(
+            f"`{name}` is no setting of this run: the options of its {prefix} are "
+            f"{', '.join(each.rpartition('.')[2] for each in same)}."
+        )
     near = difflib.get_close_matches(name, [*names, *(n.rpartition(".")[2] for n in names)], n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
     raise InputError(f"`{name}` is no setting of this run: {hint}")

@@ -1,0 +1,59 @@
+"""The object-level learners that a run can have: those built in, and one's own by MODULE:NAME."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.named import attribute_of
+from vamdp.estimators import BUILT_INS, Learner
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a function or class that has none."""
+
+
+def learner_of(name: str) -> Learner:
+    """Return the learner of this name, or the one that `module:attribute` names.
+
+    An attribute is a `vamdp.estimators.Learner`, or a class or function (n_tasks, n_actions) ->
+    learner as `vamdp.ValueAugment` takes it, which has no options then.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name in BUILT_INS:
+        return BUILT_INS[name]
+    if ":" not in name:
+        near = difflib.get_close_matches(name, BUILT_INS, n=1)
+        raise InputError(
+            f"`estimator` must be one of {', '.join(BUILT_INS)}, or MODULE:NAME of your own, got "
+            f"{name!r}." + (f" Did you mean {near[0]}?" if near else "")
+        )
+    found = attribute_of("estimator", name)
+    if isinstance(found, Learner):
+        return found
+    if not callable(found):
+        raise InputError(
+            "`estimator` must name a vamdp.estimators.Learner, or a function (n_tasks, n_actions) "
+            f"-> learner, got {name!r}, which is {found!r}."
+        )
+    return Learner(name, name.rpartition(":")[2], NoOptions, found)
+
+
+def takes_reals(name: str) -> bool:
+    """Return whether a learner wants real-valued states as they are, see `Estimator`."""
+    return hasattr(learner_of(name).factory, "takes_reals")
+
+
+def estimator_arguments(name: str, options: Mapping[str, Any], task_horizon: int) -> dict[str, Any]:
+    """Return what `ValueAugment` is given for a learner and its options."""
+    if name in BUILT_INS:
+        return {"estimator": name, **options}
+    make = partial(learner_of(name).make, task_horizon=task_horizon, options=options)
+    return {"estimator": make}

@@ -1,0 +1,130 @@
+"""Learners of one's own on the command line, by MODULE:NAME."""
+
+import numpy as np
+import pytest
+
+from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.learners import learner_of
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp.estimators import BUILT_INS
+
+MODULE = """
+from dataclasses import dataclass
+
+import numpy as np
+
+from vamdp.estimators import Learner
+from vamdp.estimators.q_learning import QLearning
+
+
+class Last:
+    def __init__(self):
+        self.forget()
+
+    def update(self, state, action, reward, next_state, terminated):
+        self.n += 1
+        self.Q[action] = reward
+
+    def q_values(self, state):
+        return self.Q
+
+    def counts(self, state):
+        return np.full(5, self.n)
+
+    def forget(self):
+        self.n, self.Q = 0, np.zeros(5)
+
+
+def last(n_tasks, n_actions):
+    return [Last() for _ in range(n_tasks)]
+
+
+@dataclass(frozen=True)
+class Options:
+    gamma: float = 0.5
+
+    def __post_init__(self):
+        if not 0 <= self.gamma < 1:
+            raise ValueError(f"`gamma` must be in [0, 1), got {self.gamma!r}.")
+
+
+def make(n_tasks, n_actions, gamma):
+    return QLearning(n_tasks, n_actions, gamma=gamma)
+
+
+plain = Learner("plain", "plain Q-learning", Options, make)
+nothing = 3
+"""
+TINY = ["--horizon", "20", "--n-envs", "4", "--batch-size", "40", "--iterations", "2"]
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """The name of a module beside the user's."""
+    name = f"my_learners_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+@pytest.mark.parametrize(("attribute", "options"), [("last", []), ("plain", ["gamma=0.25"])])
+def test_ones_own_learner_is_trained_and_evaluated(module, attribute, options, capsys, tmp_path):
+    settings = [word for each in options for word in ("--set", f"estimator.{each}")]
+    words = ["--estimator", f"{module}:{attribute}", *settings, *TINY, "--out", "run"]
+    assert main(["train", "random-mdp", *words]) == 0
+    assert main(["evaluate", "run", "--tasks", "3"]) == 0
+    assert "| RL³" in capsys.readouterr().out
+
+
+def test_an_own_row_has_its_options_and_the_tasks_horizon_only_if_it_wants_it(module):
+    config = RunConfig.of("random-mdp", estimator=f"{module}:plain", horizon=20)
+    assert config.estimator_options == {"gamma": 0.5}
+    envs = make_envs(config, 3)
+    learner = envs.get_wrapper_attr("estimator") if hasattr(envs, "get_wrapper_attr") else None
+    envs.reset(seed=0)
+    plain = make_envs(
+        RunConfig.of("random-mdp", estimator="q-learning", horizon=20, **{"estimator.gamma": 0.5}),
+        3,
+    )
+    plain.reset(seed=0)
+    assert learner is None or isinstance(learner, QLearning)
+    for t in range(20):
+        actions = np.full(3, t % 5)
+        assert envs.step(actions)[0].tolist() == plain.step(actions)[0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "dynaq",
+            r"one of model-based, .*or MODULE:NAME of your own, got 'dynaq'. Did you mean dyna-q",
+        ),
+        ("{}:nothing", r"must name a vamdp.estimators.Learner, or a function .*which is 3"),
+        ("{}:nobody", r"has no attribute 'nobody'. Call the command where"),
+        ("nowhere_at_all:x", r"No module named 'nowhere_at_all'. Call the command where"),
+    ],
+)
+def test_what_is_no_learner_is_refused(module, name, message):
+    with pytest.raises(InputError, match=message):
+        RunConfig.of("random-mdp", estimator=name.format(module))
+
+
+def test_options_of_ones_own_are_checked(module):
+    with pytest.raises(InputError, match=r"`estimator.gamma` must be in \[0, 1\), got 1.5"):
+        RunConfig.of("random-mdp", estimator=f"{module}:plain", **{"estimator.gamma": 1.5})
+    with pytest.raises(InputError, match=r"the options of its estimator are gamma\."):
+        RunConfig.of("random-mdp", estimator=f"{module}:plain", **{"estimator.tolerance": 1.5})
+
+
+def test_code_that_fails_is_told_with_its_line(tmp_path, monkeypatch):
+    (tmp_path / "broken_learner.py").write_text("x = 1\ny = int('many')\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"whose code fails at .*broken_learner.py:2: ValueError"):
+        learner_of("broken_learner:x")
+
+
+def test_rows_of_the_table_are_what_their_names_say():
+    assert all(learner_of(name) is row for name, row in BUILT_INS.items())
