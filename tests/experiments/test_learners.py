@@ -81,15 +81,11 @@ def test_ones_own_learner_is_trained_and_evaluated(module, attribute, options, c
 def test_an_own_row_has_its_options_and_the_tasks_horizon_only_if_it_wants_it(module):
     config = RunConfig.of("random-mdp", estimator=f"{module}:plain", horizon=20)
     assert config.estimator_options == {"gamma": 0.5}
+    same = {"estimator": "q-learning", "estimator.gamma": 0.5}
     envs = make_envs(config, 3)
-    learner = envs.get_wrapper_attr("estimator") if hasattr(envs, "get_wrapper_attr") else None
-    envs.reset(seed=0)
-    plain = make_envs(
-        RunConfig.of("random-mdp", estimator="q-learning", horizon=20, **{"estimator.gamma": 0.5}),
-        3,
-    )
-    plain.reset(seed=0)
-    assert learner is None or isinstance(learner, QLearning)
+    plain = make_envs(RunConfig.of("random-mdp", horizon=20, **same), 3)
+    for each in (envs, plain):
+        each.reset(seed=0)
     for t in range(20):
         actions = np.full(3, t % 5)
         assert envs.step(actions)[0].tolist() == plain.step(actions)[0].tolist()
