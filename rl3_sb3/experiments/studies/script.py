@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -99,7 +100,7 @@ def run_study(study: Study, script: Path, arguments: Sequence[str] | None = None
             measured = study.measure(sizes, options.pretrained)
             write_record(record_file, start, **asdict(sizes), **measured)
         if not record_file.is_file():
-            print(f"not measured yet: python {script.name} --measure")
+            print(f"not measured yet: python {os.path.relpath(script)} --measure")
             return 0
         record = json.loads(record_file.read_text(encoding="utf-8")) | _runs(study, runs_file)
         study.show(record)

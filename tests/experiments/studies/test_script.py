@@ -65,9 +65,11 @@ def test_smoke_stores_nothing(script, tmp_path, capsys):
     assert not (tmp_path / "docs").exists()
 
 
-def test_what_nobody_measured_is_said(script, capsys):
+def test_what_nobody_measured_is_said(script, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     assert run_study(STUDY, script, []) == 0
-    assert capsys.readouterr().out == "not measured yet: python why.py --measure\n"
+    said = "not measured yet: python examples/studies/why.py --measure\n"
+    assert capsys.readouterr().out == said
 
 
 def test_a_folder_without_agents_is_an_error_without_a_traceback(script, capsys):
