@@ -3,8 +3,8 @@
 `estimator` is the door that all learners stand behind, `table` has a row for each that is built in;
 the paper's, `model_based`, is the default. A new learner is a file here, with a class and a frozen
 dataclass of its options, and a row of the table. `state_numbers` numbers states of any kind for it,
-`arguments` checks what comes in, `q_parts` writes what Q-estimates show, `q_tables` steps tables of
-Q towards transitions, and `split_mix` draws random numbers in compiled code. `state_bins` cuts
+`arguments` checks what comes in, `q_rows` and `q_parts` show Q-estimates, `q_tables` steps tables
+of Q towards transitions, and `split_mix` draws random numbers in compiled code. `state_bins` cuts
 real-valued states into bins, `running_bins` does so where their range is not known;
 `scaled_distances` and `present_masks` are for learners of such states.
 """

@@ -15,13 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 from numba import njit
 
-from vamdp.argument_checks import check_discount, check_positive_integer
+from vamdp.argument_checks import check_discount
 from vamdp.estimators.arguments import as_coordinates, as_masks
-from vamdp.estimators.estimator import Scales
-from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_each
+from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.split_mix import counter_of, first_counters
 from vamdp.estimators.state_numbers import number_of, number_or_next, rehash
 
@@ -91,7 +89,7 @@ def _allocate(n_tasks: int, n_actions: int, n_coordinates: int, capacity: int) -
     )
 
 
-class QTables:
+class QTables(QRows):
     """Q, visits and masks of n_tasks independent tasks: an `Estimator` but for `update`.
 
     Its parts are those of `q_parts`. Row i draws from a stream of its own, so that it is bit for
@@ -108,13 +106,8 @@ class QTables:
         ValueError: a number is out of its range.
     """
 
-    #: See `Estimator`.
-    action_parts = Q_ACTION_PARTS
-
     def __init__(self, n_tasks: int, n_actions: int, initial_value: float, n_sizes: int) -> None:
-        check_positive_integer("n_tasks", n_tasks)
-        check_positive_integer("n_actions", n_actions)
-        self.n_tasks, self.n_actions = int(n_tasks), int(n_actions)
+        super().__init__(n_tasks, n_actions)
         self._initial_value = float(initial_value)
         self._sizes = np.zeros((n_tasks, n_sizes), np.int64)
         self._random = first_counters(n_tasks)
@@ -124,10 +117,6 @@ class QTables:
     def n_states(self) -> npt.NDArray[np.int64]:
         """States met in each task, (n_tasks,)."""
         return self._sizes[:, N_STATES].copy()
-
-    def parts(self) -> dict[str, spaces.Box]:
-        """The parts that it adds to an observation: advantages, value and counts."""
-        return q_parts(self.n_actions)
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
         """Forget the tasks in `rows`; those with a seed begin their stream anew."""
@@ -149,30 +138,9 @@ class QTables:
             tables = self._with_room(coordinates.shape[1])
             _note_masks(rows, coordinates, masks, self._initial_value, self._sizes, *tables)
 
-    def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
-        """Advantages, value and counts of one state per task into `out` (n_tasks, 2 A + 1)."""
-        Q, visits, masked = self._look_up(states)
-        write_each(Q, masked, visits, scales.values, scales.counts, out)
-
-    def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Q of one state per task, shape (n_tasks, A)."""
-        return self._look_up(states)[0]
-
-    def value(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The maximum of Q over the allowed actions of one state per task, shape (n_tasks,)."""
-        Q, _, masked = self._look_up(states)
-        best: npt.NDArray[np.float64] = np.where(masked, -np.inf, Q).max(axis=1)
-        return best
-
-    def counts(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """How often each action was taken in one state per task, shape (n_tasks, A)."""
-        return self._look_up(states)[1]
-
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Forget the tasks of the mask (n_tasks,), or all; the streams go on."""
-        which = np.ones(self.n_tasks, np.bool_) if tasks is None else np.asarray(tasks, np.bool_)
-        if which.shape != (self.n_tasks,):
-            raise ValueError(f"`tasks` must have shape ({self.n_tasks},), got {which.shape}.")
+        which = self._marked(tasks)
         self._sizes[which] = 0
         if self._tables is not None:
             self._tables.hash_table[which] = 0

@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 
-from vamdp.argument_checks import as_options, check_positive_integer
+from vamdp.argument_checks import as_options
 from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
-from vamdp.estimators.estimator import Scales
 from vamdp.estimators.linear.features import Features
 from vamdp.estimators.linear.options import LinearOptions
 from vamdp.estimators.linear.policy_iteration import (
@@ -20,14 +18,14 @@ from vamdp.estimators.linear.policy_iteration import (
     read_each,
 )
 from vamdp.estimators.present_masks import PresentMasks
-from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_each
+from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.scaled_distances import check_n_scales
 
 #: Transitions that there is room for at first; it doubles when full.
 FIRST_CAPACITY = 16
 
 
-class LinearLearner:
+class LinearLearner(QRows):
     """Linear Q of the greedy policy in n_tasks independent tasks, an `Estimator`.
 
     States are d real numbers. Its parts are those of `q_parts`. Q is shown within what is possible
@@ -63,13 +61,8 @@ class LinearLearner:
     #: States come as the real coordinates of the observation.
     takes_reals = True
 
-    #: See `Estimator`.
-    action_parts = Q_ACTION_PARTS
-
     def __init__(self, n_tasks: int, n_actions: int, **options: Any) -> None:
-        check_positive_integer("n_tasks", n_tasks)
-        check_positive_integer("n_actions", n_actions)
-        self.n_tasks, self.n_actions = int(n_tasks), int(n_actions)
+        super().__init__(n_tasks, n_actions)
         self.options = o = as_options(LinearOptions, options)
         self._rule = (
             float(o.gamma), float(o.regularisation), int(o.n_improvements), int(o.improve_every),
@@ -78,10 +71,6 @@ class LinearLearner:
         self._n_coordinates: int | None = None  # of every state, once the first was seen
         self._masks = PresentMasks(self.n_tasks, self.n_actions)
         self._fit: Fit | None = None  # allocated when the first features show their number
-
-    def parts(self) -> dict[str, spaces.Box]:
-        """The parts that it adds to an observation: advantages, value and counts."""
-        return q_parts(self.n_actions)
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
         """Forget the tasks in `rows`; the features are the same in all tasks, whatever the seed."""
@@ -124,30 +113,9 @@ class LinearLearner:
         if masks.size:
             self._masks.note(~ends, then, masks)
 
-    def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
-        """Advantages, value and counts of one state per task into `out` (n_tasks, 2 A + 1)."""
-        Q, counts, masked = self._look_up(states)
-        write_each(Q, masked, counts, scales.values, scales.counts, out)
-
-    def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Q of one state per task, shape (n_tasks, A)."""
-        return self._look_up(states)[0]
-
-    def value(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The maximum of Q over the allowed actions of one state per task, shape (n_tasks,)."""
-        Q, _, masked = self._look_up(states)
-        best: npt.NDArray[np.float64] = np.where(masked, -np.inf, Q).max(axis=1)
-        return best
-
-    def counts(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The soft counts of one state per task, shape (n_tasks, A)."""
-        return self._look_up(states)[1]
-
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Forget the tasks of the mask (n_tasks,), or all."""
-        which = np.ones(self.n_tasks, np.bool_) if tasks is None else np.asarray(tasks, np.bool_)
-        if which.shape != (self.n_tasks,):
-            raise ValueError(f"`tasks` must have shape ({self.n_tasks},), got {which.shape}.")
+        which = self._marked(tasks)
         self._masks.forget(which)
         if self._fit is not None:
             self._fit.n_steps[which] = 0
