@@ -126,8 +126,14 @@ def fraction_label(total: float, best: float) -> str:
 
 
 def mean_label(mean: float, error: float) -> str:
-    """Return mean ± standard error; a single value has no error (nan)."""
-    return f"{mean:.1f}" if math.isnan(error) else f"{mean:.1f} ± {error:.1f}"
+    """Return mean ± standard error; a single value has no error (nan).
+
+    Example:
+        >>> mean_label(-0.04, 0.25), mean_label(2.0, float("nan"))
+        ('0.0 ± 0.2', '2.0')
+    """
+    # z: without a sign before 0
+    return f"{mean:z.1f}" if math.isnan(error) else f"{mean:z.1f} ± {error:.1f}"
 
 
 def _entries(score: Score, oracle: FloatArray) -> list[str]:

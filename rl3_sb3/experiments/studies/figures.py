@@ -14,6 +14,7 @@ from rl3_sb3.experiments.studies.runs import StudyRun
 
 RANDOM = "random"
 _MILLION = 1e6
+_SHARE = 0.9  # of the best agent's gain
 
 
 def by_tasks(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
@@ -56,6 +57,10 @@ def runs_table(
 ) -> str:
     """Return a line for each agent: mean over the seeds ± its standard error, and every seed.
 
+    The column `to 90 %` has the steps, in millions, after which the mean training curve first has
+    nine tenths of the best agent's last gain over the random policy: agents that end alike may
+    learn at different speeds. It is empty for agents that never have.
+
     Args:
         runs: All in the same tasks.
         columns: More columns: header, and from an agent's runs to its entry.
@@ -64,7 +69,10 @@ def runs_table(
     more = columns or {}
     scores = runs[0].scores[variation]
     oracle = scores[ORACLE].mean if ORACLE in scores else np.nan
-    header = ["agent", "steps", "sampled", "greedy", "sampled, seeds", "of the oracle", *more]
+    header = [
+        "agent", "steps", "to 90 %", "sampled", "greedy", "sampled, seeds", "of the oracle", *more,
+    ]  # fmt: skip
+    level = _level(runs, scores[RANDOM].mean) if RANDOM in scores else np.inf
     rows = [_yardstick(RANDOM, scores[RANDOM].mean, oracle, len(more))] if RANDOM in scores else []
     for title, seeds in by_agent(runs).items():
         sampled, greedy = (seeds_means(seeds, play, variation) for play in ("sampled", "greedy"))
@@ -72,9 +80,10 @@ def runs_table(
             [
                 title,
                 f"{seeds[0].n_steps / _MILLION:.2f} M",
+                _steps_to(seeds, level),
                 mean_label(*mean_and_error(sampled)),
                 mean_label(*mean_and_error(greedy)),
-                ", ".join(f"{score:.1f}" for score in sampled),
+                ", ".join(f"{score:z.1f}" for score in sampled),
                 fraction_label(float(sampled.mean()), oracle),
                 *(entry(seeds) for entry in more.values()),
             ]
@@ -85,7 +94,27 @@ def runs_table(
 
 
 def _yardstick(title: str, mean: float, oracle: float, n_more: int) -> list[str]:
-    return [title, "", f"{mean:.1f}", "", "", fraction_label(mean, oracle), *[""] * n_more]
+    return [title, "", "", f"{mean:z.1f}", "", "", fraction_label(mean, oracle), *[""] * n_more]
+
+
+def _level(runs: Sequence[StudyRun], random: float) -> float:
+    """Return nine tenths of the way from the random policy to the best agent's last return."""
+    last = max(_mean_curve(seeds)[1][-1] for seeds in by_agent(runs).values())
+    return float(random + _SHARE * (last - random))
+
+
+def _steps_to(seeds: Sequence[StudyRun], level: float) -> str:
+    steps, returns = _mean_curve(seeds)
+    there = np.flatnonzero(returns >= level)
+    return f"{steps[there[0]]:.2f} M" if len(there) else ""
+
+
+def _mean_curve(seeds: Sequence[StudyRun]) -> tuple[FloatArray, FloatArray]:
+    """Return steps in millions, and the smoothed mean return over the seeds, as far as all go."""
+    curves = [np.array(run.curve) for run in seeds]
+    n = min(map(len, curves))
+    returns = np.mean([_smoothed(curve[:n, 1]) for curve in curves], axis=0)
+    return curves[0][:n, 0] / _MILLION, returns
 
 
 def draw_runs(axes: Axes, runs: Sequence[StudyRun], colours: Mapping[str, str]) -> None:

@@ -121,11 +121,30 @@ def test_a_folder_without_runs_is_refused(tmp_path):
 def test_the_table_has_each_agents_mean_over_seeds_and_every_seed():
     runs = [scored(30.0, seed=1), scored(40.0, title="RL³", seed=0), scored(20.0, seed=0)]
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in runs_table(runs).split("\n")]
-    assert rows[2] == ["random", "", "10.0", "", "", "0.167"]
-    assert rows[3] == ["RL²", "4.00 M", "25.0 ± 5.0", "20.0 ± 0.0", "20.0, 30.0", "0.417"]
-    assert rows[4][:3] == ["RL³", "4.00 M", "40.0"]
+    assert rows[2] == ["random", "", "", "10.0", "", "", "0.167"]
+    assert rows[3] == ["RL²", "4.00 M", "", "25.0 ± 5.0", "20.0 ± 0.0", "20.0, 30.0", "0.417"]
+    assert rows[4][:4] == ["RL³", "4.00 M", "", "40.0"]
     assert rows[5][0] == "oracle"
     assert seeds_means(runs, "sampled").tolist() == [30.0, 40.0, 20.0]
+
+
+def test_the_table_says_when_each_agent_had_most_of_the_best_ones_gain():
+    """The random policy has 10, the best ends at 20: nine tenths of the way are 19."""
+    curves = {
+        "fast": [10.0, 20.0, 20.0, 20.0, 20.0, 20.0],
+        "slow": [10.0, 10.0, 10.0, 20.0, 20.0, 20.0],
+        "never": [10.0] * 6,
+    }
+    runs = [
+        run_with(title=name, curve=[[(i + 1) * 1e6, r] for i, r in enumerate(curve)])
+        for name, curve in curves.items()
+    ]
+    lines = {
+        row.split("|")[1].strip(): row.split("|")[3].strip()
+        for row in runs_table(runs).split("\n")[3:]
+    }
+    # Smoothed over two neighbours on either side.
+    assert (lines["fast"], lines["slow"], lines["never"]) == ("4.00 M", "6.00 M", "")
 
 
 def test_runs_are_grouped_by_tasks_and_by_agent():
