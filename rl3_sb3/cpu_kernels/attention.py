@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from numba import njit
 
+from rl3_sb3.cpu_kernels.compiled import njit
 from rl3_sb3.cpu_kernels.exp2 import exp2
 from rl3_sb3.cpu_kernels.once_differentiable import Gradient
 from rl3_sb3.cpu_kernels.simd16 import (

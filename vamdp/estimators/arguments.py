@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from vamdp.compiled import njit
 
 #: A state as the environment shows it.
 State = int | tuple[float, ...]

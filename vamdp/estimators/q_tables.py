@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from numba import njit
 
 from vamdp.argument_checks import check_discount, check_positive_integer
+from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_coordinates, as_masks
 from vamdp.estimators.estimator import Scales
 from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_each

@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
+
+from vamdp.compiled import njit
 
 #: One positive number a coordinate, or None.
 Scaling = Sequence[float] | None

@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from vamdp.argument_checks import check_positive_integer
+from vamdp.compiled import njit
 
 # Next state of a trial that ended the episode.
 _END = -1

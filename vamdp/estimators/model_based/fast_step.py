@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import carray, njit  # type: ignore[attr-defined] # it has carray
+from numba import carray  # type: ignore[attr-defined] # it has carray
 
+from vamdp.compiled import njit
 from vamdp.estimators.arguments import LARGEST_INTEGER, State, check_action_mask, state_coordinates
 from vamdp.estimators.estimator import UNSCALED, Scales
 from vamdp.estimators.model_based.kernels import has_room, learn, write_state
