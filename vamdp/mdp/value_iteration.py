@@ -39,9 +39,9 @@ def value_iteration(
     """Solve a known finite MDP by synchronous value iteration from Q = V = 0.
 
     Args:
-        P: transition probabilities ``P[s, a, s']``, shape (S, A, S); rows sum to 1 (those of
-            terminal states are not read).
-        R: expected rewards ``R[s, a]``, shape (S, A), or rewards ``R[s, a, s']``, shape (S, A, S).
+        P: transition probabilities ``P[s, a, s']``, shape (S, A, S); rows sum to 1.
+        R: expected rewards ``R[s, a]``, shape (S, A), or rewards ``R[s, a, s']``, shape (S, A, S);
+            those where P is 0 are not read. Nor are the rows of terminal states, here and in P.
         max_sweeps: the horizon, at least 1: after n sweeps Q is optimal for n steps to go.
         gamma: discount factor in [0, 1].
         tolerance: stop after a sweep in which every entry of Q moved by less than this;
@@ -94,7 +94,7 @@ def check_dense(
 
     Raises:
         ValueError: a shape is wrong, a probability is negative or a row of a state that is not
-            terminal does not sum to 1, or a reward is not finite.
+            terminal does not sum to 1, or a reward that can be paid is not finite.
     """
     P = np.asarray(P, dtype=np.float64)
     R = np.asarray(R, dtype=np.float64)
@@ -125,12 +125,16 @@ def check_dense(
     if bad.size:
         s, a = bad[0]
         raise ValueError(
-            f"`P[{s}, {a}]` sums to {sums[s, a]:.6g}; every row must sum to 1. "
+            f"`P[{s}, {a}]` sums to {sums[s, a]:.10g}; every row must sum to 1. "
             f"Mark the state in `terminal` if nothing follows it."
         )
-    bad = np.argwhere(~np.isfinite(R))
+    # Nobody reads the others, which may be marked by NaN or -inf.
+    used = ~is_terminal[:, None, None] & (P > 0)
+    used = used.any(axis=2) if R.ndim == 2 else used
+    bad = np.argwhere(~np.isfinite(R) & used)
     if bad.size:
         index = tuple(int(i) for i in bad[0])
         raise ValueError(f"`R{list(index)}` must be finite, got {R[index]}.")
-    expected_R = R if R.ndim == 2 else np.einsum("ijk,ijk->ij", P, R)
+    R = np.where(used, R, 0.0)
+    expected_R = R if R.ndim == 2 else np.einsum("ijk,ijk->ij", np.where(used, P, 0.0), R)
     return P, expected_R, is_terminal
