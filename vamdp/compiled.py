@@ -33,7 +33,7 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return compiled
 
 
-class _ForgivingCache(FunctionCache):  # type: ignore[misc] # numba ships no types
+class _ForgivingCache(FunctionCache):
     """Finds nothing where it cannot read, and gives up where it cannot write."""
 
     def load_overload(self, *arguments: Any) -> Any:

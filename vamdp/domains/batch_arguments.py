@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.argument_checks import check_positive_integer
+
 
 def check_sizes(num_envs: int, max_episode_steps: int | None) -> None:
     """Raise ValueError unless there is an environment, and a step in every episode."""
-    if num_envs < 1:
-        raise ValueError(f"`num_envs` must be at least 1, got {num_envs}.")
-    if max_episode_steps is not None and max_episode_steps < 1:
-        raise ValueError(
-            f"`max_episode_steps` must be None or at least 1, got {max_episode_steps}."
-        )
+    check_positive_integer("num_envs", num_envs)
+    if max_episode_steps is not None:
+        check_positive_integer("max_episode_steps", max_episode_steps)
 
 
 def check_one_each(tasks: Sequence[Any], num_envs: int) -> None:

@@ -6,22 +6,18 @@ import math
 
 import numpy as np
 
+from vamdp.argument_checks import as_number
+
 #: The least and the greatest value; two equal ones fix it.
 Range = tuple[float, float]
 
 
 def check_positive_range(name: str, values: Range) -> None:
     """Raise ValueError unless the argument called `name` is a range of numbers above 0."""
-    if len(values) != 2 or not 0 < values[0] <= values[1] < math.inf:
+    if len(values) != 2 or not 0 < as_number(values[0]) <= as_number(values[1]) < math.inf:
         raise ValueError(
             f"`{name}` must be (least, greatest) with 0 < least <= greatest, got {values!r}."
         )
-
-
-def check_share(name: str, value: float) -> None:
-    """Raise ValueError unless the argument called `name` is in [0, 1]."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"`{name}` must be in [0, 1], got {value!r}.")
 
 
 def draw(rng: np.random.Generator, values: Range) -> float:

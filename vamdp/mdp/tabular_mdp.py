@@ -133,9 +133,10 @@ class TabularMDP:
 
         Args:
             P: Transition probabilities, shape (S, A, S').
-            R: Mean rewards of actions, shape (S, A), or of transitions, shape (S, A, S').
+            R: Mean rewards of actions, shape (S, A), or of transitions, shape (S, A, S'); those
+                where P is 0 are not used.
             terminal: Terminal states, bool of shape (S,): every move into one ends the episode,
-                and its own rows of P and R are not used. Nor is R[s, a, s'] where P is 0. Or the ending transitions themselves,
+                and its own rows of P and R are not used. Or the ending transitions themselves,
                 bool of shape (S, A, S'), as a bandit's, which end where they began. None: nothing
                 ends.
             start: A state's index, or a distribution of shape (S,). None: state 0.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_discount
+from vamdp.argument_checks import as_number, check_discount
 from vamdp.mdp.bellman import ROUNDING, iterate
 from vamdp.mdp.sweep_history import NO_HISTORY
 
@@ -67,10 +67,10 @@ def value_iteration(
     Source: Sutton and Barto (2018), section 4.4; RL3 (arXiv 2306.15909), Algorithm 1.
     """
     P, expected_R, is_terminal = check_dense(P, R, terminal)
-    if not 1 <= max_sweeps < np.inf or int(max_sweeps) != max_sweeps:
+    if not (1 <= as_number(max_sweeps) < np.inf and int(max_sweeps) == max_sweeps):
         raise ValueError(f"`max_sweeps` must be an integer of at least 1, got {max_sweeps!r}.")
     check_discount(gamma)
-    if not tolerance >= 0:
+    if not as_number(tolerance) >= 0:
         raise ValueError(f"`tolerance` must be at least 0, got {tolerance!r}.")
     n_states, n_actions, _ = P.shape
     P = np.where(is_terminal[:, None, None], 0.0, P)
@@ -130,11 +130,11 @@ def check_dense(
         )
     # Nobody reads the others, which may be marked by NaN or -inf.
     used = ~is_terminal[:, None, None] & (P > 0)
-    used = used.any(axis=2) if R.ndim == 2 else used
-    bad = np.argwhere(~np.isfinite(R) & used)
+    read = np.asarray(used.any(axis=2) if R.ndim == 2 else used)
+    bad = np.argwhere(~np.isfinite(R) & read)
     if bad.size:
         index = tuple(int(i) for i in bad[0])
         raise ValueError(f"`R{list(index)}` must be finite, got {R[index]}.")
-    R = np.where(used, R, 0.0)
+    R = np.where(read, R, 0.0)
     expected_R = R if R.ndim == 2 else np.einsum("ijk,ijk->ij", np.where(used, P, 0.0), R)
     return P, expected_R, is_terminal

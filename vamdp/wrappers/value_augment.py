@@ -158,6 +158,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start an episode; forget if the seed or the options begin a new task."""
+        options = self._with_task_set(options)
         begins_task = seed is not None or asks_for_new_task(options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
