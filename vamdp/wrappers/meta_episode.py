@@ -52,7 +52,8 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         ValueError: an argument is out of its range, or the actions are not Discrete.
         TypeError: `env` is a vector environment.
 
-    An environment must have a task to return to: `vamdp.check_tasks` plays it and says so.
+    The episodes of a meta-episode must be in one task: `vamdp.check_tasks` plays an environment and
+    says whether they are.
 
     Example:
         >>> import gymnasium, vamdp

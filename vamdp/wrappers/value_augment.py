@@ -70,6 +70,9 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             observations have no `state_key`.
         TypeError: `env` is a vector environment, `estimator` no learner, or an option unknown.
 
+    What is learned must hold in the next episode: `vamdp.check_tasks` plays an environment and says
+    whether it does.
+
     Example:
         >>> import gymnasium, vamdp
         >>> env = vamdp.ValueAugment(gymnasium.make("vamdp/Bandit-v0"), task_horizon=1)

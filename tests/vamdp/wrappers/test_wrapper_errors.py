@@ -343,7 +343,7 @@ def test_a_state_too_large_to_show_is_refused_before_it_is_made(package, space):
         lambda: package.ValueAugment(env, task_horizon=5, state_key=hash),
         lambda: package.MetaEpisode(env, 5),
     ):
-        with pytest.raises(ValueError, match="at most 16777216 entries .* Pass show_state=False"):
+        with pytest.raises(ValueError, match=r"at most 16777216 entries .* Pass show_state=False"):
             wrap()
 
 
@@ -352,7 +352,7 @@ def test_actions_too_many_for_tables_are_refused():
         lambda: vamdp.ValueAugment(Huge(actions=spaces.Discrete(2**40)), task_horizon=5),
         lambda: vamdp.MetaEpisode(Huge(actions=spaces.Discrete(2**40)), 5),
     ):
-        with pytest.raises(ValueError, match="`env.action_space` must have at most 1048576 actio"):
+        with pytest.raises(ValueError, match=r"`env.action_space` must have at most 1048576 actio"):
             wrap()
 
 
