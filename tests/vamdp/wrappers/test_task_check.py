@@ -140,10 +140,11 @@ def test_learners_and_batches_are_refused():
 # The tests behind it
 
 
-def draw(n_strata, n_labels, effect, seed):
-    """Outcomes of which the probability moves with the label by `effect`."""
+def draw(n_strata, effect, seed):
+    """Outcomes of which the probability moves by `effect` with the label, one of a stratum's two."""
     rng = np.random.default_rng(seed)
-    strata, labels = rng.integers(n_strata, size=2000), rng.integers(n_labels, size=2000)
+    strata = rng.integers(n_strata, size=2000)
+    labels = 2 * strata + rng.integers(2, size=2000)
     p = 0.2 + 0.5 * strata / n_strata + effect * (labels % 2)
     return strata, labels, (rng.random(2000) < p).astype(np.int64)
 
@@ -152,7 +153,7 @@ def draw(n_strata, n_labels, effect, seed):
 @pytest.mark.parametrize(("effect", "found"), [(0.0, False), (0.25, True)])
 def test_an_effect_of_the_label_is_found_and_one_of_the_stratum_is_not(effect, found, shown):
     for seed in range(10):
-        strata, labels, outcomes = draw(3, 8, effect, seed)
+        strata, labels, outcomes = draw(40, effect, seed)
         nothing = np.zeros_like(outcomes)
         kinds, rewards = (outcomes, nothing) if shown == "kinds" else (nothing, outcomes)
         about = Outcomes(strata, kinds, rewards.astype(float), seed)
