@@ -141,7 +141,7 @@ def test_learners_and_batches_are_refused():
 
 
 def draw(n_strata, effect, seed):
-    """Outcomes of which the probability moves by `effect` with the label, one of a stratum's two."""
+    """Outcomes whose probability moves by `effect` with the label, one of a stratum's two."""
     rng = np.random.default_rng(seed)
     strata = rng.integers(n_strata, size=2000)
     labels = 2 * strata + rng.integers(2, size=2000)

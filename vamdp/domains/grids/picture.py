@@ -25,6 +25,7 @@ from gymnasium.error import DependencyNotInstalled
 from gymnasium.utils import colorize
 
 from vamdp.argument_checks import as_number
+from vamdp.shell import install_command
 
 Picture = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -205,7 +206,7 @@ def pillow() -> Any:
         import PIL.ImageFont
     except ImportError as error:
         raise DependencyNotInstalled(
-            "Pillow is not installed: run pip install 'vamdp[render]' for pictures."
+            f"Pillow is not installed: for pictures run {install_command('render')}."
         ) from error
     return PIL
 
