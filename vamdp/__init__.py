@@ -10,7 +10,15 @@ from vamdp.estimators.model_based.value_estimator import ValueEstimator
 from vamdp.estimators.state_bins import StateBins
 from vamdp.mdp.tabular_mdp import TabularMDP
 from vamdp.mdp.value_iteration import ValueIterationResult, value_iteration
-from vamdp.wrappers import HoldSeed, MetaEpisode, RegretReward, ShowTask, ValueAugment
+from vamdp.wrappers import (
+    HoldSeed,
+    MetaEpisode,
+    RegretReward,
+    ShowTask,
+    TaskCheck,
+    ValueAugment,
+    check_tasks,
+)
 
 __all__ = [
     "AbstractState",
@@ -25,12 +33,14 @@ __all__ = [
     "ShowTask",
     "StateBins",
     "TabularMDP",
+    "TaskCheck",
     "TaskEnv",
     "TaskVectorEnv",
     "ValueAugment",
     "ValueEstimator",
     "ValueIterationResult",
     "__version__",
+    "check_tasks",
     "estimators",
     "value_iteration",
     "vector",

@@ -41,19 +41,44 @@ def check_count(name: str, value: object) -> None:
         raise ValueError(f"`{name}` must be an integer of at least 0, got {value!r}.")
 
 
+def as_number(value: object) -> float:
+    """A number as a float; NaN, which fails every comparison, for what is none.
+
+    So checks name the argument where Python's own error would not, as for None.
+    """
+    if isinstance(value, (str, bytes)):  # float() would read "1"
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type] # whatever it is
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def check_scale(name: str, value: float) -> None:
     """Raise ValueError unless the argument called `name` is a finite number above 0."""
-    if not 0 < value < math.inf:
+    if not 0 < as_number(value) < math.inf:
         raise ValueError(f"`{name}` must be finite and above 0, got {value!r}.")
 
 
 def check_not_negative(name: str, value: float) -> None:
     """Raise ValueError unless the argument called `name` is a finite number of at least 0."""
-    if not 0 <= value < math.inf:
+    if not 0 <= as_number(value) < math.inf:
         raise ValueError(f"`{name}` must be finite and at least 0, got {value!r}.")
 
 
 def check_discount(gamma: float) -> None:
     """Raise ValueError unless gamma is in [0, 1]."""
-    if not 0 <= gamma <= 1:
+    if not 0 <= as_number(gamma) <= 1:
         raise ValueError(f"`gamma` must be in [0, 1], got {gamma!r}.")
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise ValueError unless the argument called `name` is a number in [0, 1]."""
+    if not 0 <= as_number(value) <= 1:
+        raise ValueError(f"`{name}` must be in [0, 1], got {value!r}.")
+
+
+def check_finite(name: str, value: float) -> None:
+    """Raise ValueError unless the argument called `name` is a finite number."""
+    if not math.isfinite(as_number(value)):
+        raise ValueError(f"`{name}` must be finite, got {value!r}.")

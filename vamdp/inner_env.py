@@ -17,6 +17,9 @@ StateKey = Callable[[Any], Hashable]
 #: of any size; 31 bits suit those too that seed older generators or have a C++ core.
 N_SEEDS = 2**31
 
+#: Tables have a row of this length for every state, and observations three parts of it.
+MOST_ACTIONS = 2**20
+
 
 def require_single(env: Any, name: str) -> None:
     """Raise TypeError unless this is an environment of one task, for the wrapper of this name."""
@@ -115,13 +118,18 @@ def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
     """The action space, if values can be learned for it.
 
     Raises:
-        ValueError: it is not Discrete.
+        ValueError: it is not Discrete, or has so many actions that tables of them fill the memory.
     """
     if not isinstance(space, spaces.Discrete):
         raise ValueError(
             f"`env.action_space` must be Discrete, got {space}. Put gymnasium.wrappers."
             "DiscretizeAction(env, bins) inside for continuous actions, and TransformAction from "
             "numbers to actions for others."
+        )
+    if space.n > MOST_ACTIONS:
+        raise ValueError(
+            f"`env.action_space` must have at most {MOST_ACTIONS} actions, got {space}: values are "
+            "learned and shown for each of them."
         )
     return space
 

@@ -33,9 +33,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from scipy.spatial import cKDTree
 
+from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.results.records import start_record, write_record
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
+from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.paper.comparison import (
     Tasks,
     read_cell,

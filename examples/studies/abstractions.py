@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.baselines import make_baselines
 from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.paper.published import OVERHEAD
 from rl3_sb3.experiments.pretrained.agents import published_agents

@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import DQN
 
+from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.results.evaluation import mean_and_error
 from rl3_sb3.experiments.results.table import aligned, mean_label

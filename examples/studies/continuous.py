@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.results.evaluation import mean_and_error, play
 from rl3_sb3.experiments.results.table import aligned, mean_label

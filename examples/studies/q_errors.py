@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import colour_of
+from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
 from rl3_sb3.experiments.results.evaluation import PolicyAgent, mean_and_error

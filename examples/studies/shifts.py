@@ -23,11 +23,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS, colour_of
 from rl3_sb3.experiments.baselines import make_baselines
 from rl3_sb3.experiments.domains import CANONICAL, DOMAINS, register_domain
+from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
 from rl3_sb3.experiments.results.evaluation import PolicyAgent, evaluate_agents, mean_and_error
 from rl3_sb3.experiments.results.statistics import paired_difference

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 import torch as th
-from numba import njit
 
+from rl3_sb3.cpu_kernels.compiled import njit
 from rl3_sb3.cpu_kernels.exp2 import exp2
 from rl3_sb3.cpu_kernels.once_differentiable import Gradient
 from rl3_sb3.cpu_kernels.simd16 import (
@@ -197,5 +197,5 @@ class CausalAttention(th.autograd.Function):
 def _gradient(gradient: th.Tensor, qkv: th.Tensor) -> th.Tensor:
     d_qkv = th.empty_like(qkv, memory_format=th.contiguous_format)
     arrays = (x.detach().contiguous().numpy() for x in (gradient, qkv))
-    backward_kernel(*arrays, d_qkv.numpy())  # type: ignore[call-arg] # of two
+    backward_kernel(*arrays, d_qkv.numpy())
     return d_qkv

@@ -12,8 +12,8 @@ symmetry
 import math
 
 import numpy as np
-from numba import njit
 
+from rl3_sb3.cpu_kernels.compiled import njit
 from rl3_sb3.cpu_kernels.exp2 import exp2
 from rl3_sb3.cpu_kernels.simd16 import (
     WIDTH,

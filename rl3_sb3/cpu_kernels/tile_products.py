@@ -12,8 +12,8 @@ of the multiply-adds.
 """
 
 import numpy as np
-from numba import njit
 
+from rl3_sb3.cpu_kernels.compiled import njit
 from rl3_sb3.cpu_kernels.simd16 import WIDTH, everywhere, load, multiply_add, store, transpose
 
 

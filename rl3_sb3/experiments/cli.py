@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -29,6 +28,9 @@ from rl3_sb3.experiments.commands import (
     train,
 )
 from rl3_sb3.experiments.errors import InputError, RunWarning
+from rl3_sb3.experiments.output import end_without_reader, printable
+from vamdp._version import __version__
+from vamdp.shell import install_command
 
 # In the order of the help.
 _COMMANDS = (
@@ -43,7 +45,6 @@ _COMMANDS = (
     pretrained,
 )
 
-_SIGPIPE = 13  # not every platform's `signal` has it
 _EXTRA_PACKAGES = (
     "torch",
     "stable_baselines3",
@@ -62,23 +63,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; None takes the process's.
     """
     try:
-        return _run(_parser().parse_args(arguments))
+        with printable():
+            try:
+                return _run(_parsed(arguments))
+            finally:
+                # What is little is written only now.
+                sys.stdout.flush()
     except BrokenPipeError:  # as of `| head`: who reads has seen enough
         return end_without_reader()
-
-
-def end_without_reader() -> int:
-    """Return the exit status of a program whose output nobody reads any more."""
-    # Python would complain once more when it flushes at its end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 128 + _SIGPIPE
 
 
 def _run(options: argparse.Namespace) -> int:
     missing = [name for name in _EXTRA_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         print(
-            f"rl3 needs {', '.join(missing)}: install the extra with pip install 'vamdp[sb3]'",
+            f"rl3 needs {', '.join(missing)}: run {install_command('sb3')}",
             file=sys.stderr,
         )
         return 1
@@ -120,9 +119,20 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        # The command's own parser, whose help lists what there is.
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="rl3", description="Experiments with RL2 and RL3.")
+    parser.add_argument("--version", action="version", version=f"rl3 of vamdp {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(commands)
+    for parser_of_command in commands.choices.values():
+        parser_of_command.set_defaults(parser=parser_of_command)
     return parser

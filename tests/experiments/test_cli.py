@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -7,7 +8,10 @@ import sys
 
 import pytest
 
+import vamdp
 from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.runs.metrics import MetricsFile
+from vamdp.shell import install_command
 
 
 def run(capsys, *arguments):
@@ -137,11 +141,20 @@ def test_evaluating_twice_gives_the_same_file(capsys, copied):
         ),
         (["train", "bandit", "--algo", "rl4"], "invalid choice: 'rl4'"),
         (["evaluate", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
-        (["sweep", "nowhere.toml"], "No such file or directory: 'nowhere.toml'"),
+        (
+            ["sweep", "nowhere.toml"],
+            "`FILE` must be a sweep's TOML file, got nowhere.toml: it does",
+        ),
         (["sweep", "a.toml", "--jobs", 0], "`--jobs` must be at least 1, got 0"),
         (["sweep", "a.toml", "--memory", 0], "`--memory` must be above 0, got 0.0"),
         (["sweep", "a.toml", "--save-every", -1], "`--save-every` must be at least 0, got -1.0"),
         (["table", "nowhere"], "`DIR` must be the folder of a run, got nowhere"),
+        (
+            ["train", "bandit", "--foo"],
+            "rl3 train: error: unrecognized arguments: --foo; see rl3 t",
+        ),
+        (["table"], "see rl3 table --help"),
+        (["sweep", "."], "`FILE` must be a sweep's TOML file, got .: Is a directory"),
         (["dance"], "invalid choice: 'dance'"),
         ([], "required"),
     ],
@@ -284,7 +297,7 @@ def test_without_ray_the_extra_is_named(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "ray" else True)
     status, _, error = run(capsys, "sweep", tmp_path / "a.toml", "--ray", "auto")
     assert status == 2
-    assert "Install the extra with pip install -c constraints.txt '.[sb3,cluster]'" in error
+    assert f"Run {install_command('sb3,cluster')}, or" in error
     assert len(error.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
@@ -311,7 +324,7 @@ def test_without_torch_the_extra_is_named():
     result = run_process(WITHOUT_TORCH, "quickstart")
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
-        "rl3 needs torch, stable_baselines3: install the extra with pip install 'vamdp[sb3]'"
+        f"rl3 needs torch, stable_baselines3: run {install_command('sb3')}"
     ]
 
 
@@ -355,3 +368,58 @@ def test_a_pattern_of_folders_may_match_other_things_than_evaluated_runs(capsys,
     assert str(stray) in notes
     assert run(capsys, "table", stray)[0] == 2
     assert run(capsys, "table", copied.parent)[:2] == (0, text), "as a sweep's folder"
+
+
+def test_the_version_is_the_packages(capsys):
+    assert run(capsys, "--version")[:2] == (0, f"rl3 of vamdp {vamdp.__version__}\n")
+
+
+@pytest.mark.parametrize("error", [MemoryError("1 TiB"), RuntimeError("x: can't allocate memory")])
+def test_a_run_that_finds_no_memory_is_one_line_and_leaves_no_folder(
+    capsys, monkeypatch, tmp_path, small_options, error
+):
+    def fail(directory, *arguments, **options):
+        directory.tensorboard.mkdir()
+        (directory.tensorboard / "events").touch()
+        MetricsFile(directory.metrics_file).close()
+        raise error
+
+    monkeypatch.setattr("rl3_sb3.experiments.runs.train_command.train", fail)
+    new, empty = tmp_path / "new", tmp_path / "empty"
+    empty.mkdir()
+    for out in (new, empty):
+        status, _, message = run(capsys, "train", "bandit", *small_options, "--out", out)
+        assert status == 2
+        assert f"The run needs more memory than there is: {error}. Pass fewer --n-envs" in message
+        assert len([line for line in message.splitlines() if "error" in line]) == 1
+        assert not out.exists()
+
+
+def test_an_error_removes_nothing_of_a_run_that_was_there(capsys, monkeypatch, copied):
+    def fail(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr("rl3_sb3.experiments.runs.train_command.train", fail)
+    before = contents(copied)
+    for options in ([], ["--iterations", 3]):
+        assert run(capsys, "train", "random-mdp", "--out", copied, *options)[0] == 2
+        assert contents(copied) == before
+    shutil.rmtree(copied / "checkpoints")  # stopped before its first one
+    (copied / "metrics.csv").unlink()
+    before = contents(copied)
+    assert run(capsys, "train", "random-mdp", "--out", copied)[0] == 2
+    assert contents(copied) == before
+
+
+def test_commands_that_are_printed_can_be_pasted(capsys, tmp_path, small_options):
+    out = tmp_path / "my runs" / "it's one"
+    status, text, _ = run(capsys, "train", "bandit", *small_options, "--out", out)
+    assert status == 0
+    (line,) = [line for line in text.splitlines() if line.startswith("next: ")]
+    assert shlex.split(line)[1:] == ["rl3", "evaluate", str(out)]
+    status, text, _ = run(capsys, "train", "bandit", "--out", out)
+    (line,) = [line for line in text.splitlines() if line.startswith("or prolong: ")]
+    assert str(out) in shlex.split(line)
+    status, _, error = run(capsys, "table", out)
+    assert status == 2
+    assert str(out) in shlex.split(error.split("`")[3])

@@ -5,6 +5,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.argument_checks import check_positive_integer
+
 
 class RandomAgent:
     """Takes every action with the same probability.
@@ -26,8 +28,7 @@ class RandomAgent:
     sees: ClassVar[Literal["nothing"]] = "nothing"
 
     def __init__(self, n_actions: int) -> None:
-        if n_actions < 1:
-            raise ValueError(f"`n_actions` must be at least 1, got {n_actions}.")
+        check_positive_integer("n_actions", n_actions)
         self.n_actions = n_actions
         self._rng = np.random.default_rng(0)
         self._n_tasks = 0

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.argument_checks import check_positive_integer
 from vamdp.domains.entry_points import entry_points
 from vamdp.mdp.tabular_mdp import TabularMDP
 
@@ -41,8 +42,7 @@ class Bandits:
     ood: bool = False
 
     def __post_init__(self) -> None:
-        if self.n_arms < 1:
-            raise ValueError(f"`n_arms` must be at least 1, got {self.n_arms}.")
+        check_positive_integer("n_arms", self.n_arms)
 
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
         """Draw a bandit."""

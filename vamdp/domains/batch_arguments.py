@@ -9,18 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.argument_checks import check_positive_integer
+
 
 def check_sizes(num_envs: int, max_episode_steps: int | None) -> None:
     """Raise ValueError unless there is an environment, and a step in every episode."""
-    if num_envs < 1:
-        raise ValueError(f"`num_envs` must be at least 1, got {num_envs}.")
-    if max_episode_steps is None:
-        return
-    if not isinstance(max_episode_steps, (int, np.integer)) or max_episode_steps < 1:
-        raise ValueError(
-            "`max_episode_steps` must be None or an integer of at least 1, got "
-            f"{max_episode_steps!r}."
-        )
+    check_positive_integer("num_envs", num_envs)
+    if max_episode_steps is not None:
+        check_positive_integer("max_episode_steps", max_episode_steps)
 
 
 def check_one_each(tasks: Sequence[Any], num_envs: int) -> None:

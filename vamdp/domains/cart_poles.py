@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.envs.classic_control import CartPoleEnv
 
+from vamdp.argument_checks import check_share
 from vamdp.domains.entry_points import sampled_entry_points
-from vamdp.domains.ranges import Range, check_positive_range, check_share, draw
+from vamdp.domains.ranges import Range, check_positive_range, draw
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box
 
+from vamdp.argument_checks import check_scale
 from vamdp.mdp.tabular_mdp import TabularMDP
 
 
@@ -25,8 +26,7 @@ class Coordinates:
     """
 
     def __init__(self, task: TabularMDP, scale: float) -> None:
-        if not 0.0 < scale < np.inf:
-            raise ValueError(f"`feature_scale` must be finite and above 0, got {scale!r}.")
+        check_scale("feature_scale", scale)
         features = task.features
         if features is None or (features != np.rint(features)).any():
             raise ValueError(

@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.mdp.tabular_mdp import TabularMDP
 
 # In the compiled code reward noise is one number: a standard deviation, or this.

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.domains.entry_points import entry_points
 from vamdp.mdp.tabular_mdp import TabularMDP
 
@@ -49,16 +50,11 @@ class RandomMDPs:
     concentration: float | None = None
 
     def __post_init__(self) -> None:
-        if self.n_states < 1:
-            raise ValueError(f"`n_states` must be at least 1, got {self.n_states}.")
-        if self.n_actions < 1:
-            raise ValueError(f"`n_actions` must be at least 1, got {self.n_actions}.")
+        check_positive_integer("n_states", self.n_states)
+        check_positive_integer("n_actions", self.n_actions)
         if self.concentration is None:
             return
-        if not 0.0 < self.concentration < np.inf:
-            raise ValueError(
-                f"`concentration` must be finite and above 0, got {self.concentration}."
-            )
+        check_scale("concentration", self.concentration)
         if self.ood:
             raise ValueError(
                 f"`concentration` must be left out with `ood`, which is {OOD_CONCENTRATION}, got "

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from vamdp.argument_checks import as_number
+
 #: The least and the greatest value; two equal ones fix it.
 Range = tuple[float, float]
 
@@ -13,17 +15,11 @@ Range = tuple[float, float]
 def check_positive_range(name: str, values: Range) -> None:
     """Raise ValueError unless the argument called `name` is a range of numbers above 0."""
     good = isinstance(values, (tuple, list)) and len(values) == 2
-    if not good or not 0 < values[0] <= values[1] < math.inf:
+    if not good or not 0 < as_number(values[0]) <= as_number(values[1]) < math.inf:
         raise ValueError(
             f"`{name}` must be (least, greatest) with 0 < least <= greatest, got {values!r}. "
             "Two equal ones fix it."
         )
-
-
-def check_share(name: str, value: float) -> None:
-    """Raise ValueError unless the argument called `name` is in [0, 1]."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"`{name}` must be in [0, 1], got {value!r}.")
 
 
 def draw(rng: np.random.Generator, values: Range) -> float:

@@ -8,13 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from vamdp.argument_checks import as_number
+from vamdp.compiled import njit
 
 #: A state as the environment shows it.
 State = int | tuple[float, ...]
 
 #: States are kept as float64, which tells integers apart up to here (2**53 + 1 rounds to 2**53).
 LARGEST_INTEGER = 2**53 - 1
+
+#: Values, which are sums of rewards, are shown as float32, which ends at 3.4e38.
+LARGEST_REWARD = 1e30
 
 
 def as_coordinates(
@@ -45,9 +50,7 @@ def as_coordinates(
     within = np.abs(coordinates) <= LARGEST_INTEGER  # False for NaN
     if not within.all():
         i, j = np.argwhere(~within)[0]
-        raise ValueError(
-            f"`{name}[{i}]` must be finite and below 2**53 in size, got {coordinates[i, j]}."
-        )
+        raise ValueError(_size_error(f"{name}[{i}]", array.reshape(n_tasks, -1)[i, j]))
     if array.ndim == 1 and (coordinates != np.rint(coordinates)).any():
         i = int(np.argmax(coordinates[:, 0] != np.rint(coordinates[:, 0])))
         raise ValueError(
@@ -80,7 +83,7 @@ def state_coordinates(
                 "Map other states to such keys first."
             )
         if not abs(x) <= LARGEST_INTEGER:
-            raise ValueError(f"`{name}` must be finite and below 2**53 in size, got {state!r}.")
+            raise ValueError(_size_error(name, state))
         if parts[0] is state and x != int(x):
             raise ValueError(
                 f"`{name}` must be an int or a tuple of numbers, got {state!r}. A real number "
@@ -91,6 +94,23 @@ def state_coordinates(
         raise ValueError(f"`{name}` must have {length} numbers, got {state!r}.")
     # Adding 0.0 makes -0.0 and 0.0, two bit patterns, one state.
     return np.array([[x + 0.0 for x in parts]], np.float64)
+
+
+def _size_error(name: str, value: Any) -> str:
+    return (
+        f"`{name}` must be finite and below 2**53 in size, got {value}. Pass a larger int, such as "
+        "a hash, in two halves: (key >> 32, key & 0xFFFFFFFF)."
+    )
+
+
+def reward_error(name: str, reward: float) -> str:
+    """What is wrong with a reward above LARGEST_REWARD, or with one that is no number."""
+    if not np.isfinite(as_number(reward)):
+        return f"`{name}` must be finite, got {reward!r}."
+    return (
+        f"`{name}` must be at most {LARGEST_REWARD:g} in size, got {reward!r}: values are shown in "
+        "32 bits. Scale the rewards down."
+    )
 
 
 class Transitions(NamedTuple):
@@ -167,7 +187,10 @@ def _as_outcomes(
     for name, array in (("rewards", reward_array), ("terminated", end_array)):
         if array.shape != (n_tasks,):
             raise ValueError(f"`{name}` must have shape ({n_tasks},), got {array.shape}.")
-    check_each("rewards", reward_array, np.isfinite(reward_array), "finite")
+    good = np.abs(reward_array) <= LARGEST_REWARD  # False for NaN
+    if not good.all():
+        i = int(np.argmin(good))
+        raise ValueError(reward_error(f"rewards[{i}]", float(reward_array[i])))
     if end_array.dtype != np.bool_:
         raise ValueError(f"`terminated` must be bools, got {end_array.dtype}.")
     return reward_array, end_array
@@ -240,8 +263,8 @@ def _are_coordinates(states):
 
 @njit(cache=True)
 def _are_transitions(actions, rewards, n_actions):
-    """Whether all actions are in range, and all rewards finite."""
+    """Whether all actions are in range, and all rewards finite and not too large."""
     for i in range(actions.size):
-        if not (0 <= actions[i] < n_actions and np.isfinite(rewards[i])):
+        if not (0 <= actions[i] < n_actions and abs(rewards[i]) <= LARGEST_REWARD):
             return False
     return True

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_scale
+from vamdp.argument_checks import check_finite, check_scale
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -46,8 +46,7 @@ class Prior:
         """Check every argument."""
         for name in ("concentration", "prior_sd", "noise_sd"):
             check_scale(name, getattr(self, name))
-        if not np.isfinite(self.prior_mean):
-            raise ValueError(f"`prior_mean` must be finite, got {self.prior_mean!r}.")
+        check_finite("prior_mean", self.prior_mean)
 
     @property
     def n_rewards(self) -> float:

@@ -12,7 +12,8 @@ seen first; with nobody near it founds a cluster. (RL3, arXiv 2306.15909, sectio
 """
 
 import numpy as np
-from numba import njit
+
+from vamdp.compiled import njit
 
 # Columns of `ids` (capacity, 2), one row a concrete state: abstract states, or NOWHERE.
 LIVING, TERMINAL_COPY = 0, 1

@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from numba import njit
 
 from vamdp.argument_checks import (
     as_options,
@@ -40,6 +39,7 @@ from vamdp.argument_checks import (
     check_not_negative,
     check_positive_integer,
 )
+from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_coordinates
 from vamdp.estimators.conjugate_prior import Prior, draw_models
 from vamdp.estimators.estimator import Scales

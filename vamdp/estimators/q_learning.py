@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from vamdp.argument_checks import as_options, check_count, check_positive_integer
+from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_transitions
 from vamdp.estimators.q_tables import QOptions, QTables, learn, meet, meet_next
 from vamdp.estimators.split_mix import draw

@@ -7,7 +7,8 @@
 
 import numpy as np
 from gymnasium import spaces
-from numba import njit
+
+from vamdp.compiled import njit
 
 
 def q_parts(n_actions: int) -> dict[str, spaces.Box]:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from vamdp.argument_checks import check_discount
+from vamdp.argument_checks import as_number, check_discount, check_finite, check_share
+from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_coordinates, as_masks
 from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.split_mix import counter_of, first_counters
@@ -55,12 +55,10 @@ class QOptions:
     def __post_init__(self) -> None:
         """Check every option."""
         check_discount(self.gamma)
-        if not 0 < self.learning_rate <= 1:
+        if not 0 < as_number(self.learning_rate) <= 1:
             raise ValueError(f"`learning_rate` must be in (0, 1], got {self.learning_rate!r}.")
-        if not 0 <= self.rate_power <= 1:
-            raise ValueError(f"`rate_power` must be in [0, 1], got {self.rate_power!r}.")
-        if not np.isfinite(self.initial_value):
-            raise ValueError(f"`initial_value` must be finite, got {self.initial_value!r}.")
+        check_share("rate_power", self.rate_power)
+        check_finite("initial_value", self.initial_value)
 
     @property
     def rule(self) -> tuple[float, float, float]:

@@ -6,8 +6,8 @@ their values come about, and what is shown of states that they do not have.
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.estimators.model_based.storage import (
     COUNT,
     N_STATES,

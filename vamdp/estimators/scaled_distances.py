@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
+
+from vamdp.compiled import njit
 
 #: A standard deviation of at most this share of the mean is rounding noise.
 NOISE = 1e-12

@@ -5,7 +5,8 @@ SplitMix64 (Steele, Lea and Flood, 2014; public domain): each draw steps a count
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from vamdp.compiled import njit
 
 _STEP, _MIX_1, _MIX_2 = (
     np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)

@@ -9,7 +9,8 @@ numbers plus one; 0 marks a free slot. Capacities are powers of two.
 """
 
 import numpy as np
-from numba import njit
+
+from vamdp.compiled import njit
 
 # The finaliser of MurmurHash3 (Austin Appleby, public domain): each bit of the input reaches all.
 _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)

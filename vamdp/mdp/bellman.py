@@ -24,8 +24,8 @@ Sweeps are synchronous (Jacobi): Q of sweep n sees V of sweep n - 1 alone. They 
 """
 
 import numpy as np
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.mdp.packed_rows import (
     HEAD,
     LENGTH,

@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from vamdp.compiled import njit
 
 NORTH, EAST, SOUTH, WEST = range(4)  # clockwise: left of d is d - 1, right of d is d + 1
 STAY = -1

@@ -43,9 +43,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from vamdp.argument_checks import check_discount, check_positive_integer
+from vamdp.compiled import njit
 from vamdp.mdp.tabular_mdp import TabularMDP
 
 # Rounds are few; these only end what rounding could keep going.

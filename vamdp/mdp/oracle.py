@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from vamdp.argument_checks import check_discount, check_positive_integer
+from vamdp.compiled import njit
 from vamdp.mdp.bellman import backup, iterate, maximise
 from vamdp.mdp.sweep_history import NO_HISTORY
 

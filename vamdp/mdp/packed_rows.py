@@ -22,7 +22,8 @@ the two agree to the last bit.
 """
 
 import numpy as np
-from numba import njit
+
+from vamdp.compiled import njit
 
 # Unsigned, as all positions here: signed ones would be looked at for negative indices.
 _1, _2, _3, _4 = (np.uint64(n) for n in range(1, 5))

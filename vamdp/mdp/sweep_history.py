@@ -5,7 +5,8 @@ column k is about sweep k + 1.
 """
 
 import numpy as np
-from numba import njit
+
+from vamdp.compiled import njit
 
 # Lines after those of the states: the sum of the V that the sweep read, and the flat row that moved
 # (NOTHING: planning stopped; SOMETHING: the last sweep allowed, where it does not matter). Then

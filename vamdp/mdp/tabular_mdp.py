@@ -25,9 +25,9 @@ from typing import Any, Literal, SupportsIndex
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.spaces import Discrete
 
 from vamdp.mdp import grid_tasks, oracle
+from vamdp.mdp.gymnasium_table import read_outcomes
 from vamdp.mdp.value_iteration import PROBABILITY_TOLERANCE, check_dense
 
 RewardNoise = float | Literal["bernoulli"] | None
@@ -133,7 +133,8 @@ class TabularMDP:
 
         Args:
             P: Transition probabilities, shape (S, A, S').
-            R: Mean rewards of actions, shape (S, A), or of transitions, shape (S, A, S').
+            R: Mean rewards of actions, shape (S, A), or of transitions, shape (S, A, S'); those
+                where P is 0 are not used.
             terminal: Terminal states, bool of shape (S,): every move into one ends the episode,
                 and its own rows of P and R are not used. Or the ending transitions themselves,
                 bool of shape (S, A, S'), as a bandit's, which end where they began. None: nothing
@@ -223,44 +224,23 @@ class TabularMDP:
 
         Raises:
             TypeError: The environment has no such table (Blackjack, for one).
-            ValueError: The table is not a task's, or one move to one state has two rewards, or
-                ends and goes on.
+            ValueError: The table is not a task's, or the environment does something else: a Taxi
+                with a fickle passenger, or one whose wrappers change observations, actions or
+                rewards.
         """
-        table = getattr(env.unwrapped, "P", None)
-        start = getattr(env.unwrapped, "initial_state_distrib", None)
-        states, actions = env.observation_space, env.action_space
-        if (
-            table is None
-            or start is None
-            or not isinstance(states, Discrete)
-            or not isinstance(actions, Discrete)
-        ):
-            raise TypeError(
-                f"`env` must have a transition table `P` and `initial_state_distrib`, as "
-                f"FrozenLake, CliffWalking and Taxi have, got {env}. Use TabularMDP.from_dense "
-                f"for other tasks."
-            )
-        shape = (int(states.n), int(actions.n), int(states.n))
-        P, R, ending = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.bool_)
-        for s, a in np.ndindex(shape[:2]):
-            for probability, s_next, reward, terminated in table[s][a]:
-                if not 0 <= s_next < states.n:
-                    raise ValueError(
-                        f"`env.unwrapped.P[{s}][{a}]` must lead to states in "
-                        f"[0, {states.n - 1}], got {s_next}."
-                    )
-                move = s, a, int(s_next)
-                if P[move] > 0.0 and (R[move], ending[move]) != (reward, terminated):
-                    raise ValueError(
-                        f"`env.unwrapped.P[{s}][{a}]` leads to state {s_next} with two rewards or "
-                        f"both terminated and not; a table of this kind cannot be read."
-                    )
-                P[move] += probability
-                R[move], ending[move] = reward, terminated
-        entered_at_end = (ending & (P > 0.0)).any(axis=(0, 1))
-        entered_alive = (~ending & (P > 0.0)).any(axis=(0, 1)) | (np.asarray(start) > 0.0)
-        is_mixed = (entered_at_end & entered_alive).any()
-        return cls.from_dense(P, R, terminal=ending if is_mixed else entered_at_end, start=start)
+        found = read_outcomes(env)
+        S, n_rows = len(found.terminal_states), len(found.n_outcomes)
+        starts, start_probability = _as_start(found.start, found.terminal_states)
+        no_reward = np.zeros(len(starts))
+        return cls.trusted(
+            n_states=S,
+            n_actions=n_rows // S,
+            rows=np.concatenate([[0], np.cumsum([*found.n_outcomes, len(starts)])]),
+            probability=np.concatenate([found.probability, start_probability]),
+            successor=np.concatenate([found.successor, starts]),
+            reward=np.concatenate([found.reward, no_reward]),
+            ends=np.concatenate([found.ends, no_reward > 0.0]),
+        )
 
     @property
     def start_distribution(self) -> npt.NDArray[np.float64]:
@@ -337,7 +317,7 @@ def _as_start(
             )
         _require("start", distribution, distribution >= 0.0, "must be a probability in [0, 1]")
         if not abs(distribution.sum() - 1.0) <= PROBABILITY_TOLERANCE:
-            raise ValueError(f"`start` sums to {distribution.sum():.6g}; it must sum to 1.")
+            raise ValueError(f"`start` sums to {distribution.sum():.10g}; it must sum to 1.")
         states = np.flatnonzero(distribution)
         probability = distribution[states]
     if terminal_states[states].any():

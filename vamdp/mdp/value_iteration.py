@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_discount
+from vamdp.argument_checks import as_number, check_discount
 from vamdp.mdp.bellman import ROUNDING, iterate
 from vamdp.mdp.sweep_history import NO_HISTORY
 
@@ -39,9 +39,9 @@ def value_iteration(
     """Solve a known finite MDP by synchronous value iteration from Q = V = 0.
 
     Args:
-        P: transition probabilities ``P[s, a, s']``, shape (S, A, S); rows sum to 1 (those of
-            terminal states are not read).
-        R: expected rewards ``R[s, a]``, shape (S, A), or rewards ``R[s, a, s']``, shape (S, A, S).
+        P: transition probabilities ``P[s, a, s']``, shape (S, A, S); rows sum to 1.
+        R: expected rewards ``R[s, a]``, shape (S, A), or rewards ``R[s, a, s']``, shape (S, A, S);
+            those where P is 0 are not read. Nor are the rows of terminal states, here and in P.
         max_sweeps: the horizon, at least 1: after n sweeps Q is optimal for n steps to go.
         gamma: discount factor in [0, 1].
         tolerance: stop after a sweep in which every entry of Q moved by less than this;
@@ -67,10 +67,10 @@ def value_iteration(
     Source: Sutton and Barto (2018), section 4.4; RL3 (arXiv 2306.15909), Algorithm 1.
     """
     P, expected_R, is_terminal = check_dense(P, R, terminal)
-    if not 1 <= max_sweeps < np.inf or int(max_sweeps) != max_sweeps:
+    if not (1 <= as_number(max_sweeps) < np.inf and int(max_sweeps) == max_sweeps):
         raise ValueError(f"`max_sweeps` must be an integer of at least 1, got {max_sweeps!r}.")
     check_discount(gamma)
-    if not tolerance >= 0:
+    if not as_number(tolerance) >= 0:
         raise ValueError(f"`tolerance` must be at least 0, got {tolerance!r}.")
     n_states, n_actions, _ = P.shape
     P = np.where(is_terminal[:, None, None], 0.0, P)
@@ -94,7 +94,7 @@ def check_dense(
 
     Raises:
         ValueError: a shape is wrong, a probability is negative or a row of a state that is not
-            terminal does not sum to 1, or a reward is not finite.
+            terminal does not sum to 1, or a reward that can be paid is not finite.
     """
     P = np.asarray(P, dtype=np.float64)
     R = np.asarray(R, dtype=np.float64)
@@ -125,12 +125,16 @@ def check_dense(
     if bad.size:
         s, a = bad[0]
         raise ValueError(
-            f"`P[{s}, {a}]` sums to {sums[s, a]:.6g}; every row must sum to 1. "
+            f"`P[{s}, {a}]` sums to {sums[s, a]:.10g}; every row must sum to 1. "
             f"Mark the state in `terminal` if nothing follows it."
         )
-    bad = np.argwhere(~np.isfinite(R))
+    # Nobody reads the others, which may be marked by NaN or -inf.
+    used = ~is_terminal[:, None, None] & (P > 0)
+    read = np.asarray(used.any(axis=2) if R.ndim == 2 else used)
+    bad = np.argwhere(~np.isfinite(R) & read)
     if bad.size:
         index = tuple(int(i) for i in bad[0])
         raise ValueError(f"`R{list(index)}` must be finite, got {R[index]}.")
-    expected_R = R if R.ndim == 2 else np.einsum("ijk,ijk->ij", P, R)
+    R = np.where(read, R, 0.0)
+    expected_R = R if R.ndim == 2 else np.einsum("ijk,ijk->ij", np.where(used, P, 0.0), R)
     return P, expected_R, is_terminal

@@ -74,6 +74,8 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
     ) -> tuple[Any, dict[str, Any]]:
         """Start meta-episodes in new tasks, as `vamdp.MetaEpisode.reset`.
 
+        Other options than "task" reach the first episode of these meta-episodes only.
+
         Raises:
             ValueError: options have a "reset_mask": the meta-episodes would fall out of step.
         """
@@ -81,6 +83,7 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
             raise ValueError(
                 "`options['reset_mask']` must be left out: all meta-episodes begin together."
             )
+        options = self._with_task_set(options)
         some_unseeded = any(s is None for s in as_seeds(seed, self.num_envs))
         if some_unseeded and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}

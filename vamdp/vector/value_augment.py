@@ -1,7 +1,8 @@
 """Adding values to the observations of a batch of environments."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space, iterate
 
-from vamdp.estimators.arguments import as_coordinates, check_each
+from vamdp.estimators.arguments import State, as_coordinates, check_each, state_coordinates
 from vamdp.estimators.choice import check_written, is_built_in
 from vamdp.inner_env import (
     StateKey,
@@ -124,6 +125,7 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start an episode everywhere, or where options["reset_mask"] says; forget new tasks'."""
+        options = self._with_task_set(options)
         seeds = as_seeds(seed, self.num_envs)
         fresh = np.array([s is not None for s in seeds])
         fresh |= asks_for_new_task(options)
@@ -248,6 +250,9 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
             return self._encode("state_key(observation)", np.asarray(keys))
         except ValueError as error:
             # NumPy and the check see the batch; what its author wrote is one key.
+            for key in cast("list[State]", keys):
+                with suppress(TypeError):
+                    state_coordinates("state_key(observation)", key, None)
             raise ValueError(
                 f"`state_key` must return an int or a tuple of numbers, of one length, got {keys}."
             ) from error

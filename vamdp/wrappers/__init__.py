@@ -15,13 +15,23 @@ What each boundary clears:
 
 A task begins with ``reset(seed=...)``, with ``reset(options={"new_task": True})`` or
 ``{"task": ...}``, with ``reset_task``, and with every reset of a `MetaEpisode`. A bare ``reset()``
-of a `ValueAugment` starts the next episode of the same task.
+of a `ValueAugment` starts the next episode of the same task. An environment that draws its layout
+at every reset has no tasks: `check_tasks` plays it and says so.
 """
 
 from vamdp.wrappers.hold_seed import HoldSeed
 from vamdp.wrappers.meta_episode import MetaEpisode
 from vamdp.wrappers.regret_reward import RegretReward
 from vamdp.wrappers.show_task import ShowTask
+from vamdp.wrappers.task_check import TaskCheck, check_tasks
 from vamdp.wrappers.value_augment import ValueAugment
 
-__all__ = ["HoldSeed", "MetaEpisode", "RegretReward", "ShowTask", "ValueAugment"]
+__all__ = [
+    "HoldSeed",
+    "MetaEpisode",
+    "RegretReward",
+    "ShowTask",
+    "TaskCheck",
+    "ValueAugment",
+    "check_tasks",
+]

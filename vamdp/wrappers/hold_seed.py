@@ -53,6 +53,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         gymnasium.Wrapper.__init__(self, env)
         _refuse_learners(env)
         self._tasks_stream: np.random.Generator | None = None  # until first needed
+        self._tasks_seed: int | None = None  # where it began
         self._task: int | None = None
         self._running = False
 
@@ -71,6 +72,17 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def task_seed(self) -> int | None:
         """The task, for whoever draws random numbers of its own in it; None: there is none yet."""
         return self._task
+
+    @property
+    def np_random_seed(self) -> int:
+        """The seed that the stream of tasks began with, as the last seeded `reset` was given it.
+
+        The one of the environment inside is the task: `task`.
+        """
+        if self._tasks_seed is None:
+            self._begin_tasks(None)
+        assert self._tasks_seed is not None
+        return self._tasks_seed
 
     def get_task(self) -> int:
         """Return the present task."""
@@ -119,7 +131,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if task is not None:
             task = _checked(task)  # before anything changes
         if seed is not None:
-            self._tasks_stream, _ = seeding.np_random(seed)
+            self._begin_tasks(seed)
         if task is not None or seed is not None or new_task or self._task is None:
             self.reset_task(task)
         started = self.env.reset(seed=self.task, options=inner_options or None)
@@ -138,8 +150,12 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def _draw(self) -> int:
         if self._tasks_stream is None:
-            self._tasks_stream, _ = seeding.np_random()
+            self._begin_tasks(None)
+        assert self._tasks_stream is not None
         return int(self._tasks_stream.integers(N_SEEDS))
+
+    def _begin_tasks(self, seed: int | None) -> None:
+        self._tasks_stream, self._tasks_seed = seeding.np_random(seed)
 
 
 def _refuse_learners(env: Any) -> None:

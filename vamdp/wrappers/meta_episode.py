@@ -5,8 +5,10 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import TimeLimit
 
 from vamdp.inner_env import asks_for_new_task, place_of, require_single
 from vamdp.wrappers.meta_setup import MetaSetup, without_statistics
@@ -50,6 +52,9 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         ValueError: an argument is out of its range, or the actions are not Discrete.
         TypeError: `env` is a vector environment.
 
+    The episodes of a meta-episode must be in one task: `vamdp.check_tasks` plays an environment and
+    says whether they are.
+
     Example:
         >>> import gymnasium, vamdp
         >>> env = vamdp.MetaEpisode(gymnasium.make("vamdp/Bandit-v0"), horizon=2)
@@ -81,10 +86,31 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         self._tau = 0  # steps since the episode began
         self._return = 0.0
 
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override] # as gymnasium.Wrapper has it
+        """The specification to make this environment from again.
+
+        Its `max_episode_steps` is None, since nothing truncates a meta-episode. The limit of the
+        episodes inside is among the wrappers, the first of them.
+        """
+        spec: EnvSpec | None = super().spec  # a copy of its own
+        if spec is not None and spec.max_episode_steps is not None:
+            limit = TimeLimit.wrapper_spec(max_episode_steps=spec.max_episode_steps)
+            spec.additional_wrappers = (limit, *spec.additional_wrappers)
+            spec.max_episode_steps = None
+        return spec
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start a meta-episode in a new task: one that was set, or the next one drawn."""
+        """Start a meta-episode in a new task: one that was set, or the next one drawn.
+
+        Args:
+            seed: the environment's; it begins its streams anew.
+            options: "task" sets one. The others reach the meta-episode's first episode only: what
+                comes after is restarted by a bare `reset()`.
+        """
+        options = self._with_task_set(options)
         if seed is None and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
         observation, info = self.env.reset(seed=seed, options=options)

@@ -23,6 +23,9 @@ ActionParts = tuple[str, ...] | None
 #: A one-hot state above this many entries makes a network's first layer the largest: warn.
 MOST_STATE_ENTRIES = 4096
 
+#: Above this many (64 MiB) not even one observation should be made.
+MOST_POSSIBLE_ENTRIES = 2**24
+
 
 class StateEncoder:
     """A plain observation as a float32 vector: one-hot if Discrete, else `spaces.flatten` of it.
@@ -31,12 +34,13 @@ class StateEncoder:
         space: the space of a single observation.
 
     Raises:
-        ValueError: the space has no flat form of a fixed size.
+        ValueError: the space has no flat form of a fixed size, or a huge one.
     """
 
     def __init__(self, space: gymnasium.Space[Any]) -> None:
         self.space = space
         self.discrete = isinstance(space, spaces.Discrete)
+        _check_flat_size(space)  # before anything of this size is allocated
         try:
             flat: Any = spaces.flatten_space(space)
         except NotImplementedError:  # a space of the environment's own, like MiniGrid's missions
@@ -77,6 +81,20 @@ class StateEncoder:
                 out, gymnasium.vector.utils.iterate(batched, observations), strict=True
             ):
                 self.write(observation, row)
+
+
+def _check_flat_size(space: gymnasium.Space[Any]) -> None:
+    """Raise ValueError if the flat form is so large that one observation would fill the memory."""
+    try:
+        size = spaces.flatdim(space)
+    except (NotImplementedError, ValueError):  # it has no flat form
+        return
+    if size > MOST_POSSIBLE_ENTRIES:
+        raise ValueError(
+            f"`env.observation_space` must take at most {MOST_POSSIBLE_ENTRIES} entries of an "
+            f"observation, got {space} with {size}. Pass show_state=False to ValueAugment, or make "
+            "the observation smaller."
+        )
 
 
 class Parts:

@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.estimators.arguments import check_action_mask, state_coordinates
+from vamdp.estimators.arguments import (
+    LARGEST_REWARD,
+    check_action_mask,
+    reward_error,
+    state_coordinates,
+)
 from vamdp.estimators.choice import check_written, is_built_in
 from vamdp.estimators.estimator import Estimator, Scales
 
@@ -53,8 +58,8 @@ class OneTask:
                 learned then.
             TypeError: the state is neither an int nor a tuple of numbers; likewise.
         """
-        if not np.isfinite(reward):
-            raise ValueError(f"`reward` must be finite, got {reward!r}.")
+        if not abs(reward) <= LARGEST_REWARD:  # also NaN
+            raise ValueError(reward_error("reward", reward))
         next_states = self._batch(next_state)
         self._estimator.update(
             self._states,

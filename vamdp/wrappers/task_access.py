@@ -28,16 +28,16 @@ class TaskAccess:
             task: what the environment below takes; a sequence of them for a batch.
 
         Raises:
-            ValueError: a task is given to an environment without a `reset_task` of its own.
+            ValueError: a task is given to an environment that has neither a `reset_task` nor a
+                `set_task` of its own.
         """
         below = self._find("reset_task")
+        if below is None and task is not None:
+            below = self._find("set_task")
         if below is not None:
             below(task)
         elif task is not None:
-            raise ValueError(
-                f"`task` must be None, got {task!r}: {self.env} has no reset_task method that "
-                "could set it."
-            )
+            raise ValueError(f"`task` must be None, got {task!r}: {self._fixed()}")
         self._task_changed()
 
     def set_task(self, task: Any) -> None:
@@ -53,6 +53,28 @@ class TaskAccess:
     def sample_tasks(self, n: int) -> Any:
         """Draw n tasks; the present one stays."""
         return self._below("sample_tasks")(n)
+
+    def _with_task_set(self, options: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Reset options, once a task in them is set where the environment itself would not look.
+
+        Ours take it from the options. Others have methods for it, and pass the options over.
+
+        Raises:
+            ValueError: nobody below takes a task.
+        """
+        if options is None or options.get("task") is None:
+            return options
+        owner = next((env for env in layers(self.env) if _takes_tasks(env)), None)
+        if owner is None:
+            raise ValueError(
+                f"`options['task']` must be left out, got {options['task']!r}: {self._fixed()}"
+            )
+        if not isinstance(owner, (SyncVectorEnv, AsyncVectorEnv)) and not _is_ours(owner):
+            self.reset_task(options["task"])
+        return options
+
+    def _fixed(self) -> str:
+        return f"{self.env} has no reset_task or set_task method that could set it."
 
     def _below(self, name: str) -> Callable[..., Any]:
         method = self._find(name)
@@ -75,17 +97,38 @@ class TaskAccess:
         raise AssertionError("the wrapper says what it forgets")
 
 
+def _takes_tasks(env: Any) -> bool:
+    """Whether a layer has a method that sets a task, or all of a loop have."""
+    names = ("reset_task", "set_task")
+    if isinstance(env, (SyncVectorEnv, AsyncVectorEnv)):
+        return any(all(env.call("has_wrapper_attr", name)) for name in names)
+    return any(hasattr(env, name) for name in names)
+
+
+def _is_ours(env: Any) -> bool:
+    """Whether its `reset` takes options["task"], as those of this package and subclasses do."""
+    return any(c.__module__.partition(".")[0] == "vamdp" for c in type(env).__mro__)
+
+
 # A loop over single environments has no task methods of its own: these are `TaskVectorEnv`'s.
 
 
 def _reset_each(env: SyncVectorEnv | AsyncVectorEnv, tasks: Sequence[Any] | None) -> None:
     if tasks is None:
         env.call("reset_task")
-        return
+    else:
+        _give_each(env, "reset_task", tasks)
+
+
+def _set_each(env: SyncVectorEnv | AsyncVectorEnv, tasks: Sequence[Any]) -> None:
+    _give_each(env, "set_task", tasks)
+
+
+def _give_each(env: SyncVectorEnv | AsyncVectorEnv, name: str, tasks: Sequence[Any]) -> None:
     if len(tasks) != env.num_envs:
         raise ValueError(f"`task` must hold {env.num_envs} tasks, got {len(tasks)}.")
     for one, task in zip(_envs(env), tasks, strict=True):
-        one.get_wrapper_attr("reset_task")(task)
+        one.get_wrapper_attr(name)(task)
 
 
 def _get_each(env: SyncVectorEnv | AsyncVectorEnv) -> list[Any]:
@@ -108,6 +151,7 @@ def _envs(env: SyncVectorEnv | AsyncVectorEnv) -> list[Any]:
 
 _IN_EACH: dict[str, Callable[..., Any]] = {
     "reset_task": _reset_each,
+    "set_task": _set_each,
     "get_task": _get_each,
     "sample_tasks": _sample_each,
 }

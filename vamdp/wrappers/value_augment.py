@@ -71,6 +71,9 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             observations have no `state_key`.
         TypeError: `env` is a vector environment, `estimator` no learner, or an option unknown.
 
+    What is learned must hold in the next episode: `vamdp.check_tasks` plays an environment and says
+    whether it does.
+
     Example:
         >>> import gymnasium, vamdp
         >>> env = vamdp.ValueAugment(gymnasium.make("vamdp/Bandit-v0"), task_horizon=1)
@@ -162,6 +165,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start an episode; forget if the seed or the options begin a new task."""
+        options = self._with_task_set(options)
         begins_task = seed is not None or asks_for_new_task(options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)

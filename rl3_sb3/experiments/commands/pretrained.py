@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from vamdp.shell import quoted
+
 
 def add(commands: Any) -> None:
     """Add the parser."""
@@ -28,5 +30,5 @@ def _pretrained(options: argparse.Namespace) -> None:
     print(
         "\nTotal rewards in the held-out tasks, mean ± standard error over the tasks, of the seed "
         "with the median score.\nAll seeds are in record.json. Look at one: rl3 evaluate "
-        f"{options.dir}/AGENT (gridworlds also: rl3 play)"
+        f"{quoted(options.dir / 'AGENT')} (gridworlds also: rl3 play)"
     )

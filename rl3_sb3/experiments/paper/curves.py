@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
+from rl3_sb3.experiments.drawing import Axes
 from rl3_sb3.experiments.pretrained.record import CellRecord, FloatArray
 
 _SMOOTHED = 5  # blocks

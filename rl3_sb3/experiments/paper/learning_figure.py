@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
 from rl3_sb3.experiments.algorithms import ALGORITHMS
+from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.paper.comparison import NOT_TRAINED, Tasks, read_cell, read_classical
 from rl3_sb3.experiments.paper.curves import draw_curves
 from rl3_sb3.experiments.paper.script import Folders

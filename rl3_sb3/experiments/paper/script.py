@@ -13,13 +13,14 @@ examples/paper/sweeps/.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rl3_sb3.experiments.cli import end_without_reader
 from rl3_sb3.experiments.cli import main as rl3
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.output import end_without_reader, printable
 from rl3_sb3.experiments.paper.comparison import SCALES, Tasks
 from rl3_sb3.experiments.paper.costs import cost_text
 from rl3_sb3.experiments.sweeps.specification import read_sweep
@@ -98,7 +99,9 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
             if status:
                 return status
     try:
-        item.show(folders)
+        with printable():
+            item.show(folders)
+            sys.stdout.flush()
     except BrokenPipeError:
         return end_without_reader()
     except InputError as error:

@@ -131,7 +131,7 @@ def read_record(folder: Path) -> CellRecord:
     """
     file = folder / RECORD_FILE
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(file.read_text(encoding="utf-8-sig"))
         record = CellRecord(
             name=values["name"],
             settings=values["settings"],

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from rl3_sb3.experiments.algorithms import colour_of
+from rl3_sb3.experiments.drawing import Axes, Figure, MaxNLocator
 from rl3_sb3.experiments.results.evaluation import Evaluation, Score
 from rl3_sb3.experiments.runs.metrics import RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory

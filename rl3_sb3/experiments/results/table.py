@@ -12,6 +12,7 @@ from rl3_sb3.experiments.results.evaluation import Evaluation, FloatArray, Score
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp.shell import quoted
 
 
 def evaluation_table(evaluations: Iterable[Evaluation]) -> str:
@@ -45,7 +46,7 @@ def runs_table(paths: Sequence[Path]) -> str:
         if not evaluations:
             raise InputError(
                 f"`DIR` must be an evaluated run, got {directory.path}, which has no "
-                f"evaluation.json. Run `rl3 evaluate {directory.path}` first."
+                f"evaluation.json. Run `rl3 evaluate {quoted(directory.path)}` first."
             )
         for evaluation in evaluations:
             group = tasks_label(config, len(evaluation.oracle), evaluation.variation)

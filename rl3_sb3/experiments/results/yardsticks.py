@@ -73,7 +73,7 @@ def read_yardsticks(file: Path) -> dict[str, Any]:
         InputError: It is another file.
     """
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise InputError(
             f"`{file}` must be what `rl3 baselines --json` writes, got no JSON: {error}. Write it "

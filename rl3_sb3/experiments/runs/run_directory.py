@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from rl3_sb3.experiments.results.evaluation import Evaluation
 from rl3_sb3.experiments.runs.atomic_file import leftovers, remove_leftovers, replace_content
 from rl3_sb3.experiments.runs.checkpoints import Checkpoints
 from rl3_sb3.experiments.runs.folder_lock import LOCK_NAME, FolderLock
+from rl3_sb3.experiments.runs.metrics import last_row
 from rl3_sb3.experiments.runs.training_state import TrainingState
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.policy_files.record import library_versions
@@ -89,6 +91,25 @@ class RunDirectory:
             versions = library_versions(_PACKAGES)
             values = {"run": config.to_dict(), "versions": versions, "tasks": fingerprint(config)}
             self._write_json(self.config_file, values)
+
+    @contextmanager
+    def discarded_on_error(self) -> Iterator[None]:
+        """Within it, an error before the first iteration's end removes the folder again.
+
+        For a run that this process began, whose lock it holds.
+        """
+        try:
+            yield
+        except Exception:
+            if not self.checkpoints.files() and last_row(self.metrics_file) is None:
+                for folder in (self.tensorboard, self.checkpoints.path):
+                    shutil.rmtree(folder, ignore_errors=True)
+                for file in (self.metrics_file, self.config_file, self.path / LOCK_NAME):
+                    with suppress(OSError):
+                        file.unlink(missing_ok=True)
+                with suppress(OSError):  # somebody has put something into it
+                    self.path.rmdir()
+            raise
 
     def note_provenance(self, device: str) -> None:
         """Store with which code and hardware the run is trained from now on, unless it is there.
@@ -258,7 +279,7 @@ class RunDirectory:
 
     def _read_json(self, file: Path) -> dict[str, Any]:
         try:
-            values = json.loads(file.read_text(encoding="utf-8"))
+            values = json.loads(file.read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise InputError(
                 f"`{file}` must be complete JSON, got a damaged file ({error}). "

@@ -7,9 +7,12 @@ the stored run are errors, so that no run is continued as another one; only `--i
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+
+import torch as th
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.learning_env import check_environments
@@ -19,6 +22,7 @@ from rl3_sb3.experiments.runs.stop_signals import StopSignals
 from rl3_sb3.experiments.runs.training import check_ranks, train
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.ranks import from_first_rank, joined_ranks, n_ranks, this_rank
+from vamdp.shell import quoted
 
 
 def train_command(
@@ -46,10 +50,25 @@ def train_command(
             process trains it.
     """
     directory = RunDirectory(out)
-    with joined_ranks(device) as own_device:
+    with _named_lack_of_memory(), joined_ranks(device) as own_device:
         if this_rank() > 0:
             return _follow(directory, config, own_device, options)
         return _lead(directory, config, given, own_device, options)
+
+
+@contextmanager
+def _named_lack_of_memory() -> Iterator[None]:
+    """Within it, what NumPy or torch cannot allocate, on whichever device, is an InputError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        is_it = isinstance(error, (MemoryError, th.OutOfMemoryError))
+        if not is_it and "can't allocate memory" not in str(error):
+            raise
+        raise InputError(
+            f"The run needs more memory than there is: {error or 'some allocation failed'}. Pass "
+            "fewer --n-envs, or a smaller --batch-size or network."
+        ) from error
 
 
 def _follow(
@@ -74,7 +93,7 @@ def _lead(
         check_ranks(config)
         check_environments(config)
         directory.begin(config)
-    with directory.locked():
+    with directory.locked(), directory.discarded_on_error() if begins else nullcontext():
         if not begins:
             config = _continued(directory, given)
         config = from_first_rank(config)
@@ -92,11 +111,11 @@ def _lead(
             )
     n_done = model.num_timesteps
     print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")
-    go_on = f"rl3 train {config.domain} --out {directory.path}"
+    go_on = f"rl3 train {config.domain} --out {quoted(directory.path)}"
     if n_done < n_all:
         print(f"go on: {go_on}" if n_ranks() == 1 else "go on: the same torchrun command")
         return 0 if signals.received is None else 128 + signals.received
-    print(f"next: rl3 evaluate {directory.path}")
+    print(f"next: rl3 evaluate {quoted(directory.path)}")
     if n_before >= n_all:
         print(f"or prolong: {go_on} --iterations {2 * config.iterations}")
     return 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from rl3_sb3.experiments.domains import CANONICAL, domain_of
+from rl3_sb3.experiments.drawing import Axes
 from rl3_sb3.experiments.results.evaluation import ORACLE, FloatArray, mean_and_error
 from rl3_sb3.experiments.results.table import aligned, fraction_label, mean_label
 from rl3_sb3.experiments.studies.runs import StudyRun

@@ -123,7 +123,8 @@ def read_runs(file: Path) -> list[StudyRun]:
     """Return the stored runs; none where there is no record yet."""
     if not file.is_file():
         return []
-    return [StudyRun.from_dict(run) for run in json.loads(file.read_text())["runs"]]
+    runs = json.loads(file.read_text(encoding="utf-8-sig"))["runs"]
+    return [StudyRun.from_dict(run) for run in runs]
 
 
 def joined(new: Sequence[StudyRun], old: Sequence[StudyRun]) -> list[StudyRun]:

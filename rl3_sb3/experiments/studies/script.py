@@ -22,9 +22,9 @@ from typing import Any
 
 import torch as th
 
-from rl3_sb3.experiments.cli import end_without_reader
 from rl3_sb3.experiments.cli import main as rl3
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.output import end_without_reader, printable
 from rl3_sb3.experiments.paper.costs import cost_text
 from rl3_sb3.experiments.results.records import start_record, write_record
 from rl3_sb3.experiments.studies.runs import (
@@ -74,6 +74,11 @@ def run_study(study: Study, script: Path, arguments: Sequence[str] | None = None
         script: The script's file, beside which records/ lies; record and figure have its name.
         arguments: Without the script's name; None: the process's.
     """
+    with printable():
+        return _run_study(study, script, arguments)
+
+
+def _run_study(study: Study, script: Path, arguments: Sequence[str] | None) -> int:
     here, name = script.resolve().parent, script.stem
     options = _parser(study, here, name).parse_args(arguments)
     given = {each.name: getattr(options, each.name) for each in fields(study.sizes)}
@@ -102,7 +107,7 @@ def run_study(study: Study, script: Path, arguments: Sequence[str] | None = None
         if not record_file.is_file():
             print(f"not measured yet: python {os.path.relpath(script)} --measure")
             return 0
-        record = json.loads(record_file.read_text(encoding="utf-8")) | _runs(study, runs_file)
+        record = json.loads(record_file.read_text(encoding="utf-8-sig")) | _runs(study, runs_file)
         study.show(record)
         options.figures.mkdir(parents=True, exist_ok=True)
         file = options.figures / f"{name}.png"

@@ -20,8 +20,9 @@ from rl3_sb3.experiments.sweeps.folder import SweepFolder
 from rl3_sb3.experiments.sweeps.local import LocalWorkers
 from rl3_sb3.experiments.sweeps.results import result_rows, results_csv, results_table
 from rl3_sb3.experiments.sweeps.schedule import Workers, run_cells
-from rl3_sb3.experiments.sweeps.specification import parse_sweep
+from rl3_sb3.experiments.sweeps.specification import parse_sweep, sweep_content
 from rl3_sb3.experiments.sweeps.watching import SweepBars
+from vamdp.shell import install_command
 
 
 def sweep_command(
@@ -55,11 +56,10 @@ def sweep_command(
     """
     if ray_address is not None and importlib.util.find_spec("ray") is None:
         raise InputError(
-            f"`--ray` needs Ray, got {ray_address!r} without it. Install the extra with pip "
-            "install -c constraints.txt '.[sb3,cluster]', or leave --ray out to run the cells on "
-            "this machine."
+            f"`--ray` needs Ray, got {ray_address!r} without it. Run "
+            f"{install_command('sb3,cluster')}, or leave --ray out to run the cells here."
         )
-    content = file.read_bytes()
+    content = sweep_content(file)
     cells = parse_sweep(content, str(file))
     wanted = [cell for cell in cells if only is None or fnmatchcase(cell.name, only)]
     if not wanted:

@@ -29,6 +29,7 @@ all others. Everything is checked before anything starts.
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,20 +64,34 @@ def read_sweep(file: Path) -> list[Cell]:
     Raises:
         InputError: Something in the file cannot be; the message names the place, the value and what
             to do.
-        OSError: The file cannot be read.
     """
-    return parse_sweep(file.read_bytes(), str(file))
+    return parse_sweep(sweep_content(file), str(file))
+
+
+def sweep_content(file: Path) -> bytes:
+    """Return what is in a sweep file.
+
+    Raises:
+        InputError: There is none, or it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        reason = "it does not exist" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(
+            f"`FILE` must be a sweep's TOML file, got {file}: {reason}. examples/sweep.toml is one."
+        ) from error
 
 
 def parse_sweep(content: bytes, source: str) -> list[Cell]:
     """Do as `read_sweep` with a file's content.
 
     Args:
-        content: TOML in UTF-8.
+        content: TOML in UTF-8, or as editors of Windows write it.
         source: Where it comes from, for errors.
     """
     try:
-        values = tomllib.loads(content.decode())
+        values = tomllib.loads(_decoded(content))
     except ValueError as error:  # also of the decoding
         raise InputError(f"`{source}` must be a TOML file, got another: {error}.") from error
     try:
@@ -85,6 +100,12 @@ def parse_sweep(content: bytes, source: str) -> list[Cell]:
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     return cells
+
+
+def _decoded(content: bytes) -> str:
+    """Return a file's text; Notepad and PowerShell begin it with a mark of its encoding."""
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_wide else "utf-8-sig")
 
 
 def _check_environments(cells: Sequence[Cell]) -> None:

@@ -71,5 +71,5 @@ def test_a_sampled_bandit_equals_the_checked_one():
 
 
 def test_a_bandit_needs_an_arm():
-    with pytest.raises(ValueError, match="`n_arms` must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="`n_arms` must be an integer of at least 1, got 0"):
         Bandits(n_arms=0)

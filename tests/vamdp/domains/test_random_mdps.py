@@ -46,7 +46,7 @@ def test_a_sampled_task_equals_the_checked_one():
 
 @pytest.mark.parametrize("kwargs", [dict(n_states=0), dict(n_actions=0)])
 def test_sizes_below_1_are_refused(kwargs):
-    with pytest.raises(ValueError, match="must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="must be an integer of at least 1, got 0"):
         RandomMDPs(**kwargs)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vamdp.mdp.tabular_mdp import TabularMDP
+from vamdp.mdp.value_iteration import value_iteration
 
 P = np.zeros((3, 2, 3))
 P[0, 0] = [0.5, 0.5, 0.0]
@@ -54,6 +55,24 @@ def test_rows_of_terminal_states_need_be_no_distribution():
     assert task.optimal_values(5)[2] == 0.0
 
 
+@pytest.mark.parametrize("mark", [np.nan, -np.inf])
+def test_rewards_that_nobody_is_paid_may_be_marked(mark):
+    expected = TabularMDP.from_dense(P, R, terminal=TERMINAL).optimal_values(9)
+    terminal = np.array(TERMINAL)[:, None, None]
+    unused = (P == 0) | terminal
+    assert (unused & ~terminal).any()
+    for marked_R in (np.where(unused, mark, R), with_entry(R, 2, mark)):
+        for marked_P in (P, with_entry(P, 2, np.nan)):
+            task = TabularMDP.from_dense(marked_P, marked_R, terminal=TERMINAL)
+            np.testing.assert_array_equal(task.optimal_values(9), expected)
+            V = value_iteration(marked_P, marked_R, max_sweeps=9, terminal=TERMINAL, tolerance=0).V
+            np.testing.assert_allclose(V, expected)
+    pairs = R.mean(axis=2)
+    of_pairs = TabularMDP.from_dense(P, with_entry(pairs, 2, mark), terminal=TERMINAL)
+    plain = TabularMDP.from_dense(P, pairs, terminal=TERMINAL)
+    np.testing.assert_array_equal(of_pairs.optimal_values(9), plain.optimal_values(9))
+
+
 def test_rewards_of_actions_hold_for_every_successor():
     task = TabularMDP.from_dense(P, R[:, :, 0], terminal=TERMINAL)
     assert [reward for _, _, reward, _ in outcomes(task, 0, 1)] == [3.0, 3.0]
@@ -97,6 +116,7 @@ def test_a_task_cannot_be_built_or_changed_unchecked_by_accident():
     ("arguments", "message"),
     [
         (dict(P=with_entry(P, (0, 1, 2), 0.72)), "`P[0, 1]` sums to 0.97"),
+        (dict(P=with_entry(P, (0, 1, 2), 0.750002)), "`P[0, 1]` sums to 1.000002;"),
         (dict(P=with_entry(P, (0, 1, 2), -0.75)), "`P[0, 1, 2]` must be a probability in [0, 1]"),
         (dict(P=with_entry(P, (1, 0, 0), np.nan)), "`P[1, 0, 0]` must be a probability in [0, 1]"),
         (dict(P=with_entry(P, (1, 0, 0), np.inf)), "`P[1, 0, 0]` must be a probability in [0, 1]"),
@@ -105,7 +125,7 @@ def test_a_task_cannot_be_built_or_changed_unchecked_by_accident():
         (dict(P=P[0]), "`P` must have shape (S, A, S"),
         (dict(P=np.zeros((3, 0, 3))), "`P` must have shape (S, A, S"),
         (dict(R=R[:2]), "`R` must have shape (3, 2) or (3, 2, 3)"),
-        (dict(R=with_entry(R, (1, 0, 2), np.nan)), "`R[1, 0, 2]` must be finite"),
+        (dict(R=with_entry(R, (1, 0, 0), np.nan)), "`R[1, 0, 0]` must be finite"),
         (dict(R=with_entry(R[:, :, 0], (1, 0), -np.inf)), "`R[1, 0]` must be finite"),
         (dict(terminal=[True, False]), "`terminal` must be"),
         (dict(terminal=[0, 0, 1]), "`terminal` must be"),
@@ -116,6 +136,7 @@ def test_a_task_cannot_be_built_or_changed_unchecked_by_accident():
         (dict(start=2), "`start` must not be terminal, got state 2"),
         (dict(start=[0.5, 0.25, 0.25]), "`start` must not be terminal, got state 2"),
         (dict(start=[0.5, 0.4, 0.0]), "`start` sums to 0.9"),
+        (dict(start=[0.5, 0.499998, 0.0]), "`start` sums to 0.999998;"),
         (dict(start=[1.5, -0.5, 0.0]), "`start[1]` must be a probability in [0, 1], got -0.5"),
         (dict(start=[np.nan, 1.0, 0.0]), "`start[0]` must be a probability in [0, 1], got nan"),
         (dict(start=[0.5, 0.5]), "`start` must be a state's index or have shape (3,)"),
@@ -212,22 +233,61 @@ def test_outcomes_listed_twice_add_up():
 
 
 @pytest.mark.parametrize("other", [(0.5, 1, 2.0, True), (0.5, 1, 1.0, False)])
-def test_two_kinds_of_one_move_are_refused(other):
-    with pytest.raises(ValueError, match=r"P\[0\]\[0\]` leads to state 1 with two rewards"):
-        TabularMDP.from_gymnasium(Table((0.5, 1, 1.0, True), other))
+def test_two_kinds_of_one_move_are_two_outcomes(other):
+    task = TabularMDP.from_gymnasium(Table((0.5, 1, 1.0, True), other))
+    assert outcomes(task, 0, 0) == [(1, 0.5, 1.0, True), (1, 0.5, *other[2:])]
+
+
+def test_a_slippery_cliff_is_worth_what_its_table_says():
+    env = gymnasium.make("CliffWalking-v1", is_slippery=True)
+    V, table = np.zeros(48), env.unwrapped.P
+    for _ in range(30):  # the table itself, without ours
+        V = np.array(
+            [
+                max(
+                    sum(p * (r + (0.0 if end else V[to])) for p, to, r, end in table[s][a])
+                    for a in range(4)
+                )
+                for s in range(48)
+            ]
+        )
+    task = TabularMDP.from_gymnasium(env)
+    rewards = {reward for to, _, reward, _ in outcomes(task, 36, 2) if to == 36}
+    assert rewards == {-100.0, -1.0}
+    states = np.arange(47)  # 47 is the goal
+    np.testing.assert_allclose(task.optimal_values(30)[states], V[states], rtol=1e-12)
+
+
+def test_outcomes_that_cannot_happen_are_left_out_whatever_they_say():
+    task = TabularMDP.from_gymnasium(Table((1.0, 0, 1.0, False), (0.0, 1, np.nan, True)))
+    assert outcomes(task, 0, 0) == [(0, 1.0, 1.0, False)]
 
 
 @pytest.mark.parametrize(
     ("move", "message"),
     [
-        ((1.0, 2, 0.0, True), r"must lead to states in \[0, 1\], got 2"),
-        ((0.9, 0, 0.0, False), r"`P\[0, 0\]` sums to 0.9"),
-        ((1.0, 0, np.nan, False), r"`R\[0, 0, 0\]` must be finite"),
+        ((1.0, 2, 0.0, True), r"P\[0\]\[0\]` must lead to states in \[0, 1\], got 2"),
+        ((0.9, 0, 0.0, False), r"P\[0\]\[0\]` sums to 0.9; every list"),
+        ((1.000002, 0, 0.0, False), r"probabilities in \[0, 1\], got 1.000002"),
+        ((1.0, 0, np.nan, False), r"P\[0\]\[0\]` must have finite rewards, got nan"),
+        ((np.nan, 0, 0.0, False), r"P\[0\]\[0\]` must have probabilities in \[0, 1\], got nan"),
     ],
 )
 def test_malformed_tables_are_refused(move, message):
     with pytest.raises(ValueError, match=message):
         TabularMDP.from_gymnasium(Table(move))
+
+
+def test_environments_that_do_something_else_than_their_table_are_refused():
+    with pytest.raises(ValueError, match="fickle_passenger=True"):
+        TabularMDP.from_gymnasium(gymnasium.make("Taxi-v4", fickle_passenger=True))
+    lake = gymnasium.make("FrozenLake-v1")
+    doubled = gymnasium.wrappers.TransformReward(lake, lambda reward: 2 * reward)
+    for changed in (doubled, gymnasium.wrappers.TimeLimit(doubled, 5)):
+        with pytest.raises(ValueError, match=r"TransformReward around it .* Pass env.unwrapped"):
+            TabularMDP.from_gymnasium(changed)
+    limited = gymnasium.wrappers.TimeLimit(gymnasium.wrappers.RecordEpisodeStatistics(lake), 5)
+    assert TabularMDP.from_gymnasium(limited).n_states == 16
 
 
 def test_blackjack_has_no_table():

@@ -303,3 +303,16 @@ def test_around_what_learns_a_task_it_is_refused(wrap):
     inner = wrap(gymnasium.make("FrozenLake-v1"), **options)
     with pytest.raises(ValueError, match=f"`env` must have no {wrap.__name__} inside"):
         vamdp.HoldSeed(inner)
+
+
+def test_the_seed_that_it_reports_is_the_one_that_it_was_given(env):
+    drawn = env.np_random_seed  # nobody gave one yet
+    first = env.reset()[1]
+    assert env.np_random_seed == drawn
+    env.reset(seed=drawn)
+    assert env.reset(seed=drawn)[1] == first  # the stream of tasks began with it
+    env.reset(seed=7)
+    for _ in range(2):
+        assert env.np_random_seed == 7
+        assert env.unwrapped.np_random_seed == env.task
+        env.reset(options={"new_task": True})

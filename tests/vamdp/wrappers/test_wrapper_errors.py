@@ -314,3 +314,79 @@ def test_the_remedy_for_a_dict_names_one_of_its_parts():
     env = gymnasium.wrappers.TransformObservation(env, lambda place: {"place": place}, spaces)
     with pytest.raises(ValueError, match=r'observation\["place"\]'):
         vamdp.ValueAugment(env, task_horizon=10)
+
+
+class Huge(gymnasium.Env):
+    def __init__(self, observations=None, actions=None):
+        self.observation_space = observations or spaces.Discrete(2)
+        self.action_space = actions or spaces.Discrete(2)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Discrete(2**40),
+        spaces.Discrete(3 * 10**8),
+        spaces.Dict(a=spaces.Discrete(2), b=spaces.Discrete(2**40)),
+        spaces.MultiDiscrete([2**30, 5]),
+    ],
+)
+@pytest.mark.parametrize("package", [vamdp, vamdp.vector])
+def test_a_state_too_large_to_show_is_refused_before_it_is_made(package, space):
+    env = Huge(space)
+    if package is vamdp.vector:
+        env = gymnasium.vector.VectorEnv()
+        env.num_envs, env.metadata = 2, {"autoreset_mode": AutoresetMode.SAME_STEP}
+        env.single_observation_space, env.single_action_space = space, spaces.Discrete(2)
+        env.observation_space, env.action_space = space, spaces.MultiDiscrete([2, 2])
+    for wrap in (
+        lambda: package.ValueAugment(env, task_horizon=5, state_key=hash),
+        lambda: package.MetaEpisode(env, 5),
+    ):
+        with pytest.raises(ValueError, match=r"at most 16777216 entries .* Pass show_state=False"):
+            wrap()
+
+
+def test_actions_too_many_for_tables_are_refused():
+    for wrap in (
+        lambda: vamdp.ValueAugment(Huge(actions=spaces.Discrete(2**40)), task_horizon=5),
+        lambda: vamdp.MetaEpisode(Huge(actions=spaces.Discrete(2**40)), 5),
+    ):
+        with pytest.raises(ValueError, match=r"`env.action_space` must have at most 1048576 actio"):
+            wrap()
+
+
+@pytest.mark.parametrize("key", [2**60, -(2**53), 2**64, (1, 2**60)])
+@pytest.mark.parametrize(("package", "make"), KINDS, ids=["single", "batch"])
+def test_a_key_too_large_says_how_to_split_it(package, make, key):
+    env = package.ValueAugment(make(), task_horizon=5, state_key=lambda observation: key)
+    with pytest.raises(ValueError, match=r"below 2\*\*53 in size, .*\(key >> 32, key & 0xFFFFFF"):
+        env.reset(seed=0)
+
+
+def test_halves_of_a_hash_are_a_key():
+    key = hash((1, "x")) | 2**62
+    halves = (key >> 32, key & 0xFFFFFFFF)
+    assert halves[0] * 2**32 + halves[1] == key
+    for package, make in KINDS:
+        env = package.ValueAugment(make(), task_horizon=5, state_key=lambda observation: halves)
+        env.reset(seed=0)
+
+
+class Rich(gymnasium.RewardWrapper):
+    def reward(self, reward):
+        return 1e38
+
+
+@pytest.mark.parametrize("estimator", [None, "q-learning", "kernel"])
+@pytest.mark.parametrize("batched", [False, True])
+def test_rewards_that_would_be_shown_as_infinite_are_refused(batched, estimator):
+    options = {"task_horizon": 5, "estimator": estimator}
+    if batched:
+        envs = SyncVectorEnv([lambda: Rich(lake()), lake], autoreset_mode=AutoresetMode.SAME_STEP)
+        env, action = vamdp.vector.ValueAugment(envs, **options), np.zeros(2, int)
+    else:
+        env, action = vamdp.ValueAugment(Rich(lake()), **options), 0
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"must be at most 1e\+30 in size, got 1e\+38: .*Scale"):
+        env.step(action)

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from vamdp.argument_checks import check_positive_integer
+from vamdp.compiled import njit
 
 FloatArray = npt.NDArray[np.float64]
 

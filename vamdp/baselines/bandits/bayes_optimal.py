@@ -21,10 +21,10 @@ place is the number of smaller multisets,
 import math
 
 import numpy as np
-from numba import njit
 
 from vamdp.argument_checks import check_positive_integer
 from vamdp.baselines.bandits.gittins_indices import triangle
+from vamdp.compiled import njit
 
 MOST_BYTES = 2**31
 

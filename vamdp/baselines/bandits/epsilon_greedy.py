@@ -5,6 +5,7 @@ The means are those of the posterior, (s + 1) / (s + f + 2). An arm that was nev
 1/2, or below that of another arm.
 """
 
+from vamdp.argument_checks import check_share
 from vamdp.baselines.bandits.bandit_agent import BanditAgent, FloatArray
 
 
@@ -41,8 +42,7 @@ class EpsilonGreedy(BanditAgent):
     title = "eps-greedy"
 
     def __init__(self, n_arms: int, *, epsilon: float = 0.03) -> None:
-        if not 0 <= epsilon <= 1:
-            raise ValueError(f"`epsilon` must be in [0, 1], got {epsilon!r}.")
+        check_share("epsilon", epsilon)
         super().__init__(n_arms)
         self.epsilon = epsilon
 

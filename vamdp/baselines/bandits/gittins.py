@@ -8,7 +8,6 @@ more than 99.9 % of the optimum.
 """
 
 import numpy as np
-from numba import njit
 
 from vamdp.argument_checks import check_positive_integer
 from vamdp.baselines.bandits.bandit_agent import BanditAgent, FloatArray
@@ -18,6 +17,7 @@ from vamdp.baselines.bandits.gittins_indices import (
     pyramid,
     triangle,
 )
+from vamdp.compiled import njit
 
 BEST_RATE = 1.5  # horizon (1 - gamma) of the best gamma, on tasks apart from the held-out ones
 

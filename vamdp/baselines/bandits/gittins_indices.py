@@ -33,9 +33,9 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from vamdp.argument_checks import check_positive_integer
+from vamdp.argument_checks import as_number, check_positive_integer
+from vamdp.compiled import njit
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -95,7 +95,7 @@ def discounted_gittins_indices(gamma: float, horizon: int) -> FloatArray:
         array([[0.7029]])
     """
     _check_horizon(horizon)
-    if not 0 <= gamma < 1:
+    if not 0 <= as_number(gamma) < 1:
         raise ValueError(f"`gamma` must be in [0, 1), got {gamma!r}.")
     beyond = 0
     if gamma > 0:

@@ -15,10 +15,10 @@ The goal is where the agent has not been, and rather not where its moves were bl
 """
 
 import numpy as np
-from numba import njit
 
 from vamdp.baselines.grids.dangers import UNKNOWN, believe_dangers, conclude, neighbour
 from vamdp.baselines.grids.prior import BLOCKED, FREE, UNSEEN
+from vamdp.compiled import njit
 from vamdp.domains.grids.generator import DANGER, GOAL, NORMAL, OBSTACLE, WARNING, WET
 from vamdp.mdp.grid_tasks import GRID_WORLD
 

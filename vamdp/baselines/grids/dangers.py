@@ -9,8 +9,8 @@ Cells have a frame of one cell around them, so that each has four neighbours: a 
 """
 
 import numpy as np
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.domains.grids.generator import DANGER, WARNING
 
 # In place of a tile that is not known; the others are the generator's.

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from vamdp.argument_checks import check_not_negative, check_positive_integer
 from vamdp.baselines.grids.belief import believe, tile_of
 from vamdp.baselines.grids.dangers import UNKNOWN, neighbour
 from vamdp.baselines.grids.planning import exploit, search
 from vamdp.baselines.grids.prior import prior_of
+from vamdp.compiled import njit
 from vamdp.domains.grids.generator import OBSTACLE, START
 from vamdp.domains.gridworlds import DANGEROUS_N_DANGERS, N_DANGERS, GridWorlds
 from vamdp.mdp.grid_tasks import GRID_WORLD, STAY

@@ -16,8 +16,8 @@ near and likely; value iteration finds the way to the first.
 """
 
 import numpy as np
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.domains.grids.generator import DANGER, GOAL, NORMAL
 from vamdp.mdp.grid_tasks import GRID_WORLD
 

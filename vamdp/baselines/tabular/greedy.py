@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.argument_checks import check_share
 from vamdp.baselines.tabular.planning_agent import PlanningAgent, Replan
 
 
@@ -48,8 +49,7 @@ class Greedy(PlanningAgent):
         replan: Replan = "step",
         **prior: float,
     ) -> None:
-        if not 0 <= epsilon <= 1:
-            raise ValueError(f"`epsilon` must be in [0, 1], got {epsilon!r}.")
+        check_share("epsilon", epsilon)
         self.epsilon = epsilon
         super().__init__(n_states, n_actions, task_horizon, replan, prior)
 

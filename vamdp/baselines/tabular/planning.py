@@ -20,7 +20,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from vamdp.compiled import njit
 
 
 class Models(NamedTuple):

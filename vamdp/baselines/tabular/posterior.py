@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from vamdp.argument_checks import as_options
+from vamdp.compiled import njit
 from vamdp.estimators.conjugate_prior import Prior, draw_models
 
 FloatArray = npt.NDArray[np.float64]

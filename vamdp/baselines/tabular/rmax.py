@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from vamdp.argument_checks import check_positive_integer
+from vamdp.argument_checks import check_finite, check_positive_integer
+from vamdp.compiled import njit
 
 # Next state of a trial that ended the episode.
 _END = -1
@@ -100,8 +100,7 @@ class RMax:
             check_positive_integer(name, value)
         if n_actions > np.iinfo(np.int8).max:
             raise ValueError(f"`n_actions` must be at most 127, got {n_actions!r}.")
-        if not np.isfinite(r_max):
-            raise ValueError(f"`r_max` must be finite, got {r_max!r}.")
+        check_finite("r_max", r_max)
         self.n_states, self.n_actions = int(n_states), int(n_actions)
         self.task_horizon, self.m, self.r_max = int(task_horizon), int(m), float(r_max)
         self._n_planned = min(self.task_horizon, lookahead or self.task_horizon)

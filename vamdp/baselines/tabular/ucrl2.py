@@ -17,7 +17,7 @@ the episode; and plans are made when episodes begin or at each step, not when a 
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_not_negative
+from vamdp.argument_checks import as_number, check_not_negative
 from vamdp.baselines.tabular.planning_agent import PlanningAgent, Replan
 
 
@@ -56,7 +56,7 @@ class UCRL2(PlanningAgent):
     ) -> None:
         check_not_negative("reward_scale", reward_scale)
         check_not_negative("transition_scale", transition_scale)
-        if not 0 < delta < 1:
+        if not 0 < as_number(delta) < 1:
             raise ValueError(f"`delta` must be in (0, 1), got {delta!r}.")
         self.reward_scale = reward_scale
         self.transition_scale = transition_scale

@@ -27,8 +27,8 @@ where "d of cell" is the cell itself if the neighbour is blocked.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.domains.dynamics import _uniform
 from vamdp.mdp.grid_tasks import COLUMN_STEP, GRID_WORLD, ROW_STEP
 

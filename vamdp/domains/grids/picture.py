@@ -24,6 +24,9 @@ import numpy.typing as npt
 from gymnasium.error import DependencyNotInstalled
 from gymnasium.utils import colorize
 
+from vamdp.argument_checks import as_number
+from vamdp.shell import install_command
+
 Picture = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
@@ -79,9 +82,9 @@ def draw(
         DependencyNotInstalled: Pillow is missing.
         ValueError: `tile_size` or `scale` is out of range.
     """
-    if tile_size is not None and tile_size < 8:
+    if tile_size is not None and not as_number(tile_size) >= 8:
         raise ValueError(f"`tile_size` must be at least 8, got {tile_size!r}.")
-    if not scale > 0.0:
+    if not as_number(scale) > 0.0:
         raise ValueError(f"`scale` must be above 0, got {scale!r}.")
     n = default_tile_size(grid) if tile_size is None else tile_size
     n_columns = len(grid[0])
@@ -203,7 +206,7 @@ def pillow() -> Any:
         import PIL.ImageFont
     except ImportError as error:
         raise DependencyNotInstalled(
-            "Pillow is not installed: run pip install 'vamdp[render]' for pictures."
+            f"Pillow is not installed: for pictures run {install_command('render')}."
         ) from error
     return PIL
 

@@ -22,6 +22,7 @@ from gymnasium.error import DependencyNotInstalled
 
 from vamdp.domains.grids import picture as grid_picture
 from vamdp.mdp.grid_tasks import GRID_WORLD
+from vamdp.shell import install_command
 
 
 class Thought(NamedTuple):
@@ -148,7 +149,7 @@ class Window:
             import pygame
         except ImportError as error:
             raise DependencyNotInstalled(
-                "pygame is not installed: run pip install 'vamdp[render]' for a window."
+                f"pygame is not installed: for a window run {install_command('render')}."
             ) from error
         size = picture.shape[1::-1]
         if self._surface is None or self._surface.get_size() != size:

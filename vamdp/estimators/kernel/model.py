@@ -32,8 +32,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.estimators.scaled_distances import note_spread, renew_scales, squared_distance
 from vamdp.mdp.bellman import ROUNDING, iterate
 from vamdp.mdp.sweep_history import N_LINES

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.estimators.linear.options import LinearOptions, is_transformer
 from vamdp.estimators.scaled_distances import check_n_scales
 

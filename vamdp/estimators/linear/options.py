@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vamdp.argument_checks import check_positive_integer, check_scale
+from vamdp.argument_checks import as_number, check_positive_integer, check_scale
 from vamdp.estimators.scaled_distances import Scaling, check_scales
 
 
@@ -45,7 +45,7 @@ class LinearOptions:
 
     def __post_init__(self) -> None:
         """Check every option."""
-        if not 0 <= self.gamma < 1:
+        if not 0 <= as_number(self.gamma) < 1:
             raise ValueError(
                 f"`gamma` must be in [0, 1), got {self.gamma!r}: without discounting, least "
                 "squares may have no solution."

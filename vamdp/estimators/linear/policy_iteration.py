@@ -26,7 +26,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from vamdp.compiled import njit
 
 #: The greedy action after a terminated transition.
 NONE = -1

@@ -4,9 +4,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import carray, njit  # type: ignore[attr-defined] # it has carray
+from numba import carray  # type: ignore[attr-defined] # it has carray
 
-from vamdp.estimators.arguments import LARGEST_INTEGER, State, check_action_mask, state_coordinates
+from vamdp.compiled import njit
+from vamdp.estimators.arguments import (
+    LARGEST_INTEGER,
+    LARGEST_REWARD,
+    State,
+    check_action_mask,
+    reward_error,
+    state_coordinates,
+)
 from vamdp.estimators.estimator import UNSCALED, Scales
 from vamdp.estimators.model_based.kernels import has_room, learn, write_state
 from vamdp.estimators.model_based.open_storage import (
@@ -19,7 +27,7 @@ from vamdp.estimators.model_based.open_storage import (
 from vamdp.estimators.model_based.options import N_OPTIONS
 from vamdp.estimators.model_based.storage import Storage
 
-DONE, NO_ROOM, REWARD_NOT_FINITE = range(3)
+DONE, NO_ROOM, BAD_REWARD = range(3)
 
 # Entries of the array of addresses after those of the storage; START is where values are written.
 STATES, ALLOWED, OPTIONS, START = range(N_ENTRIES, N_ENTRIES + 4)
@@ -38,8 +46,8 @@ def _step(where, action, reward, terminated, is_masked, out):
     becomes the present one. The values are written into `out` (size,) from entry START on; where
     `out` is empty nobody sees them, and planning waits.
     """
-    if not np.isfinite(reward):
-        return REWARD_NOT_FINITE
+    if not abs(reward) <= LARGEST_REWARD:  # also NaN
+        return BAD_REWARD
     known, model, plan = open_storage(where)
     if not has_room(0, known, model):
         return NO_ROOM
@@ -157,8 +165,8 @@ class FastStep:
         if status == NO_ROOM:
             self._learner.grow()
             self.step(action, reward, next_state, terminated, mask, vector)
-        elif status == REWARD_NOT_FINITE:
-            raise ValueError(f"`reward` must be finite, got {reward!r}.")
+        elif status == BAD_REWARD:
+            raise ValueError(reward_error("reward", reward))
         elif vector is NO_VECTOR:
             self._learner.note_unplanned()
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from vamdp.compiled import njit
 from vamdp.estimators.grouping import LIVING
 from vamdp.estimators.model_based.learned_model import count, renew_rows
 from vamdp.estimators.model_based.open_storage import N_TASKS, open_storage

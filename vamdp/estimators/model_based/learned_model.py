@@ -27,8 +27,8 @@ changes S, changes all rows. The tables are thus always what a rebuild from the 
 """
 
 import numpy as np
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.estimators.model_based.options import BONUS, BY_PAIR, GAMMA, SMOOTHING
 from vamdp.estimators.model_based.storage import (
     BASE,

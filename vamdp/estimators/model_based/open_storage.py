@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import carray, config, njit, types  # type: ignore[attr-defined] # it has carray
+from numba import carray, config, types  # type: ignore[attr-defined] # it has carray
 from numba.extending import intrinsic
 
+from vamdp.compiled import njit
 from vamdp.estimators.model_based.storage import Storage
 from vamdp.mdp.sweep_history import N_LINES
 

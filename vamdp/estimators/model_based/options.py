@@ -6,11 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import (
-    check_discount,
-    check_not_negative,
-    check_positive_integer,
-)
+from vamdp.argument_checks import check_discount, check_not_negative, check_positive_integer
 
 # Entries of `EstimatorOptions.as_array`.
 (

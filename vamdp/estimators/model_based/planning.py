@@ -1,8 +1,8 @@
 """Q and V of a learned model, renewed by value iteration; sweeps that cannot differ are skipped."""
 
 import numpy as np
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.estimators.model_based.options import TASK_HORIZON, TOLERANCE
 from vamdp.estimators.model_based.storage import (
     ANY_BLOCKED,

@@ -5,8 +5,8 @@ Concrete states are what the environment shows, abstract states stand for one or
 """
 
 import numpy as np
-from numba import njit
 
+from vamdp.compiled import njit
 from vamdp.estimators.grouping import LIVING, NOWHERE, TERMINAL_COPY, nearest_cluster
 from vamdp.estimators.model_based.options import CLUSTER_RADIUS, CLUSTER_SIZE, CLUSTER_TERMINALS
 from vamdp.estimators.model_based.storage import (

@@ -17,8 +17,7 @@ that moved enough is noted per sweep; if it is not in row (s, a), it moves as fa
 is, and no longer moves that far, the other entries are unknown, and the sweep is done again.
 """
 
-from numba import njit
-
+from vamdp.compiled import njit
 from vamdp.mdp.sweep_history import CHANGED_Q, MOVER, N_LINES, NEW_V, NOTHING, ROW_Q, TOTAL
 
 # Sweeps looked at together: enough for vector operations, few enough to stop early.

@@ -21,13 +21,13 @@ task must call it. `BatchValueEstimator` does the same for many tasks at once; t
 batch of one.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.estimators.arguments import State
+from vamdp.argument_checks import as_number
+from vamdp.estimators.arguments import LARGEST_REWARD, State, reward_error
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.dense_view import LearnedModel
 from vamdp.estimators.model_based.fast_step import NO_VECTOR, FastStep
@@ -108,8 +108,8 @@ class ValueEstimator:
             raise ValueError(
                 f"`action` must be an integer in [0, {self.batch.n_actions}), got {action!r}."
             )
-        if not math.isfinite(reward):
-            raise ValueError(f"`reward` must be finite, got {reward!r}.")
+        if not abs(as_number(reward)) <= LARGEST_REWARD:  # also NaN
+            raise ValueError(reward_error("reward", reward))
         self._single.begin(state)
         self._single.step(
             int(action), float(reward), next_state, bool(terminated), next_action_mask, NO_VECTOR

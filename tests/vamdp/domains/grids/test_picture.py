@@ -13,6 +13,7 @@ from vamdp.domains.grids.picture import (
     text,
     value_text,
 )
+from vamdp.shell import install_command
 
 pytest.importorskip("PIL")
 
@@ -162,7 +163,7 @@ except gymnasium.error.DependencyNotInstalled as error:
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == (
-        "Pillow is not installed: run pip install 'vamdp[render]' for pictures."
+        f"Pillow is not installed: for pictures run {install_command('render')}."
     ), result.stderr
 
 

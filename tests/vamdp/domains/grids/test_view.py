@@ -14,6 +14,7 @@ import vamdp
 from vamdp import TabularMDP, TaskEnv
 from vamdp.domains import GridWorlds
 from vamdp.domains.grids.picture import AGENT_COLOUR, BORDER_COLOUR, TILE_COLOURS, draw
+from vamdp.shell import install_command
 
 pytest.importorskip("PIL")
 
@@ -299,7 +300,7 @@ except gymnasium.error.DependencyNotInstalled as error:
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == (
-        "pygame is not installed: run pip install 'vamdp[render]' for a window."
+        f"pygame is not installed: for a window run {install_command('render')}."
     ), result.stderr
 
 

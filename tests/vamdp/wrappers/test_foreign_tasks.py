@@ -1,0 +1,118 @@
+"""Environments whose tasks are set by methods of their own, and those without tasks."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import vamdp
+
+
+class Arm(gymnasium.Env):
+    """Pays its task and ends; `reset` takes no task from the options, as in most code bases."""
+
+    observation_space, action_space = spaces.Discrete(1), spaces.Discrete(2)
+    task = 1.0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.n_resets = getattr(self, "n_resets", 0) + 1
+        self.options = options
+        return 0, {}
+
+    def step(self, action):
+        return 0, self.task, True, False, {}
+
+
+class Settable(Arm):
+    def set_task(self, task):
+        self.task = task
+
+
+class Resettable(Arm):
+    def reset_task(self, task=None):
+        self.task = 5.0 if task is None else task
+
+
+def value(env):
+    return vamdp.ValueAugment(env, task_horizon=1)
+
+
+def meta(env):
+    return vamdp.MetaEpisode(value(env), 6)
+
+
+def plain_meta(env):
+    return vamdp.MetaEpisode(env, 6)
+
+
+WRAPPINGS = pytest.mark.parametrize("wrap", [value, meta, plain_meta])
+KINDS = pytest.mark.parametrize("kind", [Settable, Resettable])
+
+
+@WRAPPINGS
+@KINDS
+@pytest.mark.parametrize("by", ["set_task", "reset_task", "options"])
+def test_a_task_is_set_by_whichever_method_there_is(wrap, kind, by):
+    env = wrap(gymnasium.wrappers.TimeLimit(kind(), 3))
+    env.reset(seed=0)
+    assert env.step(0)[1] == 1.0
+    if by == "options":
+        env.reset(options={"task": 3.0, "own": 7})
+        assert env.unwrapped.options["own"] == 7
+    else:
+        getattr(env, by)(3.0)
+        env.reset()
+    assert env.step(0)[1] == 3.0
+
+
+@WRAPPINGS
+@pytest.mark.parametrize("by", ["set_task", "reset_task", "options"])
+def test_a_task_that_nobody_takes_is_refused_and_nothing_is_reset(wrap, by):
+    env = wrap(Arm())
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"got 3.0: .* has no reset_task or set_task method"):
+        env.reset(options={"task": 3.0}) if by == "options" else getattr(env, by)(3.0)
+    assert env.unwrapped.n_resets == 1
+    env.reset(options={"new_task": True})  # its only one, anew
+    env.reset(options={"task": None})
+    assert env.step(0)[1] == 1.0
+
+
+def test_what_was_learned_goes_with_a_task_that_options_set():
+    env = value(Settable())
+    env.reset(seed=0)
+    env.step(0)
+    assert env.estimator.counts(0).sum() == 1
+    env.reset()
+    assert env.estimator.counts(0).sum() == 1
+    env.reset(options={"task": 2.0})
+    assert env.estimator.counts(0).sum() == 0
+
+
+def batch(kind):
+    return SyncVectorEnv([kind] * 2, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda envs: vamdp.vector.ValueAugment(envs, task_horizon=1),
+        lambda envs: vamdp.vector.MetaEpisode(envs, 6),
+    ],
+)
+def test_a_batch_sets_tasks_by_whichever_method_there_is_and_refuses_those_nobody_takes(wrap):
+    for kind in (Settable, Resettable):
+        for by in ("set_task", "reset_task"):
+            envs = wrap(batch(kind))
+            getattr(envs, by)([3.0, 4.0])
+            envs.reset(seed=0)
+            np.testing.assert_array_equal(envs.step(np.zeros(2, int))[1], [3.0, 4.0])
+            with pytest.raises(ValueError, match="must hold 2 tasks, got 1"):
+                getattr(envs, by)([3.0])
+    envs = wrap(batch(Arm))
+    with pytest.raises(ValueError, match=r"`options\['task'\]` must be left out, got \[3.0, 4.0\]"):
+        envs.reset(options={"task": [3.0, 4.0]})
+    with pytest.raises(ValueError, match="has no reset_task or set_task method"):
+        envs.set_task([3.0, 4.0])

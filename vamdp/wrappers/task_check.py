@@ -1,0 +1,243 @@
+"""Whether an environment is a task distribution: it is played, and what came out is compared.
+
+RL2 and RL3 need tasks that last: the same layout in all episodes of a meta-episode, another one in
+the next. Whatever draws its layout at every reset has none, and nobody is told: an agent then
+learns that nothing can be learned. Here the outcomes of the same action in the same state are
+compared
+
+    between the episodes of a task and those of other tasks: if they differ, the tasks last;
+    if not, within an episode and between episodes: if these differ, something is redrawn at every
+        reset; if not, there is one task only.
+
+Both are permutation tests, see `label_test`, since dynamics may be random.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from vamdp.argument_checks import check_positive_integer
+from vamdp.inner_env import StateKey, find_owner, layers, require_single, single_space
+from vamdp.wrappers.label_test import Outcomes, numbered
+
+Kind = Literal["distribution", "single", "seeded", "redrawn", "unknown"]
+
+_SENTENCES: dict[Kind, str] = {
+    "distribution": "A task distribution: tasks last over their episodes, and differ.",
+    "single": "One task: nothing differs between tasks, or so little or so seldom that it was not "
+    "seen. If its layout is random, it is redrawn before it can be met twice: see vamdp.HoldSeed.",
+    "seeded": "No task distribution yet: the task changes only with reset(seed=...), so that every "
+    "meta-episode after the first would be in the same one. Wrap it in vamdp.HoldSeed, or let "
+    'reset(options={"new_task": True}) draw a task.',
+    "redrawn": "No task distribution: something that matters is redrawn at every reset, so that "
+    "what is learned in one episode does not hold in the next. Wrap it in vamdp.HoldSeed if it is "
+    "drawn from the seed, or pass a function that draws environments to vamdp.SampledEnv. (If it "
+    "is only what observations hide, pass a `state_key` that shows it.)",
+    "unknown": "Not known: hardly a state of one episode came back in another. Pass a `state_key` "
+    "that leaves out what does not matter, or more episodes. If the layout is redrawn at every "
+    "reset, wrap it in vamdp.HoldSeed.",
+}
+_UNSEEDED = (
+    " It does not follow its seeds: reset(seed=...) and the same actions gave something else the "
+    "second time. Draw all that is random from self.np_random."
+)
+_RESET = "reset"  # the stratum of resets: where an episode starts is their outcome
+#: Fewer visits that can be compared say nothing.
+_FEWEST = 20
+
+
+@dataclass(frozen=True)
+class TaskCheck:
+    """What `check_tasks` found; printed, a sentence that says what to do.
+
+    Attributes:
+        kind: "distribution": tasks that last. "single": one task. "seeded": tasks that change with
+            a seed only. "redrawn": another task at every reset. "unknown": states do not recur.
+        follows_seeds: Whether the same seed and actions gave the same again.
+        n_steps: How many were played.
+    """
+
+    kind: Kind
+    follows_seeds: bool
+    n_steps: int
+
+    @property
+    def is_distribution(self) -> bool:
+        """Whether the wrappers can be put around it as it is."""
+        return self.kind == "distribution" and self.follows_seeds
+
+    def __str__(self) -> str:
+        return _SENTENCES[self.kind] + ("" if self.follows_seeds else _UNSEEDED)
+
+
+def check_tasks(
+    env: gymnasium.Env[Any, Any],
+    *,
+    state_key: StateKey | None = None,
+    n_tasks: int = 10,
+    n_episodes: int = 10,
+    n_steps: int = 1000,
+    seed: int = 0,
+) -> TaskCheck:
+    """Play an environment with random actions, and say whether it is a task distribution.
+
+    It is played as `MetaEpisode` does: ``reset(options={"new_task": True})`` begins a task, a bare
+    ``reset()`` the next episode in it. It needs a reset afterwards. What is rare (a goal that
+    random actions do not reach) is not seen; more steps see more.
+
+    Args:
+        env: What is to be wrapped; without `ValueAugment` and `MetaEpisode`.
+        state_key: As `ValueAugment`'s; None: the environment's own, else the observation as it is.
+        n_tasks: At least 2.
+        n_episodes: Of each task, at least 2; where they are short, as many as fill the steps.
+        n_steps: Of each task; an episode is left after n_steps / n_episodes.
+        seed: Of the environment and of the actions.
+
+    Returns:
+        What it is; ``print`` it.
+
+    Raises:
+        TypeError: `env` is a vector environment.
+        ValueError: There is a learner inside, or too little is to be played.
+
+    Example:
+        >>> print(check_tasks(gymnasium.make("vamdp/Bandit-v0")))
+        A task distribution: tasks last over their episodes, and differ.
+        >>> check_tasks(gymnasium.make("FrozenLake-v1")).kind
+        'single'
+    """
+    require_single(env, "ValueAugment")
+    for name, value, least in (
+        ("n_tasks", n_tasks, 2),
+        ("n_episodes", n_episodes, 2),
+        ("n_steps", n_steps, n_episodes),
+    ):
+        check_positive_integer(name, value)
+        if value < least:
+            raise ValueError(f"`{name}` must be at least {least}, got {value}: too few to compare.")
+    for layer in layers(env):
+        if {c.__name__ for c in type(layer).__mro__} & {"ValueAugment", "MetaEpisode"}:
+            raise ValueError(
+                f"`env` must have no {type(layer).__name__} inside, got {env}. Check what it is "
+                "put around."
+            )
+    if state_key is None:
+        owner = find_owner(env, "state_key")
+        is_its_own = owner is not None and single_space(owner) == env.observation_space
+        state_key = owner.state_key if is_its_own else None
+    play = _Play(env, state_key, n_episodes, n_steps, seed)
+    first, again = ([play.stream(seed + i) for i in range(n_tasks)] for _ in range(2))
+    follows_seeds = first == again
+    for _ in range(n_tasks):
+        play.task(options={"new_task": True})
+    kind = play.kind()
+    n_played = play.n_steps_played
+    if kind == "single":
+        by_seeds = _Play(env, state_key, n_episodes, n_steps, seed)
+        for i in range(n_tasks):
+            by_seeds.task(seed=seed + i)
+        n_played += by_seeds.n_steps_played
+        if by_seeds.kind() == "distribution":
+            kind = "seeded"
+    return TaskCheck(kind, follows_seeds, n_played)
+
+
+class _Play:
+    """Plays episodes, and keeps what each action led to."""
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        state_key: StateKey | None,
+        n_episodes: int,
+        n_steps: int,
+        seed: int,
+    ) -> None:
+        self._env, self._key, self._seed = env, state_key, seed
+        self._n_episodes, self._n_steps = n_episodes, n_steps
+        self._actions = env.action_space
+        self._actions.seed(seed)
+        self._numbers: dict[Hashable, int] = {}
+        # Rows (stratum, episode, what is seen, reward).
+        self._rows: list[tuple[int, int, int, float]] = []
+        self._task_of_episode: list[int] = []
+        self._n_tasks = 0
+        self.n_steps_played = 0
+
+    def stream(self, seed: int) -> list[Any]:
+        """Return all that an episode shows which begins, like the actions, with this seed."""
+        self._actions.seed(seed)
+        return self._episode(seed=seed)
+
+    def task(self, **begin: Any) -> None:
+        """Play a task that this reset begins."""
+        n_left, n_steps_left = self._n_episodes, self._n_steps
+        while n_left > 0 or n_steps_left > 0:
+            rows = self._episode(**begin)
+            episode = len(self._task_of_episode)
+            for before, seen, reward in rows:
+                self._rows.append((self._number(before), episode, self._number(seen), reward))
+            self._task_of_episode.append(self._n_tasks)
+            n_left -= 1
+            n_steps_left -= max(len(rows) - 1, 1)
+            begin = {}
+        self._n_tasks += 1
+
+    def kind(self) -> Kind:
+        """Say what the tasks played so far are."""
+        strata, episodes, seen = np.array([row[:3] for row in self._rows], np.int64).T
+        rewards = np.array([row[3] for row in self._rows])
+        task_of_episode = np.array(self._task_of_episode, np.int64)
+        outcomes = Outcomes(strata, seen, rewards, self._seed)
+        if outcomes.differ_by_episode(episodes, task_of_episode):
+            return "distribution"
+        of_steps = strata != self._number(_RESET)
+        if _n_comparable(strata[of_steps], episodes[of_steps]) < _FEWEST:
+            return "unknown"
+        within_tasks = numbered(strata, task_of_episode[episodes])
+        outcomes = Outcomes(within_tasks, seen, rewards, self._seed)
+        return "redrawn" if outcomes.differ_by_visit(episodes) else "single"
+
+    def _episode(self, **begin: Any) -> list[tuple[Hashable, Hashable, float]]:
+        """Play an episode; return for each step what was before, what is seen, and the reward."""
+        observation, info = self._env.reset(**begin)
+        state = self._state(observation)
+        rows: list[tuple[Hashable, Hashable, float]] = [(_RESET, state, 0.0)]
+        for _ in range(self._n_steps // self._n_episodes):
+            mask = info.get("action_mask")
+            action = self._actions.sample(*(() if mask is None else (np.asarray(mask, np.int8),)))
+            observation, reward, terminated, truncated, info = self._env.step(action)
+            before = state, _hashable(action)
+            state = self._state(observation)
+            rows.append((before, (state, bool(terminated)), float(reward)))
+            self.n_steps_played += 1
+            if terminated or truncated:
+                break
+        return rows
+
+    def _state(self, observation: Any) -> Hashable:
+        return _hashable(observation if self._key is None else self._key(observation))
+
+    def _number(self, thing: Hashable) -> int:
+        return self._numbers.setdefault(thing, len(self._numbers))
+
+
+def _n_comparable(strata: npt.NDArray[np.int64], episodes: npt.NDArray[np.int64]) -> int:
+    """Return how many visits were in another episode than the first one of the same stratum."""
+    _, first, number = np.unique(strata, return_index=True, return_inverse=True)
+    return int((episodes != episodes[first][number]).sum())
+
+
+def _hashable(thing: Any) -> Hashable:
+    """Return an observation, key or action as something that can be looked up."""
+    if isinstance(thing, np.ndarray):
+        return thing.shape, thing.tobytes()
+    if isinstance(thing, dict):
+        return tuple((name, _hashable(part)) for name, part in sorted(thing.items()))
+    if isinstance(thing, list | tuple):
+        return tuple(_hashable(part) for part in thing)
+    return thing.item() if isinstance(thing, np.generic) else thing  # type: ignore[no-any-return]
