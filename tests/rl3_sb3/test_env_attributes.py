@@ -7,7 +7,7 @@ from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
-from rl3_sb3 import GymnasiumVecEnv, Symmetry
+from rl3_sb3 import GymnasiumVecEnv, Symmetry, TransformerPPO
 from rl3_sb3.env_attributes import as_length, declared, require_alike
 
 
@@ -82,6 +82,7 @@ LARGE, SMALL = spaces.MultiDiscrete([3, 3]), spaces.MultiDiscrete([2, 2], start=
         ({"seen": 4}, {"seen": 5}, False),
         ({"seen": 5}, {"seen": 4}, True),
         ({"seen": 4}, {"seen": 4, "start": 1}, False),
+        ({"seen": 4, "start": 1}, {"seen": 4}, False),
         ({"seen": 4}, {"seen": 3, "start": 1}, True),
         ({"seen": LARGE}, {"seen": SMALL}, True),
         ({"seen": SMALL}, {"seen": LARGE}, False),
@@ -104,6 +105,16 @@ def test_the_others_must_fit_the_spaces_of_the_first(first, second, alike):
     name = "action_space" if "acts" in first else "observation_space"
     with pytest.raises(ValueError, match=rf"one `{name}`, got .* in environment 0 .* 2\. Give"):
         require_alike(env)
+
+
+def test_differing_spaces_are_found_on_construction_and_by_set_env():
+    alike, other = (DummyVecEnv([Plain, lambda n=n: Plain(n)]) for n in (2, 3))
+    with pytest.raises(ValueError, match=r"one `observation_space`, got .* in environment 1"):
+        TransformerPPO("MarkovPolicy", other, n_steps=8)
+    model = TransformerPPO("MarkovPolicy", alike, n_steps=8)
+    with pytest.raises(ValueError, match=r"one `observation_space`, got .* in environment 1"):
+        model.set_env(other)
+    assert model.get_env() is alike
 
 
 def test_differing_spaces_are_found_through_gymnasiums_batch_and_wrappers():
