@@ -61,11 +61,13 @@ def __getattr__(name: str) -> Any:
         return sorted([*_MODULES, *_policies()])
     if name.endswith("Policy") and name in _policies():
         return _policies()[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    known = f"; its policies are {', '.join(_policies())}" if name.endswith("Policy") else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{known}")
 
 
 def __dir__() -> list[str]:
-    names = [*globals(), *_MODULES]
-    with suppress(ModuleNotFoundError):  # without torch
-        names += _policies()
+    # What is offered, and not what this file needs for it.
+    names = {*_MODULES, *(name for name in globals() if name.startswith("__"))}
+    with suppress(ImportError):  # without torch
+        names |= {*_policies()}
     return sorted(names)

@@ -1,13 +1,49 @@
 """Checks of `TransformerPPO`'s arguments, before anything is built from them."""
 
+import operator
 from typing import Any
 
+from gymnasium import Env
 from gymnasium.vector import VectorEnv
 from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl3_sb3.distribution import check_action_space
+from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.tokens import check_observation_space
+
+
+def check_policy(policy: Any, known: list[str]) -> None:
+    """Raise ValueError unless it is a known name, or a class with a `SequencePolicy`'s interface.
+
+    Args:
+        policy: As `TransformerPPO` takes it.
+        known: Names of policies.
+    """
+    if isinstance(policy, str):
+        good = policy in known
+    else:
+        good = isinstance(policy, type) and issubclass(policy, SequencePolicy)
+    if not good:
+        raise ValueError(
+            f"`policy` must be one of {', '.join(known)}, or a subclass of rl3_sb3.SequencePolicy, "
+            f"got {policy!r}. MarkovPolicy is the one without memory."
+        )
+
+
+def check_env(env: Any) -> None:
+    """Raise ValueError if an environment has another interface, or spaces that we cannot take."""
+    if isinstance(env, VectorEnv):
+        raise ValueError(
+            f"`env` must have Stable-Baselines3's interface, got the vector environment {env}. "
+            "Pass GymnasiumVecEnv(env)."
+        )
+    if isinstance(env, Env | VecEnv):
+        check_observation_space(env.observation_space)
+        check_action_space(env.action_space)
 
 
 def check_arguments(
-    env: Any,
     *,
     n_steps: int | None,
     n_epochs: int,
@@ -23,11 +59,9 @@ def check_arguments(
     target_kl: float | None,
 ) -> None:
     """Raise ValueError unless each is in the range that `TransformerPPO` documents."""
-    if isinstance(env, VectorEnv):
-        raise ValueError(
-            f"`env` must have Stable-Baselines3's interface, got the vector environment {env}. "
-            "Pass GymnasiumVecEnv(env)."
-        )
+    if n_steps is not None:
+        _check_integer("n_steps", n_steps)
+    _check_integer("n_epochs", n_epochs)
     _check_at_least("n_steps", n_steps, 1)
     _check_at_least("batch_size", batch_size, 2 if normalize_advantage else 1)
     _check_at_least("n_epochs", n_epochs, 1)
@@ -35,16 +69,36 @@ def check_arguments(
     _check_at_least("ent_coef", ent_coef, 0)
     _check_at_least("learning_rate", learning_rate, 0)
     for name, fraction in (("gamma", gamma), ("gae_lambda", gae_lambda)):
-        if not callable(fraction) and not 0 <= fraction <= 1:
+        if not callable(fraction) and not 0 <= _number(name, fraction) <= 1:
             raise ValueError(f"`{name}` must be in [0, 1], got {fraction}.")
-    if not callable(clip_range) and not clip_range > 0:
+    if not callable(clip_range) and not _number("clip_range", clip_range) > 0:
         raise ValueError(f"`clip_range` must be above 0, got {clip_range}.")
     for name, optional in (("target_kl", target_kl), ("max_grad_norm", max_grad_norm)):
-        if optional is not None and not optional > 0:
+        if optional is not None and not _number(name, optional) > 0:
             raise ValueError(f"`{name}` must be above 0, got {optional}. Pass None for none.")
 
 
 def _check_at_least(name: str, value: float | Schedule | None, least: int) -> None:
     # not `value < least`, which lets NaN pass
-    if value is not None and not callable(value) and not value >= least:
+    if name == "n_steps" and value is None:
+        return
+    if not callable(value) and not _number(name, value) >= least:
         raise ValueError(f"`{name}` must be at least {least}, got {value}.")
+
+
+def _check_integer(name: str, value: Any) -> None:
+    try:
+        operator.index(value)
+    except TypeError:
+        raise ValueError(f"`{name}` must be an integer, got {value!r}.") from None
+
+
+def _number(name: str, value: Any) -> Any:
+    """Return what can be compared with numbers, or raise TypeError."""
+    try:
+        value < 0  # noqa: B015 - whether it can be asked
+    except TypeError:
+        raise TypeError(
+            f"`{name}` must be a number, got {value!r}. Leave it out for the default."
+        ) from None
+    return value

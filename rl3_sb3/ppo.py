@@ -23,6 +23,7 @@ import copy
 import io
 import os
 import pathlib
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -31,17 +32,21 @@ import numpy.typing as npt
 import torch as th
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule, TensorDict
 from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
-from rl3_sb3.arguments import check_arguments
-from rl3_sb3.checkpoint_file import misfits_explained, require_complete_checkpoint
+from rl3_sb3.arguments import check_arguments, check_env, check_policy
+from rl3_sb3.checkpoint_file import (
+    misfits_explained,
+    require_complete_checkpoint,
+    require_same_arguments,
+)
 from rl3_sb3.distribution import check_action_space
+from rl3_sb3.env_attributes import require_alike
 from rl3_sb3.policy import POLICIES
 from rl3_sb3.policy_files.folder import export_policy
 from rl3_sb3.policy_files.training import training_record
@@ -55,11 +60,14 @@ from rl3_sb3.ranks import (
 )
 from rl3_sb3.rollout.acting import Acting
 from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
-from rl3_sb3.rollout.collection import collect
+from rl3_sb3.rollout.collection import Step, collect
 from rl3_sb3.rollout.rollout_length import rollout_and_context_length
 from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.update.symmetry import Symmetry
 from rl3_sb3.update.updates import DivergedError, Settings, Updates
+
+# What a memory of more steps than rollouts have may take in all environments, in bytes.
+_MOST_MEMORY = 2**30
 
 
 class TransformerPPO(PPO):
@@ -74,8 +82,9 @@ class TransformerPPO(PPO):
         learning_rate: Adam's, for actor and critic; a number or a schedule of the remaining
             progress (1 to 0).
         n_steps: Steps per environment and iteration. None takes the environment's attribute
-            `horizon`, or else its spec's `max_episode_steps`, so many times that all environments
-            of this process give 2048 steps together. Must be a multiple of `horizon`.
+            `horizon`, or else its spec's `max_episode_steps` (the longest of all environments), so
+            many times that all environments of this process give 2048 steps together. Must be a
+            multiple of `horizon`, unless that is no positive integer and means something else.
         batch_size: Steps (not sequences) per minibatch, met as nearly as whole sequences and equal
             minibatches allow.
         n_epochs: Passes over each rollout.
@@ -94,8 +103,9 @@ class TransformerPPO(PPO):
         stats_window_size: See SB3.
         tensorboard_log: See SB3.
         policy_kwargs: Arguments of the policy class. Where it has a `context_length`, None or left
-            out covers the longest sequence: the smaller of `n_steps` and the environment's episode
-            limit.
+            out covers the longest episode, which the policy can then be evaluated on, although
+            rollouts that are shorter show it no later step; or `n_steps` where an environment does
+            not say how long its episodes are.
         verbose: See SB3.
         seed: Seeds Python, NumPy, torch and the environment.
         device: "auto" takes a CUDA device if there is one.
@@ -103,8 +113,14 @@ class TransformerPPO(PPO):
             tried on a GPU yet.
 
     Raises:
-        ValueError: An argument is out of range, the policy's name is unknown, no `n_steps` can be
-            found, it is no multiple of the environment's `horizon`, or the context is too short.
+        TypeError: An argument is no number where one is needed.
+        ValueError: An argument is out of range, the policy's name is unknown, the spaces are none
+            that we can take or differ between environments, no `n_steps` can be found, it is no
+            multiple of the environment's `horizon`, or the context is too short.
+
+    Warns:
+        UserWarning: A context as long as the longest episode would take much memory, and covers
+            only `n_steps`.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {**POLICIES}
@@ -139,8 +155,8 @@ class TransformerPPO(PPO):
         cuda_graphs: bool = False,
         _init_setup_model: bool = True,
     ) -> None:
+        check_policy(policy, [*self.policy_aliases])
         check_arguments(
-            env,
             n_steps=n_steps,
             n_epochs=n_epochs,
             batch_size=batch_size,
@@ -198,12 +214,14 @@ class TransformerPPO(PPO):
         self.symmetry = symmetry
         if _init_setup_model:
             self._setup_model()
+            self._require_two_steps()
 
     def _setup_model(self) -> None:
         check_action_space(self.action_space)
         if self.env is not None:
             self.n_steps, context_length = self._lengths_for(self.env)
             if "context_length" in self.policy_class.network_defaults():
+                context_length = self._affordable(context_length, self.env.num_envs)
                 self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
         # Nothing is left out, but in a checkpoint that is older than the choice.
         self.policy_kwargs = {**self.policy_class.oldest_choices(), **self.policy_kwargs}
@@ -224,13 +242,13 @@ class TransformerPPO(PPO):
         own = ["_acting", "_updates", "_own_episodes", "rollout_buffer_class"]
         return [*super()._excluded_save_params(), *own]
 
-    def _get_policy_from_name(self, policy_name: str) -> type[BasePolicy]:
-        if policy_name not in self.policy_aliases:
-            raise ValueError(
-                f"`policy` must be one of {', '.join(self.policy_aliases)}, or a class, got "
-                f"{policy_name!r}."
-            )
-        return super()._get_policy_from_name(policy_name)
+    @staticmethod
+    def _wrap_env(env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
+        # Every environment comes through here: of the constructor, of `set_env` and of `load`.
+        check_env(env)
+        wrapped: VecEnv = PPO._wrap_env(env, verbose, monitor_wrapper)
+        require_alike(wrapped)
+        return wrapped
 
     def set_random_seed(self, seed: int | None = None) -> None:
         """Seed all generators; on several ranks alike, but for the environments."""
@@ -242,6 +260,33 @@ class TransformerPPO(PPO):
     def _lengths_for(self, env: VecEnv) -> tuple[int, int]:
         given = self.policy_kwargs.get("context_length")
         return rollout_and_context_length(env, self.n_steps or None, given)
+
+    def _require_two_steps(self) -> None:
+        # each rank has an environment
+        if self.normalize_advantage and self.n_steps * self.n_envs * n_ranks() == 1:
+            raise ValueError(
+                "`n_steps` must give at least 2 steps of all environments together, got 1: one "
+                "advantage cannot be normalised. Pass more, or normalize_advantage=False."
+            )
+
+    def _affordable(self, context_length: int, n_envs: int) -> int:
+        """Return the context length, or `n_steps` where all of a long episode costs too much."""
+        if context_length <= self.n_steps or self.policy_kwargs.get("context_length") is not None:
+            return context_length
+        arguments = {**self.policy_class.argument_defaults(), **self.policy_kwargs}
+        size_of = getattr(self.policy_class.network, "memory_bytes", None)  # not all have it
+        size = size_of(**{**arguments, "context_length": context_length}) if size_of else 0
+        if n_envs * size <= _MOST_MEMORY:
+            return context_length
+        warnings.warn(
+            f"Remembering episodes of {context_length} steps would take "
+            f"{n_envs * size / 2**30:.1f} GiB in {n_envs} environments, so `context_length` is "
+            f"n_steps = {self.n_steps}: enough to train, but not to act for longer. Pass "
+            f'policy_kwargs={{"context_length": {context_length}}} to act in whole episodes, or '
+            "take LstmPolicy, which needs no context.",
+            stacklevel=4,
+        )
+        return self.n_steps
 
     def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
         # The last rollout can overshoot total_timesteps, and a schedule must not turn negative.
@@ -275,6 +320,8 @@ class TransformerPPO(PPO):
         self.policy.require_critic()  # before a rollout is played for nothing
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
+        assert self._last_episode_starts is not None, "set by _setup_learn"
+        rollout_buffer.begins = np.array(self._last_episode_starts, dtype=bool)
         rollout_buffer.gae_lambda = self._scheduled_lambda()
         callback.on_rollout_start()
         try:
@@ -308,23 +355,19 @@ class TransformerPPO(PPO):
     ) -> bool:
         acting = self._own_acting(env.num_envs)
         goes_on = True
+        nobody_looks = type(callback) is ConvertCallback and callback.callback is None
 
-        # The arguments have the names that callbacks look for in their `locals`.
-        def after_step(
-            new_obs: VecEnvObs,
-            rewards: npt.NDArray[Any],
-            dones: npt.NDArray[np.bool_],
-            infos: list[dict[str, Any]],
-            actions: npt.NDArray[Any],
-        ) -> bool:
+        def after_step(step: Step) -> bool:
             nonlocal goes_on
-            self._last_obs = new_obs  # type: ignore[assignment]
-            self._last_episode_starts = dones
+            self._last_obs = step.new_obs  # type: ignore[assignment]
+            self._last_episode_starts = step.dones
             self.num_timesteps += acting.n_all_envs
-            callback.update_locals(locals())
+            if not nobody_looks:
+                shown = self._shown_to_callbacks(step, env, rollout_buffer)
+                callback.update_locals({"callback": callback, **shown})
             goes_on &= callback.on_step()
             if goes_on:
-                self._update_info_buffer(infos, dones)
+                self._update_info_buffer(step.infos, step.dones)
             # One rank alone cannot stop in the middle: the others would wait for it.
             return goes_on or n_ranks() > 1
 
@@ -332,6 +375,26 @@ class TransformerPPO(PPO):
         collect(env, acting, rollout_buffer, self._last_obs, after_step)
         self._share_episodes()
         return not any_rank(not goes_on)
+
+    @th.no_grad()
+    def _shown_to_callbacks(
+        self, step: Step, env: VecEnv, rollout_buffer: SequenceRolloutBuffer
+    ) -> dict[str, Any]:
+        """Return a step by the names that callbacks read in their `locals`, as SB3's PPO does.
+
+        The values are NaN: the critic reads whole sequences, after the rollout.
+        """
+        return {
+            "self": self,
+            "env": env,
+            "rollout_buffer": rollout_buffer,
+            "n_rollout_steps": rollout_buffer.buffer_size,
+            "n_steps": rollout_buffer.pos - 1,
+            **step._asdict(),
+            "actions": step.actions.cpu().numpy(),
+            "values": th.full((env.num_envs, 1), th.nan, device=self.device),
+            "log_probs": self.policy.distribution(step.params).log_prob(step.actions),
+        }
 
     def _update_info_buffer(
         self, infos: list[dict[str, Any]], dones: npt.NDArray[np.bool_] | None = None
@@ -427,6 +490,7 @@ class TransformerPPO(PPO):
 
         On several ranks all begin with rank 0's parameters and optimizer, and it alone logs.
         """
+        self._require_two_steps()  # a checkpoint may have come from more environments
         if n_ranks() > 1:
             self._join_ranks()
         return super().learn(
@@ -543,11 +607,18 @@ class TransformerPPO(PPO):
 
         Raises:
             ValueError: The file is truncated or no checkpoint, or `env` has other spaces or a
-                horizon that does not fit.
+                horizon that does not fit; or `policy_kwargs` make another policy.
         """
         require_complete_checkpoint(path)
+        # The constructor's None, which means the default: what the checkpoint says.
+        policy_kwargs = kwargs.pop("policy_kwargs", None)
+        if kwargs.get("n_steps", ...) is None:
+            del kwargs["n_steps"]
         # Checkpoints of earlier versions name the buffer's class by where it was.
         own = {"rollout_buffer_class": SequenceRolloutBuffer}
         kwargs["custom_objects"] = own | (kwargs.get("custom_objects") or {})
-        with misfits_explained():
-            return super().load(path, env, device, **kwargs)
+        with misfits_explained(kwargs):
+            model = super().load(path, env, device, **kwargs)
+        if policy_kwargs is not None:
+            require_same_arguments(model.policy_class, model.policy_kwargs, policy_kwargs)
+        return model

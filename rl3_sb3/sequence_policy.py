@@ -55,8 +55,8 @@ class SequencePolicy(ActorCriticPolicy):
     """Actor and critic as two networks of one kind, with one Adam for both.
 
     Args:
-        observation_space: A `Box` or a `Dict` of boxes (any space that SB3 can preprocess). A
-            `Dict` is flattened in the sorted order of its keys.
+        observation_space: A `Box`, `Discrete`, `MultiDiscrete` or `MultiBinary`, or a `Dict` of
+            these, which is flattened in the sorted order of its keys.
         action_space: `Discrete` (starting at 0) or `Box`.
         lr_schedule: SB3's learning rate schedule; its value at 1 is used first.
         use_sde: Not supported; SB3 passes it always.
@@ -76,7 +76,7 @@ class SequencePolicy(ActorCriticPolicy):
 
     Raises:
         TypeError: The networks have no such argument, or one is missing.
-        ValueError: The action space or an argument is not supported.
+        ValueError: A space or an argument is not supported.
 
     Source: two networks and the optimizer of RL3 (arXiv 2306.15909, Appendix C); a critic that sees
     more: Baisero and Amato, Unbiased asymmetric reinforcement learning under partial observability
@@ -132,6 +132,13 @@ class SequencePolicy(ActorCriticPolicy):
         """Return the arguments of the networks and their defaults, `...` where there is none."""
         _, _, *arguments = inspect.signature(cls.network).parameters.values()  # after the two dims
         return {a.name: ... if a.default is a.empty else a.default for a in arguments}
+
+    @classmethod
+    def argument_defaults(cls) -> dict[str, Any]:
+        """Return what each argument is where it is left out, `...` where it must be given."""
+        own = inspect.signature(SequencePolicy).parameters.values()
+        named = {a.name: a.default for a in own if a.kind is a.KEYWORD_ONLY}
+        return named | cls.network_defaults()
 
     @classmethod
     def default_choices(cls) -> dict[str, str]:
@@ -347,13 +354,15 @@ class SequencePolicy(ActorCriticPolicy):
             deterministic: Take the most likely action instead of sampling one.
 
         Returns:
-            Actions (clipped to a `Box`'s bounds), with a batch axis if the observation has one, and
-            the next state. Calling twice with one state gives the same distribution twice.
+            Actions as an array (clipped to a `Box`'s bounds), with a batch axis if the observation
+            has one, and the next state. Calling twice with one state gives the same distribution
+            twice.
 
         Raises:
             ValueError: The state is full, stale (the weights changed since), or of another batch
-                size.
+                size; or what was given is all that `reset` or `step` returned.
         """
+        _require_observation(observation)
         self.set_training_mode(False)
         obs, vectorized = self.obs_to_tensor(self._tokens.named(observation))
         tokens = self.extract_features(obs)
@@ -363,7 +372,8 @@ class SequencePolicy(ActorCriticPolicy):
             state = state.reset_rows(np.asarray(episode_start, dtype=bool))
         params, state = self.step(tokens, state)
         actions = self.to_env_actions(self._choose(params, deterministic))
-        return (actions if vectorized else actions[0]), state
+        # not actions[0], which makes a number of an array of one
+        return (actions if vectorized else actions.squeeze(axis=0)), state
 
     def _choose(self, params: th.Tensor, deterministic: bool) -> th.Tensor:
         distribution = self.distribution(params)
@@ -432,3 +442,16 @@ class SequencePolicy(ActorCriticPolicy):
             "actor_only": self.critic is None,
             **self._network_arguments,
         }
+
+
+def _require_observation(given: Any) -> None:
+    """Raise ValueError for a tuple with infos: of an environment's answer, pass the first part."""
+    if not isinstance(given, tuple) or not given:
+        return
+    infos = given[-1] if isinstance(given[-1], list | tuple) else [given[-1]]
+    if infos and all(isinstance(info, dict) for info in infos):
+        raise ValueError(
+            f"`observation` must be an array or a dictionary, got a tuple of {len(given)} with "
+            "infos, the whole answer of an environment. In Gymnasium `obs, info = env.reset()` "
+            "gives two, in a VecEnv of Stable-Baselines3 `obs = env.reset()` one. Pass `obs`."
+        )

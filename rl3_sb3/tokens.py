@@ -1,7 +1,9 @@
 """How an observation becomes a token, and which part of a token the actor reads.
 
-A token is one flattened observation; a `Dict` is flattened in the sorted order of its keys. One key
-may be the critic's alone. It comes last then, so that what the actor reads is one piece,
+A token is one flattened observation: numbers as they are (pixels divided by 255), one of n states
+as a one-hot vector, counted from the space's start. A `Dict` is flattened in the sorted order of
+its keys. One key may be the critic's alone. It comes last then, so that what the actor reads is one
+piece,
 
     token = [ the actor's part | the critic's own ],        actor(token[:n]),   critic(token),
 
@@ -15,13 +17,14 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim, preprocess_obs
 from stable_baselines3.common.type_aliases import PyTorchObs
+from torch.nn import functional as F
 
 
 class Tokens:
     """The tokens of an observation space.
 
     Args:
-        space: Any that SB3 can preprocess.
+        space: See `check_observation_space`.
         critic_only: The key of a `Dict` that only the critic reads; "" for none.
 
     Attributes:
@@ -31,10 +34,11 @@ class Tokens:
             which a single key is left is the space at this key.
 
     Raises:
-        ValueError: The space has no such key, or no other.
+        ValueError: Observations of this space are no tokens; it has no such key, or no other.
     """
 
     def __init__(self, space: spaces.Space[Any], critic_only: str = "") -> None:
+        check_observation_space(space)
         self._space = space
         self._critic_only = critic_only
         self._keys = sorted(space.spaces) if isinstance(space, spaces.Dict) else []
@@ -63,18 +67,16 @@ class Tokens:
 
         Returns:
             Shape (B, size), float32; without the critic's own part (B, actor_size).
+
+        Raises:
+            ValueError: A state lies outside its space.
         """
         if not isinstance(self._space, spaces.Dict):
-            features = preprocess_obs(obs, self._space)
-            assert isinstance(features, th.Tensor), "one space gives one tensor"
-            return features.flatten(1)
+            assert isinstance(obs, th.Tensor), f"{self._space} needs arrays, got {type(obs)}"
+            return _flat(obs, self._space)
         assert isinstance(obs, dict), f"a Dict space needs dict observations, got {type(obs)}"
         keys = self._keys if self._critic_only in ("", *obs) else self._keys[:-1]
-        parts = [
-            preprocess_obs(obs[key], self._space[key]).flatten(1)  # type: ignore[union-attr]
-            for key in keys
-        ]
-        return th.cat(parts, dim=1)
+        return th.cat([_flat(obs[key], self._space[key]) for key in keys], dim=1)
 
     def named(self, observation: Any) -> Any:
         """Return an observation under its key, if it came bare because the actor reads one key."""
@@ -93,6 +95,58 @@ class Tokens:
                 f'`obs` must have the key "{self._critic_only}" for the critic, which was made to '
                 "read it (`critic_only`), got observations without. Only `predict` can do without."
             )
+
+
+def check_observation_space(space: spaces.Space[Any]) -> None:
+    """Raise ValueError unless observations of this space can become tokens."""
+    parts = dict(space.spaces) if isinstance(space, spaces.Dict) else {"": space}
+    known = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+    for key, part in parts.items():
+        where = f" at {key!r}" if isinstance(space, spaces.Dict) else ""
+        if not isinstance(part, known):
+            raise ValueError(
+                "`observation_space` must be a Box, Discrete, MultiDiscrete, MultiBinary, or a "
+                f"Dict of these, got {part}{where}. Wrap the environment in "
+                "gymnasium.wrappers.FlattenObservation, or let it give numbers."
+            )
+        if isinstance(part, spaces.MultiDiscrete) and part.nvec.ndim != 1:
+            raise ValueError(
+                f"`observation_space` must have MultiDiscrete parts of one axis, got {part}{where}."
+                " Wrap the environment in gymnasium.wrappers.FlattenObservation."
+            )
+    if sum(int(get_flattened_obs_dim(part)) for part in parts.values()) == 0:
+        raise ValueError(
+            f"`observation_space` must hold at least one number, got {space}. Show a constant "
+            "where there is nothing to see."
+        )
+
+
+def _flat(obs: th.Tensor, space: spaces.Space[Any]) -> th.Tensor:
+    """Return observations, (B, *shape), of a space without parts as (B, size) numbers."""
+    if isinstance(space, spaces.Discrete):
+        return _one_hot(obs, int(space.n), int(space.start), space).flatten(1)
+    if isinstance(space, spaces.MultiDiscrete):
+        columns = zip(obs.unbind(1), space.nvec.tolist(), space.start.tolist(), strict=True)
+        return th.cat([_one_hot(x, n, start, space) for x, n, start in columns], dim=1)
+    numbers = preprocess_obs(obs, space)
+    assert isinstance(numbers, th.Tensor), "one space gives one tensor"
+    return numbers.flatten(1) if numbers.ndim > 1 else numbers.unsqueeze(1)
+
+
+def _one_hot(states: th.Tensor, n: int, start: int, space: spaces.Space[Any]) -> th.Tensor:
+    """Return states start, ..., start + n - 1 as one-hot vectors."""
+    numbers = states.long() - start if start else states.long()
+    try:
+        return F.one_hot(numbers, n).float()
+    except RuntimeError:
+        outside = ((numbers < 0) | (numbers >= n)).flatten()
+        if not bool(outside.any()):
+            raise
+        row = int(outside.nonzero()[0])
+        raise ValueError(
+            f"`env` must give observations in its space, got {int(states.flatten()[row])} in row "
+            f"{row} of a batch, outside {space}. Correct the environment, or its space."
+        ) from None
 
 
 def _check(space: spaces.Space[Any], critic_only: str) -> None:

@@ -186,8 +186,12 @@ class GymnasiumVecEnv(VecEnv):
             level = level.env
         yield level
 
-    def _owner(self, name: str) -> VectorEnv[Any, Any, Any] | None:
+    def _owner(
+        self, name: str, rows: Sequence[int] | None = None
+    ) -> VectorEnv[Any, Any, Any] | None:
         """Return the level that has this attribute for the batch; None if single ones have it.
+
+        Where single environments can be asked alone, these rows need it; otherwise all.
 
         What every vector environment has (spec, metadata, render_mode, ...) is the single
         environments' where there are any: a SyncVectorEnv's own `spec` is None.
@@ -197,8 +201,12 @@ class GymnasiumVecEnv(VecEnv):
                 if hasattr(level, name):
                     return level
         base = self.vector_env.unwrapped
-        if hasattr(base, "call") and all(base.call("has_wrapper_attr", name)):
-            return None
+        if hasattr(base, "call"):
+            has = base.call("has_wrapper_attr", name)
+            if rows is not None and hasattr(base, "envs"):
+                has = [has[i] for i in rows]
+            if all(has):
+                return None
         if hasattr(base, name):
             return self.vector_env
         raise AttributeError(f"Neither {self.vector_env} nor its environments have `{name}`.")
@@ -213,12 +221,15 @@ class GymnasiumVecEnv(VecEnv):
             AttributeError: There is no such attribute.
         """
         rows = list(self._get_indices(indices))
+        base = self.vector_env.unwrapped
         if attr_name in ("observation_space", "action_space"):
+            if getattr(base, "observation_mode", "same") != "same":
+                spaces = base.call(attr_name)  # type: ignore[attr-defined] # Sync or Async
+                return [spaces[i] for i in rows]
             return [getattr(self, attr_name)] * len(rows)
-        owner = self._owner(attr_name)
+        owner = self._owner(attr_name, rows)
         if owner is not None:
             return [getattr(owner, attr_name)] * len(rows)
-        base = self.vector_env.unwrapped
         if hasattr(base, "envs"):
             return [base.envs[i].get_wrapper_attr(attr_name) for i in rows]
         values = base.call(attr_name)  # type: ignore[attr-defined] # an AsyncVectorEnv

@@ -58,6 +58,9 @@ class SequenceRolloutBuffer(RolloutBuffer):
     environment made (rewards, ends) stays on the host until the rollout is complete, in double
     precision. Filled by `add_choice` before the environment's step and `add_outcome` after it.
 
+    What it shows by the names of SB3's buffer are arrays of shape (n_envs, n_steps, ...), where
+    SB3's are (n_steps, n_envs, ...); observations are tokens, see `rl3_sb3.tokens`.
+
     Args:
         buffer_size: Steps per environment.
         observation_space: Part of SB3's signature; tokens are already flat.
@@ -89,6 +92,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         shape = (self.n_envs, self.buffer_size)
         self.rewards = np.zeros(shape)
         self.ends = np.zeros(shape, dtype=bool)
+        self.begins = np.ones(self.n_envs, dtype=bool)  # whether an episode starts at step 0
         self.values = np.zeros(shape)
         self.advantages = np.zeros(shape)
         self.returns = np.zeros(shape)
@@ -136,6 +140,37 @@ class SequenceRolloutBuffer(RolloutBuffer):
         """
         for row, token in zip(rows, tokens, strict=True):
             self._tokens_after[int(row), self.pos - 1] = token.clone()
+
+    # ---------------------------------------------------------------- by SB3's names
+
+    @property
+    def observations(self) -> npt.NDArray[Any]:  # type: ignore[override] # SB3's is an attribute
+        """Tokens, shape (n_envs, n_steps, C); a copy."""
+        return self._shown("tokens")
+
+    @property
+    def actions(self) -> npt.NDArray[Any]:  # type: ignore[override] # SB3's is an attribute
+        """Actions as drawn, shape (n_envs, n_steps) or (n_envs, n_steps, n_actions); a copy."""
+        return self._shown("actions")
+
+    @property
+    def log_probs(self) -> npt.NDArray[Any]:  # type: ignore[override] # SB3's is an attribute
+        """Log-probabilities of the actions, shape (n_envs, n_steps), of a finished rollout."""
+        return self._shown("log_probs" if self._segments is not None else "")
+
+    @property
+    def episode_starts(self) -> npt.NDArray[np.bool_]:  # type: ignore[override] # as above
+        """Where an episode starts, shape (n_envs, n_steps)."""
+        return np.concatenate([self.begins[:, None], self.ends[:, :-1]], axis=1)
+
+    def _shown(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._stored:
+            raise AttributeError(
+                "`rollout_buffer` must have been filled first: observations and actions come with "
+                "the first step, log_probs when the rollout is complete."
+            )
+        shown: npt.NDArray[Any] = self._stored[name].cpu().numpy().copy()
+        return shown
 
     # ---------------------------------------------------------------- after the rollout
 

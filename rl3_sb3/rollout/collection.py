@@ -7,10 +7,13 @@ needs the observation after its last step, whose value it is bootstrapped with.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch as th
+from stable_baselines3.common.type_aliases import PyTorchObs
+from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
@@ -21,8 +24,33 @@ from rl3_sb3.sequence_policy import SequencePolicy
 Infos = list[dict[str, Any]]
 Dones = npt.NDArray[np.bool_]
 
-# Called with observation, reward, done, info and action of every environment; False stops.
-AfterStep = Callable[[VecEnvObs, npt.NDArray[Any], Dones, Infos, npt.NDArray[Any]], bool]
+
+class Step(NamedTuple):
+    """One step of B environments, in the words in which SB3 shows it to callbacks.
+
+    Attributes:
+        obs_tensor: What the policy saw: a tensor (B, *shape), or a dictionary of them.
+        actions: As drawn, on the policy's device: (B,) or (B, n_actions).
+        params: The distribution parameters that they were drawn from, (B, n_params).
+        clipped_actions: As the environments took them, (B, *shape).
+        new_obs: What followed; where an episode ended, the next one's first observation.
+        rewards: Shape (B,).
+        dones: Where an episode ended in either way, (B,).
+        infos: One dictionary for each environment.
+    """
+
+    obs_tensor: PyTorchObs
+    actions: th.Tensor
+    params: th.Tensor
+    clipped_actions: npt.NDArray[Any]
+    new_obs: VecEnvObs
+    rewards: npt.NDArray[Any]
+    dones: Dones
+    infos: Infos
+
+
+# Called after every step; False stops.
+AfterStep = Callable[[Step], bool]
 
 
 def collect(
@@ -47,14 +75,17 @@ def collect(
     policy = acting.policy
     acting.begin()
     while not rollout.full:
-        tokens = policy.to_tokens(observation)
+        assert not isinstance(observation, tuple), "SB3 has no tuple observations"
+        obs_tensor = obs_as_tensor(observation, policy.device)
+        tokens = policy.extract_features(obs_tensor)
         actions, params = acting.choose(tokens)
         rollout.add_choice(tokens=tokens, actions=actions, params=params)
         env_actions = policy.to_env_actions(actions)
         observation, rewards, over, infos = env.step(env_actions)
         dones = np.asarray(over, dtype=bool)
         rollout.add_outcome(rewards, dones)
-        if not after_step(observation, rewards, dones, infos, env_actions):
+        step = Step(obs_tensor, actions, params, env_actions, observation, rewards, dones, infos)
+        if not after_step(step):
             return False
         if dones.any():
             _add_last_observations(rollout, policy, dones, infos)

@@ -52,6 +52,7 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl3_sb3.env_attributes import declared
 from rl3_sb3.ranks import this_rank
 from rl3_sb3.rollout.buffer import SequenceBatch
 from rl3_sb3.rollout.segments import Ids
@@ -228,9 +229,15 @@ class Relabelling(NamedTuple):
 
 
 def _attribute(env: VecEnv | gymnasium.Env[Any, Any], name: str) -> Any:
-    """Return an attribute of the environment, or None if it has none."""
+    """Return an attribute that all environments share, or None if one has none."""
     if isinstance(env, VecEnv):
-        return env.get_attr(name)[0] if env.has_attr(name) else None
+        first, *others = declared(env, name)
+        if any(other is not first and other != first for other in others):
+            raise ValueError(
+                f"`env` must have one `{name}` for all environments, got {first} and others. Train "
+                "apart, or write Symmetry(entries)."
+            )
+        return first
     return env.get_wrapper_attr(name) if env.has_wrapper_attr(name) else None
 
 

@@ -173,6 +173,64 @@ def test_an_environment_of_another_horizon_is_refused(path, make_vec):
         TransformerPPO.load(path, env=make_vec([12, 12], horizon=12))
 
 
+@pytest.fixture
+def load(tmp_path, make_vec):
+    """Save a model made with these policy arguments, and load it with others."""
+
+    def load(made, given, policy="TransformerPolicy", **kwargs):
+        env = make_vec([6, 6], horizon=6)
+        TransformerPPO(policy, env, n_steps=12, policy_kwargs=made).save(tmp_path / "m")
+        return TransformerPPO.load(tmp_path / "m", env=env, policy_kwargs=given, **kwargs)
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("made", "given"),
+    [
+        ({"d_model": 16}, {"d_model": 16}),
+        ({"d_model": 16, "positions": "learned"}, {"d_model": 16, "positions": "learned"}),
+        ({"d_model": 16, "positions": "learned"}, {"d_model": 16}),
+        ({"d_model": 16, "context_length": None}, {"d_model": 16, "context_length": None}),
+        ({"context_length": 9}, {"context_length": 9}),
+        ({"d_model": 16, "critic_weight_decay": 0.1}, {"critic_weight_decay": 0.1, "d_model": 16}),
+        ({}, {"d_model": 64, "adam_eps": 1e-5}),  # the defaults
+        (None, {}),
+        ({"d_model": 16}, None),
+    ],
+)
+def test_loads_with_the_policy_arguments_of_its_construction(load, made, given):
+    model = load(made, given)
+    sizes = model.policy.actor.context_length, model.policy.actor.head.in_features
+    made = made or {}
+    assert sizes == (made.get("context_length") or 6, made.get("d_model", 64))
+    assert model.policy_kwargs["positions"] == made.get("positions", "rotary")
+    model.learn(24)
+
+
+@pytest.mark.parametrize(
+    ("policy", "made", "given", "message"),
+    [
+        ("TransformerPolicy", {"d_model": 16}, {"d_model": 32}, "d_model = 16, got 32"),
+        ("TransformerPolicy", {"d_model": 16}, {}, "d_model = 16, got 64"),
+        ("TransformerPolicy", {}, {"context_length": 9}, "context_length = 6, got 9"),
+        ("TransformerPolicy", {}, {"positions": "learned"}, "positions = 'rotary', got 'learned'"),
+        ("TransformerPolicy", {}, {"adam_eps": 0.1}, "adam_eps = 1e-05, got 0.1"),
+        ("LstmPolicy", {"hidden": 8}, {"hidden": 9}, "hidden = 8, got 9"),
+    ],
+)
+def test_other_policy_arguments_are_refused_by_their_own_name(load, policy, made, given, message):
+    with pytest.raises(ValueError, match=f"^`policy_kwargs` must make .* which has {message}"):
+        load(made, given, policy)
+
+
+def test_a_rollout_length_of_the_callers_is_not_the_environments_fault(load):
+    assert load({}, None, n_steps=18).n_steps == 18
+    assert load({}, None, n_steps=None).n_steps == 12  # as the constructor's None, not set
+    with pytest.raises(ValueError, match=r"^`n_steps` must be a multiple of .* 6, got 9"):
+        load({}, None, n_steps=9)
+
+
 def test_parameters_travel_between_models(trained, make_vec, make_model):
     other = make_model(make_vec([6, 6, 6], horizon=6), n_steps=12, seed=9)
     other.set_parameters(trained.get_parameters())

@@ -19,6 +19,17 @@ def test_every_name_listed_can_be_imported():
     assert {"TransformerPPO", "LstmPolicy", "load_policy"} <= everything.keys()
 
 
+def test_only_what_is_offered_is_listed():
+    hidden = {*vars(rl3_sb3)} - {*dir(rl3_sb3)}
+    assert {"import_module", "suppress", "_policies", "_MODULES"} <= hidden
+    assert len(dir(rl3_sb3)) == len({*dir(rl3_sb3)})
+
+
+def test_an_unknown_policy_lists_the_known_ones():
+    with pytest.raises(AttributeError, match=f"its policies are {', '.join(POLICIES)}"):
+        rl3_sb3.MlpPolicy  # noqa: B018
+
+
 @pytest.mark.parametrize("name", ["MlpPolicy", "nothing"])
 def test_an_unknown_name_is_refused(name):
     with pytest.raises(AttributeError, match=f"no attribute '{name}'"):

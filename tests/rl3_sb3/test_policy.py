@@ -1,10 +1,12 @@
 import copy
 import pickle
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
+from stable_baselines3 import PPO
 from torch import nn
 
 from rl3_sb3 import LstmPolicy, MarkovPolicy, TransformerPolicy
@@ -279,3 +281,36 @@ def test_a_saved_policy_keeps_its_positions_and_an_older_one_has_the_oldest(posi
     loaded = TransformerPolicy.load(path, "cpu")
     obs = th.as_tensor(observations(2)).transpose(0, 1)
     assert th.equal(loaded.sequence_params(obs), policy.sequence_params(obs))
+
+
+NUMBER = spaces.Box(-0.5, 0.5, (), np.float32)
+
+
+@pytest.mark.parametrize("action_space", [DISCRETE, CONTINUOUS, NUMBER])
+def test_predict_gives_the_arrays_that_sb3_gives(action_space):
+    class Env(gym.Env):
+        observation_space = BOX
+
+    Env.action_space = action_space
+    policies = [make(action_space=action_space), PPO("MlpPolicy", Env()).policy]
+    for obs in (observations(3)[0], observations(3)[0, 0]):
+        mine, theirs = (policy.predict(obs)[0] for policy in policies)
+        assert type(mine) is type(theirs) is np.ndarray
+        assert (mine.shape, mine.dtype) == (theirs.shape, theirs.dtype)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda obs: (obs, {}),
+        lambda obs: (obs, 1.0, False, False, {"x": 1}),
+        lambda obs: (obs[None], np.zeros(1), np.zeros(1, bool), [{}]),
+    ],
+)
+def test_the_whole_answer_of_an_environment_is_no_observation(answer):
+    policy, obs = make(), observations(1)[0, 0]
+    with pytest.raises(ValueError, match=r"`observation` must be .* tuple of \d with .*VecEnv"):
+        policy.predict(answer(obs))
+    numbers = tuple(obs.tolist())  # a tuple of numbers is an observation
+    expected, _ = policy.predict(obs, deterministic=True)
+    assert policy.predict(numbers, deterministic=True)[0] == expected

@@ -1,4 +1,5 @@
 import copy
+import re
 import warnings
 
 import gymnasium as gym
@@ -10,6 +11,7 @@ from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import configure
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from torch.distributions import kl_divergence
 
@@ -483,11 +485,23 @@ def test_the_context_covers_one_meta_episode_of_a_longer_rollout(make_vec, make_
         ({"ent_coef": -0.1}, r"`ent_coef` must be at least 0, got -0.1"),
         ({"clip_range": 0.0}, r"`clip_range` must be above 0, got 0.0"),
         ({"learning_rate": -1.0}, r"`learning_rate` must be at least 0, got -1.0"),
+        ({"n_steps": 6.0}, r"`n_steps` must be an integer, got 6.0"),
+        ({"n_epochs": 2.5}, r"`n_epochs` must be an integer, got 2.5"),
+        ({"n_epochs": None}, r"`n_epochs` must be an integer, got None"),
     ],
 )
 def test_bad_arguments_are_refused(make_vec, make_model, kwargs, message):
     with pytest.raises(ValueError, match=message):
         make_model(make_vec([6, 6], horizon=6), **kwargs)
+
+
+@pytest.mark.parametrize(
+    "name", ["gamma", "gae_lambda", "clip_range", "vf_coef", "ent_coef", "learning_rate"]
+)
+@pytest.mark.parametrize("value", [None, "0.5"])
+def test_an_argument_that_is_no_number_is_named(make_vec, make_model, name, value):
+    with pytest.raises(TypeError, match=f"`{name}` must be a number, got {value!r}"):
+        make_model(make_vec([6, 6], horizon=6), **{name: value})
 
 
 def test_a_missing_n_steps_is_refused(make_vec, make_model):
@@ -545,9 +559,10 @@ def test_a_network_of_ones_own_need_not_know_of_choices(make_vec, make_model, mo
 
 
 def test_an_unknown_policy_is_refused_with_the_known_names(make_vec):
-    known = "TransformerPolicy, LstmPolicy, MarkovPolicy, or a class, got 'MlpPolicy'"
-    with pytest.raises(ValueError, match=known):
-        TransformerPPO("MlpPolicy", make_vec([6, 6], horizon=6))
+    known = "TransformerPolicy, LstmPolicy, MarkovPolicy, or a subclass of rl3_sb3.SequencePolicy"
+    for policy in ("MlpPolicy", ActorCriticPolicy, None, MarkovPolicy.load):
+        with pytest.raises(ValueError, match=f"{known}, got {re.escape(repr(policy))}"):
+            TransformerPPO(policy, make_vec([6, 6], horizon=6))
 
 
 def test_a_vector_environment_of_gymnasium_is_refused_with_the_name_of_its_adapter():
@@ -655,3 +670,28 @@ def test_a_schedule_that_leaves_lambdas_range_is_named(make_vec, make_model):
     model = make_model(make_vec([4, 4]), n_steps=4, gae_lambda=lambda progress: 2.0)
     with pytest.raises(ValueError, match=r"`gae_lambda` must stay in \[0, 1\], got 2.0"):
         model.learn(1)
+
+
+# ------------------------------------------------------------------ a rollout of one step
+
+
+def test_a_rollout_of_one_step_in_all_is_refused(make_vec, make_model, tmp_path):
+    message = "`n_steps` must give at least 2 steps of all environments together, got 1"
+    with pytest.raises(ValueError, match=message):
+        make_model(make_vec([1]), n_steps=1)
+    model = make_model(make_vec([1, 1]), n_steps=1, n_epochs=1)
+    before = model.policy.parameters_to_vector()
+    model.learn(2)
+    assert not np.array_equal(model.policy.parameters_to_vector(), before)
+    model.save(tmp_path / "model")
+    alone = TransformerPPO.load(tmp_path / "model", env=make_vec([1]))
+    evaluate_policy(alone, make_vec([1]), 2, warn=False)  # it can still act
+    with pytest.raises(ValueError, match=message):
+        alone.learn(2)
+
+
+def test_a_rollout_of_one_step_trains_without_normalisation(make_vec, make_model):
+    model = make_model(make_vec([1]), n_steps=1, normalize_advantage=False)
+    actor = copy.deepcopy(model.policy.actor.state_dict())
+    model.learn(4)
+    assert changed(model.policy.actor, actor)

@@ -50,12 +50,16 @@ def check(mutant, folder):
     return True
 
 
+def first_of(space):
+    return (np.zeros(space.shape) + getattr(space, "start", 0)).astype(space.dtype)
+
+
 def acts(policy):
     space = policy.observation_space
     observation = (
-        {key: np.zeros(part.shape, part.dtype) for key, part in space.spaces.items()}
+        {key: first_of(part) for key, part in space.spaces.items()}
         if isinstance(space, spaces.Dict)
-        else np.zeros(space.shape, space.dtype)
+        else first_of(space)
     )
     action, _ = policy.predict(observation, deterministic=True)
     assert np.isfinite(action).all()
