@@ -9,7 +9,8 @@ import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
-from vamdp.inner_env import N_SEEDS, StateKey, episode_time_scale, find_owner, single_space
+from vamdp.inner_batch import episode_time_scale
+from vamdp.inner_env import N_SEEDS, StateKey, find_owner, single_space
 
 EnvDistribution = Callable[[np.random.Generator], gymnasium.Env[Any, Any]]
 
