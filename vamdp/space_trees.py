@@ -101,12 +101,16 @@ def _converted(
 def _check_range(
     space: spaces.Discrete | spaces.MultiDiscrete, batch: npt.NDArray[Any], at: str
 ) -> None:
-    good: npt.NDArray[np.bool_]
+    good: Any
     if isinstance(space, spaces.Discrete):
-        lowest, beyond = int(space.start), int(space.start) + int(space.n)
-        if batch.min() >= lowest and batch.max() < beyond:
+        start, n = int(space.start), int(space.n)
+        if batch.dtype == np.int64:  # one look for both ends: below 0 is huge without the sign
+            places = batch - start if start else batch
+            if np.count_nonzero(places.view(np.uint64) < n) == places.size:
+                return
+        good = (batch >= start) & (batch < start + n)
+        if good.all():
             return
-        good = (batch >= lowest) & (batch < beyond)
     else:
         places = batch.astype(np.int64) - space.start  # small types would overflow
         each = (places >= 0) & (places < space.nvec)
@@ -197,9 +201,9 @@ def choose(
             for part, a, b in zip(space.spaces, these, others, strict=True)
         )
     if isinstance(space, ARRAYS):
-        if chosen.all():  # as in every step of bandits
-            return these
-        return np.where(chosen.reshape(-1, *[1] * (others.ndim - 1)), these, others)
+        if others.ndim > 1:
+            chosen = chosen.reshape(-1, *[1] * (others.ndim - 1))
+        return np.where(chosen, these, others)
     return tuple(a if c else b for c, a, b in zip(chosen, these, others, strict=True))
 
 

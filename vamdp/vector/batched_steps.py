@@ -106,7 +106,7 @@ def _as_ends(name: str, ends: Any, shape: tuple[int]) -> npt.NDArray[np.bool_]:
         raise ValueError(
             f"`{name}` must be bools of shape {shape}, got {array.dtype} of shape {array.shape}."
         )
-    flags = array.astype(np.bool_)
+    flags: npt.NDArray[np.bool_] = array.astype(np.bool_)
     if (array != flags).any():
         i = int(np.argmax(array != flags))
         raise ValueError(f"`{name}[{i}]` must be a bool, or 0 or 1, got {array[i]}.")
@@ -133,19 +133,20 @@ def final_observations(
             one is outside its space.
     """
     final, n = infos.get("final_obs"), len(ended)
-    where = np.flatnonzero(ended)
-    each = isinstance(final, list) or (isinstance(final, np.ndarray) and final.dtype == object)
-    if final is None or (each and any(i >= len(final) or final[i] is None for i in where)):
-        raise ValueError(
-            'The infos of `env` must have "final_obs" where episodes end, got none: without it the '
-            "last transition of an episode is lost."
-        )
-    if each:
-        last = with_rows(space, observations, [final[i] for i in where], where)
-    else:
+    if isinstance(final, list) or (isinstance(final, np.ndarray) and final.dtype == object):
+        where = np.flatnonzero(ended)
+        rows = [final[i] for i in where] if len(final) == n else [None]
+        if all(row is not None for row in rows):
+            return read_batch(space, with_rows(space, observations, rows, where), n)
+    elif final is not None:
+        if np.count_nonzero(ended) == n:  # as in every step of bandits
+            return read_batch(space, final, n)
         final = read_batch(space, final, n, whole=False)
-        last = choose(space, ended, final, observations)
-    return read_batch(space, last, n)
+        return read_batch(space, choose(space, ended, final, observations), n)
+    raise ValueError(
+        'The infos of `env` must have "final_obs" where episodes end, got none: without it the '
+        "last transition of an episode is lost."
+    )
 
 
 def masks_from(

@@ -71,6 +71,7 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self.observation_space = batch_space(self._parts.space, env.num_envs)
         self._tau = np.zeros(env.num_envs, np.int64)  # steps since the episodes began
         self._returns = np.zeros(env.num_envs)
+        self._rows = np.arange(env.num_envs)
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -130,7 +131,8 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         ended = terminated | truncated
         over = t == self.horizon
         last = observations
-        if ended.any():
+        n_ended = np.count_nonzero(ended)
+        if n_ended:
             last = final_observations(self._inner_space, infos, ended, observations)
         inner_final = infos.pop("final_info", {})
         infos = without_statistics(infos)
@@ -141,19 +143,19 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         else:
             infos["episode_end"], infos["_episode_end"] = ended, np.ones(n, np.bool_)
             self._tau[ended] = 0
-            if ended.any():
+            if n_ended:
                 infos["last_observation"] = as_info(self._inner_space, last)
                 infos["_last_observation"] = ended.copy()
         vectors = np.zeros((n, self._parts.size), np.float32)
         start = self._own_start
         self._inner.write_batch(observations, vectors[:, :start])
-        vectors[np.arange(n), start + indices] = 1
+        vectors[self._rows, start + indices] = 1
         start += self._n_actions
         vectors[:, start] = rewards / self.reward_scale
         vectors[:, start + 1] = self._tau / self.task_horizon
         vectors[:, start + 2] = t / self.horizon
         shown = self._parts.present(vectors)
-        meta_ends = np.full(n, over)
+        meta_ends = np.ones(n, np.bool_) if over else np.zeros(n, np.bool_)
         if over:
             shown, infos = self._begin_next(shown, infos, inner_final, ended)
         else:

@@ -181,13 +181,13 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         observations = read_batch(self._inner_space, observations, self.num_envs)
         rewards, terminated, truncated = read_outcome(self.num_envs, *outcome)
         finite = np.isfinite(rewards)
-        if not finite.all():
+        if np.count_nonzero(finite) < self.num_envs:
             i = int(np.argmin(finite))
             raise ValueError(f"`reward` must be finite, got {rewards[i]} in number {i}.")
         states = self._states_of(observations)
         ended = terminated | truncated
         next_states = states
-        if ended.any():
+        if np.count_nonzero(ended):
             final = final_observations(self._inner_space, infos, ended, observations)
             next_states = self._states_of(final)
         masks = self._masks_reached(infos, ended, terminated)
@@ -207,6 +207,9 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self, infos: dict[str, Any], states: Any, started: npt.NDArray[np.bool_]
     ) -> None:
         """Tell in which environments episodes start, and with which masks."""
+        if infos.get("action_mask") is None:  # most environments
+            self._estimator.begin_episodes(started, states, None)
+            return
         masks, told = masks_from(infos, self._n_actions, self.num_envs)
         told &= started
         check_each("action_mask", masks, masks.any(axis=1) | ~told, "a mask that allows an action")

@@ -68,6 +68,8 @@ class StateEncoder:
                 f"{MOST_STATE_ENTRIES}. Pass show_state=False, or make the observation smaller.",
                 stacklevel=4,
             )
+        self._lowest = int(getattr(space, "start", 0)) if type(space) is spaces.Discrete else 0
+        self._rows = np.zeros(0, np.int64)  # of the last batch
         self._leaves: list[Leaf] = []
         self._add_leaves(space, ())
 
@@ -92,6 +94,12 @@ class StateEncoder:
         Raises:
             ValueError: it is none of the space.
         """
+        if type(self.space) is spaces.Discrete:
+            place = place_of(observation, self._lowest, self.size)
+            if place < 0:
+                raise _outside(self.space, observation)
+            out[place] = 1
+            return
         for leaf in self._leaves:
             part = observation
             try:
@@ -108,13 +116,15 @@ class StateEncoder:
             ValueError: a text, or what else has no range to be read by, is none of its space.
         """
         n = len(out)
+        if self._rows.size != n:
+            self._rows = np.arange(n)
         for leaf in self._leaves:
             part = observations
             for place in leaf.path:
                 part = part[place]
             kind, rows = type(leaf.space), out[:, leaf.part]
             if kind is spaces.Discrete:
-                rows[np.arange(n), part - leaf.space.start] = 1
+                rows[self._rows, part - leaf.space.start] = 1
             elif kind is spaces.MultiDiscrete:
                 places = leaf.offsets + (part - leaf.space.start).reshape(n, -1)
                 np.put_along_axis(rows, places, 1, axis=1)
