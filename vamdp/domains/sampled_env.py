@@ -34,8 +34,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
     Attributes:
         state_key: Observation -> state; only where the environments have one for their
-            observations. In a batch the first environment's answers for all: it must not depend on
-            the task there.
+            observations. In a batch each environment's own answers for it.
         task_horizon: The first one's, else its time limit; only where it has either.
 
     Raises:

@@ -72,8 +72,6 @@ def state_coordinates(
         ValueError: a number is not finite or too large, or there are not n_coordinates (if given).
         TypeError: it is neither an int nor a tuple of numbers.
     """
-    if isinstance(state, (list, np.ndarray)):
-        state = as_key(name, state)
     parts = state if isinstance(state, tuple) else (state,)
     for x in parts:
         if not isinstance(x, (int, float, np.integer, np.floating, np.bool_)):

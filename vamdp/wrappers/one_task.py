@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.estimators.arguments import as_key, check_action_mask, state_coordinates
+from vamdp.estimators.arguments import check_action_mask, state_coordinates
 from vamdp.estimators.choice import check_written, is_built_in
 from vamdp.estimators.estimator import Estimator, Scales
 
@@ -76,7 +76,7 @@ class OneTask:
 
     def _batch(self, state: Any) -> Any:
         if self._takes_keys:
-            return [as_key("state_key(observation)", state)]
+            return [state]
         states = state_coordinates("state_key(observation)", state, self._n_coordinates)
         self._n_coordinates = states.shape[1]
         return states

@@ -12,6 +12,7 @@ from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.argument_checks import as_options
 from vamdp.domains.grids.view import Thought
+from vamdp.estimators.arguments import as_key
 from vamdp.estimators.choice import is_built_in
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
@@ -228,7 +229,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     def _think(self, observation: Any) -> Thought:
         """What the learner has of an observation's state."""
-        key = index(observation) if self._state_key is None else self._state_key(observation)
+        key = index(observation) if self._state_key is None else self._key(observation)
         learner = self.estimator
         if not hasattr(learner, "q_values"):  # an estimator need not have it
             return Thought()
@@ -261,5 +262,11 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
                 return place + self._lowest
         elif self._encoder is not None:
             self._encoder.write(observation, vector[: self._encoder.size])
+        return self._key(observation)
+
+    def _key(self, observation: Any) -> Any:
         assert self._state_key is not None, "looked for on construction"
-        return self._state_key(observation)
+        key = self._state_key(observation)
+        if type(key) is int or type(key) is tuple:
+            return key
+        return as_key("state_key(observation)", key)
