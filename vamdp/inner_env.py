@@ -1,15 +1,14 @@
-"""What a wrapper finds out about the environments below it, single or vectorised."""
+"""What a wrapper finds out about the environment below it, and how it reads what that gives."""
 
 import numbers
 import operator
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv, VectorWrapper
-
-from vamdp.argument_checks import check_positive_integer
+from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
 StateKey = Callable[[Any], Hashable]
 
@@ -54,14 +53,6 @@ def find_owner(env: Any, name: str) -> Any:
     return next((layer for layer in layers(env) if hasattr(layer, name)), None)
 
 
-def find_layout(env: Any) -> tuple[Any, Any, Any]:
-    """The outermost `layout`, the space that it is of, and its `action_parts`; None without one."""
-    owner = find_owner(env, "layout")
-    if owner is None:
-        return None, None, None
-    return owner.layout, single_space(owner), getattr(owner, "action_parts", None)
-
-
 def single_space(env: Any) -> gymnasium.Space[Any]:
     """The space of a single observation."""
     space: gymnasium.Space[Any] = getattr(env, "single_observation_space", env.observation_space)
@@ -75,43 +66,72 @@ def asks_for_new_task(options: dict[str, Any] | None) -> bool:
     )
 
 
-def task_seeds(env: VectorEnv[Any, Any, Any]) -> Sequence[int | None]:
-    """The `task_seed` of each environment of a batch; None where one has none."""
-    owner, base = find_owner(env, "task_seeds"), env.unwrapped
-    if owner is not None:
-        return [seed_or_none(seed) for seed in owner.task_seeds]
-    if isinstance(base, SyncVectorEnv):
-        owners = [find_owner(one, "task_seed") for one in base.envs]
-        return [None if one is None else seed_or_none(one.task_seed) for one in owners]
-    # Processes can only be asked all the same.
-    if isinstance(base, AsyncVectorEnv) and all(base.call("has_wrapper_attr", "task_seed")):
-        return [seed_or_none(seed) for seed in base.get_attr("task_seed")]
-    return [None] * env.num_envs
+def is_layout(layout: Any) -> bool:
+    """Whether it is one of ours, and not an attribute of the same name, like a map's."""
+    return isinstance(layout, dict) and all(isinstance(part, slice) for part in layout.values())
+
+
+def is_refusal(error: BaseException, options: dict[str, Any] | None) -> bool:
+    """Whether a reset raised because it does not take its options: nothing has begun then.
+
+    Where there was nothing to refuse, any error has stopped a reset half-way.
+    """
+    is_asked = any(name != "new_task" for name in options or ())
+    return is_asked and isinstance(error, (TypeError, ValueError))
+
+
+def plain_seed(seed: Any) -> int | None:
+    """A seed as Gymnasium takes it, which knows no NumPy integer.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is negative.
+    """
+    if seed is None:
+        return None
+    try:
+        plain = operator.index(seed)
+    except TypeError:
+        raise TypeError(f"`seed` must be an int or None, got {seed!r}.") from None
+    if plain < 0:
+        raise ValueError(f"`seed` must be at least 0, got {plain}.")
+    return plain
+
+
+def as_reward(reward: Any) -> float:
+    """A reward as a float.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if isinstance(reward, (float, int)):  # NumPy's float64 is one
+        return float(reward)
+    if getattr(reward, "ndim", 0) == 0 and not isinstance(reward, (str, bytes)):
+        try:
+            return float(reward)
+        except (TypeError, ValueError):
+            pass
+    raise ValueError(f"`reward` must be a number, got {reward!r}.")
+
+
+def as_end(name: str, end: Any) -> bool:
+    """Whether an episode ended, told as a bool or as 0 or 1; None, as some say, is no end.
+
+    Raises:
+        ValueError: something else is told.
+    """
+    if end is None or isinstance(end, np.bool_):
+        return bool(end)
+    if getattr(end, "ndim", 0) == 0 and not isinstance(end, (str, bytes)):
+        flag = bool(end)
+        if end == flag:
+            return flag
+    raise ValueError(f"`{name}` must be a bool, got {end!r}.")
 
 
 def seed_or_none(value: Any) -> int | None:
     """An attribute as a seed; None if somebody calls something else so."""
     return int(value) if isinstance(value, numbers.Integral) and int(value) >= 0 else None
-
-
-def episode_time_scale(env: Any, task_horizon: int | None, horizon: int) -> int:
-    """What episode_time is divided by."""
-    if task_horizon is not None:
-        check_positive_integer("task_horizon", task_horizon)
-        return int(task_horizon)
-    owner = find_owner(env, "task_horizon")
-    if owner is not None:
-        check_positive_integer("env.task_horizon", owner.task_horizon)
-        return int(owner.task_horizon)
-    specs = [layer.spec for layer in layers(env) if layer.spec is not None]
-    limit = specs[0].max_episode_steps if specs else None
-    return horizon if limit is None else int(limit)
-
-
-def records_statistics(env: Any) -> bool:
-    """Whether a wrapper below records episodes (SB3's Monitor, RecordEpisodeStatistics)."""
-    recorders = ("Monitor", "RecordEpisodeStatistics")
-    return any(c.__name__ in recorders for layer in layers(env) for c in type(layer).__mro__)
 
 
 def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
@@ -132,28 +152,6 @@ def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
             "learned and shown for each of them."
         )
     return space
-
-
-def refuse_meta_episodes(env: Any) -> None:
-    """Raise ValueError if a wrapper that sees tasks has one inside that belongs outside of it.
-
-    A MetaEpisode begins a new task in every reset, of which a learner around it would hear nothing,
-    and which would tear the task of a longer meta-episode. What a RegretReward pays and a ShowTask
-    shows is for training only: a learner around it would learn from it, and observations would show
-    it to the actor.
-    """
-    classes = {c.__name__ for layer in layers(env) for c in type(layer).__mro__}
-    for name in ("ShowTask", "RegretReward"):
-        if name in classes:
-            raise ValueError(
-                f"`env` must have no {name} inside, got {env}: it goes outermost, as in "
-                f"{name}(MetaEpisode(ValueAugment(env, task_horizon=...), horizon))."
-            )
-    if "MetaEpisode" in classes:
-        raise ValueError(
-            f"`env` must have no MetaEpisode inside, got {env}: it goes outermost, as in "
-            "MetaEpisode(ValueAugment(env, task_horizon=...), horizon)."
-        )
 
 
 def place_of(number: Any, lowest: int, n: int) -> int:

@@ -154,6 +154,42 @@ def test_two_threads_give_what_one_gives_bit_for_bit():
     np.testing.assert_array_equal(*out)
 
 
+IN_PYTHON_THREADS = """
+import threading, numpy as np, vamdp
+def learn(batch, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(30):
+        states, next_states = rng.integers(20, size=(2, 16))
+        actions, ends = rng.integers(4, size=16), np.zeros(16, bool)
+        batch.update(states, actions, rng.normal(size=16), next_states, ends)
+        batch.q_values(states)
+def batches(threads):
+    return [vamdp.BatchValueEstimator(16, 4, task_horizon=60, threads=threads) for _ in range(3)]
+expected, found = batches(1), batches(2)
+for seed in range(3):
+    learn(expected[seed], seed)
+learn(batches(2)[0], 0)  # compiled
+workers = [threading.Thread(target=learn, args=(found[seed], seed)) for seed in range(3)]
+[worker.start() for worker in workers], [worker.join() for worker in workers]
+for ours, theirs in zip(found, expected):
+    for state in range(20):
+        assert (ours.q_values([state] * 16) == theirs.q_values([state] * 16)).all()
+"""
+
+
+@needs_threads
+@pytest.mark.slow
+def test_python_threads_may_use_two_threads_each_where_numba_has_only_its_own_layer():
+    """Unguarded, that layer, the only one of its wheels for macOS, aborts the process."""
+    finished = subprocess.run(
+        [sys.executable, "-c", IN_PYTHON_THREADS],
+        env={**os.environ, "NUMBA_THREADING_LAYER": "workqueue"},
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
 def in_forked_child(function, limit=60.0):
     """The exit status of `function` run in a forked child; killed after `limit` seconds."""
     child = os.fork()

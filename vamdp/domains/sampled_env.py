@@ -9,7 +9,8 @@ import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 
-from vamdp.inner_env import N_SEEDS, StateKey, episode_time_scale, find_owner, single_space
+from vamdp.inner_batch import episode_time_scale
+from vamdp.inner_env import N_SEEDS, StateKey, find_owner, single_space
 
 EnvDistribution = Callable[[np.random.Generator], gymnasium.Env[Any, Any]]
 
@@ -33,8 +34,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
     Attributes:
         state_key: Observation -> state; only where the environments have one for their
-            observations. In a batch the first environment's answers for all: it must not depend on
-            the task there.
+            observations. In a batch each environment's own answers for it.
         task_horizon: The first one's, else its time limit; only where it has either.
 
     Raises:

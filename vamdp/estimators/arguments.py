@@ -77,7 +77,7 @@ def state_coordinates(
     """
     parts = state if isinstance(state, tuple) else (state,)
     for x in parts:
-        if not isinstance(x, (int, float, np.integer, np.floating)):
+        if not isinstance(x, (int, float, np.integer, np.floating, np.bool_)):
             raise TypeError(
                 f"`{name}` must be an int or a tuple of numbers, got {state!r}. "
                 "Map other states to such keys first."
@@ -93,7 +93,24 @@ def state_coordinates(
         length = n_coordinates or "at least 1"
         raise ValueError(f"`{name}` must have {length} numbers, got {state!r}.")
     # Adding 0.0 makes -0.0 and 0.0, two bit patterns, one state.
-    return np.array([[x + 0.0 for x in parts]], np.float64)
+    return np.array([[float(x) + 0.0 for x in parts]], np.float64)
+
+
+def as_key(name: str, key: Any) -> Any:
+    """Return a key, a list or an array as the tuple of its numbers.
+
+    Raises:
+        TypeError: it cannot be looked up.
+    """
+    if isinstance(key, np.ndarray):
+        key = key.tolist()
+    if isinstance(key, list):
+        key = tuple(key)
+    try:
+        hash(key)
+    except TypeError as error:
+        raise TypeError(f"`{name}` must be hashable, got {key!r}: {error}.") from error
+    return key
 
 
 def _size_error(name: str, value: Any) -> str:

@@ -3,15 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-Seeds = int | Sequence[int | None] | None
+from vamdp.inner_env import plain_seed
+from vamdp.space_trees import as_array, choose, read_batch, with_rows
+
+Seeds = int | Sequence[int | None] | npt.NDArray[np.integer[Any]] | None
 #: What a step of a vector environment returns.
 Step = tuple[
     Any, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]
 ]
+
+_FLOAT, _BOOL = np.dtype(np.float64), np.dtype(np.bool_)
 
 
 def require_same_step(env: VectorEnv[Any, Any, Any]) -> None:
@@ -25,24 +31,27 @@ def require_same_step(env: VectorEnv[Any, Any, Any]) -> None:
         )
 
 
-def as_seeds(seed: Seeds, n: int) -> Sequence[int | None]:
-    """One seed an environment, as SyncVectorEnv spreads them.
+def as_seeds(seed: Seeds, n: int) -> list[int | None]:
+    """One seed an environment, as SyncVectorEnv spreads them and as Gymnasium takes them.
 
     Raises:
-        ValueError: a sequence has another length.
+        TypeError: it is neither an integer nor a sequence of integers.
+        ValueError: a sequence has another length, or a seed is negative.
     """
     if seed is None:
         return [None] * n
-    if isinstance(seed, (int, np.integer)):
-        return [int(seed) + i for i in range(n)]
-    if len(seed) != n:
-        raise ValueError(f"`seed` must give {n} seeds, got {len(seed)}.")
-    return seed
+    each: Any = seed
+    if not hasattr(each, "__len__") or np.shape(each) == ():
+        first: Any = plain_seed(each)
+        return [first + i for i in range(n)]
+    if len(each) != n:
+        raise ValueError(f"`seed` must give {n} seeds, got {len(each)}.")
+    return [plain_seed(one) for one in each]
 
 
-def plain_seed(seed: Seeds) -> Seeds:
-    """The seed as vector environments take it: SyncVectorEnv knows no NumPy integer."""
-    return int(seed) if isinstance(seed, np.integer) else seed
+def inner_seed(seed: Seeds, seeds: list[int | None]) -> Any:
+    """What to pass on of a seed that was read: None and one number spread themselves."""
+    return seeds[0] if seed is None or np.shape(seed) == () else seeds  # type: ignore[arg-type]
 
 
 def action_indices(actions: Any, first: int, n_actions: int, n: int) -> npt.NDArray[np.int64]:
@@ -65,40 +74,79 @@ def action_indices(actions: Any, first: int, n_actions: int, n: int) -> npt.NDAr
     return indices
 
 
+def read_outcome(
+    n: int, rewards: Any, terminated: Any, truncated: Any
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Rewards and ends as arrays (n,); what already is one is not copied.
+
+    Ends may come as numbers 0 and 1, and all as lists or tensors.
+
+    Raises:
+        ValueError: a shape or type is another, or an end is neither 0 nor 1.
+        TypeError: NumPy cannot read one.
+    """
+    shape, ends = (n,), [terminated, truncated]
+    if type(rewards) is not np.ndarray or rewards.dtype != _FLOAT or rewards.shape != shape:
+        array = as_array("`rewards`", rewards)
+        if array.shape != shape or array.dtype.kind not in "iufb":
+            raise ValueError(
+                f"`rewards` must be numbers of shape {shape}, got {array.dtype} of shape "
+                f"{array.shape}."
+            )
+        rewards = array.astype(np.float64)
+    for k, name in enumerate(("terminated", "truncated")):
+        if type(ends[k]) is not np.ndarray or ends[k].dtype != _BOOL or ends[k].shape != shape:
+            ends[k] = _as_ends(name, ends[k], shape)
+    return rewards, ends[0], ends[1]
+
+
+def _as_ends(name: str, ends: Any, shape: tuple[int]) -> npt.NDArray[np.bool_]:
+    array = as_array(f"`{name}`", ends)
+    if array.shape != shape or array.dtype.kind not in "iufb":
+        raise ValueError(
+            f"`{name}` must be bools of shape {shape}, got {array.dtype} of shape {array.shape}."
+        )
+    flags: npt.NDArray[np.bool_] = array.astype(np.bool_)
+    if (array != flags).any():
+        i = int(np.argmax(array != flags))
+        raise ValueError(f"`{name}[{i}]` must be a bool, or 0 or 1, got {array[i]}.")
+    return flags
+
+
 def final_observations(
-    infos: dict[str, Any], ended: npt.NDArray[np.bool_], observations: Any
+    space: gymnasium.Space[Any],
+    infos: dict[str, Any],
+    ended: npt.NDArray[np.bool_],
+    observations: Any,
 ) -> Any:
     """The observations that the step led to: the final ones where episodes ended.
 
+    Args:
+        space: of a single observation.
+        infos: those of the step. "final_obs" is an array of objects or a list, one entry an
+            environment, or a batch as the observations are.
+        ended: in which environments episodes ended, (n,).
+        observations: a batch that `read_batch` returned.
+
     Raises:
-        ValueError: the environment restarted episodes without telling their last observations.
+        ValueError: the environment restarted episodes without telling their last observations, or
+            one is outside its space.
     """
-    final = infos.get("final_obs")
-    if final is None:
-        raise ValueError(
-            'The infos of `env` must have "final_obs" where episodes end, got none: without it the '
-            "last transition of an episode is lost."
-        )
-    if isinstance(observations, dict):
-        merged = {name: part.copy() for name, part in observations.items()}
-        for i in np.flatnonzero(ended):
-            for name, part in merged.items():
-                part[i] = final[name][i] if isinstance(final, dict) else final[i][name]
-        return merged
-    if isinstance(observations, tuple):  # a batch of a Tuple space
-        merged_parts = tuple(part.copy() for part in observations)
-        for i in np.flatnonzero(ended):
-            for part, value in zip(merged_parts, final[i], strict=True):
-                part[i] = value
-        return merged_parts
-    if final.dtype != object:
-        if ended.all():  # as in every step of bandits
-            return final
-        return np.where(ended.reshape(-1, *[1] * (observations.ndim - 1)), final, observations)
-    merged_array = observations.copy()
-    for i in np.flatnonzero(ended):
-        merged_array[i] = final[i]
-    return merged_array
+    final, n = infos.get("final_obs"), len(ended)
+    if isinstance(final, list) or (isinstance(final, np.ndarray) and final.dtype == object):
+        where = np.flatnonzero(ended)
+        rows = [final[i] for i in where] if len(final) == n else [None]
+        if all(row is not None for row in rows):
+            return read_batch(space, with_rows(space, observations, rows, where), n)
+    elif final is not None:
+        if np.count_nonzero(ended) == n:  # as in every step of bandits
+            return read_batch(space, final, n)
+        final = read_batch(space, final, n, whole=False)
+        return read_batch(space, choose(space, ended, final, observations), n)
+    raise ValueError(
+        'The infos of `env` must have "final_obs" where episodes end, got none: without it the '
+        "last transition of an episode is lost."
+    )
 
 
 def masks_from(
@@ -106,19 +154,27 @@ def masks_from(
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Action masks from infos, (n, A), and in which environments they are told, (n,).
 
+    A mask that is None is not told.
+
     Raises:
         ValueError: a mask has another length.
     """
     masks, told = np.ones((n, n_actions), np.bool_), np.zeros(n, np.bool_)
-    if "action_mask" in infos:
-        told = np.array(infos.get("_action_mask", ~told), np.bool_)
-        for i in np.flatnonzero(told):
-            row = np.asarray(infos["action_mask"][i])
-            if row.shape != (n_actions,):
-                raise ValueError(
-                    f"`action_mask[{i}]` must have shape ({n_actions},), got {row.shape}."
-                )
-            masks[i] = row
+    given = infos.get("action_mask")
+    if given is None:
+        return masks, told
+    told = np.array(infos.get("_action_mask", ~told), np.bool_)
+    if isinstance(given, np.ndarray) and given.shape == masks.shape and given.dtype != object:
+        masks[told] = given[told]
+        return masks, told
+    for i in np.flatnonzero(told):
+        if given[i] is None:
+            told[i] = False
+            continue
+        row = np.asarray(given[i])
+        if row.shape != (n_actions,):
+            raise ValueError(f"`action_mask[{i}]` must have shape ({n_actions},), got {row.shape}.")
+        masks[i] = row
     return masks, told
 
 

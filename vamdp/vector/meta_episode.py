@@ -9,15 +9,17 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from vamdp.inner_env import asks_for_new_task, require_vector
+from vamdp.inner_env import asks_for_new_task, is_refusal, require_vector
+from vamdp.space_trees import as_info, read_batch
 from vamdp.vector.batched_steps import (
     Seeds,
     Step,
     action_indices,
     as_seeds,
     final_observations,
+    inner_seed,
     merge_infos,
-    plain_seed,
+    read_outcome,
     require_same_step,
 )
 from vamdp.wrappers.meta_setup import MetaSetup, without_statistics
@@ -29,7 +31,8 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
     At step `horizon` terminated is True everywhere, the observation is the next meta-episodes'
     first, and infos carry "final_obs", a float32 array (num_envs, size), and "final_info", both
     with their masks. Ends of inner episodes appear only as "episode_end" (num_envs,) and, where it
-    is True before the last step, "last_observation" with its mask.
+    is True before the last step, "last_observation" with its mask: an array, a Dict of arrays, or
+    for a Tuple and what is batched as a tuple one object an environment.
 
     Args:
         env: a vector environment with Discrete actions that restarts in the same step.
@@ -68,6 +71,7 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self.observation_space = batch_space(self._parts.space, env.num_envs)
         self._tau = np.zeros(env.num_envs, np.int64)  # steps since the episodes began
         self._returns = np.zeros(env.num_envs)
+        self._rows = np.arange(env.num_envs)
 
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
@@ -75,6 +79,7 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         """Start meta-episodes in new tasks, as `vamdp.MetaEpisode.reset`.
 
         Other options than "task" reach the first episode of these meta-episodes only.
+        If it fails, none are running, unless options were refused.
 
         Raises:
             ValueError: options have a "reset_mask": the meta-episodes would fall out of step.
@@ -84,38 +89,53 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
                 "`options['reset_mask']` must be left out: all meta-episodes begin together."
             )
         options = self._with_task_set(options)
-        some_unseeded = any(s is None for s in as_seeds(seed, self.num_envs))
-        if some_unseeded and not asks_for_new_task(options) and not self._task_is_chosen:
+        seeds = as_seeds(seed, self.num_envs)
+        if None in seeds and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
-        observations, infos = self.env.reset(seed=plain_seed(seed), options=options)
+        try:
+            observations, infos = self.env.reset(seed=inner_seed(seed, seeds), options=options)
+        except BaseException as error:
+            if not is_refusal(error, options):
+                self._t = self.horizon
+            raise
+        self._t = self.horizon  # until all below succeeded
+        observations = read_batch(self._inner_space, observations, self.num_envs)
         self._task_is_chosen = False
-        self._t = 0
         self._tau[:] = 0
         self._returns[:] = 0
         self._start_time = time.perf_counter()
         vectors = np.zeros((self.num_envs, self._parts.size), np.float32)
         self._inner.write_batch(observations, vectors[:, : self._own_start])
+        self._t = 0
         return self._parts.present(vectors), without_statistics(infos)
 
     def step(self, actions: Any) -> Step:
         """Take one step everywhere; at step `horizon`, begin the next meta-episodes.
 
         Raises:
-            ResetNeeded: `reset` was not called, or the task was changed since.
-            ValueError: an action is out of range; nothing is stepped then.
+            ResetNeeded: `reset` was not called, or the task was changed or a step failed since.
+            ValueError: an action is out of range (nothing is stepped then), or an environment gives
+                a reward that is no number, an end that is no bool or an observation outside its
+                space (the meta-episodes are over then).
+            TypeError: NumPy cannot read what it gives; likewise.
         """
         if self._t >= self.horizon:
             raise ResetNeeded("No meta-episodes are running: call reset() before step().")
         n = self.num_envs
         indices = action_indices(actions, self._first_action, self._n_actions, n)
-        observations, rewards, terminated, truncated, infos = self.env.step(actions)
+        t, self._t = self._t + 1, self.horizon  # after an error below no next step may follow
+        observations, *outcome, infos = self.env.step(actions)
         infos = dict(infos)
-        self._t += 1
+        observations = read_batch(self._inner_space, observations, n)
+        rewards, terminated, truncated = read_outcome(n, *outcome)
         self._tau += 1
         self._returns += rewards
-        ended = np.asarray(terminated | truncated)
-        over = self._t == self.horizon
-        last = final_observations(infos, ended, observations) if ended.any() else observations
+        ended = terminated | truncated
+        over = t == self.horizon
+        last = observations
+        n_ended = np.count_nonzero(ended)
+        if n_ended:
+            last = final_observations(self._inner_space, infos, ended, observations)
         inner_final = infos.pop("final_info", {})
         infos = without_statistics(infos)
         for name in ("final_obs", "_final_obs", "_final_info"):
@@ -125,20 +145,23 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         else:
             infos["episode_end"], infos["_episode_end"] = ended, np.ones(n, np.bool_)
             self._tau[ended] = 0
-            if ended.any():
-                infos["last_observation"], infos["_last_observation"] = last, ended.copy()
+            if n_ended:
+                infos["last_observation"] = as_info(self._inner_space, last)
+                infos["_last_observation"] = ended.copy()
         vectors = np.zeros((n, self._parts.size), np.float32)
         start = self._own_start
         self._inner.write_batch(observations, vectors[:, :start])
-        vectors[np.arange(n), start + indices] = 1
+        vectors[self._rows, start + indices] = 1
         start += self._n_actions
         vectors[:, start] = rewards / self.reward_scale
         vectors[:, start + 1] = self._tau / self.task_horizon
-        vectors[:, start + 2] = self._t / self.horizon
+        vectors[:, start + 2] = t / self.horizon
         shown = self._parts.present(vectors)
-        meta_ends = np.full(n, over)
+        meta_ends = np.ones(n, np.bool_) if over else np.zeros(n, np.bool_)
         if over:
             shown, infos = self._begin_next(shown, infos, inner_final, ended)
+        else:
+            self._t = t
         return shown, rewards, meta_ends, np.zeros(n, np.bool_), infos
 
     def _begin_next(

@@ -66,7 +66,8 @@ class ShowTask(TaskPart, VectorWrapper[Any, Any, Any, Any, Any]):
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
         if "final_obs" in infos:
             # The solved tasks are still the old ones.
-            last = final_observations(infos, infos["_final_obs"], observations)
+            space = self.env.single_observation_space
+            last = final_observations(space, infos, infos["_final_obs"], observations)
             # MetaEpisode terminates at its last step, whether or not an episode does.
             ended = terminated & infos.get("final_info", {}).get("episode_end", True)
             numbers = self._numbers(simulator.reached_states, elapsed + 1, ended)

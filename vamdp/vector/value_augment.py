@@ -8,24 +8,28 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv, VectorWrapper
-from gymnasium.vector.utils import batch_space, iterate
+from gymnasium.vector.utils import batch_space
 
-from vamdp.estimators.arguments import State, as_coordinates, check_each, state_coordinates
-from vamdp.estimators.choice import check_written, is_built_in
-from vamdp.inner_env import (
-    StateKey,
-    asks_for_new_task,
-    require_vector,
-    task_seeds,
+from vamdp.estimators.arguments import (
+    State,
+    as_coordinates,
+    as_key,
+    check_each,
+    state_coordinates,
 )
+from vamdp.estimators.choice import check_written, is_built_in
+from vamdp.inner_batch import task_seeds
+from vamdp.inner_env import StateKey, asks_for_new_task, is_refusal, require_vector
+from vamdp.space_trees import read_batch, rows_of
 from vamdp.vector.batched_steps import (
     Seeds,
     Step,
     action_indices,
     as_seeds,
     final_observations,
+    inner_seed,
     masks_from,
-    plain_seed,
+    read_outcome,
     require_same_step,
 )
 from vamdp.wrappers.value_setup import ValueSetup
@@ -43,6 +47,8 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         value_scale: what values are divided by, above 0.
         count_scale: what counts are divided by, above 0.
         state_key: observation -> state as in `vamdp.ValueAugment`; called with single observations.
+            Environments in a loop that have one of their own each read theirs; those in processes
+            cannot be asked for it.
         state_keys: the same for a batch, in its place: observations of all environments -> states,
             (num_envs,) or (num_envs, d). One call a step instead of num_envs.
         show_state: whether the observations have the part "state".
@@ -124,7 +130,13 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode everywhere, or where options["reset_mask"] says; forget new tasks'."""
+        """Start an episode everywhere, or where options["reset_mask"] says; forget new tasks'.
+
+        If it fails, no episodes are running, unless options were refused.
+
+        Raises:
+            ResetNeeded: a mask leaves out environments although no episodes are running.
+        """
         options = self._with_task_set(options)
         seeds = as_seeds(seed, self.num_envs)
         fresh = np.array([s is not None for s in seeds])
@@ -132,18 +144,24 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         started = np.ones(self.num_envs, np.bool_)
         if options and options.get("reset_mask") is not None:
             started = np.array(options["reset_mask"], np.bool_)  # a learner may write into it
+            if self._states is None and started.shape == fresh.shape and not started.all():
+                raise ResetNeeded(
+                    f"Environment {np.argmin(started)} must be reset too, since no episodes are "
+                    "running: `reset_mask` leaves it out."
+                )
         fresh &= started
-        # SyncVectorEnv takes entries out of the dict that it is given.
-        seed = plain_seed(seed)
         try:
-            observations, infos = self.env.reset(seed=seed, options=options and dict(options))
-        except (TypeError, ValueError):
-            raise  # refused: the present tasks go on
-        except BaseException:
-            self._begins_task |= fresh  # they may have changed: forget with the next reset
-            self._states = None
+            # SyncVectorEnv takes entries out of the dict that it is given.
+            observations, infos = self.env.reset(
+                seed=inner_seed(seed, seeds), options=options and dict(options)
+            )
+        except BaseException as error:
+            if not is_refusal(error, options):
+                self._begins_task |= fresh  # they may have changed: forget with the next reset
+                self._states = None
             raise
         self._states = None  # until all below succeeded
+        observations = read_batch(self._inner_space, observations, self.num_envs)
         fresh |= self._begins_task
         if fresh.any():
             self._begin_tasks(fresh, seeds)
@@ -158,32 +176,35 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
 
         Raises:
             ValueError: an action is out of range (nothing is stepped then), or an environment gives
-                a reward that is not finite or an impossible state (nothing is learned then, and
-                the episodes are over).
+                a reward that is no finite number, an end that is no bool or an impossible state
+                (nothing is learned then, and the episodes are over).
+            TypeError: NumPy cannot read what it gives; likewise.
             ResetNeeded: no episodes are running.
         """
         if self._states is None:
             raise ResetNeeded("No episodes are running: call reset() before step().")
         indices = action_indices(actions, self._first_action, self._n_actions, self.num_envs)
-        observations, rewards, terminated, truncated, infos = self.env.step(actions)
         present, self._states = self._states, None  # until all below succeeded
+        observations, *outcome, infos = self.env.step(actions)
         infos = dict(infos)
-        rewards = np.asarray(rewards, np.float64)
+        observations = read_batch(self._inner_space, observations, self.num_envs)
+        rewards, terminated, truncated = read_outcome(self.num_envs, *outcome)
         finite = np.isfinite(rewards)
-        if not finite.all():
+        if np.count_nonzero(finite) < self.num_envs:
             i = int(np.argmin(finite))
             raise ValueError(f"`reward` must be finite, got {rewards[i]} in number {i}.")
         states = self._states_of(observations)
-        ended = np.asarray(terminated | truncated)
+        ended = terminated | truncated
         next_states = states
-        if ended.any():
-            final = final_observations(infos, ended, observations)
+        if np.count_nonzero(ended):
+            final = final_observations(self._inner_space, infos, ended, observations)
             next_states = self._states_of(final)
         masks = self._masks_reached(infos, ended, terminated)
-        outcome = (rewards, next_states, terminated)
-        if not self._is_trusted:  # it may write into what it is given
-            outcome = (rewards.copy(), next_states, np.array(terminated, np.bool_))
-        self._estimator.update(present, indices, *outcome, masks)
+        if self._is_trusted:
+            self._estimator.update(present, indices, rewards, next_states, terminated, masks)
+        else:  # it may write into what it is given
+            told = rewards.copy(), next_states, terminated.copy()
+            self._estimator.update(present, indices, *told, masks)
         if next_states is not states:
             infos["final_obs"] = self._parts.present(self._show(final, next_states))
             self._begin_episodes(infos, states, ended)
@@ -195,6 +216,9 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self, infos: dict[str, Any], states: Any, started: npt.NDArray[np.bool_]
     ) -> None:
         """Tell in which environments episodes start, and with which masks."""
+        if infos.get("action_mask") is None:  # most environments
+            self._estimator.begin_episodes(started, states, None)
+            return
         masks, told = masks_from(infos, self._n_actions, self.num_envs)
         told &= started
         check_each("action_mask", masks, masks.any(axis=1) | ~told, "a mask that allows an action")
@@ -226,9 +250,6 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
     def _states_of(self, observations: Any) -> Any:
         """The states: coordinates (num_envs, d), or a list of keys where the learner takes them."""
         if self._state_key is None and self._state_keys is None:
-            space: Any = self._inner_space
-            if observations.min() < space.start or observations.max() >= space.start + space.n:
-                raise ValueError(f"Observations of `env` must be in {space}, got {observations}.")
             if self._takes_keys:
                 return observations.tolist()
             coordinates: npt.NDArray[np.float64] = observations.astype(np.float64)[:, None]
@@ -242,10 +263,13 @@ class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
             whole = np.asarray(states).tolist()
             return [tuple(s) if isinstance(s, list) else s for s in whole]
         assert self._state_key is not None, "looked for on construction"
-        batched = batch_space(self._inner_space, self.num_envs)
-        keys = [self._state_key(one) for one in iterate(batched, observations)]
+        rows = rows_of(self._inner_space, observations)
+        if self._each_state_key is None:
+            keys = [self._state_key(one) for one in rows]
+        else:
+            keys = [key(one) for key, one in zip(self._each_state_key, rows, strict=True)]
         if self._takes_keys:
-            return keys
+            return [as_key("state_key(observation)", key) for key in keys]
         try:
             return self._encode("state_key(observation)", np.asarray(keys))
         except ValueError as error:

@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs, seeding
 
-from vamdp.inner_env import N_SEEDS, layers
+from vamdp.inner_env import N_SEEDS, layers, plain_seed
 
 
 class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -122,18 +122,20 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 environment.
 
         Raises:
-            TypeError: The given task is not an integer.
+            TypeError: The given task or seed is not an integer.
             ValueError: It is out of range.
         """
         inner_options = dict(options or {})
         task = inner_options.pop("task", None)
         new_task = inner_options.pop("new_task", False)
+        seed = plain_seed(seed)
         if task is not None:
             task = _checked(task)  # before anything changes
         if seed is not None:
             self._begin_tasks(seed)
         if task is not None or seed is not None or new_task or self._task is None:
             self.reset_task(task)
+        self._running = False  # until it succeeded
         started = self.env.reset(seed=self.task, options=inner_options or None)
         self._running = True
         return started

@@ -10,7 +10,15 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.wrappers import TimeLimit
 
-from vamdp.inner_env import asks_for_new_task, place_of, require_single
+from vamdp.inner_env import (
+    as_end,
+    as_reward,
+    asks_for_new_task,
+    is_refusal,
+    place_of,
+    plain_seed,
+    require_single,
+)
 from vamdp.wrappers.meta_setup import MetaSetup, without_statistics
 
 
@@ -105,44 +113,62 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
     ) -> tuple[Any, dict[str, Any]]:
         """Start a meta-episode in a new task: one that was set, or the next one drawn.
 
+        If it fails, none is running, unless options were refused.
+
         Args:
             seed: the environment's; it begins its streams anew.
             options: "task" sets one. The others reach the meta-episode's first episode only: what
                 comes after is restarted by a bare `reset()`.
         """
+        seed = plain_seed(seed)
         options = self._with_task_set(options)
         if seed is None and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
-        observation, info = self.env.reset(seed=seed, options=options)
+        try:
+            observation, info = self.env.reset(seed=seed, options=options)
+        except BaseException as error:
+            if not is_refusal(error, options):
+                self._t = self.horizon
+            raise
+        self._t = self.horizon  # until all below succeeded
         self._task_is_chosen = False
-        self._t = self._tau = 0
+        self._tau = 0
         self._return = 0.0
         self._start_time = time.perf_counter()
         vector = np.zeros(self._parts.size, np.float32)
         self._inner.write(observation, vector[: self._own_start])
+        self._t = 0
         return self._parts.present(vector), without_statistics(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one step, and restart the inner episode if it ends before the last.
 
         Raises:
-            ResetNeeded: the meta-episode is over or did not begin.
-            ValueError: the action is out of range; nothing is stepped then.
+            ResetNeeded: the meta-episode is over, did not begin or failed.
+            ValueError: the action is out of range (nothing is stepped then), or the environment
+                gives a reward that is no number, an end that is no bool or an observation outside
+                its space (the meta-episode is over then).
         """
         if self._t >= self.horizon:
             raise ResetNeeded(
-                f"The meta-episode of {self.horizon} steps is over or has not begun: call reset()."
+                f"The meta-episode of {self.horizon} steps is over, has not begun or failed: call "
+                "reset()."
             )
         i = place_of(action, self._first_action, self._n_actions)
         if i < 0:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
+        t, self._t = self._t + 1, self.horizon  # after an error below no next step may follow
         observation, reward, terminated, truncated, info = self.env.step(action)
-        reward = float(reward)
-        self._t += 1
+        if type(reward) is not float:
+            reward = as_reward(reward)
+        if type(terminated) is not bool:
+            terminated = as_end("terminated", terminated)
+        if type(truncated) is not bool:
+            truncated = as_end("truncated", truncated)
         self._tau += 1
         self._return += reward
-        episode_end = bool(terminated or truncated)
-        over = self._t == self.horizon
+        episode_end = terminated or truncated
+        over = t == self.horizon
         info = without_statistics(info)
         if episode_end and not over:
             last = {"last_observation": observation, "last_info": info}
@@ -160,5 +186,6 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         start += self._n_actions
         vector[start] = reward / self.reward_scale
         vector[start + 1] = self._tau / self.task_horizon
-        vector[start + 2] = self._t / self.horizon
+        vector[start + 2] = t / self.horizon
+        self._t = t
         return self._parts.present(vector), reward, over, False, info

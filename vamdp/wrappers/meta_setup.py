@@ -5,13 +5,13 @@ from typing import Any
 import gymnasium
 
 from vamdp.argument_checks import check_positive_integer, check_scale
-from vamdp.inner_env import (
-    discrete_actions,
+from vamdp.inner_batch import (
     episode_time_scale,
     find_layout,
     records_statistics,
     refuse_meta_episodes,
 )
+from vamdp.inner_env import discrete_actions
 from vamdp.wrappers.observation import (
     META_ACTION_PARTS,
     ActionParts,
@@ -52,6 +52,7 @@ class MetaSetup(TaskAccess):
         self.reward_scale = float(reward_scale)
         actions = discrete_actions(action_space)
         self._n_actions, self._first_action = int(actions.n), int(actions.start)
+        self._inner_space = space
         self._inner = InnerParts(space, *find_layout(env))
         self._parts = Parts({**self._inner.boxes, **meta_boxes(self._n_actions)}, flatten)
         self._own_start = self._parts.layout["previous_action"].start

@@ -5,7 +5,6 @@ one after the other in one float32 vector, and a layout maps each name to its sl
 a Dict of the same names.
 """
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,87 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from vamdp.inner_env import is_layout
+from vamdp.wrappers.state_encoder import StateEncoder
+
 Float32 = npt.NDArray[np.float32]
 Layout = dict[str, slice]
 
 #: Names of the parts with one entry per action; None: unknown.
 ActionParts = tuple[str, ...] | None
-
-#: A one-hot state above this many entries makes a network's first layer the largest: warn.
-MOST_STATE_ENTRIES = 4096
-
-#: Above this many (64 MiB) not even one observation should be made.
-MOST_POSSIBLE_ENTRIES = 2**24
-
-
-class StateEncoder:
-    """A plain observation as a float32 vector: one-hot if Discrete, else `spaces.flatten` of it.
-
-    Args:
-        space: the space of a single observation.
-
-    Raises:
-        ValueError: the space has no flat form of a fixed size, or a huge one.
-    """
-
-    def __init__(self, space: gymnasium.Space[Any]) -> None:
-        self.space = space
-        self.discrete = isinstance(space, spaces.Discrete)
-        _check_flat_size(space)  # before anything of this size is allocated
-        try:
-            flat: Any = spaces.flatten_space(space)
-        except NotImplementedError:  # a space of the environment's own, like MiniGrid's missions
-            flat = None
-        if not isinstance(flat, spaces.Box):
-            raise ValueError(
-                f"`env.observation_space` must be flattenable to a Box, got {space}. "
-                "Transform it first, or pass show_state=False with a `state_key`."
-            )
-        self.box = spaces.Box(
-            flat.low.astype(np.float32), flat.high.astype(np.float32), dtype=np.float32
-        )
-        (self.size,) = self.box.shape
-        if self.size > MOST_STATE_ENTRIES:
-            warnings.warn(
-                f"The state takes {self.size} entries of the observation, above "
-                f"{MOST_STATE_ENTRIES}. Pass show_state=False, or make the observation smaller.",
-                stacklevel=4,
-            )
-
-    def write(self, observation: Any, out: Float32) -> None:
-        """Write one observation into out (size,), which holds zeros."""
-        if self.discrete:
-            out[observation - self.space.start] = 1  # type: ignore[attr-defined] # Discrete has it
-        else:
-            out[:] = np.asarray(spaces.flatten(self.space, observation))
-
-    def write_batch(self, observations: Any, out: Float32) -> None:
-        """Write a batch of observations into out (n_envs, size), which holds zeros."""
-        if self.discrete:
-            start = self.space.start  # type: ignore[attr-defined] # Discrete has it
-            out[np.arange(len(out)), observations - start] = 1
-        elif isinstance(self.space, spaces.Box):
-            out[:] = observations.reshape(len(out), -1)
-        else:
-            batched = gymnasium.vector.utils.batch_space(self.space, len(out))
-            for row, observation in zip(
-                out, gymnasium.vector.utils.iterate(batched, observations), strict=True
-            ):
-                self.write(observation, row)
-
-
-def _check_flat_size(space: gymnasium.Space[Any]) -> None:
-    """Raise ValueError if the flat form is so large that one observation would fill the memory."""
-    try:
-        size = spaces.flatdim(space)
-    except (NotImplementedError, ValueError):  # it has no flat form
-        return
-    if size > MOST_POSSIBLE_ENTRIES:
-        raise ValueError(
-            f"`env.observation_space` must take at most {MOST_POSSIBLE_ENTRIES} entries of an "
-            f"observation, got {space} with {size}. Pass show_state=False to ValueAugment, or make "
-            "the observation smaller."
-        )
 
 
 class Parts:
@@ -161,7 +87,7 @@ class InnerParts:
     ) -> None:
         self.encoder: StateEncoder | None = None
         self.action_parts: ActionParts = action_parts
-        if not _is_layout(layout):
+        if not is_layout(layout):
             layout, self.action_parts = {}, ()
         elif type(layout_space) is not type(space):
             layout = {}
@@ -196,11 +122,6 @@ class InnerParts:
             np.concatenate([observations[name] for name in self.boxes], axis=1, out=out)
         else:
             out[:] = observations
-
-
-def _is_layout(layout: Any) -> bool:
-    """Whether it is one of ours, and not an attribute of the same name, like a map's."""
-    return isinstance(layout, dict) and all(isinstance(part, slice) for part in layout.values())
 
 
 def meta_boxes(n_actions: int) -> dict[str, spaces.Box]:

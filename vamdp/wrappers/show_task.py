@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from vamdp.inner_env import require_single
+from vamdp.inner_env import plain_seed, require_single
 from vamdp.wrappers.known_tasks import SINGLE_SEAM, find_simulator, time_limit
 from vamdp.wrappers.task_part import TaskPart, beside
 
@@ -88,7 +88,7 @@ class ShowTask(TaskPart, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Reset; see the environment."""
-        observation, info = self.env.reset(seed=seed, options=options)
+        observation, info = self.env.reset(seed=plain_seed(seed), options=options)
         return self._shown(observation, ended=False), info
 
     def step(self, action: Any) -> tuple[dict[str, Any], Any, bool, bool, dict[str, Any]]:

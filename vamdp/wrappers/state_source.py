@@ -13,10 +13,12 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.vector.utils import batch_space, iterate
+from gymnasium.vector import VectorEnv
 
 from vamdp.estimators.state_bins import StateBins
-from vamdp.inner_env import StateKey, find_owner, single_space
+from vamdp.inner_batch import has_in_processes, owners
+from vamdp.inner_env import StateKey, single_space
+from vamdp.space_trees import rows_of
 
 #: Above this many real numbers bins are no plain answer: hardly two states would share theirs.
 MOST_BINNED_NUMBERS = 8
@@ -29,11 +31,13 @@ class StateSource(NamedTuple):
         key: one observation -> state, or None.
         keys: a batch of them -> states (n,) or (n, d), or None. Neither: a Discrete observation is
             its own state.
+        each: one key for each environment of a batch, where each has its own; or None.
         bins: those that a learner of tables needs around it, which follow what is seen, or None.
     """
 
     key: StateKey | None = None
     keys: Callable[[Any], npt.ArrayLike] | None = None
+    each: list[StateKey] | None = None
     bins: StateBins | None = None
 
 
@@ -77,26 +81,38 @@ def find_state_source(
         return StateSource()
     if takes_reals:
         return StateSource(partial(_numbers, space), partial(_batched_numbers, space))
-    return _of_the_environment(env, space)
-
-
-def _of_the_environment(env: Any, space: gymnasium.Space[Any]) -> StateSource:
-    """The environment's own key, or bins; ValueError where there is neither."""
-    owner = find_owner(env, "state_key")
-    if owner is not None:
-        if single_space(owner) != space:
-            # Its own function would take other numbers for the coordinates that it knows.
-            raise ValueError(
-                f"`state_key` must be given, since the one of {owner} is for observations in "
-                f"{single_space(owner)}, got {space} from the wrappers around it."
-            )
-        return StateSource(owner.state_key, getattr(owner, "state_keys", None))
+    source = _of_environment(env, space)
+    if source is not None:
+        return source
     if isinstance(space, spaces.Box) and _is_few_reals(space):
         return _binned(space, StateBins.of_space(space))
     raise ValueError(
         f"`state_key` must map observations to states, got None, but the observation space is "
         f"{space}. {_key_hint(space)}"
     )
+
+
+def _of_environment(env: Any, space: gymnasium.Space[Any]) -> StateSource | None:
+    """The environment's own `state_key`, in a batch that of each; None if there is none."""
+    found = owners(env, "state_key")
+    for owner in found:
+        if single_space(owner) != space:
+            # Its own function would take other numbers for the coordinates that it knows.
+            raise ValueError(
+                f"`state_key` must be given, since the one of {owner} is for observations in "
+                f"{single_space(owner)}, got {space} from the wrappers around it."
+            )
+    if found:
+        first = found[0]
+        if isinstance(env, VectorEnv) and not isinstance(first, VectorEnv):
+            return StateSource(first.state_key, each=[one.state_key for one in found])
+        return StateSource(first.state_key, getattr(first, "state_keys", None))
+    if has_in_processes(env, "state_key"):
+        raise ValueError(
+            "`state_key` must be given, since those of the environments are in other processes, "
+            f"got None with {env}. Pass a function, or use SyncVectorEnv."
+        )
+    return None
 
 
 def _is_few_reals(space: spaces.Box) -> bool:
@@ -117,7 +133,7 @@ def _binned(space: gymnasium.Space[Any], bins: StateBins) -> StateSource:
         if isinstance(space, spaces.Box):
             return StateSource(bins, bins.keys)
         return StateSource(partial(_bins_of, space, bins))
-    return StateSource(partial(_numbers, space), partial(_batched_numbers, space), bins)
+    return StateSource(partial(_numbers, space), partial(_batched_numbers, space), bins=bins)
 
 
 def _bins_of(space: gymnasium.Space[Any], bins: StateBins, observation: Any) -> tuple[int, ...]:
@@ -132,8 +148,7 @@ def _numbers(space: gymnasium.Space[Any], observation: Any) -> tuple[float, ...]
 def _batched_numbers(space: gymnasium.Space[Any], observations: Any) -> npt.NDArray[np.float64]:
     if isinstance(space, spaces.Box):
         return np.array(observations, np.float64).reshape(len(observations), -1)
-    n = len(next(iter(observations.values())) if isinstance(observations, dict) else observations)
-    return np.array([_numbers(space, one) for one in iterate(batch_space(space, n), observations)])
+    return np.array([_numbers(space, one) for one in rows_of(space, observations)])
 
 
 def _key_hint(space: gymnasium.Space[Any]) -> str:

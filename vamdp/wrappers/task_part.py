@@ -8,7 +8,8 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from vamdp.argument_checks import check_scale
-from vamdp.inner_env import discrete_actions, find_layout, find_owner
+from vamdp.inner_batch import find_layout
+from vamdp.inner_env import discrete_actions, find_owner
 from vamdp.wrappers.solved_tasks import SolvedTasks
 from vamdp.wrappers.task_access import TaskAccess
 

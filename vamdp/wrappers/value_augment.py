@@ -12,6 +12,7 @@ from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.argument_checks import as_options
 from vamdp.domains.grids.view import Thought
+from vamdp.estimators.arguments import as_key
 from vamdp.estimators.choice import is_built_in
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
@@ -20,9 +21,13 @@ from vamdp.estimators.running_bins import RunningBins
 from vamdp.estimators.table import DEFAULT
 from vamdp.inner_env import (
     StateKey,
+    as_end,
+    as_reward,
     asks_for_new_task,
     discrete_actions,
     find_owner,
+    is_refusal,
+    plain_seed,
     require_single,
     seed_or_none,
 )
@@ -164,16 +169,19 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode; forget if the seed or the options begin a new task."""
+        """Start an episode; forget if the seed or the options begin a new task.
+
+        If it fails, no episode is running, unless options were refused.
+        """
+        seed = plain_seed(seed)
         options = self._with_task_set(options)
         begins_task = seed is not None or asks_for_new_task(options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
-        except (TypeError, ValueError):
-            raise  # refused: the present task goes on
-        except BaseException:
-            self._begins_task |= begins_task  # it may have changed: forget with the next reset
-            self._is_running = False
+        except BaseException as error:
+            if not is_refusal(error, options):
+                self._begins_task |= begins_task  # it may have changed: forget with the next reset
+                self._is_running = False
             raise
         self._is_running = False  # until all below succeeded
         if begins_task or self._begins_task:
@@ -192,8 +200,8 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         Raises:
             ResetNeeded: no episode is running: none was begun, or it terminated or failed.
             ValueError: the action is out of range (nothing is stepped then), or the environment
-                gives a reward that is not finite or an impossible state (nothing is learned then,
-                and the episode is over).
+                gives a reward that is no finite number, an end that is no bool or an impossible
+                state (nothing is learned then, and the episode is over).
         """
         if not self._is_running:
             raise ResetNeeded("No episode is running: call reset() before step().")
@@ -203,12 +211,17 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             i = -1
         if not 0 <= i < self._n_actions:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        reward = float(reward)
         self._is_running = False  # an error below loses a transition: no next one may follow it
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if type(reward) is not float:
+            reward = as_reward(reward)
+        if type(terminated) is not bool:
+            terminated = as_end("terminated", terminated)
+        if type(truncated) is not bool:
+            truncated = as_end("truncated", truncated)
         vector = self._zeros.copy()
         key = self._read(observation, vector)
-        self._learner.step(i, reward, key, bool(terminated), info.get("action_mask"), vector)
+        self._learner.step(i, reward, key, terminated, info.get("action_mask"), vector)
         self._is_running = not terminated
         shown = vector if self._is_flat else self._parts.present(vector)
         if self._follows:
@@ -224,7 +237,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     def _think(self, observation: Any) -> Thought:
         """What the learner has of an observation's state."""
-        key = index(observation) if self._state_key is None else self._state_key(observation)
+        key = index(observation) if self._state_key is None else self._key(observation)
         learner = self.estimator
         if not hasattr(learner, "q_values"):  # an estimator need not have it
             return Thought()
@@ -257,5 +270,11 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
                 return place + self._lowest
         elif self._encoder is not None:
             self._encoder.write(observation, vector[: self._encoder.size])
+        return self._key(observation)
+
+    def _key(self, observation: Any) -> Any:
         assert self._state_key is not None, "looked for on construction"
-        return self._state_key(observation)
+        key = self._state_key(observation)
+        if type(key) is int or type(key) is tuple:
+            return key
+        return as_key("state_key(observation)", key)

@@ -9,8 +9,10 @@ from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.estimators.choice import as_estimator
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.estimators.running_bins import RunningBins
-from vamdp.inner_env import StateKey, discrete_actions, refuse_meta_episodes
-from vamdp.wrappers.observation import ActionParts, Layout, Parts, StateEncoder, meta_boxes
+from vamdp.inner_batch import refuse_meta_episodes
+from vamdp.inner_env import StateKey, discrete_actions
+from vamdp.wrappers.observation import ActionParts, Layout, Parts, meta_boxes
+from vamdp.wrappers.state_encoder import StateEncoder
 from vamdp.wrappers.state_source import find_state_source
 from vamdp.wrappers.task_access import TaskAccess
 
@@ -57,6 +59,7 @@ class ValueSetup(TaskAccess):
             env, space, state_key, state_keys, takes_reals=hasattr(learner, "takes_reals")
         )
         self._state_key, self._state_keys = source.key, source.keys
+        self._each_state_key = source.each
         if source.bins is not None:
             learners = [learner]
             if n_tasks > 1:

@@ -7,6 +7,7 @@ asked for: a parallel kernel that ran in a process makes forking it unsafe.
 """
 
 import os
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -28,6 +29,10 @@ from vamdp.estimators.state_numbers import number_of
 
 MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set at import
 IMPORTING_PROCESS = os.getpid()
+
+# Where numba has neither OpenMP nor TBB, it aborts a process that runs parallel code in two Python
+# threads. A forked process runs none, and so never waits for a lock that it was born with.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @njit(cache=True, inline="always")
@@ -122,7 +127,19 @@ _plan_serially = njit(cache=True)(_plan_each)
 
 
 @cache
-def _in_parallel(kernel: Callable[..., Any]) -> Callable[..., Any]:
+def _in_parallel(kernel: Callable[..., Any], threads: int) -> Callable[..., Any]:
+    compiled = _compiled_in_parallel(kernel)
+
+    def run(*arguments: Any) -> Any:
+        with _ONE_AT_A_TIME:
+            numba.set_num_threads(threads)  # of this Python thread
+            return compiled(*arguments)
+
+    return run
+
+
+@cache
+def _compiled_in_parallel(kernel: Callable[..., Any]) -> Callable[..., Any]:
     # Not cached on disk: numba would take it for the serial driver, whose name and source are one.
     compiled: Callable[..., Any] = njit(parallel=True)(kernel)
     return compiled
@@ -131,13 +148,13 @@ def _in_parallel(kernel: Callable[..., Any]) -> Callable[..., Any]:
 def drivers(threads: int) -> tuple[Callable[..., bool], Callable[..., None]]:
     """The compiled `_learn_each` and `_plan_each` for so many threads.
 
-    In a forked process they are the serial ones.
+    With more than one they run one after the other, whichever Python thread calls. In a forked
+    process they are the serial ones.
     """
     # A forked process lacks the parent's threads, and the OpenMP runtime would abort it.
     if threads == 1 or os.getpid() != IMPORTING_PROCESS:
         return _learn_serially, _plan_serially
-    numba.set_num_threads(threads)
-    return _in_parallel(_learn_each), _in_parallel(_plan_each)
+    return _in_parallel(_learn_each, threads), _in_parallel(_plan_each, threads)
 
 
 @njit(cache=True)
