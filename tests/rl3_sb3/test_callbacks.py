@@ -103,6 +103,18 @@ def test_episode_starts_go_on_where_the_last_rollout_ended(make_vec, make_model)
     assert second == [[0, 0, 1, 0], [0, 1, 0, 0]]
 
 
+def test_a_callback_that_reads_no_steps_gets_none_and_changes_nothing(make_vec, make_model):
+    class Blind(Reads):
+        reads_steps = False
+
+    seeing, blind = Reads(), Blind()
+    models = [make_model(make_vec([3, 5]), n_steps=4).learn(16, c) for c in (seeing, blind)]
+    assert all("log_probs" in step for step in seeing.steps)
+    assert not any("log_probs" in step for step in blind.steps)
+    first, second = (model.policy.parameters_to_vector() for model in models)
+    np.testing.assert_array_equal(first, second)
+
+
 def test_what_a_rollout_has_not_yet_is_missing_and_not_of_the_last_one(make_vec, make_model):
     missing = []
 

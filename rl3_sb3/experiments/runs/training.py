@@ -194,6 +194,8 @@ class _StoppedError(Exception):
 class _Keeper(BaseCallback):
     """Tells SB3's loop what is to be done between iterations."""
 
+    reads_steps = False
+
     def __init__(self, end: EndOfIteration, report: Report | None) -> None:
         super().__init__()
         self._end, self._report = end, report
