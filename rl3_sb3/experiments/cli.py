@@ -68,9 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _run(_parsed(arguments))
             finally:
                 # What is little is written only now.
-                sys.stdout.flush()
+                if sys.stdout is not None:
+                    sys.stdout.flush()
     except BrokenPipeError:  # as of `| head`: who reads has seen enough
         return end_without_reader()
+    except OSError as error:  # a full disk
+        end_without_reader()
+        print(f"rl3: error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 def _run(options: argparse.Namespace) -> int:

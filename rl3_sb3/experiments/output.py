@@ -60,7 +60,8 @@ def end_without_reader() -> int:
     # Python would complain once more when it flushes at its end.
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
-        except (OSError, ValueError):
+            if stream is not None:
+                stream.flush()
+        except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return 128 + _SIGPIPE

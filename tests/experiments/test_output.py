@@ -101,10 +101,21 @@ def test_a_closed_pipe_ends_a_command_quietly(length, more):
     code = MAIN.format(text=f"'x' * {length}", more=more)
     if more:  # the reader of both has gone, as after `2>&1 | head`
         code = "import os\nos.dup2(1, 2)\n" + code
-    done = process(code, stdout=write)
+    done = process(code, stdout=write, PYTHONUNBUFFERED="")
     os.close(write)
     assert done.stderr == b""
     assert done.returncode == 128 + 13
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("length", [1, 1_000_000])
+def test_a_full_disk_behind_the_output_is_one_line(length):
+    with open("/dev/full", "wb") as full:
+        code = MAIN.format(text=f"'x' * {length}", more="")
+        done = process(code, stdout=full, PYTHONUNBUFFERED="")
+    assert done.returncode == 2
+    for line in done.stderr.decode().splitlines():
+        assert line.startswith("rl3: error: ") and line.endswith("No space left on device")
 
 
 @pytest.mark.parametrize("backend", ["module://no_such_module", "no-such-backend", "agg"])

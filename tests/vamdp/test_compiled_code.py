@@ -1,6 +1,5 @@
 """The compiled kernels: with threads, in forked processes, uncompiled, and installed read-only."""
 
-import ctypes
 import json
 import os
 import shutil
@@ -249,15 +248,8 @@ print(json.dumps([str(package), writable, V.tolist()]))
 """
 
 
-def obey_permissions():
-    """Root writes where permissions forbid it; give that right up, in a process about to start."""
-    if sys.platform == "linux" and os.geteuid() == 0:
-        PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
-        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="needs permissions as POSIX has them")
-def test_a_package_that_cannot_be_written_works_with_a_cache_elsewhere(tmp_path):
+def test_a_package_that_cannot_be_written_works_with_a_cache_elsewhere(tmp_path, obey_permissions):
     installed, cache = tmp_path / "installed", tmp_path / "cache"
     shutil.copytree(
         REPOSITORY / "vamdp", installed / "vamdp", ignore=shutil.ignore_patterns("__pycache__")
