@@ -94,14 +94,15 @@ def test_a_command_ends_well_in_every_encoding(encoding):
 @pytest.mark.skipif(os.name != "posix", reason="no SIGPIPE")
 @pytest.mark.parametrize("length", [1, 1_000_000])
 @pytest.mark.parametrize("more", ["", ", file=sys.stderr"])
-def test_a_closed_pipe_ends_a_command_quietly(length, more):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8:replace"])
+def test_a_closed_pipe_ends_a_command_quietly(length, more, encoding):
     """Little output meets the pipe only when it is flushed, at the end."""
     read, write = os.pipe()
     os.close(read)
     code = MAIN.format(text=f"'x' * {length}", more=more)
     if more:  # the reader of both has gone, as after `2>&1 | head`
         code = "import os\nos.dup2(1, 2)\n" + code
-    done = process(code, stdout=write, PYTHONUNBUFFERED="")
+    done = process(code, stdout=write, PYTHONUNBUFFERED="", PYTHONIOENCODING=encoding)
     os.close(write)
     assert done.stderr == b""
     assert done.returncode == 128 + 13

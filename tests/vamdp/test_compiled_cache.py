@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,14 @@ def test_a_damaged_file_that_cannot_be_replaced_is_no_obstacle(run, tmp_path, ob
         folder.chmod(0o755)
     assert (values, hits) == (VALUES, 0)
     assert len(found) <= 1
+
+
+def test_all_compiled_code_goes_through_it():
+    """numba's own `njit(cache=True)` raises on import where nothing can be written."""
+    direct = [
+        file.relative_to(REPOSITORY).as_posix()
+        for package in ("vamdp", "rl3_sb3")
+        for file in (REPOSITORY / package).rglob("*.py")
+        if re.search(r"from numba import [^#\n]*\bnjit|numba\.njit", file.read_text("utf-8"))
+    ]
+    assert sorted(direct) == ["rl3_sb3/cpu_kernels/compiled.py", "vamdp/compiled.py"]
