@@ -129,7 +129,7 @@ def test_refused_options_leave_the_episode_as_it_was(tools, wrap):
     env.step(action)
     fragile.in_reset = TypeError
     with pytest.raises(TypeError, match="half-way"):
-        env.reset(options={"task": "impossible"})
+        env.reset(options={"colour": "impossible"})
     env.step(action)
 
 
