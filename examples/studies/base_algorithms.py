@@ -161,13 +161,14 @@ def show(record):
         print(f"{title}\n\n{aligned(head, lines)}\n")
     print(
         "Mean total reward in 1000 held-out tasks, actions sampled (DQN: greedy): mean over the "
-        "seeds ± its standard error. `difference` is paired by seed."
+        "seeds ± its standard error. `difference` is paired by seed.\n"
     )
-    for row in record["rows"]:
-        print(
-            f"{row['tasks']}: a step of the environments takes {row[WITHOUT]:.1f} us without "
-            f"values and {row[WITH]:.1f} with them."
-        )
+    if not record["runs"]:
+        print("not trained yet\n")
+    lines = [
+        [r["tasks"], *(f"{r[variant]:.1f}" for variant in (WITHOUT, WITH))] for r in record["rows"]
+    ]
+    print(aligned(["microseconds of a step in a batch", WITHOUT, WITH], lines))
 
 
 def have_a_seed_in_common(without, with_values):
