@@ -320,7 +320,8 @@ sys.exit(main())
 """
 
 
-def test_without_torch_the_extra_is_named():
+def test_without_torch_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the command differs within a checkout
     result = run_process(WITHOUT_TORCH, "quickstart")
     assert result.returncode == 1
     assert result.stderr.splitlines() == [

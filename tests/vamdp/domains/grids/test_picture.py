@@ -149,7 +149,8 @@ def test_text_by_hand():
     assert text(("SG",), values=np.array([0.73, NAN]), scale=1.0) == "SG\n\n   0.73      .\n"
 
 
-def test_without_pillow_the_extra_is_named():
+def test_without_pillow_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the command differs within a checkout
     code = """
 import sys
 sys.modules["PIL"] = None

@@ -288,7 +288,8 @@ def test_an_environment_with_a_window_can_be_copied(pygame, duplicate):
     env.close()
 
 
-def test_without_pygame_the_extra_is_named():
+def test_without_pygame_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the command differs within a checkout
     code = """
 import sys
 sys.modules["pygame"] = None
