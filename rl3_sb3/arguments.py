@@ -96,7 +96,7 @@ def _check_integer(name: str, value: Any) -> None:
 def _number(name: str, value: Any) -> Any:
     """Return what can be compared with numbers, or raise TypeError."""
     try:
-        value < 0  # noqa: B015 - whether it can be asked
+        operator.lt(value, 0)  # whether it can be asked
     except TypeError:
         raise TypeError(
             f"`{name}` must be a number, got {value!r}. Leave it out for the default."

@@ -99,22 +99,21 @@ def _yardstick(title: str, mean: float, oracle: float, n_more: int) -> list[str]
 
 def _level(runs: Sequence[StudyRun], random: float) -> float:
     """Return nine tenths of the way from the random policy to the best agent's last return."""
-    last = max(_mean_curve(seeds)[1][-1] for seeds in by_agent(runs).values())
+    last = max(_curves(seeds)[1][:, -1].mean() for seeds in by_agent(runs).values())
     return float(random + _SHARE * (last - random))
 
 
 def _steps_to(seeds: Sequence[StudyRun], level: float) -> str:
-    steps, returns = _mean_curve(seeds)
-    there = np.flatnonzero(returns >= level)
+    steps, returns = _curves(seeds)
+    there = np.flatnonzero(returns.mean(axis=0) >= level)
     return f"{steps[there[0]]:.2f} M" if len(there) else ""
 
 
-def _mean_curve(seeds: Sequence[StudyRun]) -> tuple[FloatArray, FloatArray]:
-    """Return steps in millions, and the smoothed mean return over the seeds, as far as all go."""
+def _curves(seeds: Sequence[StudyRun]) -> tuple[FloatArray, FloatArray]:
+    """Return steps in millions, (n,), and each seed's smoothed returns, as far as all go."""
     curves = [np.array(run.curve) for run in seeds]
     n = min(map(len, curves))
-    returns = np.mean([_smoothed(curve[:n, 1]) for curve in curves], axis=0)
-    return curves[0][:n, 0] / _MILLION, returns
+    return curves[0][:n, 0] / _MILLION, np.array([_smoothed(curve[:n, 1]) for curve in curves])
 
 
 def draw_runs(axes: Axes, runs: Sequence[StudyRun], colours: Mapping[str, str]) -> None:
@@ -126,10 +125,7 @@ def draw_runs(axes: Axes, runs: Sequence[StudyRun], colours: Mapping[str, str]) 
         colours: By the agents' titles; others get matplotlib's next.
     """
     for title, seeds in by_agent(runs).items():
-        curves = [np.array(run.curve) for run in seeds]
-        n = min(map(len, curves))
-        steps = curves[0][:n, 0] / _MILLION
-        returns = np.array([_smoothed(curve[:n, 1]) for curve in curves])
+        steps, returns = _curves(seeds)
         (line,) = axes.plot(steps, returns.mean(axis=0), color=colours.get(title), label=title)
         if len(seeds) > 1:
             band = (returns.min(axis=0), returns.max(axis=0))

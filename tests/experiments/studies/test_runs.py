@@ -162,7 +162,9 @@ def test_a_curve_is_the_mean_over_seeds_within_their_range():
     np.testing.assert_allclose(steps, [1, 2])
     np.testing.assert_allclose(returns, [3, 3])  # of two points each, smoothed over neighbours
     assert line.get_color() == "#d55e00"
-    assert len(axes.collections) == 1
+    (band,) = axes.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (2, 4)
 
 
 @dataclasses.dataclass(frozen=True)
