@@ -1,7 +1,16 @@
 """What holds for all tests."""
 
 import multiprocessing
+import sys
+
+import pytest
 
 # To ask is to fix it: importing torchrl would otherwise switch this process to "spawn", and worker
 # processes of later tests could not find the functions that those define.
 multiprocessing.get_start_method()
+
+
+@pytest.fixture(autouse=True)
+def _same_search_path(monkeypatch):
+    """Forget the folders that a test's own modules came from: the next test's processes start here."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
