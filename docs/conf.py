@@ -33,6 +33,8 @@ nitpicky = False  # annotations name classes of other libraries, which are not l
 
 html_theme = "furo"
 html_title = f"vamdp {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_show_copyright = False
 

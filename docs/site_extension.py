@@ -1,4 +1,4 @@
-"""What this site needs beyond Sphinx: links to the repository's files, and errors kept by their means.
+"""What this site needs beyond Sphinx, in links, tables and docstrings.
 
 Pages are read on a code host, too, so they name files by relative paths. Here a path that leaves
 docs/ becomes
@@ -12,6 +12,8 @@ import re
 from os.path import normpath, relpath
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from sphinx.domains.python import PyObject
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -74,8 +76,36 @@ def _read_source(app: Any, docname: str, source: list[str]) -> None:
     source[0] = _PLUS_MINUS.sub("\u00a0±\u00a0", text)
 
 
+def keep_layout(lines: list[str]) -> list[str]:
+    """Return a docstring in which formulas and small tables keep their lines.
+
+    They are indented, below a paragraph that is not. Sphinx would run their lines together.
+
+    Example:
+        >>> keep_layout(["The sum is", "", "    a", "    + b"])
+        ['The sum is', '', '::', '', '    a', '    + b']
+    """
+    kept: list[str] = []
+    text = ""  # the last line that is not empty
+    for line in lines:
+        is_indented = line.startswith("    ")
+        if is_indented and kept and not kept[-1] and text and not text.startswith(" "):
+            kept += ["::", ""]
+        kept.append(line)
+        text = line or text
+    return kept
+
+
+def _read_docstring(app: Any, what: str, name: str, thing: Any, options: Any, lines: Any) -> None:
+    lines[:] = keep_layout(lines)
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Called by Sphinx."""
     app.add_config_value("repository", "", "env")
     app.connect("source-read", _read_source)
+    app.connect("autodoc-process-docstring", _read_docstring, priority=400)  # before napoleon
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
     return {"parallel_read_safe": True}
