@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from sphinx.util.inventory import InventoryFile
-
 PACKAGES = (
     "vamdp",
     "vamdp.vector",
@@ -67,6 +65,8 @@ def broken_links(site: Path) -> Iterator[str]:
 
 def undescribed_names(site: Path) -> Iterator[str]:
     """Yield each public name that no page of the reference describes."""
+    from sphinx.util.inventory import InventoryFile
+
     inventory = InventoryFile.loads((site / "objects.inv").read_bytes(), uri="").data
     described = {id(thing) for name in _python_names(inventory) for thing in _found(name)}
     for package in PACKAGES:

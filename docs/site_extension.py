@@ -13,8 +13,6 @@ from os.path import normpath, relpath
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sphinx.domains.python import PyObject
-
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 
@@ -102,6 +100,8 @@ def _read_docstring(app: Any, what: str, name: str, thing: Any, options: Any, li
 
 def setup(app: Any) -> dict[str, bool]:
     """Called by Sphinx."""
+    from sphinx.domains.python import PyObject
+
     app.add_config_value("repository", "", "env")
     app.connect("source-read", _read_source)
     app.connect("autodoc-process-docstring", _read_docstring, priority=400)  # before napoleon
