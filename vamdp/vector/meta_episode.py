@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from vamdp.inner_env import asks_for_new_task, is_refusal, require_vector
@@ -22,10 +22,11 @@ from vamdp.vector.batched_steps import (
     read_outcome,
     require_same_step,
 )
+from vamdp.vector_bases import AnyVectorWrapper
 from vamdp.wrappers.meta_setup import MetaSetup, without_statistics
 
 
-class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
+class MetaEpisode(MetaSetup, AnyVectorWrapper):
     """The batched `vamdp.MetaEpisode`; all meta-episodes are in step.
 
     At step `horizon` terminated is True everywhere, the observation is the next meta-episodes'
