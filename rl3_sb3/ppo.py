@@ -20,6 +20,7 @@ Source: Schulman et al. 2017 (arXiv 1707.06347); details of RL3 (arXiv 2306.1590
 """
 
 import copy
+import inspect
 import io
 import os
 import pathlib
@@ -39,7 +40,13 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from rl3_sb3.arguments import check_arguments, check_env, check_policy
+from rl3_sb3.arguments import (
+    check_arguments,
+    check_env,
+    check_n_steps,
+    check_names,
+    check_policy,
+)
 from rl3_sb3.checkpoint_file import (
     misfits_explained,
     require_complete_checkpoint,
@@ -68,6 +75,10 @@ from rl3_sb3.update.updates import DivergedError, Settings, Updates
 
 # What a memory of more steps than rollouts have may take in all environments, in bytes.
 _MOST_MEMORY = 2**30
+
+# Arguments of the constructor that `load` has from the checkpoint or as its own, and others of it.
+_NOT_LOADED = {"policy", "env", "device", "_init_setup_model"}
+_LOADING = {"custom_objects", "print_system_info", "force_reset"}
 
 
 class TransformerPPO(PPO):
@@ -201,22 +212,34 @@ class TransformerPPO(PPO):
         self.normalize_returns = normalize_returns and _init_setup_model
         # Written down, so that a checkpoint stays what it is when a default changes.
         self.policy_kwargs = {**self.policy_class.default_choices(), **self.policy_kwargs}
-        if cuda_graphs and self.device.type != "cuda":
-            raise ValueError(
-                f"`cuda_graphs` must be False on the device {self.device}, got True. Leave it out, "
-                "or train on a GPU."
-            )
         self.cuda_graphs = cuda_graphs
-        if not isinstance(symmetry, Symmetry | None):
-            raise ValueError(
-                f"`symmetry` must be a Symmetry or None, got {symmetry!r}. Take Symmetry.of(env)."
-            )
+        self._require_device_of_graphs()
         self.symmetry = symmetry
         if _init_setup_model:
             self._setup_model()
             self._require_two_steps()
 
+    def _require_device_of_graphs(self) -> None:
+        if self.cuda_graphs and self.device.type != "cuda":
+            raise ValueError(
+                f"`cuda_graphs` must be False on the device {self.device}, got True. Leave it out, "
+                "or train on a GPU."
+            )
+
+    def _check_settings(self) -> None:
+        """Raise ValueError or TypeError where a setting, of whoever it is, is out of its range."""
+        names = inspect.signature(check_arguments).parameters.keys() - {"n_steps"}
+        check_arguments(
+            n_steps=self.n_steps or None, **{name: getattr(self, name) for name in names}
+        )
+        if not isinstance(self.symmetry, Symmetry | None):
+            raise ValueError(
+                f"`symmetry` must be a Symmetry or None, got {self.symmetry!r}. Take "
+                "Symmetry.of(env)."
+            )
+
     def _setup_model(self) -> None:
+        self._check_settings()  # in `load` those of the checkpoint and of the caller are here now
         check_action_space(self.action_space)
         if self.env is not None:
             self.n_steps, context_length = self._lengths_for(self.env)
@@ -610,8 +633,12 @@ class TransformerPPO(PPO):
 
         Raises:
             ValueError: The file is truncated or no checkpoint, or `env` has other spaces or a
-                horizon that does not fit; or `policy_kwargs` make another policy.
+                horizon that does not fit; or `policy_kwargs` make another policy; or an argument
+                that is set instead of the checkpoint's is out of its range.
+            TypeError: An argument is no number, or none of the constructor's.
         """
+        check_names(kwargs, {*inspect.signature(cls).parameters} - _NOT_LOADED | _LOADING)
+        check_n_steps(kwargs.get("n_steps"))
         require_complete_checkpoint(path)
         # The constructor's None, which means the default: what the checkpoint says.
         policy_kwargs = kwargs.pop("policy_kwargs", None)
@@ -622,6 +649,8 @@ class TransformerPPO(PPO):
         kwargs["custom_objects"] = own | (kwargs.get("custom_objects") or {})
         with misfits_explained(kwargs):
             model = super().load(path, env, device, **kwargs)
+        if kwargs.get("cuda_graphs"):  # a checkpoint's own is for where it was trained
+            model._require_device_of_graphs()
         if policy_kwargs is not None:
             require_same_arguments(model.policy_class, model.policy_kwargs, policy_kwargs)
         return model
