@@ -89,10 +89,10 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
             raise ValueError(
                 "`options['reset_mask']` must be left out: all meta-episodes begin together."
             )
-        options = self._with_task_set(options)
         seeds = as_seeds(seed, self.num_envs)
         if None in seeds and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
+        options = self._with_task_set(options)
         try:
             observations, infos = self.env.reset(seed=inner_seed(seed, seeds), options=options)
         except BaseException as error:

@@ -121,9 +121,9 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
                 comes after is restarted by a bare `reset()`.
         """
         seed = plain_seed(seed)
-        options = self._with_task_set(options)
         if seed is None and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
+        options = self._with_task_set(options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
         except BaseException as error:
