@@ -23,7 +23,12 @@ from vamdp.vector.batched_steps import (
     require_same_step,
 )
 from vamdp.vector_bases import AnyVectorWrapper
-from vamdp.wrappers.meta_setup import MetaSetup, without_statistics
+from vamdp.wrappers.meta_setup import (
+    LARGEST_SHOWN,
+    MetaSetup,
+    unshowable_reward,
+    without_statistics,
+)
 
 
 class MetaEpisode(MetaSetup, AnyVectorWrapper):
@@ -116,8 +121,8 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
         Raises:
             ResetNeeded: `reset` was not called, or the task was changed or a step failed since.
             ValueError: an action is out of range (nothing is stepped then), or an environment gives
-                a reward that is no number, an end that is no bool or an observation outside its
-                space (the meta-episodes are over then).
+                a reward that is no finite number or too large to be shown, an end that is no bool
+                or an observation outside its space (the meta-episodes are over then).
             TypeError: NumPy cannot read what it gives; likewise.
         """
         if self._t >= self.horizon:
@@ -129,6 +134,12 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
         infos = dict(infos)
         observations = read_batch(self._inner_space, observations, n)
         rewards, terminated, truncated = read_outcome(n, *outcome)
+        with np.errstate(over="ignore"):  # checked in the next line
+            shown_rewards = rewards / self.reward_scale
+        fits = np.abs(shown_rewards) <= LARGEST_SHOWN  # False for NaN
+        if not fits.all():
+            i = int(np.argmin(fits))
+            raise unshowable_reward(f"rewards[{i}]", float(rewards[i]), self.reward_scale)
         self._tau += 1
         self._returns += rewards
         ended = terminated | truncated
@@ -154,7 +165,7 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
         self._inner.write_batch(observations, vectors[:, :start])
         vectors[self._rows, start + indices] = 1
         start += self._n_actions
-        vectors[:, start] = rewards / self.reward_scale
+        vectors[:, start] = shown_rewards
         vectors[:, start + 1] = self._tau / self.task_horizon
         vectors[:, start + 2] = t / self.horizon
         shown = self._parts.present(vectors)

@@ -412,3 +412,37 @@ def test_keys_are_equal_on_both_roads(tools, key, takes_keys):
 
 class Stranger(vamdp.ValueEstimator):
     """Not the very class, so taken as a learner of keys."""
+
+
+@pytest.mark.parametrize(
+    ("reward", "scale", "fits"),
+    [
+        (3e38, 1.0, True),
+        (4e38, 1.0, False),
+        (-4e38, 1.0, False),
+        (4e38, 100.0, True),
+        (1e300, 1e-300, False),
+        (np.inf, 1.0, False),
+        (np.nan, 1.0, False),
+    ],
+)
+def test_a_meta_episode_shows_a_reward_as_a_number_or_names_it(tools, reward, scale, fits):
+    def script():
+        return tools.Script([(1, reward, False, False, {})])
+
+    envs = (
+        vamdp.MetaEpisode(script(), 5, reward_scale=scale),
+        vamdp.vector.MetaEpisode(tools.same_step(script, 2), 5, reward_scale=scale),
+    )
+    for env, action, name in zip(envs, (0, [0, 0]), ("reward", r"rewards\[0\]"), strict=True):
+        env.reset(seed=0)
+        if fits:
+            shown = np.atleast_2d(env.step(action)[0])[0, env.layout["previous_reward"]]
+            np.testing.assert_allclose(shown, reward / scale, rtol=1e-6)
+        else:
+            with pytest.raises(
+                ValueError, match=f"`{name}` must be at most .* times `reward_scale"
+            ):
+                env.step(action)
+            with pytest.raises(gymnasium.error.ResetNeeded):
+                env.step(action)
