@@ -58,7 +58,7 @@ class ActionMasks:
         Raises:
             ValueError: A mask has another shape or other values, or allows no action.
         """
-        return self._read(self._env.unwrapped.reset_infos)
+        return self.at(self._env.unwrapped.reset_infos)
 
     def after_step(
         self, dones: npt.NDArray[np.bool_], infos: Sequence[dict[str, Any]]
@@ -78,9 +78,20 @@ class ActionMasks:
         if not self._asked and np.any(dones):
             starts = self._env.unwrapped.reset_infos
             infos = [starts[i] if dones[i] else info for i, info in enumerate(infos)]
-        return self._read(infos)
+        return self.at(infos)
 
-    def _read(self, infos: Sequence[dict[str, Any]]) -> Masks | None:
+    def at(self, infos: Sequence[dict[str, Any]]) -> Masks | None:
+        """Return what is allowed at the present observations.
+
+        Args:
+            infos: One dictionary for each environment, which came with its present observation.
+
+        Returns:
+            See `after_reset`.
+
+        Raises:
+            ValueError: See `after_reset`.
+        """
         given: list[Any] = [None] * self._env.num_envs
         if not self._asked:
             given = [info.get(_INFO) for info in infos]

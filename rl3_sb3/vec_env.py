@@ -120,7 +120,7 @@ class GymnasiumVecEnv(VecEnv):
         assert self._actions is not None, "step_async comes first"
         obs, rewards, terminated, truncated, infos = self.vector_env.step(self._actions)
         dones = np.logical_or(terminated, truncated)
-        step_infos = self._split(infos)
+        step_infos = self.split(infos)
         if dones.any():
             # Only what ended because of a time limit may be bootstrapped.
             timeouts = np.logical_and(truncated, np.logical_not(terminated))
@@ -156,8 +156,12 @@ class GymnasiumVecEnv(VecEnv):
 
     # ---------------------------------------------------------------- infos
 
-    def _split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return one dictionary per environment of the step's own entries."""
+    def split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return one dictionary per environment of a batch's infos, without the final ones.
+
+        Args:
+            infos: As the vector environment's `reset` or `step` returned them.
+        """
         split: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for key, values in infos.items():
             if not self._hands_on(key):
