@@ -13,6 +13,7 @@ mask, or None, allows all actions, beside others that give masks and at single s
 
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,10 @@ class ActionMasks:
     Warns:
         UserWarning: Environments whose actions are not `Discrete` give masks, which are not used.
 
+    >>> import gymnasium
     >>> from stable_baselines3.common.env_util import make_vec_env
-    >>> env = make_vec_env("Taxi-v3", n_envs=2, seed=0)
+    >>> taxi = "Taxi-v4" if "Taxi-v4" in gymnasium.registry else "Taxi-v3"
+    >>> env = make_vec_env(taxi, n_envs=2, seed=0)
     >>> masks, observation = ActionMasks(env), env.reset()
     >>> masks.after_reset().shape
     (2, 6)
@@ -46,7 +49,17 @@ class ActionMasks:
         self._n_actions: int | None = None
         if isinstance(env.action_space, spaces.Discrete):
             self._n_actions = int(env.action_space.n)
-        self._asked = _rows_with_method(env)
+
+    @cached_property
+    def _asked(self) -> list[int]:
+        """Which environments have the method; some can only be asked after a reset."""
+        if self._env.has_attr(_METHOD):
+            return list(range(self._env.num_envs))
+        try:
+            has = self._env.env_method("has_wrapper_attr", _METHOD)
+        except (AttributeError, NotImplementedError):
+            return []
+        return [i for i, known in enumerate(has) if known]
 
     def after_reset(self) -> Masks | None:
         """Return what is allowed after `env.reset()`.
@@ -162,14 +175,3 @@ def as_masks(name: str, masks: Any, n_rows: int, n_actions: int) -> Masks:
             "allow an action that does nothing."
         )
     return allowed
-
-
-def _rows_with_method(env: VecEnv) -> list[int]:
-    """Return which environments have the method."""
-    if env.has_attr(_METHOD):
-        return list(range(env.num_envs))
-    try:
-        has = env.env_method("has_wrapper_attr", _METHOD)
-    except (AttributeError, NotImplementedError):
-        return []
-    return [i for i, known in enumerate(has) if known]

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import itertools
 import math
 import warnings
 from typing import ClassVar
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecMonitor, VecNormalize
@@ -187,8 +188,13 @@ def test_masks_belong_to_the_observations_that_are_shown_also_where_episodes_end
 
 
 def test_environments_in_processes_and_inside_wrappers_are_read_too():
-    for road in ("info", "method"):
-        env = SubprocVecEnv([lambda road=road: Masked(2, road) for _ in range(2)], "fork")
+    for road, kind in itertools.product(("info", "method"), ("sb3", "gymnasium")):
+        fns = [lambda road=road: Masked(2, road) for _ in range(2)]
+        if kind == "sb3":
+            env = SubprocVecEnv(fns, "fork")
+        else:
+            mode = AutoresetMode.SAME_STEP
+            env = GymnasiumVecEnv(AsyncVectorEnv(fns, context="fork", autoreset_mode=mode))
         env = VecNormalize(VecMonitor(env), norm_obs=False)
         masks = ActionMasks(env)
         observations = env.reset()
