@@ -13,6 +13,9 @@ leaves the environments as they are. So an episode that still runs at a rollout'
 the next rollout with an empty memory, at position 0. Rollouts of a multiple of H steps never cut a
 meta-episode of H.
 
+Where environments say which actions they allow (see `action_masks`), the others have probability 0
+in playing and in learning.
+
 Started in several processes (see `ranks`), each steps its own environments and all train one
 policy. They are seeded alike, but for their environments.
 
@@ -40,6 +43,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl3_sb3.action_masks import ActionMasks, Masks
 from rl3_sb3.arguments import (
     check_arguments,
     check_env,
@@ -69,7 +73,7 @@ from rl3_sb3.rollout.acting import Acting
 from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
 from rl3_sb3.rollout.collection import Step, collect
 from rl3_sb3.rollout.rollout_length import rollout_and_context_length
-from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.sequence_policy import Observation, SequencePolicy
 from rl3_sb3.update.symmetry import Symmetry
 from rl3_sb3.update.updates import DivergedError, Settings, Updates
 
@@ -90,6 +94,7 @@ class TransformerPPO(PPO):
         policy: "TransformerPolicy", "LstmPolicy", "MarkovPolicy" (no memory), or a `SequencePolicy`
             of yours.
         env: The environment, or its id. Episodes must fit the context, where the policy has one.
+            Action masks that it gives are respected, see `rl3_sb3.ActionMasks`.
         learning_rate: Adam's, for actor and critic; a number or a schedule of the remaining
             progress (1 to 0).
         n_steps: Steps per environment and iteration. None takes the environment's attribute
@@ -215,6 +220,8 @@ class TransformerPPO(PPO):
         self.cuda_graphs = cuda_graphs
         self._require_device_of_graphs()
         self.symmetry = symmetry
+        # Of the last observations, with which a checkpoint keeps them.
+        self._last_action_masks: Masks | None = None
         if _init_setup_model:
             self._setup_model()
             self._require_two_steps()
@@ -256,13 +263,14 @@ class TransformerPPO(PPO):
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
         self.gae_lambda = FloatSchedule(self.gae_lambda)  # type: ignore[assignment]
         self._acting: Acting | None = None
+        self._action_masks: ActionMasks | None = None
         self._updates: Updates | None = None
         # Episodes that ended in this rollout, which the other ranks do not know yet.
         self._own_episodes: list[dict[str, Any]] = []
 
     def _excluded_save_params(self) -> list[str]:
         # It is always the same class: a checkpoint need not know where its file lies.
-        own = ["_acting", "_updates", "_own_episodes", "rollout_buffer_class"]
+        own = ["_acting", "_action_masks", "_updates", "_own_episodes", "rollout_buffer_class"]
         return [*super()._excluded_save_params(), *own]
 
     @staticmethod
@@ -317,6 +325,27 @@ class TransformerPPO(PPO):
         self._current_progress_remaining = max(0.0, self._current_progress_remaining)
 
     # ---------------------------------------------------------------- collecting
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        assert self.env is not None, "SB3 has asked for it"
+        begins_anew = reset_num_timesteps or self._last_obs is None  # when SB3 resets
+        prepared = super()._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        self._action_masks = ActionMasks(self.env)
+        if begins_anew:
+            # Should a mask be refused, the next `learn` must begin anew, too.
+            observation, self._last_obs = self._last_obs, None
+            self._last_action_masks = self._action_masks.after_reset()
+            self._last_obs = observation
+        return prepared
 
     def collect_rollouts(
         self,
@@ -386,6 +415,7 @@ class TransformerPPO(PPO):
         def after_step(step: Step) -> bool:
             nonlocal goes_on
             self._last_obs = step.new_obs  # type: ignore[assignment]
+            self._last_action_masks = step.new_masks
             self._last_episode_starts = step.dones
             self.num_timesteps += acting.n_all_envs
             if not nobody_looks:
@@ -398,7 +428,9 @@ class TransformerPPO(PPO):
             return goes_on or n_ranks() > 1
 
         assert self._last_obs is not None, "set by _setup_learn"
-        collect(env, acting, rollout_buffer, self._last_obs, after_step)
+        assert self._action_masks is not None, "made by _setup_learn"
+        present = self._last_obs, self._last_action_masks
+        collect(env, acting, rollout_buffer, self._action_masks, present, after_step)
         self._share_episodes()
         return not any_rank(not goes_on)
 
@@ -546,6 +578,31 @@ class TransformerPPO(PPO):
         copy_optimizer_from_first_rank(self.policy.optimizer, self.device)
         if this_rank() > 0:
             self.set_logger(configure(None, []))
+
+    # ---------------------------------------------------------------- acting
+
+    def predict(
+        self,
+        observation: Observation,
+        state: Any = None,
+        episode_start: npt.NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+        action_masks: npt.ArrayLike | None = None,
+    ) -> tuple[npt.NDArray[Any], Any]:
+        """Return actions and the next state, see the policy's `predict`.
+
+        Warns:
+            UserWarning: The training environment gives masks, and none are given here: all actions
+                are allowed then.
+        """
+        if action_masks is None and self._last_action_masks is not None:
+            warnings.warn(
+                "The training environment gives action masks, but `predict` got none, so it may "
+                "choose forbidden actions. Pass `action_masks`, see rl3_sb3.ActionMasks. SB3's "
+                "evaluate_policy and EvalCallback cannot.",
+                stacklevel=2,
+            )
+        return self.policy.predict(observation, state, episode_start, deterministic, action_masks)
 
     # ---------------------------------------------------------------- exchange
 

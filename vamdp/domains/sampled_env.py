@@ -36,6 +36,8 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         state_key: Observation -> state; only where the environments have one for their
             observations. In a batch each environment's own answers for it.
         task_horizon: The first one's, else its time limit; only where it has either.
+        action_masks: () -> the actions that the present environment allows; only where the
+            environments have this method, which is sb3-contrib's.
 
     Raises:
         TypeError: The distribution returns no environment.
@@ -53,6 +55,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
     state_key: StateKey
     task_horizon: int
+    action_masks: Callable[[], Any]
 
     def __init__(self, env_distribution: EnvDistribution) -> None:
         self.env_distribution = env_distribution
@@ -65,6 +68,8 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         # One below a wrapper that changes observations would read them wrongly.
         if keyed is not None and single_space(keyed) == probe.observation_space:
             self.state_key = self._present_state_key
+        if find_owner(probe, "action_masks") is not None:
+            self.action_masks = self._present_action_masks
         limit = episode_time_scale(probe, None, 0)
         if limit:
             self.task_horizon = limit
@@ -186,6 +191,11 @@ class SampledEnv(gymnasium.Env[Any, Any]):
     def _present_state_key(self, observation: Any) -> Any:
         """Ask the present environment, whose key may depend on its layout."""
         return find_owner(self.task, "state_key").state_key(observation)
+
+    def _present_action_masks(self) -> Any:
+        """Ask the present environment; None if it has no masks, unlike the first one."""
+        owner = find_owner(self.task, "action_masks")
+        return None if owner is None else owner.action_masks()
 
     def _draw(self, rng: np.random.Generator) -> gymnasium.Env[Any, Any]:
         if not callable(self.env_distribution):
