@@ -12,6 +12,9 @@ from rl3_sb3.experiments.runs.metrics import RETURN, STEPS
 FloatArray = npt.NDArray[np.float64]
 
 _POINTS = 100  # of a curve
+# Neighbours on either side in a point's mean: some, of long curves a hundredth; of short curves
+# fewer, or all points would have the same mean.
+_HALF, _SHARE_OF_LONG, _SHARE_OF_SHORT = 4, 100, 4
 _SECONDS = "time/time_elapsed"
 
 
@@ -55,3 +58,13 @@ def centred_mean(values: FloatArray, half: int) -> FloatArray:
         array([1.5, 3. , 6. , 7.5])
     """
     return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
+
+
+def half_window(n: int) -> int:
+    """Return how many neighbours on either side count in the mean of a curve of n points.
+
+    Example:
+        >>> [half_window(n) for n in (1, 5, 9, 80, 5000)]
+        [0, 1, 2, 4, 50]
+    """
+    return max(min(_HALF, (n - 1) // _SHARE_OF_SHORT), n // _SHARE_OF_LONG)

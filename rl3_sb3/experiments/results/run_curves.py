@@ -21,7 +21,7 @@ from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Axes, Figure
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.curve_lines import MILLION, draw_levels, draw_seeds, finish
-from rl3_sb3.experiments.results.curves import FloatArray, centred_mean
+from rl3_sb3.experiments.results.curves import FloatArray, centred_mean, half_window
 from rl3_sb3.experiments.results.evaluation import ORACLE, Evaluation
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.results.table import tasks_label
@@ -35,9 +35,6 @@ RANDOM = "random"
 
 _PANEL = (5.6, 4.4)  # inches
 _STYLES = ("-", "--", "-.", ":")
-# Iterations on either side of a point in its mean: some, of long runs a hundredth; of short runs
-# fewer, or all points would have the same mean.
-_HALF, _SHARE_OF_LONG, _SHARE_OF_SHORT = 4, 100, 4
 
 
 @dataclass(frozen=True)
@@ -105,16 +102,6 @@ class Panel:
     def half(self) -> int:
         """Iterations on either side of a point that is in its mean."""
         return half_window(max(line.n_rows for line in self.lines))
-
-
-def half_window(n: int) -> int:
-    """Return how many neighbours on either side count in the mean of a curve of n points.
-
-    Example:
-        >>> [half_window(n) for n in (1, 5, 9, 80, 5000)]
-        [0, 1, 2, 4, 50]
-    """
-    return max(min(_HALF, (n - 1) // _SHARE_OF_SHORT), n // _SHARE_OF_LONG)
 
 
 def find_runs(path: Path) -> list[Run]:
@@ -199,8 +186,10 @@ def draw_panel(axes: Axes, panel: Panel, over: str) -> None:
     draw_levels(axes, panel.levels)
     axes.set_title(panel.title)
     if over == "steps":
-        axes.set_xlabel("training steps (millions)")
-        axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / MILLION:g}")
+        longest = max(line.x(over)[-1] for line in panel.lines)
+        word, unit = ("millions", MILLION) if longest >= MILLION else ("thousands", MILLION / 1000)
+        axes.set_xlabel(f"training steps ({word})")
+        axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / unit:g}")
     else:
         axes.set_xlabel("training iterations")
     of_several = f"\n(means of {2 * half + 1} iterations)" if half else ""
@@ -250,12 +239,16 @@ def _labels(runs: Sequence[Run]) -> list[str]:
 
     Where that is equal too (tables do not tell how long a run is), the folder's name follows.
     """
-    titles, told = [run.config.title for run in runs], agent_labels([run.config for run in runs])
-    labels = []
-    for run, title, label in zip(runs, titles, told, strict=True):
-        name = title if titles.count(title) == 1 else label
-        labels.append(name if told.count(label) == 1 else f"{name}, {run.directory.path.name}")
-    return labels
+    by_algo: dict[str, list[Run]] = {}
+    for run in runs:
+        by_algo.setdefault(run.config.algo, []).append(run)
+    labels = {}
+    for title, alike in ((group[0].config.title, group) for group in by_algo.values()):
+        told = [title] if len(alike) == 1 else agent_labels([run.config for run in alike])
+        for run, label in zip(alike, told, strict=True):
+            name = "" if told.count(label) == 1 else f", {run.directory.path.name}"
+            labels[run.directory.path] = label + name
+    return [labels[run.directory.path] for run in runs]
 
 
 def _evaluated(runs: Sequence[Run]) -> dict[str, float]:
