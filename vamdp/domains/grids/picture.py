@@ -271,11 +271,12 @@ def _tile(
     pen = PIL.ImageDraw.Draw(tile)
     middle, font_of, ink = n / 2 + 0.5, PIL.ImageFont.load_default, _ink_on(ground)
     # Colours tell other tiles under their values; a start has none.
-    low = () if has_agent else (count, "S" if letter == "S" and value else "")
+    is_low = letter == "S" and bool(value or count)
+    low = () if has_agent else (count, "S" if is_low else "")
     if value:
         y = middle - (n * 0.1 if any(low) else 0)
         pen.text((middle, y), value, ink, font_of(min(n * 0.34, 24.0)), anchor="mm")
-    elif letter in _SIGNS and not has_agent:
+    elif letter in _SIGNS and not (has_agent or is_low):
         pen.text((middle, middle), letter, ink, font_of(min(n * 0.5, 32.0)), anchor="mm")
     edge = n - 2 - (frame / 2 if letter in " F" else frame)
     for words, x, anchor in zip(low, (edge, n - edge + 1), ("rs", "ls"), strict=False):

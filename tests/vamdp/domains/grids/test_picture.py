@@ -185,17 +185,19 @@ def test_only_clusters_of_several_cells_have_a_border_on_their_outer_sides():
 def test_a_start_is_seen_under_its_value_and_a_count_beside_it(n):
     def lower(letter, **shown):
         """Where the ink is in the lower half of a tile, inside of the start's box."""
-        tile = draw([letter], values=np.array([0.0]), tile_size=n, **shown).mean(axis=2)
+        tile = draw([letter], tile_size=n, **shown).mean(axis=2)
         box = n // 8 + 1
         return (tile < 120)[n // 2 + n // 6 : n - box, box : n - box]
 
     half = (n - 2 * (n // 8 + 1)) // 2
-    assert not lower(" ").any()
-    sign = lower("S")
+    value, count = {"values": np.array([0.0])}, {"counts": np.array([7])}
+    assert not lower(" ", **value).any()
+    sign = lower("S", **value)
     assert sign[:, :half].any() and not sign[:, half:].any()
-    both = lower("S", counts=np.array([7]))
-    assert both[:, half:].any()
-    np.testing.assert_array_equal(both[:, :half], sign[:, :half])
+    for others in (count, value | count):
+        both = lower("S", **others)
+        assert both[:, half:].any()
+        np.testing.assert_array_equal(both[:, :half], sign[:, :half])
 
 
 def test_counts_of_three_digits_are_large_and_within_their_tile_at_13x13():
