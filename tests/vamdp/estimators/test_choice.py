@@ -88,7 +88,9 @@ def test_what_follows_from_the_environment_is_no_option(name, estimator):
         return vamdp.vector.ValueAugment(envs, task_horizon=10, estimator=estimator, **options)
 
     for make in (single, batch):
-        with pytest.raises(TypeError, match=rf"`{name}` is no option\..* The options of \w+ are "):
+        with pytest.raises(
+            TypeError, match=rf"`{name}` is not an option\..* The options of \w+ are "
+        ):
             make(**{name: 5})
 
 

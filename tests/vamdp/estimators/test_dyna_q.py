@@ -249,6 +249,6 @@ def test_the_table_names_it():
     row = BUILT_INS["dyna-q"]
     assert (row.title, row.factory) == ("Dyna-Q", DynaQ)
     with pytest.raises(
-        TypeError, match=r"`n_replayed` is no option\..* The options of .* gamma, learn"
+        TypeError, match=r"`n_replayed` is not an option\..* The options of .* gamma, learn"
     ):
         DynaQ(1, 2, n_replayed=3)

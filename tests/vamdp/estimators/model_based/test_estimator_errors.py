@@ -109,7 +109,7 @@ def test_an_option_out_of_its_range_is_named(options, message):
 
 
 def test_an_unknown_option_is_named():
-    with pytest.raises(TypeError, match=r"`cluster_radios` is no option. .*cluster_radius"):
+    with pytest.raises(TypeError, match=r"`cluster_radios` is not an option. .*cluster_radius"):
         vamdp.ValueEstimator(2, task_horizon=5, cluster_radios=2.0)
 
 
