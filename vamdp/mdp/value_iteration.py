@@ -104,8 +104,7 @@ def check_dense(
     n_states, n_actions, _ = P.shape
     if R.shape not in ((n_states, n_actions), P.shape):
         raise ValueError(
-            f"`R` must have shape {(n_states, n_actions)} or {P.shape} to match `P`, "
-            f"got {R.shape}."
+            f"`R` must have shape {(n_states, n_actions)} or {P.shape} to match `P`, got {R.shape}."
         )
     is_terminal = np.zeros(n_states, np.bool_)
     if terminal is not None:
