@@ -232,7 +232,7 @@ def test_options_out_of_range_are_named(options, message):
     [
         ({"actions": [2]}, r"`actions\[0\]` must be in \[0, 2\), got 2"),
         ({"rewards": [np.nan]}, r"`rewards\[0\]` must be finite, got nan"),
-        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers a state"),
+        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers per state"),
     ],
 )
 def test_an_impossible_transition_is_refused_and_nothing_learned(change, message):

@@ -428,7 +428,7 @@ def test_an_unknown_option_and_one_that_is_missing_are_named():
     [
         ({"actions": [2]}, r"`actions\[0\]` must be in \[0, 2\), got 2"),
         ({"rewards": [np.nan]}, r"`rewards\[0\]` must be finite, got nan"),
-        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers a state"),
+        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers per state"),
     ],
 )
 def test_an_impossible_transition_is_refused_and_nothing_learned(change, message):

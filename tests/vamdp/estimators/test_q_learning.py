@@ -245,7 +245,7 @@ def test_an_unknown_option_is_named_with_those_that_there_are():
     [
         ({"actions": [2]}, r"`actions\[0\]` must be in \[0, 2\), got 2"),
         ({"rewards": [np.nan]}, r"`rewards\[0\]` must be finite, got nan"),
-        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers a state"),
+        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers per state"),
     ],
 )
 def test_an_impossible_transition_is_refused_and_nothing_learned(change, message):

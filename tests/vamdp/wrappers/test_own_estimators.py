@@ -290,7 +290,7 @@ def test_a_number_that_is_not_finite_names_the_part_and_the_task(batched):
     env.reset(seed=0)
     env.step(actions)
     where = (
-        rf"`Diverges.write` must write finite.*nan as number 1 of .*_state' of task {2 * batched}"
+        rf"`Diverges.write` must write finite.*nan in entry 1 of .*_state' of task {2 * batched}"
     )
     with pytest.raises(ValueError, match=where):
         env.step(actions)
