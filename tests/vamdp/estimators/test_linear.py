@@ -311,7 +311,7 @@ def test_a_transformer_of_scikit_learn_is_taken_as_it_is():
         (lambda s: None, r"must return numbers of shape \(1, 2\)"),
         (
             lambda s: [[1.0, np.nan]],
-            r"must return finite numbers, got nan as number 1 of state \[7",
+            r"must return finite numbers, got nan in entry 1 for state \[7",
         ),
     ],
 )
