@@ -39,7 +39,7 @@ _A1, _A2, _A3, _A4, _A5 = (
 
 @njit(cache=True, nogil=True)
 def gelu(h, bias, slope):
-    """Replace h by gelu(h + bias); infinite numbers become NaN.
+    """Add the bias to h and apply the gelu, in place; infinite numbers become NaN.
 
     Args:
         h: Input and output, shape (N, n_units), n_units a multiple of 16.

@@ -82,7 +82,7 @@ class Estimator(Protocol):
 
         Args:
             rows: Where an episode begins, shape (n_tasks,).
-            states: The states; only those of `rows` are valid.
+            states: One state per task; only those of `rows` count.
             action_masks: The actions allowed in `states`; None if masks are unknown.
         """
 

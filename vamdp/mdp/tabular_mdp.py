@@ -128,7 +128,7 @@ class TabularMDP:
         reward_noise: RewardNoise = None,
         features: npt.ArrayLike | None = None,
     ) -> TabularMDP:
-        """Build a task from full arrays.
+        """Build a task from dense arrays.
 
         Args:
             P: Transition probabilities, shape (S, A, S').
