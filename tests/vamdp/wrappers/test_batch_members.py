@@ -78,7 +78,7 @@ def test_each_environment_of_a_loop_reads_its_own_keys(closing):
 
 def test_a_key_that_only_some_have_is_refused(closing):
     envs = closing(SyncVectorEnv, Line, Keyless)
-    with pytest.raises(ValueError, match=r"`state_key` must be .* got number 1 without it"):
+    with pytest.raises(ValueError, match=r"`state_key` must be .* environment 1 does not have it"):
         vamdp.vector.ValueAugment(envs, task_horizon=4)
 
 
@@ -156,5 +156,5 @@ def test_different_layouts_of_one_size_are_refused(closing):
         return LaidOut
 
     envs = closing(SyncVectorEnv, laid_out("a", "b"), laid_out("b", "a"))
-    with pytest.raises(ValueError, match="must have one `layout` in all environments"):
+    with pytest.raises(ValueError, match="must have the same `layout` in all environments"):
         vamdp.vector.MetaEpisode(envs, 9)

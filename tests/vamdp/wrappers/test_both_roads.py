@@ -301,11 +301,14 @@ REFUSED = {
     "other ends": ({"terminated": np.array([0, 2])}, r"`terminated\[1\]`.* got 2"),
     "a column": ({"observations": column([1, 2])}, r"The observations of.*int64.*\(2, 1\)"),
     "real numbers": ({"observations": np.array([1.0, 2.0])}, "observations.*integers.*float64"),
-    "below": ({"observations": np.array([1, -1])}, r"in Discrete\(4\), got -1 in number 1"),
-    "above": ({"observations": np.array([4, 1], "u1")}, r"in Discrete\(4\), got 4 in number 0"),
+    "below": ({"observations": np.array([1, -1])}, r"in Discrete\(4\), got -1 from environment 1"),
+    "above": (
+        {"observations": np.array([4, 1], "u1")},
+        r"in Discrete\(4\), got 4 from environment 0",
+    ),
     "no last one": ({"infos": {}}, '"final_obs" where episodes end, got none'),
     "none at the end": ({"infos": {"final_obs": np.array([3, None], object)}}, "got none"),
-    "last outside": ({"infos": {"final_obs": np.array([0, 4])}}, "got 4 in number 1"),
+    "last outside": ({"infos": {"final_obs": np.array([0, 4])}}, "got 4 from environment 1"),
     "last of another kind": ({"infos": {"final_obs": [0, "goal"]}}, r'"final_obs".*Discrete\(4\)'),
 }
 

@@ -33,7 +33,7 @@ KINDS = [(vamdp, lake), (vamdp.vector, lakes)]
         ({"value_scale": math.inf}, "`value_scale` must be finite and above 0, got inf"),
         ({"count_scale": -1}, "`count_scale` must be finite and above 0, got -1"),
         ({"count_scale": math.nan}, "`count_scale` must be finite and above 0, got nan"),
-        ({"warm_start": True}, "`warm_start` must be False where `gamma` is 1"),
+        ({"warm_start": True}, "`warm_start` must be False if `gamma` is 1"),
         ({"gamma": 1.2}, "`gamma` must be in"),
         ({"state_key": 3}, "`state_key` must be callable, got 3"),
         ({"reward_model": "mean"}, "`reward_model` must be"),
