@@ -220,7 +220,7 @@ class SequencePolicy(ActorCriticPolicy):
         """Flatten a batch of observations into tokens.
 
         Args:
-            obs: A tensor of shape (B, *shape), or a dictionary of them.
+            obs: A tensor of shape `(B, *shape)`, or a dictionary of them.
             features_extractor: Not used; part of SB3's signature.
 
         Returns:
@@ -229,7 +229,7 @@ class SequencePolicy(ActorCriticPolicy):
         return self._tokens.of(obs)
 
     def to_tokens(self, observation: VecEnvObs) -> th.Tensor:
-        """Return a batch of NumPy observations, (B, *shape) or a dictionary, as (B, C) tokens."""
+        """Return a batch of NumPy observations, `(B, *shape)` or a dictionary, as (B, C) tokens."""
         assert not isinstance(observation, tuple), "SB3 has no tuple observations"
         return self.extract_features(obs_as_tensor(observation, self.device))
 
