@@ -37,8 +37,8 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         state_key: Function from an observation to a state; exists only if the environments have one
             for their observations. In a batch, each environment uses its own.
         task_horizon: The first environment's, or else its time limit; exists only if it has either.
-        action_masks: Function without arguments; returns which actions the current environment allows.
-            Exists only if the environments have this method (the convention of sb3-contrib).
+        action_masks: Function that returns which actions the current environment allows; exists
+            only if the environments have this method (the convention of sb3-contrib).
 
     Raises:
         TypeError: `env_distribution` is not callable or does not return an environment.
