@@ -1,4 +1,4 @@
-"""Value-augmented MDPs for meta-reinforcement learning with discrete tasks."""
+"""Value-augmented MDPs (RL3) for meta-reinforcement learning."""
 
 from vamdp import estimators, vector
 from vamdp._version import __version__

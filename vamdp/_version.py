@@ -1,3 +1,3 @@
-"""The version of both packages, the one place where it is written."""
+"""The version number of both packages."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Checks of arguments that many constructors share; errors name the argument."""
+"""Argument checks that many constructors share. Every error names the argument."""
 
 import difflib
 import math
@@ -11,11 +11,11 @@ Options = TypeVar("Options")
 
 
 def as_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
-    """Build a dataclass of options from keyword arguments.
+    """Build an options dataclass from keyword arguments.
 
     Raises:
-        TypeError: one is unknown.
-        ValueError: one is out of its range.
+        TypeError: An option is unknown.
+        ValueError: An option is out of range.
     """
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type] # a dataclass
     for name in options:
@@ -23,7 +23,7 @@ def as_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise TypeError(
-                f"`{name}` is no option.{hint} The options of {kind.__name__} are "
+                f"`{name}` is not an option.{hint} The options of {kind.__name__} are "
                 f"{', '.join(known)}."
             )
     return kind(**options)
@@ -42,11 +42,12 @@ def check_count(name: str, value: object) -> None:
 
 
 def as_number(value: object) -> float:
-    """A number as a float; NaN, which fails every comparison, for what is none.
+    """Return a number as a float, or NaN if the value is not a number.
 
-    So checks name the argument where Python's own error would not, as for None.
+    NaN fails every comparison, so a range check rejects it with an error that names the argument.
+    Comparing None with a number would raise Python's own error, which does not.
     """
-    if isinstance(value, (str, bytes)):  # float() would read "1"
+    if isinstance(value, (str, bytes)):  # float() would accept "1"
         return math.nan
     try:
         return float(value)  # type: ignore[arg-type] # whatever it is

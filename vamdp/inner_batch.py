@@ -1,9 +1,9 @@
-"""What a wrapper asks all environments below it: none of them speaks for the others.
+"""Read attributes of every environment in a batch, because the first need not speak for the rest.
 
-A single environment, and a vector environment that knows it for the batch, answers once. Those in a
-loop (SyncVectorEnv) are looked at one by one. Those in processes (AsyncVectorEnv) are asked through
-its own calls, and only for what surely travels between processes: numbers, layouts, their own
-description. What cannot be had of them raises an error that names the argument to pass.
+- A single environment, or a vector environment that has the attribute itself, gives one answer.
+- A SyncVectorEnv gives one answer per environment; each is inspected directly.
+- An AsyncVectorEnv is queried through its own calls, one answer per process. Only values that
+  pickle safely are requested: numbers, layouts and the environment's description.
 """
 
 import re
@@ -15,15 +15,18 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 from vamdp.argument_checks import check_positive_integer
 from vamdp.inner_env import find_owner, is_layout, layers, seed_or_none, single_space
 
-#: Wrappers that record episodes: SB3's and Gymnasium's.
+#: Names of the wrappers that record episode statistics, in SB3 and in Gymnasium.
 RECORDERS = ("Monitor", "RecordEpisodeStatistics")
 
 
 def owners(env: Any, name: str) -> list[Any]:
-    """The outermost with this attribute: one, or of a loop one for each environment; [] if none.
+    """Return the outermost layers that have this attribute.
+
+    Returns:
+        One layer, or one per environment of a SyncVectorEnv; [] if none has the attribute.
 
     Raises:
-        ValueError: some environments of a loop have it, and others have not.
+        ValueError: Only some environments of a SyncVectorEnv have it.
     """
     for layer in layers(env):
         if hasattr(layer, name):
@@ -36,7 +39,7 @@ def owners(env: Any, name: str) -> list[Any]:
 
 
 def answers(env: Any, name: str) -> list[Any]:
-    """The attribute of those that have it; see `owners`."""
+    """Return the attribute's value in each of `owners`, or in each process of an AsyncVectorEnv."""
     found = [getattr(owner, name) for owner in owners(env, name)]
     base = env.unwrapped
     if not found and isinstance(base, AsyncVectorEnv) and has_in_processes(base, name):
@@ -45,10 +48,10 @@ def answers(env: Any, name: str) -> list[Any]:
 
 
 def has_in_processes(env: Any, name: str) -> bool:
-    """Whether the environments of an AsyncVectorEnv have this attribute; False for others.
+    """Whether `env` is an AsyncVectorEnv whose environments have this attribute.
 
     Raises:
-        ValueError: only some of them have it.
+        ValueError: Only some of them have it.
     """
     base = env.unwrapped
     if not isinstance(base, AsyncVectorEnv):
@@ -61,19 +64,19 @@ def has_in_processes(env: Any, name: str) -> bool:
 def _require_all(name: str, has: Sequence[bool]) -> None:
     if any(has) and not all(has):
         raise ValueError(
-            f"`{name}` must be an attribute of all environments or of none, got number "
-            f"{has.index(False)} without it."
+            f"`{name}` must be an attribute of all environments or of none, but environment "
+            f"{has.index(False)} does not have it."
         )
 
 
 def find_layout(env: Any) -> tuple[Any, Any, Any]:
-    """The outermost `layout`, the space that it is of, and its `action_parts`; None without one.
+    """Return the outermost `layout`, the space it describes and its `action_parts`; else Nones.
 
     Raises:
-        ValueError: environments of a batch have different ones.
+        ValueError: The environments of a batch differ in one of them.
     """
     if isinstance(env.unwrapped, AsyncVectorEnv) and not owners(env, "layout"):
-        # What else is called so might not travel.
+        # A foreign attribute `layout` may not pickle. Only ours comes with a `layout_space`.
         if not has_in_processes(env, "layout_space"):
             return None, None, None
         told = [answers(env, name) for name in ("layout", "layout_space", "action_parts")]
@@ -86,15 +89,20 @@ def find_layout(env: Any) -> tuple[Any, Any, Any]:
     layout, space, action_parts = (values[0] if values else None for values in told)
     for name, values in zip(("layout", "layout_space", "action_parts"), told, strict=True):
         if any(value != values[0] for value in values):
-            raise ValueError(f"`env` must have one `{name}` in all environments, got {values}.")
+            raise ValueError(
+                f"`env` must have the same `{name}` in all environments, got {values}."
+            )
     return layout, space, action_parts
 
 
 def episode_time_scale(env: Any, task_horizon: int | None, horizon: int) -> int:
-    """What episode_time is divided by.
+    """Return the number of steps that `episode_time` is divided by.
+
+    This is `task_horizon`, else the environment's `task_horizon`, else its `max_episode_steps`,
+    else `horizon`.
 
     Raises:
-        ValueError: it is no positive integer, or environments of a batch have different ones.
+        ValueError: It is not a positive integer, or the environments of a batch differ in it.
     """
     if task_horizon is not None:
         check_positive_integer("task_horizon", task_horizon)
@@ -106,22 +114,22 @@ def episode_time_scale(env: Any, task_horizon: int | None, horizon: int) -> int:
         scales = [limit for limit in _episode_limits(env)]
     if any(scale != scales[0] for scale in scales):
         raise ValueError(
-            f"`task_horizon` must be given where environments have different ones, got {scales}: "
-            "it is what the time of an episode is divided by."
+            f"`task_horizon` must be given if the environments have different ones, got {scales}: "
+            "the time within an episode is divided by it."
         )
     return horizon if scales[0] is None else int(scales[0])
 
 
 def _episode_limits(env: Any) -> list[int | None]:
-    """The `max_episode_steps` that a spec has: one, or one for each environment."""
+    """Return the spec's `max_episode_steps`: one value, or one per environment."""
     for layer in layers(env):
         if layer.spec is not None:
             return [layer.spec.max_episode_steps]
         if isinstance(layer, SyncVectorEnv):
             return [_episode_limits(one)[0] for one in layer.envs]
-        # A spec need not travel. Without one, a description ends in "instance>".
+        # A spec may not pickle. An environment without one has a description with " instance>".
         if isinstance(layer, AsyncVectorEnv) and has_in_processes(layer, "_max_episode_steps"):
-            limits = layer.get_attr("_max_episode_steps")  # TimeLimit's only name for it
+            limits = layer.get_attr("_max_episode_steps")  # TimeLimit has no public name for it
             texts = layer.call("__str__")
             pairs = zip(limits, texts, strict=True)
             return [None if " instance>" in text else limit for limit, text in pairs]
@@ -129,7 +137,10 @@ def _episode_limits(env: Any) -> list[int | None]:
 
 
 def class_names(env: Any) -> set[str]:
-    """Names of the classes of all layers of all environments; of processes, of the wrappers."""
+    """Return the class names of all layers of all environments.
+
+    Of environments in other processes, only the names in their description are known.
+    """
     names: set[str] = set()
     for layer in layers(env):
         names.update(c.__name__ for c in type(layer).__mro__)
@@ -142,41 +153,41 @@ def class_names(env: Any) -> set[str]:
 
 
 def records_statistics(env: Any) -> bool:
-    """Whether a wrapper below records episodes (SB3's Monitor, RecordEpisodeStatistics)."""
+    """Whether `env` contains a wrapper that records episodes, one of `RECORDERS`."""
     return not class_names(env).isdisjoint(RECORDERS)
 
 
 def refuse_meta_episodes(env: Any) -> None:
-    """Raise ValueError if a wrapper that sees tasks has one inside that belongs outside of it.
+    """Raise ValueError if `env` contains a wrapper that must be outside the one being built.
 
-    A MetaEpisode begins a new task in every reset, of which a learner around it would hear nothing,
-    and which would tear the task of a longer meta-episode. What a RegretReward pays and a ShowTask
-    shows is for training only: a learner around it would learn from it, and observations would show
-    it to the actor.
+    A MetaEpisode begins a new task at every reset. A learner around it would not notice the new
+    task, and a second MetaEpisode around it would change tasks within its own meta-episode. The
+    reward of RegretReward and the observation of ShowTask are for training only: a learner around
+    them would learn from them, and the actor would observe them.
     """
     classes = class_names(env)
     for name in ("ShowTask", "RegretReward"):
         if name in classes:
             raise ValueError(
-                f"`env` must have no {name} inside, got {env}: it goes outermost, as in "
+                f"`env` must have no {name} inside, got {env}. Wrap in this order: "
                 f"{name}(MetaEpisode(ValueAugment(env, task_horizon=...), horizon))."
             )
     if "MetaEpisode" in classes:
         raise ValueError(
-            f"`env` must have no MetaEpisode inside, got {env}: it goes outermost, as in "
+            f"`env` must have no MetaEpisode inside, got {env}. Wrap in this order: "
             "MetaEpisode(ValueAugment(env, task_horizon=...), horizon)."
         )
 
 
 def task_seeds(env: VectorEnv[Any, Any, Any]) -> Sequence[int | None]:
-    """The `task_seed` of each environment of a batch; None where one has none."""
+    """Return the `task_seed` of each environment in a batch, None for one without."""
     owner, base = find_owner(env, "task_seeds"), env.unwrapped
     if owner is not None:
         return [seed_or_none(seed) for seed in owner.task_seeds]
     if isinstance(base, SyncVectorEnv):
         found = [find_owner(one, "task_seed") for one in base.envs]
         return [None if one is None else seed_or_none(one.task_seed) for one in found]
-    # Processes can only be asked all the same.
+    # `get_attr` queries all processes at once, and fails if one of them lacks the attribute.
     if isinstance(base, AsyncVectorEnv) and all(base.call("has_wrapper_attr", "task_seed")):
         return [seed_or_none(seed) for seed in base.get_attr("task_seed")]
     return [None] * env.num_envs

@@ -1,4 +1,4 @@
-"""What a wrapper finds out about the environment below it, and how it reads what that gives."""
+"""Inspect the environment inside a wrapper, and validate the values it returns."""
 
 import numbers
 import operator
@@ -12,16 +12,17 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
 StateKey = Callable[[Any], Hashable]
 
-#: Where tasks or environments are given seeds of their own, these are below it. Gymnasium's may be
-#: of any size; 31 bits suit those too that seed older generators or have a C++ core.
+#: Seeds that we generate for tasks and environments are below this. Gymnasium accepts seeds of any
+#: size, but environments with older generators or a C++ core need seeds of at most 31 bits.
 N_SEEDS = 2**31
 
-#: Tables have a row of this length for every state, and observations three parts of it.
+#: The largest number of actions: tables have one row of this length per state, and an observation
+#: has several parts of this length.
 MOST_ACTIONS = 2**20
 
 
 def require_single(env: Any, name: str) -> None:
-    """Raise TypeError unless this is an environment of one task, for the wrapper of this name."""
+    """Raise TypeError if `env` is a vector environment; `name` is the wrapper's class."""
     if isinstance(env, VectorEnv):
         raise TypeError(
             f"`env` must be a gymnasium.Env, got {type(env).__name__}, a vector environment. "
@@ -30,7 +31,7 @@ def require_single(env: Any, name: str) -> None:
 
 
 def require_vector(env: Any, name: str) -> None:
-    """Raise TypeError unless this is a vector environment, for the wrapper of this name."""
+    """Raise TypeError if `env` is a single environment; `name` is the wrapper's class."""
     if isinstance(env, gymnasium.Env):
         raise TypeError(
             f"`env` must be a gymnasium.vector.VectorEnv, got {type(env).__name__}, a single "
@@ -39,53 +40,56 @@ def require_vector(env: Any, name: str) -> None:
 
 
 def layers(env: Any) -> Iterator[Any]:
-    """The environment and those that it wraps, the outermost first; of a SyncVectorEnv's, one."""
+    """Yield `env` and every environment it wraps, from the outside in.
+
+    Of a SyncVectorEnv's environments, only the first is followed.
+    """
     while env is not None:
         yield env
         if isinstance(env, (gymnasium.Wrapper, VectorWrapper)):
             env = env.env
-        else:  # not every attribute `env` is a wrapped environment: simulators are called so too
+        else:  # an attribute `env` of any other class may be a simulator
             env = env.envs[0] if isinstance(env, SyncVectorEnv) else None
 
 
 def find_owner(env: Any, name: str) -> Any:
-    """The outermost environment with this attribute, or None."""
+    """Return the outermost layer that has this attribute, or None."""
     return next((layer for layer in layers(env) if hasattr(layer, name)), None)
 
 
 def single_space(env: Any) -> gymnasium.Space[Any]:
-    """The space of a single observation."""
+    """Return the space of a single observation, also of a vector environment."""
     space: gymnasium.Space[Any] = getattr(env, "single_observation_space", env.observation_space)
     return space
 
 
 def asks_for_new_task(options: dict[str, Any] | None) -> bool:
-    """Whether reset options draw or set a task."""
+    """Whether these reset options draw a new task or set one."""
     return options is not None and (
         options.get("task") is not None or bool(options.get("new_task"))
     )
 
 
 def is_layout(layout: Any) -> bool:
-    """Whether it is one of ours, and not an attribute of the same name, like a map's."""
+    """Whether this is our layout (name -> slice) and not a foreign attribute of that name."""
     return isinstance(layout, dict) and all(isinstance(part, slice) for part in layout.values())
 
 
 def is_refusal(error: BaseException, options: dict[str, Any] | None) -> bool:
-    """Whether a reset raised because it does not take its options: nothing has begun then.
+    """Whether a reset raised because it rejected its options, before it changed anything.
 
-    Where there was nothing to refuse, any error has stopped a reset half-way.
+    Without options other than `new_task` there was nothing to reject, so the reset failed half-way.
     """
     is_asked = any(name != "new_task" for name in options or ())
     return is_asked and isinstance(error, (TypeError, ValueError))
 
 
 def plain_seed(seed: Any) -> int | None:
-    """A seed as Gymnasium takes it, which knows no NumPy integer.
+    """Return a seed as a Python int or None; Gymnasium rejects NumPy integers.
 
     Raises:
-        TypeError: it is no integer.
-        ValueError: it is negative.
+        TypeError: The seed is not an integer.
+        ValueError: The seed is negative.
     """
     if seed is None:
         return None
@@ -99,12 +103,12 @@ def plain_seed(seed: Any) -> int | None:
 
 
 def as_reward(reward: Any) -> float:
-    """A reward as a float.
+    """Return a reward as a float.
 
     Raises:
-        ValueError: it is no number.
+        ValueError: It is not a single number.
     """
-    if isinstance(reward, (float, int)):  # NumPy's float64 is one
+    if isinstance(reward, (float, int)):  # np.float64 is a float
         return float(reward)
     if getattr(reward, "ndim", 0) == 0 and not isinstance(reward, (str, bytes)):
         try:
@@ -115,10 +119,12 @@ def as_reward(reward: Any) -> float:
 
 
 def as_end(name: str, end: Any) -> bool:
-    """Whether an episode ended, told as a bool or as 0 or 1; None, as some say, is no end.
+    """Return a `terminated` or `truncated` flag as a bool.
+
+    A bool, 0 or 1 are accepted. None counts as False, because some environments return it.
 
     Raises:
-        ValueError: something else is told.
+        ValueError: The flag is anything else.
     """
     if end is None or isinstance(end, np.bool_):
         return bool(end)
@@ -130,34 +136,34 @@ def as_end(name: str, end: Any) -> bool:
 
 
 def seed_or_none(value: Any) -> int | None:
-    """An attribute as a seed; None if somebody calls something else so."""
+    """Return an attribute's value as a seed, or None if it cannot be one."""
     return int(value) if isinstance(value, numbers.Integral) and int(value) >= 0 else None
 
 
 def discrete_actions(space: gymnasium.Space[Any]) -> spaces.Discrete:
-    """The action space, if values can be learned for it.
+    """Return the action space if values can be learned for each of its actions.
 
     Raises:
-        ValueError: it is not Discrete, or has so many actions that tables of them fill the memory.
+        ValueError: It is not Discrete, or has more than MOST_ACTIONS actions.
     """
     if not isinstance(space, spaces.Discrete):
         raise ValueError(
-            f"`env.action_space` must be Discrete, got {space}. Put gymnasium.wrappers."
-            "DiscretizeAction(env, bins) inside for continuous actions, and TransformAction from "
-            "numbers to actions for others."
+            f"`env.action_space` must be Discrete, got {space}. Wrap `env` first: in "
+            "gymnasium.wrappers.DiscretizeAction(env, bins) if its actions are continuous, else in "
+            "a TransformAction that maps each integer to an action."
         )
     if space.n > MOST_ACTIONS:
         raise ValueError(
-            f"`env.action_space` must have at most {MOST_ACTIONS} actions, got {space}: values are "
-            "learned and shown for each of them."
+            f"`env.action_space` must have at most {MOST_ACTIONS} actions, got {space}: a value is "
+            "learned and shown for each action."
         )
     return space
 
 
 def place_of(number: Any, lowest: int, n: int) -> int:
-    """Where a member of Discrete(n, start=lowest) stands, counted from 0; -1 for others."""
+    """Return the index, from 0, of a member of Discrete(n, start=lowest); -1 if it is not one."""
     try:
         place = operator.index(number) - lowest
-    except TypeError:  # 1.5 and [1] are not members, though they compare like some
+    except TypeError:  # 1.5 and [1] are not members, although they can be compared with integers
         return -1
     return place if 0 <= place < n else -1

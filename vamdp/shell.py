@@ -1,4 +1,4 @@
-"""Commands as a user can paste them into a shell."""
+"""Format commands so that a user can paste them into a shell."""
 
 import os
 import shlex
@@ -7,16 +7,16 @@ from pathlib import Path
 
 
 def quoted(word: object) -> str:
-    """Return a path or another word so that this system's shell takes it for one."""
+    """Return a path or other word, quoted so that this system's shell reads it as one word."""
     text = str(word)
     return subprocess.list2cmdline([text]) if os.name == "nt" else shlex.quote(text)
 
 
 def install_command(extra: str) -> str:
-    """Return what installs an extra of this package; it is on no registry.
+    """Return the command that installs an extra from a checkout; the package is on no registry.
 
     Args:
-        extra: Its name in pyproject.toml, or several with commas in between.
+        extra: The extra's name in pyproject.toml, or several names separated by commas.
     """
     top = Path(__file__).resolve().parents[1]
     if not (top / "pyproject.toml").is_file():  # an installed copy

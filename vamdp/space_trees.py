@@ -1,9 +1,9 @@
-"""Batches of observations of any space, nested ones too: checked, split into rows, put together.
+"""Check, split and join batches of observations of any space, nested spaces included.
 
-Gymnasium batches a Dict as a Dict of batches, a Tuple as a tuple of batches, and Box, Discrete,
-MultiDiscrete and MultiBinary as one array, an observation a row. All else (Text, Sequence, OneOf,
-Graph, spaces of one's own) it batches as a tuple of n observations. The functions walk the space of
-a single observation down to these leaves.
+Gymnasium batches a Dict as a Dict of batches and a Tuple as a tuple of batches. Box, Discrete,
+MultiDiscrete and MultiBinary become one array with one observation per row. Any other space (Text,
+Sequence, OneOf, Graph, custom spaces) becomes a tuple of n observations. The functions here walk
+the space of a single observation down to these leaves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-#: Batches of these are one array.
+#: Spaces whose batches are one array.
 ARRAYS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 def as_array(name: str, value: Any) -> npt.NDArray[Any]:
-    """What a simulator gives as an array of NumPy's; tensors must lie in ordinary memory.
+    """Return a simulator's output as a NumPy array; a tensor must be in CPU memory.
 
     Raises:
         TypeError: NumPy cannot read it.
@@ -29,26 +29,26 @@ def as_array(name: str, value: Any) -> npt.NDArray[Any]:
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
             f"{name} must be arrays that NumPy can read, got {type(value).__name__}: {error} "
-            "Put gymnasium.wrappers.vector.ArrayConversion inside for tensors of a GPU."
+            "If they are GPU tensors, wrap `env` in gymnasium.wrappers.vector.ArrayConversion."
         ) from error
 
 
 def read_batch(
     space: gymnasium.Space[Any], batch: Any, n: int, *, whole: bool = True, at: str = ""
 ) -> Any:
-    """A batch of n observations with an array at every leaf that has one.
+    """Return a batch of n observations, checked, with arrays at the leaves that Gymnasium batches.
 
     Args:
-        space: the space of a single observation.
-        batch: the observations; what already is as it should be is not copied.
-        n: how many.
-        whole: whether each row is an observation; False: some are to be passed over, and numbers
-            may be anything.
-        at: which part of the observations it is, for errors.
+        space: The space of a single observation.
+        batch: The observations. An array that is already correct is not copied.
+        n: Number of observations.
+        whole: Whether every row is an observation. False: some rows will be ignored, so the range
+            of integers is not checked.
+        at: Which part of the observations this is, for error messages.
 
     Raises:
-        ValueError: a shape, a type or a length is another, or a whole number is out of its range.
-        TypeError: NumPy cannot read what should be an array.
+        ValueError: A shape, type or length is wrong, or an integer is out of range.
+        TypeError: NumPy cannot read an array.
     """
     if isinstance(space, ARRAYS):
         shape = (n, *space.shape)  # type: ignore[misc] # these have one
@@ -60,7 +60,7 @@ def read_batch(
     if isinstance(space, spaces.Dict):
         if not isinstance(batch, Mapping) or any(name not in batch for name in space.spaces):
             raise ValueError(
-                f"The observations{at} of `env` must be a dict of {list(space.spaces)}, got "
+                f"The observations{at} of `env` must be a dict with keys {list(space.spaces)}, got "
                 f"{list(batch) if isinstance(batch, Mapping) else type(batch).__name__}."
             )
         return {
@@ -79,7 +79,7 @@ def read_batch(
         )
     if not isinstance(batch, (tuple, list, np.ndarray)) or len(batch) != n:
         raise ValueError(
-            f"The observations{at} of `env` must be a tuple of {n}, one for each environment, got "
+            f"The observations{at} of `env` must be a tuple of {n}, one per environment, got "
             f"{_size_of(batch)}."
         )
     return batch
@@ -104,7 +104,7 @@ def _check_range(
     good: Any
     if isinstance(space, spaces.Discrete):
         start, n = int(space.start), int(space.n)
-        if batch.dtype == np.int64:  # one look for both ends: below 0 is huge without the sign
+        if batch.dtype == np.int64:  # one comparison for both bounds: negatives are huge unsigned
             places = batch - start if start else batch
             if np.count_nonzero(places.view(np.uint64) < n) == places.size:
                 return
@@ -119,7 +119,7 @@ def _check_range(
         good = each.reshape(len(batch), -1).all(axis=1)
     i = int(np.argmin(good))
     raise ValueError(
-        f"The observations{at} of `env` must be in {space}, got {batch[i]} in number {i}."
+        f"The observations{at} of `env` must be in {space}, got {batch[i]} from environment {i}."
     )
 
 
@@ -129,7 +129,7 @@ def _size_of(batch: Any) -> str:
 
 
 def rows_of(space: gymnasium.Space[Any], batch: Any) -> list[Any]:
-    """The single observations of a batch that was read."""
+    """Return the single observations of a batch that `read_batch` has checked."""
     if isinstance(space, spaces.Dict):
         parts = [rows_of(part, batch[name]) for name, part in space.spaces.items()]
         return [dict(zip(space.spaces, row, strict=True)) for row in zip(*parts, strict=True)]
@@ -142,10 +142,10 @@ def rows_of(space: gymnasium.Space[Any], batch: Any) -> list[Any]:
 def with_rows(
     space: gymnasium.Space[Any], batch: Any, rows: Sequence[Any], where: npt.NDArray[np.intp]
 ) -> Any:
-    """A copy of a batch that was read, with single observations in the rows `where`.
+    """Return a copy of a checked batch in which single observations replace the rows `where`.
 
     Raises:
-        ValueError: they are none of the space.
+        ValueError: A replacement is not an observation of the space.
     """
     if isinstance(space, spaces.Dict):
         return {
@@ -166,7 +166,7 @@ def with_rows(
                 f"shape {last.shape[1:]}."
             )
         is_counted = isinstance(space, (spaces.Discrete, spaces.MultiDiscrete))
-        # A number that the batch's own type would cut is out of range, and must be seen to be.
+        # Widen the type: casting would wrap an integer that is out of range and hide the error.
         copy = batch.astype(np.result_type(batch, last) if is_counted else batch.dtype)
         copy[where] = last
         return copy
@@ -177,19 +177,19 @@ def with_rows(
 
 
 def _item(space: gymnasium.Space[Any], row: Any, place: Any) -> Any:
-    """A component of a single observation of a Dict or Tuple."""
+    """Return one component of a single observation of a Dict or Tuple."""
     try:
         return row[place]
     except (KeyError, IndexError, TypeError):
         raise ValueError(
-            f"The observation of `env` must be in {space}, got {row!r}, without {place!r}."
+            f"The observation of `env` must be in {space}, got {row!r}, which has no {place!r}."
         ) from None
 
 
 def choose(
     space: gymnasium.Space[Any], chosen: npt.NDArray[np.bool_], these: Any, others: Any
 ) -> Any:
-    """The rows of one batch where `chosen` (n,) is True, else of another; both were read."""
+    """Return the rows of `these` where `chosen` (n,) is True, else those of `others`."""
     if isinstance(space, spaces.Dict):
         return {
             name: choose(part, chosen, these[name], others[name])
@@ -208,7 +208,7 @@ def choose(
 
 
 def as_info(space: gymnasium.Space[Any], batch: Any) -> Any:
-    """A batch as infos hold it: one entry an environment, under each key of a Dict."""
+    """Return a batch as vector infos store it: one entry per environment, under each Dict key."""
     if isinstance(space, spaces.Dict):
         return {name: as_info(part, batch[name]) for name, part in space.spaces.items()}
     if isinstance(space, ARRAYS):

@@ -1,16 +1,16 @@
-"""The parts of a transformer for a single CPU core, in the place of torch's.
+"""Attention and MLPs of a transformer for a single CPU core, replacing torch's.
 
-torch's are made for wide heads, long sequences and many cores. Policies have narrow heads and short
-sequences, and many of them train fastest with a core each. Measured beside torch's in
-benchmarks/cpu_kernels.py.
+torch's implementations target wide heads, long sequences and many cores. Policies have narrow heads
+and short sequences, and several of them train fastest with one core each.
+benchmarks/cpu_kernels.py compares the two.
 
-They are on unless a policy is made with `policy_kwargs={"cpu_kernels": False}`. Wherever `suits`
-says no, torch does the work; so results differ in rounding between one thread and several, as
-torch's own do.
+The kernels are used unless a policy is built with `policy_kwargs={"cpu_kernels": False}`. Where
+`suits` is False, torch computes instead, so results differ in rounding between one thread and
+several threads, as torch's own results do.
 
-They give torch's values and gradients up to rounding, where all numbers are finite; others may
-reach the tokens up to 18 before their own. (`TransformerPPO` refuses such observations, and stops
-where parameters become such.) They use parts of numba and torch that are not public.
+If all numbers are finite, values and gradients equal torch's up to rounding. A number that is not
+finite may also affect up to 18 tokens before its own. (`TransformerPPO` rejects such observations,
+and stops when parameters become non-finite.) The kernels use private parts of numba and torch.
 """
 
 import torch as th
@@ -21,7 +21,7 @@ _MLPS = ([nn.Linear, nn.ReLU, nn.Linear], [nn.Linear, nn.GELU, nn.Linear])
 
 
 def suits(x: th.Tensor) -> bool:
-    """Return whether these parts can be used on a tensor, as the process is set now."""
+    """Return whether the kernels can be used on a tensor with the process's current settings."""
     return not _is_recorded() and (
         x.device.type == "cpu"
         and x.dtype == th.float32
@@ -31,7 +31,7 @@ def suits(x: th.Tensor) -> bool:
 
 
 def _is_recorded() -> bool:
-    """Return whether torch compiles, records or transforms the call, which a kernel cannot be."""
+    """Return whether torch compiles, traces or transforms the call, which kernels cannot do."""
     return bool(
         th.compiler.is_compiling()
         or th.jit.is_tracing()  # type: ignore[attr-defined] # public, but not to its stubs
@@ -41,16 +41,16 @@ def _is_recorded() -> bool:
 
 
 def causal_attention(qkv: th.Tensor) -> th.Tensor:
-    """Return what `networks.attention.causal_attention` does, with a gradient that has none.
+    """Return causal attention as `networks.attention` defines it; it has no second derivative.
 
     Args:
-        qkv: Queries, keys and values, shape (B, T, 3, n_heads, D); `suits`.
+        qkv: Queries, keys and values, shape (B, T, 3, n_heads, D), for which `suits` is True.
 
     Returns:
         Shape (B, T, n_heads, D).
     """
-    # numba takes half a second to load (the first time of all it also compiles, for seconds), and
-    # acting needs none of it.
+    # Imported here because loading numba takes half a second (and compiling seconds, once), and
+    # acting does not need it.
     from rl3_sb3.cpu_kernels.attention import CausalAttention
 
     out: th.Tensor = CausalAttention.apply(qkv)
@@ -60,7 +60,7 @@ def causal_attention(qkv: th.Tensor) -> th.Tensor:
 def suits_mlp(*layers: nn.Module) -> bool:
     """Return whether `mlp` can be used with these layers.
 
-    Hooks would be skipped, and a subclass's own computation would be lost.
+    Layers with hooks and subclasses are excluded, because `mlp` would skip their code.
     """
     return (
         [type(layer) for layer in layers] in _MLPS
@@ -81,7 +81,7 @@ def _has_hooks(layer: nn.Module) -> bool:
 
 
 def _fills_registers(layer: nn.Module) -> bool:
-    # Asked of the tensors: whoever replaces them need not keep `out_features` true.
+    # Check the tensors, not `out_features`, which may be wrong if the tensors were replaced.
     weight, bias = layer.weight, layer.bias
     if not isinstance(weight, th.Tensor) or not isinstance(bias, th.Tensor):
         return False
@@ -90,11 +90,11 @@ def _fills_registers(layer: nn.Module) -> bool:
 
 
 def mlp(x: th.Tensor, *layers: nn.Module) -> th.Tensor:
-    """Return what linear, activation and linear do; the gradient cannot be differentiated again.
+    """Return linear, activation and linear applied to x; the result has no second derivative.
 
     Args:
-        x: Shape (..., n_inputs); `suits`.
-        layers: Three; `suits_mlp`.
+        x: Shape (..., n_inputs), for which `suits` is True.
+        layers: The three layers, for which `suits_mlp` is True.
     """
     from rl3_sb3.cpu_kernels.two_layers import TwoLayers
 

@@ -1,19 +1,19 @@
 """Causal attention and its gradient on one CPU core, for short sequences and narrow heads.
 
-For one head of width D, with scores in powers of two and sums over the keys j <= i:
+For one head of width D, with base-2 exponents and sums over the keys j <= i:
 
     S[i, j] = q_i . k_j log2(e) / sqrt(D)
     P[i, j] = 2^S[i, j] / sum_j 2^S[i, j],   o_i = sum_j P[i, j] v_j
 
-and back from g_i, the gradient of o_i:
+The backward pass, from the gradient g_i of o_i:
 
     dP[i, j] = g_i . v_j,   dS[i, j] = P[i, j] (dP[i, j] - sum_j P[i, j] dP[i, j])
     dv_j = sum_i P[i, j] g_i
     dk_j = sum_i dS[i, j] q_i / sqrt(D),   dq_i = sum_j dS[i, j] k_j / sqrt(D)
 
-Nothing but q, k and v is kept between the two, so memory grows with T. Queries are taken 16 at a
-time, one a lane, with S, P, dP or dS for them laid out [j][lane] up to the last query's key, and on
-to a multiple of 4. The first 16 may be fewer, so that all others are whole.
+Only q, k and v are stored between the two passes, so memory grows linearly with T. Queries are
+processed in tiles of 16, one per lane. S, P, dP and dS of a tile have the layout [j][lane], up to
+the last query's key and padded to a multiple of 4. Only the first tile may hold fewer than 16.
 """
 
 import math
@@ -51,20 +51,20 @@ _ONE = np.float32(1)
 
 @njit(cache=True)
 def _end_of_tile(first, T):
-    """Return where the tile of queries ends that begins at `first`: 0, or where another ends."""
+    """Return the end of the tile of queries that begins at `first`, 0 or another tile's end."""
     return first + WIDTH if (T - first) % WIDTH == 0 else T % WIDTH
 
 
 @njit(cache=True)
 def _hide_later(S, first, n):
-    """S[j, lane] = -inf where key j comes after the lane's query, first + lane; n rows."""
+    """Set S[j, lane] = -inf where key j is after the lane's query, first + lane; n rows."""
     for j in range(first + 1, n):
         store(hide_below(load(S, j * WIDTH), j - first), S, j * WIDTH)
 
 
 @njit(cache=True)
 def _soften(S, n, factors):
-    """Replace S by weights that are P once they are multiplied by each lane's factor."""
+    """Replace S by unnormalised weights; times each lane's factor they are P."""
     m0, m1, m2, m3 = load(S, 0), load(S, WIDTH), load(S, 2 * WIDTH), load(S, 3 * WIDTH)
     for i in range(4 * WIDTH, n * WIDTH, 4 * WIDTH):  # four at a time: comparisons are slow
         m0, m1 = larger(m0, load(S, i)), larger(m1, load(S, i + WIDTH))
@@ -96,7 +96,7 @@ def forward_kernel(qkv, attended):
 
     Args:
         qkv: Shape (B, T, 3, n_heads, D): queries, keys, values.
-        attended: Written; o, shape (B, T, n_heads, D).
+        attended: Output o, shape (B, T, n_heads, D).
     """
     B, T, _, n_heads, D = qkv.shape
     width, n_rows = padded(D, WIDTH), padded(T, 4)
@@ -129,16 +129,16 @@ def backward_kernel(gradient, qkv, d_qkv):
     """Compute the gradient of causal attention.
 
     Args:
-        gradient: Of `attended`.
-        qkv: See `forward_kernel`.
-        d_qkv: Written; of `qkv`.
+        gradient: Gradient of `attended`, shape (B, T, n_heads, D).
+        qkv: Queries, keys and values, shape (B, T, 3, n_heads, D).
+        d_qkv: Output; gradient of `qkv`, of the same shape.
     """
     B, T, _, n_heads, D = qkv.shape
     width, n_rows = padded(D, WIDTH), padded(T, 4)
     K, V = zeros(n_rows * width), zeros(n_rows * width)
     dK, dV = zeros(n_rows * width), zeros(n_rows * width)
     P, dS = zeros(n_rows * WIDTH), zeros(n_rows * WIDTH)
-    # Queries and gradients lie both ways round.
+    # Queries and gradients are stored as rows and as tiles.
     Q_rows, G_rows = zeros(WIDTH * width), zeros(WIDTH * width)
     Q, G, dQ = zeros(width * WIDTH), zeros(width * WIDTH), zeros(width * WIDTH)
     factors = zeros(WIDTH)
@@ -172,20 +172,20 @@ def backward_kernel(gradient, qkv, d_qkv):
                     product(dS, WIDTH, n, Q_rows, d, width, own, dK, d, width, True)
                 transposed_product(K, width, n, dS, scales, dQ)
                 from_tile(dQ, dx, here, 3 * C, own, D)
-            unpack(dK, width, _ONE / _LOG2_E, dx, q + C, 3 * C, T, D)  # Q_rows hold that factor
+            unpack(dK, width, _ONE / _LOG2_E, dx, q + C, 3 * C, T, D)  # Q_rows contain log2(e)
             unpack(dV, width, _ONE, dx, q + 2 * C, 3 * C, T, D)
 
 
 class CausalAttention(th.autograd.Function):
-    """The kernels as a function of torch; see `cpu_kernels.causal_attention`."""
+    """The kernels as an autograd function; see `cpu_kernels.causal_attention`."""
 
     @staticmethod
     def forward(ctx: Any, qkv: th.Tensor) -> th.Tensor:
-        """Attend, and keep what the gradient needs."""
+        """Compute attention, and save `qkv` for the gradient."""
         B, T, _, n_heads, D = qkv.shape
         attended = qkv.new_empty(B, T, n_heads, D)
         forward_kernel(qkv.detach().contiguous().numpy(), attended.numpy())
-        ctx.save_for_backward(qkv)  # itself: `Gradient` must know what it came from
+        ctx.save_for_backward(qkv)  # not the detached tensor: `Gradient` needs its graph
         return attended
 
     @staticmethod

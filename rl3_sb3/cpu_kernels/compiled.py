@@ -1,12 +1,14 @@
-"""`numba.njit`, with a cache of compiled code that may fail.
+"""`numba.njit` with an on-disk cache whose failures cost time and never stop the program.
 
-numba keeps compiled code in files beside the source, else in the user's cache folder. What is wrong
-with these folders costs compilation time here, never the program: where none can be written (a
-read-only container, a cluster's home) or there is no room left, the code is compiled in memory, and
-one warning says what to do; a file that was cut short (a killed copy, a power cut) is written anew.
-numba itself raises in all these cases.
+numba stores compiled code in files beside the source, or else in the user's cache folder. It raises
+an error when these files cannot be used. This module handles those errors instead:
 
-`rl3_sb3.cpu_kernels` has the same file: neither package's compiled code may need the other's.
+- No folder is writable (a read-only container, a cluster's home directory), or the disk is full:
+  the code is compiled in memory, and one warning names the remedy.
+- A cache file is truncated (a killed copy, a power cut): the file is written again.
+
+`vamdp` and `rl3_sb3.cpu_kernels` hold identical copies of this file, so that the compiled code of
+neither package imports the other.
 """
 
 import warnings
@@ -18,15 +20,15 @@ from numba.core.caching import FunctionCache
 
 
 def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Do as `numba.njit` with these options."""
+    """Return a decorator that compiles like `numba.njit(**options)`."""
     is_cached = options.pop("cache", False)
 
     def compiled(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)
-        if is_cached and dispatcher is not function:  # it is with NUMBA_DISABLE_JIT
+        if is_cached and dispatcher is not function:  # equal with NUMBA_DISABLE_JIT
             try:
                 dispatcher._cache = _ForgivingCache(function)
-            except (RuntimeError, OSError) as error:  # no folder that can be written
+            except (RuntimeError, OSError) as error:  # no writable folder
                 _warn_once(str(error))
         return dispatcher
 
@@ -34,24 +36,24 @@ def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 class _ForgivingCache(FunctionCache):
-    """Finds nothing where it cannot read, and gives up where it cannot write."""
+    """A cache that counts an unreadable file as missing and stops after a failed write."""
 
     def load_overload(self, *arguments: Any) -> Any:
         """Return the compiled code for a signature, or None."""
         try:
             return super().load_overload(*arguments)
         except Exception:  # unpickling a damaged file may raise anything
-            self._write(self.flush)  # else numba would read the damaged index before it writes
+            self._write(self.flush)  # otherwise numba reads the damaged index again before it saves
             return None
 
     def save_overload(self, *arguments: Any) -> None:
-        """Keep the compiled code for a signature, if there is room."""
+        """Save the compiled code for a signature if the folder can be written."""
         self._write(super().save_overload, *arguments)
 
     def _write(self, write: Callable[..., None], *arguments: Any) -> None:
         try:
             write(*arguments)
-        except OSError as error:  # no room, no right, a quota
+        except OSError as error:  # disk full, no permission, quota exceeded
             self.disable()
             _warn_once(str(error))
 
@@ -60,13 +62,13 @@ _has_warned = False
 
 
 def _warn_once(reason: str) -> None:
-    """Warn for the first of the functions; the others have the same fate."""
+    """Warn once per process: what stops one function's cache stops all of them."""
     global _has_warned
     if not _has_warned:
         _has_warned = True
         warnings.warn(
-            f"Compiled code cannot be kept, so that every process compiles anew ({reason}). Set "
-            "NUMBA_CACHE_DIR to a folder that can be written and has room.",
+            f"Compiled code cannot be cached, so every process compiles it again ({reason}). Set "
+            "NUMBA_CACHE_DIR to a writable folder with free space.",
             RuntimeWarning,
             stacklevel=3,
         )

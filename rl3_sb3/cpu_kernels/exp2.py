@@ -1,6 +1,6 @@
-"""Powers of two.
+"""Powers of two of 16 lanes.
 
-x = k + f with k the nearest integer. 2^f is a polynomial, 2^k is k written into a float's exponent.
+x = k + f, where k is the nearest integer. 2^f is a polynomial, and 2^k is k in a float's exponent.
 """
 
 import math
@@ -14,7 +14,7 @@ from rl3_sb3.cpu_kernels.simd16 import everywhere, larger, multiply_add, nearest
 _C1, _C2, _C3, _C4, _C5, _C6, _C7 = (
     np.float32(math.log(2) ** k / math.factorial(k)) for k in range(1, 8)
 )
-_LEAST = np.float32(-127)  # its power is 0, as is everything's below
+_LEAST = np.float32(-127)  # 2^x is 0 here and below
 
 
 @register_jitable
@@ -22,7 +22,7 @@ def exp2(x):
     """Return 2^x.
 
     Args:
-        x: Lanes below 127, as a softmax's are. Below -126.5 the result is 0; NaN stays NaN.
+        x: Lanes below 127, which a softmax guarantees. Below -126.5 the result is 0; NaN stays NaN.
     """
     x = larger(x, everywhere(_LEAST))
     k = nearest(x)

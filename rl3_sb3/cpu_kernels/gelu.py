@@ -1,10 +1,10 @@
-"""The gelu, which leaves its slope behind, so that the way back is one multiplication.
+"""The gelu together with its derivative, so that the backward pass is one multiplication.
 
     gelu(v) = v Phi(v),   gelu'(v) = Phi(v) + v phi(v)
 
-with the normal distribution's Phi and phi. For u = |v|, c = 1 - Phi(u) is phi(u), which both share,
-times a polynomial in t = 1 / (1 + p u): Abramowitz and Stegun 1964, 7.1.26, exact to 1e-7. By
-symmetry
+where Phi and phi are the standard normal distribution and density. For u = |v|, c = 1 - Phi(u) is
+phi(u), which both use, times a polynomial in t = 1 / (1 + p u): Abramowitz and Stegun 1964, 7.1.26,
+exact to 1e-7. By symmetry
 
     gelu(v) = max(v, 0) - u c,   gelu'(v) = w for v < 0, else 1 - w,   with w = c - u phi(u).
 """
@@ -39,12 +39,12 @@ _A1, _A2, _A3, _A4, _A5 = (
 
 @njit(cache=True, nogil=True)
 def gelu(h, bias, slope):
-    """Add the bias and take the gelu, in place; infinite numbers become NaN.
+    """Add the bias to h and apply the gelu, in place; infinite numbers become NaN.
 
     Args:
-        h: Shape (N, n_units), n_units a multiple of 16.
+        h: Input and output, shape (N, n_units), n_units a multiple of 16.
         bias: Shape (n_units,).
-        slope: Written; gelu'(h + bias), shape (N, n_units). Empty: it is not wanted.
+        slope: Output gelu'(h + bias), shape (N, n_units). Empty: not computed.
     """
     x, slopes, n_units = h.reshape(-1), slope.reshape(-1), len(bias)
     wanted = len(slopes) > 0

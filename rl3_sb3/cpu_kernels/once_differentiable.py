@@ -1,4 +1,4 @@
-"""Gradients that refuse to be differentiated."""
+"""Gradients that raise an error when they are differentiated again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +7,9 @@ import torch as th
 
 
 class Gradient(th.autograd.Function):
-    """The gradient of a function of ours, as a function that has none itself.
+    """The gradient of one of our functions, as a function without a gradient.
 
-    torch's `once_differentiable` says nothing where an input is also reached by another way.
+    torch's `once_differentiable` raises no error if an input is also reached on another path.
     """
 
     @staticmethod
@@ -23,6 +23,7 @@ class Gradient(th.autograd.Function):
     def backward(ctx: Any, *gradients: th.Tensor) -> Any:
         """Raise RuntimeError."""
         raise RuntimeError(
-            "The gradient of a transformer on one core cannot be differentiated again. Take double "
-            "precision within torch.nn.attention.sdpa_kernel(SDPBackend.MATH), which can."
+            "The gradient of the CPU kernels cannot be differentiated again. For second "
+            "derivatives, use double precision within "
+            "torch.nn.attention.sdpa_kernel(SDPBackend.MATH)."
         )

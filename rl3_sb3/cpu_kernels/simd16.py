@@ -1,13 +1,13 @@
-"""Sixteen single-precision numbers as one value of a compiled function: its lanes.
+"""SIMD in compiled functions: sixteen float32 numbers as one value, its lanes.
 
-A CPU computes with 4, 8 or 16 such numbers at once. Whether a compiler finds that in a loop over
-arrays hangs on the size of the loop's body, on which arrays might overlap, and on its version.
-Here it is said instead: a value of lanes is one vector register (or two, or four, where they are
-narrower), sums stay in registers, and multiply-adds are fused where the CPU can.
+A CPU computes with 4, 8 or 16 such numbers at once. Whether a compiler vectorises a loop over
+arrays depends on the size of the loop's body, on which arrays might overlap, and on the compiler's
+version. This module makes it explicit: a value of lanes is one vector register (or two or four
+narrower ones), sums stay in registers, and multiply-adds are fused if the CPU supports it.
 
-Every operation exists twice: in NumPy, so that `kernel.py_func` runs, and as the instruction that
-numba compiles a call to. Lanes live within a function: between compiled functions go arrays and
-scalars, but for functions marked `register_jitable`, which run either way.
+Every operation has two implementations: one in NumPy, so that `kernel.py_func` runs, and the
+instruction that numba compiles a call to. Lanes cannot be passed between compiled functions, only
+arrays and scalars can; functions marked `register_jitable` are the exception.
 
     y = everywhere(np.float32(0))
     for k in range(n):
@@ -28,7 +28,7 @@ WIDTH = 16
 
 _VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
 _INTEGERS = ir.VectorType(ir.IntType(32), WIDTH)
-_MANTISSA_BITS = 23  # of a float32; above them lies the exponent plus its bias
+_MANTISSA_BITS = 23  # of a float32; the bits above hold the exponent plus its bias
 _EXPONENT_BIAS = 127
 
 
@@ -47,12 +47,12 @@ class _LanesModel(models.PrimitiveModel):
 
 
 def _compiles(function, *kinds, result=LANES):
-    """Make numba compile calls of a function to what the decorated generator emits.
+    """Decorate a generator of instructions; numba then compiles calls of `function` to these.
 
     Args:
-        function: Called in compiled code.
-        kinds: Classes of its arguments' types. Arrays must be flat, contiguous and
-            single-precision: anything else would be read as if it were.
+        function: The function called in compiled code.
+        kinds: Classes of its arguments' types. Arrays must be flat, contiguous float32, because
+            their memory is read as such.
         result: Type of its result.
     """
 
@@ -81,7 +81,7 @@ def _constant(integers):
 
 
 def _address(context, builder, array_type, array, i_type, i):
-    """Return where lanes lie that begin at element i of a flat array."""
+    """Return the address of the lanes that begin at element i of a flat array."""
     data = context.make_array(array_type)(context, builder, array).data
     i = context.cast(builder, i, i_type, types.intp)
     return builder.bitcast(builder.gep(data, [i]), _VECTOR.as_pointer())
@@ -111,7 +111,7 @@ def _load(context, builder, sig, args):
 
 
 def store(y, x, i):
-    """x[i : i + 16] = y in a flat array."""
+    """Set x[i : i + 16] = y in a flat array."""
     x[i : i + WIDTH] = y
 
 
@@ -133,7 +133,7 @@ def _fill(context, builder, sig, args):
 
 
 def multiply_add(a, b, c):
-    """Return a * b + c, rounded once where the CPU can."""
+    """Return a * b + c, rounded once if the CPU supports it."""
     return a * b + c
 
 
@@ -143,7 +143,7 @@ def _multiply_add(context, builder, sig, args):
 
 
 def larger(a, b):
-    """Return b where it is larger, else a: a's NaN stay, b's do not enter."""
+    """Return b where it is larger, else a; NaN of a are kept, NaN of b are ignored."""
     return np.where(b > a, b, a)
 
 
@@ -176,7 +176,7 @@ def _absolute(context, builder, sig, args):
 
 
 def nearest(a):
-    """Return the nearest whole numbers."""
+    """Return the nearest integers."""
     return np.rint(a)
 
 
@@ -186,7 +186,7 @@ def _nearest(context, builder, sig, args):
 
 
 def power_of_two(k):
-    """Return 2^k for whole numbers k from -127 (which gives 0) to 127."""
+    """Return 2^k for integers k from -127 (which gives 0) to 127."""
     bits = (k.astype(np.int32) + _EXPONENT_BIAS) << _MANTISSA_BITS
     return bits.view(np.float32)
 
@@ -212,7 +212,7 @@ def _hide_below(context, builder, sig, args):
 
 
 def transpose(x, i, step, out, o, out_step):
-    """out[o + c out_step + r] = x[i + r step + c] for 16 rows r and 16 columns c."""
+    """Set out[o + c out_step + r] = x[i + r step + c] for 16 rows r and 16 columns c."""
     columns, rows = np.arange(WIDTH)[:, None], np.arange(WIDTH)
     out[o + columns * out_step + rows] = x[i + rows * step + columns]
 
@@ -239,8 +239,8 @@ def _transpose(context, builder, sig, args):
         return _address(context, builder, array_type, array, types.intp, i)
 
     rows = [builder.load(address(x_type, x, i, step, r), align=4) for r in range(WIDTH)]
-    # Halves of pairs of rows change places: of 16 x 16 blocks, then of 8 x 8, 4 x 4 and 2 x 2.
-    # For the last, (a b) (c d) -> (a c) (b d).
+    # Swap halves of pairs of rows in 16 x 16 blocks, then in 8 x 8, 4 x 4 and 2 x 2 blocks.
+    # The last is (a b) (c d) -> (a c) (b d).
     for half in (8, 4, 2, 1):
         left = _constant([p if p & half == 0 else WIDTH + p - half for p in range(WIDTH)])
         right = _constant([p + half if p & half == 0 else WIDTH + p for p in range(WIDTH)])

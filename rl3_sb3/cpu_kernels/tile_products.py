@@ -1,14 +1,14 @@
-"""Products of matrices that are 16 numbers wide, and the way into that form and out of it.
+"""Products of matrices with 16 columns, and conversions to and from this layout.
 
-A general library's products spend most of their time at the edges of matrices as small as an
-attention head's. Here one matrix lies in lanes, the other is read number by number:
+General libraries spend most of their time at the edges of matrices as small as an attention head's.
+Here one matrix is read in lanes, and the other number by number:
 
     tile    [k][lane]  one column for each of 16 queries
-    rows    [j][d]     row after row, padded to a multiple of 16 columns (and, where the functions
-                       say so, of 4 rows) by zeros
+    rows    [j][d]     row-major, zero-padded to a multiple of 16 columns (and of 4 rows, where a
+                       function requires it)
 
-All arrays are flat and single-precision. Products keep four sums at a time: that hides the latency
-of the multiply-adds.
+All arrays are flat float32. Products accumulate four sums at a time, which hides the latency of the
+multiply-adds.
 """
 
 import numpy as np
@@ -19,32 +19,32 @@ from rl3_sb3.cpu_kernels.simd16 import WIDTH, everywhere, load, multiply_add, st
 
 @njit(cache=True)
 def padded(n, multiple):
-    """Return the least multiple that is not below n."""
+    """Return n rounded up to a multiple of `multiple`."""
     return (n + multiple - 1) // multiple * multiple
 
 
 @njit(cache=True)
 def zeros(n):
-    """Return n zeros."""
+    """Return n float32 zeros."""
     return np.zeros(n, np.float32)
 
 
 @njit(cache=True)
 def product(C, width, n, X, x, x_step, depth, out, o, o_step, add):
-    """out[j, :] (+)= sum_k C[j, k] X[k, :], all 16 columns of X and out.
+    """Set out[j, :] (+)= sum_k C[j, k] X[k, :] for all 16 columns of X and out.
 
     Args:
-        C: Rows, `width` numbers each.
-        width: See `C`.
-        n: How many rows j. C and out have as many, and on to a multiple of 4.
-        X: Holds the 16 columns: row k begins at x + k x_step.
-        x: See `X`.
-        x_step: See `X`.
-        depth: How many k.
-        out: Row j begins at o + j o_step.
-        o: See `out`.
-        o_step: See `out`.
-        add: Whether to add to what `out` holds, or overwrite it.
+        C: Rows of `width` numbers.
+        width: Length of a row of C.
+        n: Number of rows j. C and out have n rows rounded up to a multiple of 4.
+        X: Rows of 16 numbers; row k begins at x + k x_step.
+        x: Start of row 0 in X.
+        x_step: Distance of rows in X.
+        depth: Number of terms k.
+        out: Rows of 16 numbers; row j begins at o + j o_step.
+        o: Start of row 0 in out.
+        o_step: Distance of rows in out.
+        add: Whether to add to `out` instead of overwriting it.
     """
     for j in range(0, n, 4):
         c, i, at = j * width, x, o + j * o_step
@@ -67,14 +67,14 @@ def product(C, width, n, X, x, x_step, depth, out, o, o_step, add):
 
 @njit(cache=True)
 def transposed_product(C, width, n, X, factors, out):
-    """out[d, :] = factors[:] sum_j C[j, d] X[j, :] for all columns d of C.
+    """Set out[d, :] = factors[:] sum_j C[j, d] X[j, :] for all columns d of C.
 
     Args:
-        C: Rows, `width` numbers each, a multiple of 4.
-        width: See `C`.
-        n: How many rows j.
-        X: As many rows of 16.
-        factors: 16 numbers, one a lane.
+        C: Rows of `width` numbers.
+        width: Length of a row of C, a multiple of 4.
+        n: Number of rows j of C and X.
+        X: Rows of 16 numbers.
+        factors: 16 numbers, one per lane.
         out: A tile of `width` rows.
     """
     for d in range(0, width, 4):
@@ -96,7 +96,7 @@ def transposed_product(C, width, n, X, factors, out):
 
 @njit(cache=True)
 def pack(x, start, step, n, D, factor, rows, width):
-    """Copy n rows of D numbers, `step` apart, times a factor; the rows after them become zeros."""
+    """Copy n rows of D numbers, `step` apart, times a factor; later rows are set to zero."""
     whole = D // WIDTH * WIDTH
     for j in range(n):
         for d in range(0, whole, WIDTH):
@@ -108,7 +108,7 @@ def pack(x, start, step, n, D, factor, rows, width):
 
 @njit(cache=True)
 def unpack(rows, width, factor, x, start, step, n, D):
-    """Copy n rows times a factor back; see `pack`."""
+    """Copy n rows times a factor back, the reverse of `pack`."""
     whole = D // WIDTH * WIDTH
     for j in range(n):
         for d in range(0, whole, WIDTH):
@@ -119,7 +119,7 @@ def unpack(rows, width, factor, x, start, step, n, D):
 
 @njit(cache=True)
 def to_tile(rows, width, tile):
-    """tile[d, lane] = rows[lane, d] for 16 rows."""
+    """Set tile[d, lane] = rows[lane, d] for 16 rows."""
     for d in range(0, width, WIDTH):
         transpose(rows, d, width, tile, d * WIDTH, WIDTH)
 

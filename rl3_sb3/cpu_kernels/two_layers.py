@@ -2,12 +2,12 @@
 
     a = f(x W^T + b),   y = a U^T + d
 
-and back from g, the gradient of y:
+The backward pass, from the gradient g of y:
 
     dh = g U f',   dU = g^T a,   dd = sum g,   dW = dh^T x,   db = sum dh,   dx = dh W
 
-The products are torch's. What is saved is passing over memory: a gelu adds the bias itself and
-leaves f' behind, and each product is asked for in the order that is faster.
+torch computes the products. The time saved is in passes over memory: the gelu also adds the bias
+and computes f', and each product uses the faster of its two orders.
 """
 
 from functools import partial
@@ -20,7 +20,7 @@ from rl3_sb3.cpu_kernels.once_differentiable import Gradient
 
 
 class TwoLayers(th.autograd.Function):
-    """Both layers as a function of torch; see `cpu_kernels.mlp`."""
+    """Both layers as an autograd function; see `cpu_kernels.mlp`."""
 
     @staticmethod
     def forward(
@@ -33,17 +33,17 @@ class TwoLayers(th.autograd.Function):
         is_gelu: bool,
         keep: bool,
     ) -> th.Tensor:
-        """Return y, (N, n_outputs).
+        """Return y, shape (N, n_outputs).
 
         Args:
-            ctx: torch's.
+            ctx: torch's context.
             x: Shape (N, n_inputs).
             W: Shape (n_hidden, n_inputs).
             b: Shape (n_hidden,).
             U: Shape (n_outputs, n_hidden).
             d: Shape (n_outputs,).
-            is_gelu: Whether f is the gelu; else it is the ReLU.
-            keep: Whether to keep what the gradient needs.
+            is_gelu: Whether f is the gelu; otherwise it is the ReLU.
+            keep: Whether to save what the gradient needs.
         """
         if is_gelu:
             a = x @ W.T
@@ -51,7 +51,7 @@ class TwoLayers(th.autograd.Function):
             gelu(a.numpy(), b.detach().contiguous().numpy(), slope.numpy())
         else:
             a = th.addmm(b, x, W.T).relu_()
-            slope = a.new_empty(0)  # a > 0 says it
+            slope = a.new_empty(0)  # a > 0 gives the derivative
         if keep:
             ctx.is_gelu = is_gelu
             ctx.save_for_backward(x, W, a, slope, U)
@@ -59,7 +59,7 @@ class TwoLayers(th.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: th.Tensor) -> Any:
-        """Return the gradients of the tensors that went in, where they are needed."""
+        """Return the gradients of the input tensors that need one."""
         compute = partial(_gradients, ctx.is_gelu, ctx.needs_input_grad)
         return *Gradient.apply(compute, gradient, *ctx.saved_tensors), None, None
 
@@ -82,7 +82,7 @@ def _gradients(
         th.ops.aten.threshold_backward.grad_input(dh, a, 0, grad_input=dh)
     return (
         dh @ W if x_needed else None,
-        # x^T dh, turned over: with few inputs, dh^T x takes twice as long.
+        # (x^T dh)^T: with few inputs, dh^T x takes twice as long.
         (x.T @ dh).T.contiguous() if W_needed else None,
         dh.sum(0) if b_needed else None,
         g.T @ a if U_needed else None,

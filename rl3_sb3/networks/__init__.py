@@ -1,1 +1,1 @@
-"""What a policy can be made of: networks from tokens to outputs, each with its own memory."""
+"""The networks of policies: functions from tokens to outputs, each with its own kind of memory."""

@@ -1,4 +1,4 @@
-"""What a causal transformer remembers: the keys and values of the tokens so far."""
+"""The memory of a causal transformer: the keys and values of the tokens so far."""
 
 from typing import NamedTuple, Self
 
@@ -11,17 +11,17 @@ from rl3_sb3.to_device import to_device
 
 
 class AttentionCache(NamedTuple):
-    """Keys and values of the tokens so far: what the cached step passes from one call to the next.
+    """Keys and values of the tokens so far, passed from one cached step to the next.
 
-    Each step returns a new cache with positions of its own and the *same* storage. Stepping twice
-    from one cache is fine (the second call overwrites what the first wrote); stepping from an older
-    cache with another token makes the newer ones invalid: `copy.deepcopy` it to branch.
+    Each step returns a new cache with its own positions and the *same* storage. Stepping twice from
+    one cache with the same token gives the same result. Stepping from an older cache with another
+    token invalidates the newer caches; use `copy.deepcopy` to branch.
 
     Attributes:
-        storage: Shape (n_layers, 2, B, n_heads, context_length, head_dim): keys, then values.
-        positions: Shape (B,): how many tokens each row holds. Kept on the host, so that deciding
-            between aligned and ragged rows never waits for a GPU.
-        weight_version: The state of the weights the content was computed with.
+        storage: Keys, then values, shape (n_layers, 2, B, n_heads, context_length, head_dim).
+        positions: Number of tokens in each row, shape (B,). They are on the host, so that choosing
+            between aligned and ragged rows does not wait for a GPU.
+        weight_version: The version of the weights that computed the content.
     """
 
     storage: th.Tensor
@@ -29,7 +29,7 @@ class AttentionCache(NamedTuple):
     weight_version: int
 
     def reset_rows(self, rows: npt.NDArray[np.bool_]) -> Self:
-        """Return the cache with these rows empty; the other rows and the storage stay.
+        """Return the cache with these rows empty; other rows and the storage do not change.
 
         Args:
             rows: Shape (B,): True where a new episode starts.
@@ -37,9 +37,9 @@ class AttentionCache(NamedTuple):
         return self._replace(positions=np.where(rows, 0, self.positions))
 
     def tensors(self) -> Tensors:
-        """Return the positions, on the device; the storage stays where it is."""
+        """Return the positions, on the device; the storage is not included."""
         return (to_device(self.positions, self.storage.device),)
 
     def stepped(self, tensors: Tensors) -> Self:
-        """Return the cache with one token more in each row: the host counts without asking."""
+        """Return the cache with one more token in each row; the host counts by itself."""
         return self._replace(positions=self.positions + 1)

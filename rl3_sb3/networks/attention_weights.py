@@ -1,11 +1,11 @@
-"""Where a causal transformer looks, for who studies one; training and acting need none of this.
+"""The attention weights of a causal transformer, for analysis; training and acting do not use this.
 
-The same function as `CausalTransformer.forward`, with each layer's softmax written out,
+`attend` computes the same function as `CausalTransformer.forward`, with explicit softmax weights,
 
-    weights_tj = softmax_j(q_t . k_j / sqrt(d_head)),   j <= t where token t may see token j,
-    attended_t = sum_j weights_tj v_j,
+    weights_tj = softmax_j(q_t . k_j / sqrt(d_head)),   over j <= t that token t may see,
+    attended_t = sum_j weights_tj v_j.
 
-so that the weights can be read, and earlier tokens hidden. The fused attention keeps no weights.
+The weights can thus be returned, and earlier tokens hidden. Fused attention does not store weights.
 """
 
 from typing import NamedTuple
@@ -17,12 +17,12 @@ from rl3_sb3.networks.transformer import CausalTransformer
 
 
 class Attended(NamedTuple):
-    """What `attend` returns.
+    """The result of `attend`.
 
     Attributes:
-        outputs: The network's, shape (B, T, output_dim).
-        weights: Of each layer, sequence, head, token t and token j, shape (n_layers, B, n_heads, T,
-            T): 0 where t does not see j; each row sums to 1.
+        outputs: The network's outputs, shape (B, T, output_dim).
+        weights: The attention weights [layer, sequence, head, t, j], shape (n_layers, B, n_heads,
+            T, T): 0 where token t does not see token j; each row sums to 1.
     """
 
     outputs: th.Tensor
@@ -30,15 +30,15 @@ class Attended(NamedTuple):
 
 
 def attend(network: CausalTransformer, x: th.Tensor, visible: th.Tensor | None = None) -> Attended:
-    """Return outputs and attention weights of whole sequences, in the weights' own precision.
+    """Return outputs and attention weights of whole sequences, in the precision of the weights.
 
-    Memory grows with B n_layers n_heads T^2. Both can be differentiated with respect to `x`.
+    Memory grows with B n_layers n_heads T^2. Both are differentiable with respect to `x`.
 
     Args:
         network: A transformer.
-        x: Shape (B, T, input_dim), T at most the context's length.
-        visible: Which tokens j a token t may see of those up to itself, bools of shape (T, T) or
-            (B, T, T); itself always. None: all.
+        x: Tokens, shape (B, T, input_dim), T at most the context length.
+        visible: Whether token t may see token j <= t, bools of shape (T, T) or (B, T, T); the
+            diagonal must be True. None: all.
 
     Raises:
         ValueError: The sequences are longer than the context, or a token does not see itself.
@@ -46,7 +46,7 @@ def attend(network: CausalTransformer, x: th.Tensor, visible: th.Tensor | None =
     Example:
         >>> network = CausalTransformer(3, 2, context_length=4)
         >>> outputs, weights = attend(network, th.zeros(1, 4, 3))
-        >>> weights.shape, weights[0, 0, 0, 0, 0].item()  # the first token sees itself alone
+        >>> weights.shape, weights[0, 0, 0, 0, 0].item()  # the first token sees only itself
         (torch.Size([2, 1, 4, 4, 4]), 1.0)
     """
     T = x.shape[1]

@@ -1,10 +1,10 @@
-"""One layer of a causal transformer, for whole sequences and for one token with a cache.
+"""One decoder layer of a causal transformer, for whole sequences and for one token with a cache.
 
     h_t <- LayerNorm(h_t + sum_{j <= t} softmax_j(q_t . k_j / sqrt(d_head)) v_j),
     h_t <- LayerNorm(h_t + FeedForward(h_t)).
 
-Both lines, and where they come from, are those of `transformer`. With rotary positions q and k are
-turned first, see `positions`; a cache holds turned keys.
+`transformer` has the whole network and the source. With rotary positions, q and k are rotated
+first (see `positions`), and the cache stores rotated keys.
 """
 
 from typing import Any
@@ -18,13 +18,13 @@ from rl3_sb3.networks.positions import rotate
 
 
 class DecoderLayer(nn.Module):
-    """Causal self-attention and feed-forward, each with a residual and a layer norm after it.
+    """Causal self-attention and feed-forward, each followed by a residual and a layer norm.
 
     Args:
-        d_model: Width; a multiple of `n_heads`.
-        n_heads: Attention heads.
+        d_model: Width, a multiple of `n_heads`.
+        n_heads: Number of attention heads.
         d_ff: Hidden width of the feed-forward part.
-        cpu_kernels: See `rl3_sb3.cpu_kernels`.
+        cpu_kernels: Whether to use `rl3_sb3.cpu_kernels` if they support the tensors.
     """
 
     def __init__(self, d_model: int, n_heads: int, d_ff: int, *, cpu_kernels: bool) -> None:
@@ -47,19 +47,19 @@ class DecoderLayer(nn.Module):
         """Return queries, keys and values of whole sequences, shape (B, T, 3, n_heads, head_dim).
 
         Args:
-            h: Shape (B, T, d_model).
-            turns: See `forward`.
+            h: The layer's inputs, shape (B, T, d_model).
+            turns: Rotations of the T positions, from `positions.factors`. None: no rotation.
         """
         B, T, _ = h.shape  # sequences, tokens, d_model
         qkv: th.Tensor = self.qkv(h).view(B, T, 3, self.n_heads, self.head_dim)
         return qkv if turns is None else rotate(qkv, turns)
 
     def finish(self, h: th.Tensor, attended: th.Tensor) -> th.Tensor:
-        """Return the layer's outputs, given what each token has gathered.
+        """Return the layer's outputs, given the result of attention.
 
         Args:
             h: The layer's inputs, shape (..., d_model).
-            attended: The same shape: the heads' results side by side.
+            attended: The concatenated results of the heads, of the same shape.
         """
         h = self.attention_norm(h + self.projection(attended))
         out: th.Tensor = self.output_norm(h + self.feed_forward(h))
@@ -69,8 +69,8 @@ class DecoderLayer(nn.Module):
         """Return the layer's outputs for whole sequences.
 
         Args:
-            h: Shape (B, T, d_model).
-            turns: Of the T positions, see `positions.factors`. None turns nothing.
+            h: The layer's inputs, shape (B, T, d_model).
+            turns: Rotations of the T positions, from `positions.factors`. None: no rotation.
 
         Returns:
             Shape (B, T, d_model).
@@ -91,14 +91,14 @@ class DecoderLayer(nn.Module):
         """Append one token to the rows of a cache, and return the layer's outputs for it.
 
         Args:
-            h: Shape (B, d_model).
-            keys: The cache's, shape (B, n_heads, context_length, head_dim); written.
-            values: The same shape; written.
-            where: Index of the new token in both.
-            length: How many tokens are read; the first so many.
-            hidden: True where one is not to be attended to, shape (B, 1, 1, length). None: nowhere.
-            turns: Of each row's position, or of the one they share, see `positions.factors`. None
-                turns nothing.
+            h: The token's inputs, shape (B, d_model).
+            keys: The cache's keys, shape (B, n_heads, context_length, head_dim); modified.
+            values: The cache's values, of the same shape; modified.
+            where: Index of the new token in keys and values.
+            length: Number of tokens to read, from the first on.
+            hidden: True at tokens not to attend to, shape (B, 1, 1, length). None: none.
+            turns: Rotations of each row's position, or of the position all rows share, from
+                `positions.factors`. None: no rotation.
         """
         B, C = h.shape  # rows, d_model
         qkv = self.qkv(h).view(B, 3, self.n_heads, self.head_dim)
@@ -107,7 +107,7 @@ class DecoderLayer(nn.Module):
         q, k, v = qkv.unbind(1)
         keys[where] = k.to(keys.dtype)
         values[where] = v.to(values.dtype)
-        # Plain batched products: with one query per row they beat fused attention on a CPU.
+        # Plain batched products are faster than fused attention on a CPU with one query per row.
         # (B, n_heads, 1, head_dim) @ (B, n_heads, head_dim, length)
         scores = (q * self.head_dim**-0.5).unsqueeze(2) @ keys[:, :, :length].mT
         if hidden is not None:

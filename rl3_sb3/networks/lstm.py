@@ -1,9 +1,9 @@
-"""A network that remembers in a vector of fixed length: torch's LSTM behind one hidden layer.
+"""A recurrent network: torch's LSTM after one hidden layer.
 
     x'_t = ReLU(A x_t + a),   (h_t, c_t) = LSTM(x'_t, h_{t-1}, c_{t-1}),   y_t = W h_t + b
 
-from h_0 = c_0 = 0. (The LSTM's own products make the second layer of the embedding.) Whole
-sequences are one call of torch's; a memory is h and c, which any number of tokens may follow.
+with h_0 = c_0 = 0. (The LSTM's input product is the second layer of the embedding.) Whole sequences
+are one call of torch's LSTM. The memory is h and c, and sequences may have any length.
 
 Source: Hochreiter and Schmidhuber 1997; as the memory of meta-learners, Wang et al. 2016 (arXiv
 1611.05763) and, with a GRU, RL2 (arXiv 1611.02779).
@@ -26,12 +26,12 @@ _N_GATES = 4  # input, forget, cell, output: torch stacks their weights
 
 
 class LstmMemory(NamedTuple):
-    """The state of each row after its tokens so far; never written to once it is made.
+    """The state of each row after its tokens so far; its tensors are never modified.
 
     Attributes:
         hidden: h, shape (n_layers, B, hidden).
-        cell: c, the same shape.
-        weight_version: The state of the weights that it was computed with.
+        cell: c, shape (n_layers, B, hidden).
+        weight_version: The version of the weights that computed it.
     """
 
     hidden: th.Tensor
@@ -39,7 +39,7 @@ class LstmMemory(NamedTuple):
     weight_version: int
 
     def reset_rows(self, rows: npt.NDArray[np.bool_]) -> Self:
-        """Return the memory with these rows as before their first token.
+        """Return the memory with these rows reset to before their first token.
 
         Args:
             rows: Shape (B,): True where a new episode starts.
@@ -54,7 +54,7 @@ class LstmMemory(NamedTuple):
         return self.hidden, self.cell
 
     def stepped(self, tensors: Tensors) -> Self:
-        """Return the memory with the h and c that a static step gave."""
+        """Return the memory with the h and c returned by a static step."""
         hidden, cell = tensors
         return self._replace(hidden=hidden, cell=cell)
 
@@ -63,11 +63,11 @@ class Lstm(RememberingModule):
     """An LSTM from token vectors to output vectors.
 
     Args:
-        input_dim: Length of a token.
-        output_dim: Length of an output.
-        hidden: Length of the LSTM's h and c.
-        n_layers: LSTM layers, one on the other.
-        input_hidden: Width of the layer before the LSTM.
+        input_dim: Length of a token, at least 1.
+        output_dim: Length of an output, at least 1.
+        hidden: Length of the LSTM's h and c, at least 1.
+        n_layers: Number of stacked LSTM layers, at least 1.
+        input_hidden: Width of the layer before the LSTM, at least 1.
 
     Raises:
         ValueError: A size is below 1.
@@ -113,11 +113,11 @@ class Lstm(RememberingModule):
 
     @staticmethod
     def memory_bytes(*, hidden: int, n_layers: int, **_: int) -> int:
-        """Return how many bytes the memory of one row takes: h and c of each layer."""
+        """Return the bytes of one row's memory: h and c of each layer."""
         return 2 * BYTES_PER_NUMBER * n_layers * hidden
 
     def forward(self, tokens: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
-        """Return outputs, (B, T, output_dim), of sequences, (B, T, input_dim), of any length."""
+        """Return the outputs (B, T, output_dim) of sequences (B, T, input_dim) of any length T."""
         remembered, _ = self.lstm(self.embedding(tokens))
         out: th.Tensor = self.head(remembered)
         return out
@@ -128,7 +128,7 @@ class Lstm(RememberingModule):
         return LstmMemory(zeros, zeros, self.weight_version)
 
     def require_room(self, n_rows: int, memory: LstmMemory) -> None:
-        """Raise ValueError if the weights changed since, or it has another number of rows."""
+        """Raise ValueError unless `memory` has n_rows rows and comes from the current weights."""
         self.require_own(memory.weight_version, memory.hidden.shape[1], n_rows)
 
     @th.no_grad()
@@ -137,10 +137,11 @@ class Lstm(RememberingModule):
 
         Args:
             token: Shape (B, input_dim).
-            memory: What `new_memory` or the last step returned, rows reset where episodes start.
+            memory: The result of `new_memory` or of the last step, with rows reset where episodes
+                start.
 
         Raises:
-            ValueError: See `require_room`.
+            ValueError: The memory has another number of rows or comes from other weights.
         """
         self.require_room(len(token), memory)
         out, *tensors = self.static_step(token, memory, memory.tensors())
@@ -152,7 +153,7 @@ class Lstm(RememberingModule):
 
         Args:
             token: Shape (B, input_dim).
-            memory: Not read: all of it changes.
+            memory: Ignored; `tensors` holds all of it.
             tensors: h and c before this token.
         """
         hidden, cell = tensors

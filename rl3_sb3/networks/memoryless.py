@@ -1,7 +1,7 @@
 """A network without memory: two hidden ReLU layers on the current token.
 
-It answers how much of a result is memory: with value estimates and counts in the observation, a
-policy that forgets all else can still do well ("RL3 (Markov)" in arXiv 2306.15909).
+It measures how much of a result is due to memory: if the observation contains value estimates and
+counts, a policy without memory can still perform well ("RL3 (Markov)" in arXiv 2306.15909).
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from rl3_sb3.networks.shapes import Shapes, linear_shapes, require_positive
 
 
 class NoMemory(NamedTuple):
-    """What a memoryless network remembers."""
+    """The empty memory of a memoryless network."""
 
     def reset_rows(self, rows: npt.NDArray[np.bool_]) -> Self:
         """Return itself."""
         return self
 
     def tensors(self) -> Tensors:
-        """Return none."""
+        """Return an empty tuple."""
         return ()
 
     def stepped(self, tensors: Tensors) -> Self:
@@ -33,13 +33,13 @@ class NoMemory(NamedTuple):
 
 
 class MemorylessNetwork(nn.Module):
-    """From each token on its own to an output.
+    """A network that maps each token separately to an output.
 
     Args:
-        input_dim: Length of a token.
-        output_dim: Length of an output.
-        context_length: Not used; files of exported policies have held it from the first.
-        hidden: Width of both hidden layers.
+        input_dim: Length of a token, at least 1.
+        output_dim: Length of an output, at least 1.
+        context_length: Unused, at least 1; kept because files of exported policies contain it.
+        hidden: Width of both hidden layers, at least 1.
 
     Raises:
         ValueError: A size is below 1.
@@ -81,26 +81,26 @@ class MemorylessNetwork(nn.Module):
         return 0
 
     def forward(self, tokens: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
-        """Return outputs, (..., output_dim), of tokens, (..., input_dim), however many."""
+        """Return the outputs (..., output_dim) of tokens (..., input_dim)."""
         out: th.Tensor = self.head(self.body(tokens))
         return out
 
     def new_memory(self, n_rows: int, replaced: NoMemory | None = None) -> NoMemory:
-        """Return the empty memory that it stays."""
+        """Return the empty memory."""
         return NoMemory()
 
     def require_room(self, n_rows: int, memory: NoMemory) -> None:
-        """Do nothing: nothing is kept."""
+        """Do nothing: an empty memory always has room."""
 
     @th.no_grad()
     def step(self, token: th.Tensor, memory: NoMemory) -> tuple[th.Tensor, NoMemory]:
-        """Return outputs, (B, output_dim), of tokens, (B, input_dim), and the memory."""
+        """Return the outputs (B, output_dim) of tokens (B, input_dim), and the memory."""
         return self(token), memory
 
     @th.no_grad()
     def static_step(self, token: th.Tensor, memory: NoMemory, tensors: Tensors) -> Tensors:
-        """Return outputs, (B, output_dim), of tokens, (B, input_dim)."""
+        """Return the outputs (B, output_dim) of tokens (B, input_dim)."""
         return (self(token),)
 
     def invalidate_memories(self) -> None:
-        """Do nothing: what holds nothing is never stale."""
+        """Do nothing: an empty memory is never stale."""

@@ -1,6 +1,6 @@
-"""Layers one after the other, of which linear, activation, linear may be computed at once.
+"""A sequence of layers whose first three, linear, activation, linear, may be computed at once.
 
-y = U f(W x + b) + d,   f being relu or gelu
+y = U f(W x + b) + d,   where f is relu or gelu
 """
 
 import torch as th
@@ -10,14 +10,14 @@ from rl3_sb3 import cpu_kernels as kernels
 
 
 class Mlp(nn.Sequential):
-    """`nn.Sequential` in every way, but faster with some sequences on one CPU core.
+    """An `nn.Sequential` that is faster for sequences of tokens on one CPU core.
 
-    It must begin with `nn.Linear`, `nn.ReLU` or `nn.GELU`, `nn.Linear`, as torch made them: with
-    biases, unwrapped, without hooks. Otherwise, and for single tokens, each layer is called.
+    The fast path needs `nn.Linear`, `nn.ReLU` or `nn.GELU`, `nn.Linear` as the first layers, with
+    biases and without wrappers or hooks. Otherwise, and for single tokens, each layer is called.
 
     Args:
-        layers: See `nn.Sequential`.
-        cpu_kernels: False calls each layer always.
+        layers: The layers, as for `nn.Sequential`.
+        cpu_kernels: False: always call each layer.
     """
 
     def __init__(self, *layers: nn.Module, cpu_kernels: bool = True) -> None:
@@ -25,7 +25,7 @@ class Mlp(nn.Sequential):
         self.cpu_kernels = cpu_kernels
 
     def forward(self, x: th.Tensor) -> th.Tensor:
-        """Return what the last layer does, for x of shape (..., n_inputs)."""
+        """Return the last layer's output for x of shape (..., n_inputs)."""
         layers = list(self)
         if self._suits(x, layers):
             x = kernels.mlp(x, *layers[:3])
@@ -35,7 +35,7 @@ class Mlp(nn.Sequential):
         return x
 
     def _suits(self, x: th.Tensor, layers: list[nn.Module]) -> bool:
-        # Single tokens go to torch: a few are too few to gain by, and acting needs no numba.
+        # Single tokens go to torch: the kernels gain nothing there, and acting needs no numba.
         is_sequences = x.dim() == 3
         return (
             self.cpu_kernels

@@ -1,23 +1,23 @@
-"""What a policy asks of a network, and all it may know of how a network remembers.
+"""The protocol of networks: whole sequences for training, single steps with a memory for acting.
 
-A network is one function of the tokens so far, called in two ways. Training gives whole sequences;
-acting gives one token at a time, with a *memory* of those before:
+A network is one function of the tokens so far, called in two ways. Training passes whole sequences.
+Acting passes one token at a time, with a *memory* of the earlier ones:
 
     memory = network.new_memory(n_rows)
     output, memory = network.step(token, memory)      # the same as network(tokens)[:, t]
     memory = memory.reset_rows(starts)                # where the next token starts an episode
 
-What is in a memory is the network's own business: others keep it, pass it on and reset its rows. A
-step returns another memory. Stepping twice from one gives the same output twice; a memory filled
-before the weights changed raises.
+The content of a memory is private to the network: callers store it, pass it on and reset its rows.
+A step returns another memory. Stepping twice from one memory with the same token gives the same
+output. A memory filled before the weights changed raises an error.
 
-A GPU may replay a recording of one step (see `cuda_graphs`), which can only be a function of
-tensors, of the same shapes each time:
+A GPU can replay a recorded step (see `cuda_graphs`) if it is a function of tensors with fixed
+shapes:
 
     output, *tensors = network.static_step(token, memory, memory.tensors())
-    memory = memory.stepped(tensors)                  # by now on the host's side
+    memory = memory.stepped(tensors)                  # updates the host's part of the memory
 
-A further network is a file beside this one with a class like `Network`, and a policy in
+A new network is a file beside this one with a class like `Network`, and a policy in
 `rl3_sb3.policy`.
 """
 
@@ -35,7 +35,7 @@ Tensors = tuple[th.Tensor, ...]
 
 
 class Memory(Protocol):
-    """What a network remembers of some rows, each an episode of its own."""
+    """A network's memory of some rows, each a separate episode."""
 
     def reset_rows(self, rows: npt.NDArray[np.bool_]) -> Self:
         """Return the memory with these rows empty.
@@ -45,13 +45,13 @@ class Memory(Protocol):
         """
 
     def tensors(self) -> Tensors:
-        """Return what changes from step to step, as small tensors on the network's device."""
+        """Return the parts that change with every step, as small tensors on the device."""
 
     def stepped(self, tensors: Tensors) -> Self:
         """Return the memory after a static step.
 
         Args:
-            tensors: What the step returned after its outputs.
+            tensors: The tensors that the step returned after its outputs.
         """
 
 
@@ -59,16 +59,16 @@ M = TypeVar("M", bound=Memory)
 
 
 class Network(Protocol[M]):
-    """A network from tokens to outputs, and what is known of it by its arguments alone.
+    """A network from tokens to outputs, with static methods that need only its arguments.
 
     The constructor takes the length of a token, the length of an output, and named arguments.
 
     Attributes:
-        SIZES: The arguments that say what the weights are: integers above 0. Files of exported
-            policies hold them.
-        CHOICES: The arguments that say by a text what is computed, with the texts that each may be;
-            the first is what files mean that are older than the choice. Other arguments say how to
-            compute, not what.
+        SIZES: Names of the arguments that determine the weights' shapes, integers above 0. Files
+            of exported policies contain them.
+        CHOICES: Names of the text arguments that determine what is computed, with the allowed
+            texts. The first text is implied by files that are older than the choice. All other
+            arguments only affect how it is computed.
         head: The last layer.
     """
 
@@ -78,11 +78,11 @@ class Network(Protocol[M]):
 
     def __init__(self, input_dim: int, output_dim: int, **arguments: Any) -> None: ...
 
-    # *_ and **sizes together: to a type checker, any arguments by name.
+    # A type checker accepts any named arguments for *_ and **sizes together.
 
     @staticmethod
     def check_sizes(*_: Any, **sizes: Any) -> None:
-        """Raise ValueError if no network has these sizes (with these choices)."""
+        """Raise ValueError if a network cannot have these sizes and choices."""
 
     @staticmethod
     def weight_shapes(*dims: Any, **sizes: Any) -> Shapes:
@@ -90,15 +90,15 @@ class Network(Protocol[M]):
 
     @staticmethod
     def memory_bytes(*_: Any, **sizes: Any) -> int:
-        """Return how many bytes the memory of one row takes."""
+        """Return the bytes of one row's memory."""
 
     def __call__(self, tokens: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
         """Return the outputs of whole sequences; output t depends on the tokens up to t.
 
         Args:
             tokens: Shape (B, T, input_dim).
-            bootstrap: One more token than fits may come: the observation after an episode that was
-                truncated at the longest length. No earlier output depends on it.
+            bootstrap: Allow one token beyond the longest length: the observation after an episode
+                that was truncated there. No earlier output depends on it.
 
         Returns:
             Shape (B, T, output_dim).
@@ -108,39 +108,39 @@ class Network(Protocol[M]):
         """Return an empty memory.
 
         Args:
-            n_rows: How many rows.
-            replaced: A memory of as many rows that is of no use any more, whose storage the new one
-                may use.
+            n_rows: Number of rows.
+            replaced: A memory of n_rows rows that is no longer needed; the new one may reuse its
+                storage.
         """
 
     def require_room(self, n_rows: int, memory: M) -> None:
-        """Raise ValueError unless so many rows can step from this memory, with these weights."""
+        """Raise ValueError unless n_rows tokens can step from this memory with these weights."""
 
     def step(self, token: th.Tensor, memory: M) -> tuple[th.Tensor, M]:
         """Return the outputs, (B, output_dim), of each row's next token, and the next memory.
 
         Args:
             token: Shape (B, input_dim).
-            memory: What `new_memory` or the last step returned.
+            memory: The result of `new_memory` or of the last step.
 
         Raises:
-            ValueError: See `require_room`.
+            ValueError: `require_room` raises it.
         """
 
     def static_step(self, token: th.Tensor, memory: M, tensors: Tensors) -> Tensors:
-        """Do what `step` does as a function of tensors, which can be recorded and repeated.
+        """Do what `step` does as a function of tensors, which can be recorded and replayed.
 
         Args:
             token: Shape (B, input_dim).
-            memory: Read for what stays in its place, not for what changes.
-            tensors: What changes, as the memory's `tensors` gives it.
+            memory: The memory; only parts with a fixed address are used.
+            tensors: The parts that change, from the memory's `tensors`.
 
         Returns:
             The outputs, followed by the next `tensors`.
         """
 
     def invalidate_memories(self) -> None:
-        """Make every memory filled so far raise; to be called whenever the weights change."""
+        """Make all existing memories invalid; call it whenever the weights change."""
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
-        """Return the weights, as torch's modules do."""
+        """Return the weights, as torch modules do."""

@@ -1,17 +1,17 @@
-"""How a transformer knows where tokens stand: learned vectors, or rotated queries and keys.
+"""Positions of tokens in a transformer: learned vectors, or rotary embeddings.
 
-*Learned*: a vector of its own is added to the token at each position. A layer that must look one
-step back has to learn that for each position anew.
+*Learned*: each position has a vector that is added to its token. A layer that attends one step back
+has to learn this separately for every position.
 
-*Rotary*: the pairs of numbers in queries and keys are turned by angles that grow with the position,
+*Rotary*: pairs of numbers in queries and keys are rotated by angles that grow with the position,
 
-    (x_2i, x_2i+1) at position t -> the same, turned by t w_i,      w_i = base^(-2i / D),
+    (x_2i, x_2i+1) at position t -> the same, rotated by t w_i,      w_i = base^(-2i / D),
 
-so that a product of query and key depends on how far apart they stand and on nothing else:
+so that the product of a query and a key depends only on the distance of their positions:
 
     R(t) q . R(j) k = q . R(j - t) k.
 
-What a layer has learned of neighbouring tokens then holds everywhere in the sequence.
+What a layer learns about neighbouring tokens then holds everywhere in the sequence.
 
 Source: Su et al. 2021 (arXiv 2104.09864), section 3.2.
 """
@@ -21,8 +21,8 @@ import torch as th
 LEARNED, ROTARY = "learned", "rotary"
 POSITIONS = (LEARNED, ROTARY)
 
-# The slowest pair turns once in about 350 steps (with heads of 16 numbers). Language models, whose
-# sequences are a hundred times as long, take 10000, with which half of the pairs hardly turn here.
+# With heads of 16 numbers, the slowest pair rotates once in about 350 steps. Language models, whose
+# sequences are a hundred times as long, use 10000; half of the pairs would barely rotate here.
 _BASE = 100.0
 
 
@@ -30,8 +30,8 @@ def rotations(n_positions: int, head_dim: int) -> th.Tensor:
     """Return the cosines and sines of all angles.
 
     Args:
-        n_positions: How many positions, from 0.
-        head_dim: D, even.
+        n_positions: Number of positions, from 0.
+        head_dim: Width D of a head, even.
 
     Returns:
         Shape (n_positions, D / 2, 2).
@@ -42,7 +42,7 @@ def rotations(n_positions: int, head_dim: int) -> th.Tensor:
 
 
 def factors(of_positions: th.Tensor) -> th.Tensor:
-    """Return what queries, keys and values are multiplied by to be turned; the values by 1.
+    """Return the factors that rotate queries and keys; those of the values are 1.
 
     Args:
         of_positions: Rows of `rotations`, shape (..., D / 2, 2).
@@ -55,13 +55,13 @@ def factors(of_positions: th.Tensor) -> th.Tensor:
 
 
 def rotate(qkv: th.Tensor, by: th.Tensor) -> th.Tensor:
-    """Return queries and keys turned as their positions want it, and the values as they are.
+    """Return rotated queries and keys, and unchanged values.
 
     Args:
-        qkv: Shape (..., 3, n_heads, D).
-        by: See `factors`; leading dimensions that fit.
+        qkv: Queries, keys and values, shape (..., 3, n_heads, D).
+        by: The result of `factors`, with leading dimensions that broadcast.
     """
-    # There are no complex numbers in bfloat16.
+    # bfloat16 has no complex type.
     pairs = qkv.to(by.real.dtype).view(*qkv.shape[:-1], -1, 2)
     turned = th.view_as_real(th.view_as_complex(pairs) * by)
     return turned.flatten(-2).to(qkv.dtype)

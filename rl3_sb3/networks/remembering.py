@@ -1,7 +1,7 @@
-"""Modules that know which memories were filled with their present weights.
+"""Modules that reject memories filled with other weights.
 
-What was remembered with other weights would be mixed with what is seen with the new ones, and
-nothing would show it. So each state of a module's weights has a number, which its memories carry.
+A memory filled with old weights would silently mix with results of the new ones. So the weights of
+a module have a version number, and its memories store it.
 """
 
 import itertools
@@ -9,15 +9,15 @@ from typing import Any
 
 from torch import nn
 
-# Unique in the process, so that a memory of one network is not taken for one of another.
+# Unique in the process, so that a network also rejects the memories of other networks.
 _weight_versions = itertools.count(1)
 
 
 class RememberingModule(nn.Module):
-    """A module whose memories are of no use once its weights have changed.
+    """A module whose memories become invalid when its weights change.
 
     Attributes:
-        weight_version: The number of the present weights.
+        weight_version: The version of the current weights.
     """
 
     def __init__(self) -> None:
@@ -28,16 +28,16 @@ class RememberingModule(nn.Module):
         )
 
     def invalidate_memories(self) -> None:
-        """Make every memory filled so far raise; to be called whenever the weights change."""
+        """Make all existing memories invalid; call it whenever the weights change."""
         self.weight_version = next(_weight_versions)
 
     def require_own(self, weight_version: int, n_remembered: int, n_rows: int) -> None:
-        """Raise ValueError unless a memory is of the present weights and of as many rows.
+        """Raise ValueError unless a memory comes from the current weights and has n_rows rows.
 
         Args:
-            weight_version: The memory's.
-            n_remembered: Its rows.
-            n_rows: The tokens'.
+            weight_version: The memory's version of the weights.
+            n_remembered: The memory's number of rows.
+            n_rows: The number of tokens.
         """
         if weight_version != self.weight_version:
             raise ValueError(
@@ -53,6 +53,6 @@ class RememberingModule(nn.Module):
 
 
 def _invalidate_after_loading(module: nn.Module, _: Any) -> None:
-    # A function of the module, not a lambda: the hook must survive pickling and deep copies.
-    assert isinstance(module, RememberingModule), "registered by RememberingModule alone"
+    # A module-level function, not a lambda: the hook must survive pickling and deep copies.
+    assert isinstance(module, RememberingModule), "registered only by RememberingModule"
     module.invalidate_memories()

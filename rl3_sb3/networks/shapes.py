@@ -1,8 +1,7 @@
-"""The names and shapes of layers' weights, and the checks of sizes.
+"""The names and shapes of layers' weights, computed without allocating them, and checks of sizes.
 
-A network says what its weights are without making them: making them to learn how large they are
-would be too late when a stranger gave the sizes. (Torch's "meta" device makes networks without
-memory, but its first use loads hundreds of modules.)
+When untrusted files give the sizes, the memory of the weights must be known before it is allocated.
+(Torch's "meta" device builds networks without memory, but its first use loads hundreds of modules.)
 """
 
 Shapes = dict[str, tuple[int, ...]]
@@ -21,7 +20,7 @@ def norm_shapes(name: str, width: int) -> Shapes:
 
 
 def require_positive(**sizes: int) -> None:
-    """Raise ValueError unless all are at least 1."""
+    """Raise ValueError unless all sizes are at least 1."""
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"`{name}` must be at least 1, got {size}.")

@@ -1,19 +1,19 @@
-"""One causal transformer, two ways to call it: over whole sequences, and step by step with a cache.
+"""A causal transformer for whole sequences, and for single steps with a cache.
 
-Training sees whole sequences, acting sees one token at a time. Both are the same function of the
-tokens so far,
+Training passes whole sequences, acting passes one token at a time. Both compute the same function
+of the tokens so far,
 
     h_t = LayerNorm(MLP(x_t)) [+ p_t],
     h_t <- LayerNorm(h_t + sum_{j <= t} softmax_j(q_t . k_j / sqrt(d_head)) v_j),
     h_t <- LayerNorm(h_t + FeedForward(h_t)),            (the last two lines once per layer)
     y_t = W ReLU(h_t) + b,
 
-with learned positions p_t, or with none there and queries and keys that are turned in each layer
-instead, see `positions`. The causal pass computes all t at once in O(T^2); the cached step keeps
-the keys k_j and values v_j of earlier tokens and adds token t in O(t).
+either with learned positions p_t, or without p_t and with queries and keys rotated in each layer
+(see `positions`). The causal pass computes all t at once in O(T^2). The cached step stores the keys
+k_j and values v_j of earlier tokens, and adds token t in O(t).
 
-Source: the architecture of RL3 (arXiv 2306.15909, Appendix C): post-norm decoder layers, gelu
-feed-forward; learned position embeddings there.
+Source: the architecture of RL3 (arXiv 2306.15909, Appendix C), with post-norm decoder layers, gelu
+feed-forward and learned positions.
 """
 
 from collections.abc import Mapping
@@ -39,8 +39,8 @@ from rl3_sb3.networks.shapes import (
     require_positive,
 )
 
-# Positions start small beside the unit-variance tokens they are added to, so that at first a token
-# reads nearly the same wherever it stands.
+# Learned positions start small compared with the unit-variance tokens they are added to, so that a
+# token is at first almost the same at every position.
 _POSITION_INIT_STD = 0.02
 
 
@@ -48,23 +48,24 @@ class CausalTransformer(RememberingModule):
     """A causal transformer from token vectors to output vectors, with a cache for acting.
 
     Args:
-        input_dim: Length of a token vector.
-        output_dim: Length of an output vector.
-        context_length: The most tokens a sequence can have.
-        d_model: Width; a multiple of `n_heads`.
+        input_dim: Length of a token vector, at least 1.
+        output_dim: Length of an output vector, at least 1.
+        context_length: Largest number of tokens in a sequence.
+        d_model: Width, a multiple of `n_heads`; for rotary positions an even multiple.
         n_layers: Number of decoder layers.
-        n_heads: Attention heads per layer.
+        n_heads: Number of attention heads per layer.
         d_ff: Hidden width of the feed-forward parts.
         input_hidden: Hidden width of the MLP that embeds a token.
-        positions: "rotary" or "learned", see `positions`.
-        mixed_precision: Compute matrix products in bfloat16, and keep the cache in it. Weights,
-            their gradients and the outputs' layer stay in the weights' own precision.
-        cpu_kernels: On one CPU thread, compute whole sequences with our own kernels where they
-            suit, see `rl3_sb3.cpu_kernels`. False: always with torch's; both differ in rounding.
+        positions: "rotary" or "learned", see `rl3_sb3.networks.positions`.
+        mixed_precision: Whether to compute matrix products and store the cache in bfloat16.
+            Weights, their gradients and the output layer keep the precision of the weights.
+        cpu_kernels: Whether to compute whole sequences on one CPU thread with
+            `rl3_sb3.cpu_kernels`, if they support it. False: always with torch, whose rounding
+            differs.
 
     Raises:
-        ValueError: A size is below 1, `d_model` is no multiple of `n_heads`, or the positions are
-            unknown or cannot be had with heads of this width.
+        ValueError: A size is below 1, `d_model` is not a multiple of `n_heads`, `positions` is
+            unknown, or rotary positions are requested for heads of odd width.
     """
 
     SIZES: ClassVar[tuple[str, ...]] = (
@@ -109,7 +110,7 @@ class CausalTransformer(RememberingModule):
         self.context_length = context_length
         self.embedding = Mlp(
             nn.Linear(input_dim, input_hidden),
-            nn.ReLU(),  # in place, on a view, its gradient would copy everything twice
+            nn.ReLU(),  # not in place: on a view, its gradient would copy everything twice
             nn.Linear(input_hidden, d_model),
             nn.LayerNorm(d_model),
             cpu_kernels=cpu_kernels,
@@ -117,10 +118,10 @@ class CausalTransformer(RememberingModule):
         learned, turns = None, None
         if positions == LEARNED:
             learned = nn.Parameter(th.randn(context_length, d_model) * _POSITION_INIT_STD)
-        else:  # one more than the context, for the token after it
+        else:  # one more position than the context, for the bootstrap token
             turns = rotations(context_length + 1, d_model // n_heads)
         self.register_parameter("positions", learned)
-        self.register_buffer("rotations", turns, persistent=False)  # no weights
+        self.register_buffer("rotations", turns, persistent=False)  # constants, not weights
         self.layers = nn.ModuleList(
             DecoderLayer(d_model, n_heads, d_ff, cpu_kernels=cpu_kernels) for _ in range(n_layers)
         )
@@ -129,12 +130,12 @@ class CausalTransformer(RememberingModule):
 
     @staticmethod
     def check_sizes(*, d_model: int, n_heads: int, positions: str = LEARNED, **sizes: int) -> None:
-        """Raise ValueError if a network cannot be made so, see the class."""
+        """Raise ValueError if the constructor would reject these sizes and positions."""
         require_positive(d_model=d_model, n_heads=n_heads, **sizes)
         if d_model % n_heads != 0:
             raise ValueError(
                 f"`d_model` must be a multiple of `n_heads` = {n_heads}, got {d_model}. "
-                f"Take {n_heads * max(1, d_model // n_heads)} or another number of heads."
+                f"Use {n_heads * max(1, d_model // n_heads)} or another number of heads."
             )
         if positions not in POSITIONS:
             raise ValueError(
@@ -143,7 +144,7 @@ class CausalTransformer(RememberingModule):
         if positions == ROTARY and d_model // n_heads % 2 == 1:
             raise ValueError(
                 f"`d_model` must give each of `n_heads` = {n_heads} heads an even width for rotary "
-                f"positions, got {d_model}. Take {d_model + n_heads}, or learned positions."
+                f"positions, got {d_model}. Use {d_model + n_heads}, or learned positions."
             )
 
     @staticmethod
@@ -159,7 +160,7 @@ class CausalTransformer(RememberingModule):
         input_hidden: int,
         positions: str,
     ) -> Shapes:
-        """Return the names and shapes of the weights; the heads share them."""
+        """Return the names and shapes of the weights; `n_heads` does not affect them."""
         shapes: Shapes = {}
         if positions == LEARNED:
             shapes["positions"] = (context_length, d_model)
@@ -178,7 +179,7 @@ class CausalTransformer(RememberingModule):
 
     @staticmethod
     def memory_bytes(*, context_length: int, n_layers: int, d_model: int, **_: Any) -> int:
-        """Return how many bytes the cache of one row takes: keys and values of each layer."""
+        """Return the bytes of one row's cache: keys and values of each layer."""
         return 2 * BYTES_PER_NUMBER * n_layers * context_length * d_model
 
     def forward(self, x: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
@@ -187,8 +188,8 @@ class CausalTransformer(RememberingModule):
         Args:
             x: Shape (B, T, input_dim).
             bootstrap: Allow one token beyond the context, for the value of the observation after an
-                episode that was truncated with a full context. No output at an earlier token
-                changes. (There is no learned position left for it: it shares the last.)
+                episode that was truncated with a full context. Outputs of earlier tokens do not
+                change. (With learned positions, it shares the last one.)
 
         Returns:
             Shape (B, T, output_dim).
@@ -210,13 +211,13 @@ class CausalTransformer(RememberingModule):
         return self.output(h)
 
     def embedded(self, x: th.Tensor) -> tuple[th.Tensor, th.Tensor | None]:
-        """Return what the first layer reads of whole sequences, and how each layer turns it.
+        """Return the inputs of the first layer for whole sequences, and the layers' rotations.
 
         Args:
             x: Shape (B, T, input_dim), at most one token beyond the context.
 
         Returns:
-            Shape (B, T, d_model), and the layers' `turns`.
+            The inputs, shape (B, T, d_model), and `turns` for the layers; None without rotations.
         """
         T = x.shape[1]
         h = self.embedding(x)
@@ -228,7 +229,7 @@ class CausalTransformer(RememberingModule):
         return h, None if self.rotations is None else factors(self.rotations[:T])
 
     def output(self, h: th.Tensor) -> th.Tensor:
-        """Return the outputs, (..., output_dim), given the last layer's, (..., d_model)."""
+        """Return the outputs (..., output_dim), given those of the last layer (..., d_model)."""
         out: th.Tensor = self.head(F.relu(h.to(self.head.weight.dtype)))
         return out
 
@@ -236,20 +237,20 @@ class CausalTransformer(RememberingModule):
         return th.autocast(device.type, th.bfloat16, enabled=self.mixed_precision)
 
     def new_memory(self, n_rows: int, replaced: AttentionCache | None = None) -> AttentionCache:
-        """Return an empty cache for `n_rows` sequences that grow side by side.
+        """Return an empty cache for `n_rows` sequences.
 
-        It starts as zeros: a masked entry is multiplied by 0, and 0 times the NaN that fresh memory
-        may hold is NaN.
+        Its storage is zeros, because masked entries are multiplied by 0, and uninitialised memory
+        may contain NaN: 0 times NaN is NaN.
 
         Args:
-            n_rows: How many.
-            replaced: An earlier cache of as many rows, whose storage is used again.
+            n_rows: Number of rows.
+            replaced: An earlier cache of n_rows rows, whose storage is reused.
         """
         if replaced is not None:
             storage = replaced.storage
         else:
             n_heads, context_length, head_dim = self._cache_shape
-            # A tensor made under inference mode could never be written to outside of it.
+            # A tensor created in inference mode cannot be written to outside of it.
             with th.inference_mode(False):
                 storage = self.head.weight.new_zeros(
                     (len(self.layers), 2, n_rows, n_heads, context_length, head_dim),
@@ -263,17 +264,19 @@ class CausalTransformer(RememberingModule):
     ) -> tuple[th.Tensor, AttentionCache]:
         """Append one token to each row and return its output, without gradients.
 
-        Rows that hold equally many tokens (aligned) are written and read as a slice; otherwise
-        (ragged) each row is written at its own position and attends under a mask.
+        If all rows hold the same number of tokens (aligned), they are written and read as a slice.
+        Otherwise (ragged), each row is written at its own position and attends with a mask.
 
         Args:
-            x: Shape (B, input_dim): the next token of each row.
-            cache: What `new_memory` or the last `step` returned, rows reset where episodes start.
-            hidden: True where this token shall not attend to an earlier one, for who asks what it
-                is worth: shape (B, T), T the longest row with the new token. None: nowhere.
+            x: The next token of each row, shape (B, input_dim).
+            cache: The result of `new_memory` or of the last `step`, with rows reset where episodes
+                start.
+            hidden: True at tokens that the new token must not attend to, shape (B, T), where T is
+                the length of the longest row with the new token. It serves to measure what a token
+                contributes. None: none.
 
         Returns:
-            The outputs, shape (B, output_dim), and the cache to pass next time.
+            The outputs, shape (B, output_dim), and the cache for the next step.
 
         Raises:
             ValueError: The batch size is not the cache's, a row is full, the weights changed
@@ -294,14 +297,14 @@ class CausalTransformer(RememberingModule):
 
     @th.no_grad()
     def static_step(self, x: th.Tensor, cache: AttentionCache, tensors: Tensors) -> Tensors:
-        """Do what `step` does without looking at the positions, so that it can be replayed.
+        """Do what `step` does without reading positions on the host, so that it can be replayed.
 
-        Each row attends under a mask to the whole context. Repeating the call repeats its writes.
+        Each row attends with a mask to the whole context. Repeating the call repeats its writes.
 
         Args:
-            x: Shape (B, input_dim).
-            cache: Its storage is read and written.
-            tensors: The positions, on the device, shape (B,); all below the context length.
+            x: The next token of each row, shape (B, input_dim).
+            cache: The cache; its storage is read and written.
+            tensors: The positions, on the device, shape (B,), all below the context length.
 
         Returns:
             The outputs, shape (B, output_dim), and the next positions.
@@ -319,7 +322,7 @@ class CausalTransformer(RememberingModule):
         hidden: th.Tensor | None = None,
     ) -> th.Tensor:
         where = (th.arange(x.shape[0], device=x.device), slice(None), positions)
-        # beyond[b, 0, 0, j]: entry j lies beyond row b's own token.
+        # beyond[b, 0, 0, j]: entry j is after row b's new token.
         # positions (0, 2) -> [[0, 1, 1], [0, 0, 0]]
         beyond = (th.arange(length, device=x.device) > positions[:, None])[:, None, None]
         if hidden is not None:
@@ -348,8 +351,8 @@ class CausalTransformer(RememberingModule):
         """Raise ValueError unless a token can be appended to each of the cache's rows.
 
         Args:
-            n_rows: How many tokens.
-            cache: See `step`.
+            n_rows: Number of tokens.
+            cache: The cache passed to `step`.
         """
         self.require_own(cache.weight_version, len(cache.positions), n_rows)
         if cache.positions.max() >= self.context_length:
@@ -357,6 +360,6 @@ class CausalTransformer(RememberingModule):
             raise ValueError(
                 f"`memory` must have room for another token, got row {row} with "
                 f"{cache.positions[row]} of `context_length` = {self.context_length} tokens. "
-                "Reset the row where an episode starts (`episode_start` in predict), or train "
+                "Reset the row when an episode starts (`episode_start` in predict), or train "
                 "with `n_steps` and `context_length` that cover the longest episode."
             )

@@ -1,4 +1,4 @@
-"""The README of an exported policy: what it is, how to load it, and what trained it."""
+"""Write the README of an exported policy: what it is, how to load it, and how it was trained."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Loading executes nothing: `policy.safetensors` holds numbers and `policy.json` p
 both are checked. The folder has no pickle.
 """
 _ACTOR_ONLY = """\
-The critic stayed behind. The policy acts as it did with it, but gives no values. To train it on,
-make a `TransformerPPO` of the same sizes and call its policy's
-`load_state_dict(policy.state_dict(), strict=False)`: the critic starts anew.
+This export contains only the actor. The policy acts as before, but cannot compute values. To
+continue training, create a `TransformerPPO` of the same sizes and call its policy's
+`load_state_dict(policy.state_dict(), strict=False)`; the critic is trained from scratch.
 """
 _FLOAT16 = """\
 The weights were rounded to float16 to make the file small. The policy computes in float32.
@@ -32,7 +32,7 @@ The weights were rounded to float16 to make the file small. The policy computes 
 
 
 def model_card(description: PolicyDescription) -> str:
-    """Return the card, in Markdown; the same for the same description."""
+    """Return the card, in Markdown, which depends only on the description."""
     record = description.record
     sections = [
         f"# {description.policy}",
@@ -70,7 +70,7 @@ def model_card(description: PolicyDescription) -> str:
 
 
 def _storage(description: PolicyDescription) -> dict[str, str]:
-    """Return how the weights are stored, where it is not as always: both networks in float32."""
+    """Return how the weights are stored; {} for the default, both networks in float32."""
     if not description.actor_only and description.dtype == "float32":
         return {}
     return {
@@ -91,7 +91,7 @@ def _cell(value: Any) -> str:
 
 
 def _sentences(text: str) -> str:
-    # One line, and no HTML: the text may come from anyone. Surrogates alone are no UTF-8.
+    # One line without HTML, because the text is untrusted. Lone surrogates are not valid UTF-8.
     one_line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
     return one_line.encode("utf-8", "replace").decode("utf-8")
 

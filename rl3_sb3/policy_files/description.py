@@ -1,14 +1,16 @@
-"""The JSON beside the weights of an exported policy: enough to build it, and nothing that runs.
+"""The content of `policy.json`: enough to build an exported policy, and nothing executable.
 
-The policy's class is a name in `rl3_sb3.policy.POLICIES`, never an import path. What the
-description implies for the weights (names, shapes, bytes) is known before any of them is read or
-made.
+The policy's class is a name in `rl3_sb3.policy.POLICIES`, never an import path. The names, shapes
+and bytes of the weights follow from the description, before any weight is read or allocated.
 
-Version 2 of the format is version 1 with one more argument, `critic_only`. Policies without such a
-part are written in version 1, as before. Version 3 also has the networks' choices, and has
-`critic_only` only where there is one; it is written where a choice is not the oldest. Version 4 is
-version 3 that also says, beside the length of the weights, which networks they are of and how a
-number is stored; it is written where that is not both networks in float32.
+A policy is written in the earliest version of the format that can describe it:
+
+1. The first version.
+2. Adds the argument `critic_only`, for policies with such a part of the observation.
+3. Adds the networks' choices, for policies with a choice other than the oldest; `critic_only` is
+   present only if needed.
+4. Adds to "weights" which networks are stored and how a number is stored, for anything but both
+   networks in float32.
 """
 
 from __future__ import annotations
@@ -47,34 +49,34 @@ _FIELDS = (
 )
 _MOST_LAYERS = 256
 _MOST_WIDTH = 2**20
-_LARGEST_LOG_STD = 1e30  # well within float32; beyond it the policy could not be made
-# Arguments of every policy, beside its networks' sizes.
+_LARGEST_LOG_STD = 1e30  # well within float32; with a larger one the policy cannot be built
+# Arguments of every policy besides its networks' sizes.
 _NUMBERS = ("critic_weight_decay", "adam_eps", "log_std_init")
-# Since version 2, which has it always; later ones have it where there is something to say.
+# Always present in version 2; present in later versions only if it is not empty.
 _CRITIC_ONLY = "critic_only"
-# The first version that has the networks' choices; earlier files mean the oldest.
+# The first version with the networks' choices; earlier files imply the oldest choices.
 _WITH_CHOICES = 3
-# The first that says how the weights are stored; earlier files have both networks in float32.
+# The first version with the storage of the weights; earlier files store both networks in float32.
 _WITH_STORAGE = 4
 _NETWORKS = ("actor and critic", "actor")
-# How weights may be stored, and the bytes of a number. In memory all are float32.
+# The stored types of weights, and the bytes of a number. In memory all are float32.
 STORED_BYTES = {"float32": 4, "float16": 2}
 
 
 @dataclass(frozen=True)
 class PolicyDescription:
-    """What a policy is, without its weights.
+    """The description of a policy without its weights.
 
     Attributes:
-        policy: A name in `POLICIES`.
-        arguments: Of its constructor, without spaces and learning rate.
-        observation_space: See `SequencePolicy`.
-        action_space: See `SequencePolicy`.
-        n_bytes: Length of the file of weights.
-        sha256: Of that file, in hexadecimal: both files belong to one export.
-        record: What trained it.
-        actor_only: The critic stayed behind.
-        dtype: As what the weights are stored, a name in `STORED_BYTES`.
+        policy: The class's name in `POLICIES`.
+        arguments: The constructor's arguments, without spaces and learning rate.
+        observation_space: The policy's observation space.
+        action_space: The policy's action space.
+        n_bytes: Length of the file of weights, in bytes.
+        sha256: Checksum of that file, in hexadecimal; it ties both files to one export.
+        record: How the policy was trained.
+        actor_only: Whether the export has no critic.
+        dtype: Stored type of the weights, a name in `STORED_BYTES`.
     """
 
     policy: str
@@ -100,7 +102,7 @@ class PolicyDescription:
         """Describe a policy.
 
         Raises:
-            ValueError: Its class is not in the table.
+            ValueError: Its class is not in `POLICIES`.
         """
         name = class_name(policy)
         given = policy._get_constructor_parameters()
@@ -125,7 +127,8 @@ class PolicyDescription:
         """Return the content of the file.
 
         Raises:
-            ValueError: A space has no JSON, or the record holds something else than facts.
+            ValueError: A space cannot be written as JSON, or the record holds a value that is
+                neither a number nor a text.
         """
         version, arguments = self._as_early_as_possible()
         weights: dict[str, int | str] = {"bytes": self.n_bytes, "sha256": self.sha256}
@@ -144,7 +147,7 @@ class PolicyDescription:
         return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode("ascii")
 
     def _as_early_as_possible(self) -> tuple[int, dict[str, int | float | str]]:
-        """Return the earliest version of the format that can say it, and the arguments there."""
+        """Return the earliest version that can describe the policy, and its arguments there."""
         arguments, oldest = dict(self.arguments), POLICIES[self.policy].oldest_choices()
         if self.actor_only or self.dtype != "float32":
             return _WITH_STORAGE, arguments
@@ -156,14 +159,14 @@ class PolicyDescription:
 
     @classmethod
     def from_json(cls, content: bytes, file: Path) -> PolicyDescription:
-        """Return what `to_json` wrote.
+        """Parse and check what `to_json` wrote.
 
         Args:
             content: The whole file.
             file: Its path, for errors.
 
         Raises:
-            PolicyFileError: It is something else, or describes what cannot be built.
+            PolicyFileError: It is anything else, or describes a policy that cannot be built.
         """
         node = parse_object(content, file)
         version = _check_format(node)
@@ -193,7 +196,7 @@ class PolicyDescription:
         return described
 
     def check(self) -> None:
-        """Raise ValueError where the policy's constructor would, without the cost of calling it."""
+        """Raise ValueError if the policy's constructor would, without the cost of calling it."""
         check_action_space(self.action_space)
         POLICIES[self.policy].network.check_sizes(**self._of_network)
         if min(map(min, self.weight_shapes.values())) < 1:
@@ -201,7 +204,7 @@ class PolicyDescription:
 
     @cached_property
     def weight_shapes(self) -> Shapes:
-        """The shape of each tensor that the file holds, by name, without making them."""
+        """The shape of each tensor in the file, by name, computed without allocating them."""
         shapes_of = POLICIES[self.policy].network.weight_shapes
         n_actions = n_outputs(self.action_space)
         networks = (
@@ -219,19 +222,19 @@ class PolicyDescription:
 
     @property
     def n_weights(self) -> int:
-        """How many numbers the tensors are."""
+        """The number of weights in all tensors."""
         return sum(map(math.prod, self.weight_shapes.values()))
 
     def n_weight_bytes(self) -> int:
-        """Return how many bytes the policy's tensors take in memory."""
+        """Return the bytes of the policy's tensors in memory."""
         return BYTES_PER_NUMBER * self.n_weights
 
     def n_stored_bytes(self) -> int:
-        """Return how many bytes they take in the file, without their names and shapes."""
+        """Return the bytes of the tensors in the file, without their names and shapes."""
         return STORED_BYTES[self.dtype] * self.n_weights
 
     def n_memory_bytes(self) -> int:
-        """Return how many bytes the memory of one episode takes while the policy acts."""
+        """Return the bytes of the policy's memory of one episode."""
         return POLICIES[self.policy].network.memory_bytes(**self._of_network)
 
     @cached_property
@@ -256,22 +259,22 @@ class PolicyDescription:
 
 
 def class_name(policy: SequencePolicy) -> str:
-    """Return the name of a policy's class in the table.
+    """Return the name of a policy's class in `POLICIES`.
 
     Raises:
-        ValueError: It is not there.
+        ValueError: The class is not there.
     """
     name = type(policy).__name__
     if type(policy) is not POLICIES.get(name):
         raise ValueError(
             f"`policy` must be exactly one of {', '.join(POLICIES)} to be exported, got another "
-            f"class, {name}: a file cannot carry its code. Save it with `TransformerPPO.save`."
+            f"class, {name}, whose code an export cannot contain. Use `TransformerPPO.save`."
         )
     return name
 
 
 def _check_format(node: Node) -> int:
-    """Tell other files, and those of later versions, from damaged ones; return the version."""
+    """Return the version; other files and later versions raise an error of their own."""
     top = node.items()
     if "format" not in top or top["format"].value != FORMAT:
         raise refuse(
@@ -288,7 +291,7 @@ def _check_format(node: Node) -> int:
             node.file,
             f"have format version {FORMAT_VERSION} or an earlier one",
             str(version),
-            "Upgrade this package: a later version wrote the file.",
+            "Upgrade this package: the file was written by a later version.",
         )
     return version
 

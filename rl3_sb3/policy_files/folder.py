@@ -1,22 +1,26 @@
-"""Policies as folders that anyone may open: weights as safetensors, all else as JSON and Markdown.
+"""Export policies to folders and load them safely: weights as safetensors, the rest as JSON.
 
-    policy.safetensors     every parameter and buffer, or the actor's alone, as float32 or float16
+    policy.safetensors     every parameter and buffer, or only the actor's, as float32 or float16
     policy.json            class (a name in a table), sizes, spaces, checksum, training record
-    README.md              the model card; made from policy.json, never read
+    README.md              the model card; written from policy.json, never read
 
-Reading a stranger's folder executes nothing of it. The order of the checks bounds what it can cost:
-policy.json (a few MB at most) is checked as a whole; what it implies for the weights must fit the
-limit and the size of policy.safetensors; only then that file is read, its checksum compared, its
-tensors matched by name, shape and type, and its numbers required to be finite. The policy is made
-last, so an error leaves nothing behind. Extra files in the folder are not looked at.
+Loading an untrusted folder executes none of it. The order of the checks limits its cost:
 
-Writing is atomic. The new folder is written beside the old one, as `.NAME.new`; then the old one
-is renamed to `.NAME.old`, the new one to NAME, and the old one is deleted. Between the two renames
-only `.NAME.old` exists, and `load_policy` finds it there. One process at a time may export to a
+1. policy.json (a few MB at most) is checked as a whole.
+2. The weights it implies must fit the caller's limit and the size of policy.safetensors.
+3. policy.safetensors is read. Its checksum is compared, its tensors are matched by name, shape and
+   type, and its numbers must be finite.
+4. The policy is built last, so an error leaves nothing behind.
+
+Other files in the folder are ignored.
+
+Writing is atomic. The new folder is written beside the old one, as `.NAME.new`. Then the old one is
+renamed to `.NAME.old`, the new one to NAME, and the old one is deleted. Between the two renames
+only `.NAME.old` exists, and `load_policy` reads that. Only one process at a time may export to a
 folder; others may read it meanwhile.
 
-The checksum tells damage and mixed-up files. It does not tell who wrote them: a stranger can write
-any weights that he likes, and the policy will act on them.
+The checksum detects damaged and mixed-up files. It does not show who wrote them: anyone can write
+any weights, and the policy will act on them.
 """
 
 from __future__ import annotations
@@ -42,9 +46,9 @@ DESCRIPTION_FILE = "policy.json"
 CARD_FILE = "README.md"
 
 _MOST_DESCRIPTION_BYTES = 4 * 2**20
-# The names and shapes of the tensors, which stand before their numbers.
+# Limit of the safetensors header, which holds the names and shapes of the tensors.
 _MOST_HEADER_BYTES = 2**20
-# Times that a folder may be replaced by another process while it is read.
+# How often to try again if another process replaces the folder while it is read.
 _ATTEMPTS = 5
 
 
@@ -56,22 +60,23 @@ def export_policy(
     actor_only: bool | None = None,
     weights: str = "float32",
 ) -> None:
-    """Write a policy into a folder from which `load_policy` reads it, without pickle.
+    """Export a policy to a folder for `load_policy`, without pickle.
 
     Args:
-        policy: One of those in `rl3_sb3.policy`; no subclass of your own.
+        policy: A policy of a class in `rl3_sb3.policy`, not of a subclass.
         path: A new folder, or the folder of an earlier export, which is replaced.
-        record: What trained it. None: what the policy was loaded with, if it was.
-        actor_only: Leave the critic behind: half the bytes, for a policy that shall act and not be
-            trained on. None: leave none behind, and export a policy that has none as it is.
-        weights: As what numbers are stored. "float32" keeps each bit; "float16" is half as large
-            and rounds, so that now and then the policy may act a little differently.
+        record: How the policy was trained. None: the record it was loaded with, if any.
+        actor_only: True: leave the critic out, which halves the file; the policy can then act but
+            not continue training. False: export the critic; the policy must have one. None: export
+            the critic if the policy has one.
+        weights: Stored type of the weights. "float32" is exact. "float16" is half as large and
+            rounds, so that the policy may occasionally act differently.
 
     Raises:
-        ValueError: The policy cannot be exported (another class, a space without JSON, weights that
-            are not finite or not float32, or beyond float16), `path` is a folder with other
-            contents, `weights` is no such name, or the critic shall be exported of a policy that
-            was loaded without.
+        ValueError: The policy cannot be exported (another class, a space that cannot be written as
+            JSON, or weights that are not finite, not float32 or beyond float16), `path` is not a
+            new folder or an earlier export, `weights` is unknown, or `actor_only` is False for a
+            policy without a critic.
     """
     folder = Path(path)
     _check_target(folder)
@@ -83,7 +88,7 @@ def export_policy(
     files = _files(policy, record, leaves_critic, weights)
     new = _beside(folder, "new")
     try:
-        shutil.rmtree(new, ignore_errors=True)  # an export that was killed may have left it
+        shutil.rmtree(new, ignore_errors=True)  # may be left by an export that was killed
         new.mkdir(parents=True)
         for name, content in files.items():
             _write(new / name, content)
@@ -98,23 +103,22 @@ def load_policy(
     *,
     max_bytes: int = 2**28,
 ) -> SequencePolicy:
-    """Read a policy that `export_policy` or `TransformerPPO.export` wrote; execute nothing.
+    """Load a policy that `export_policy` or `TransformerPPO.export` wrote, without executing code.
 
     Args:
-        path: The folder. It may come from anyone.
-        device: "auto" takes a CUDA device if there is one.
-        max_bytes: The most memory that its weights may take, and the most that the memory of one
-            episode may take.
+        path: The folder. It need not be trusted.
+        device: The policy's device. "auto": a CUDA device if there is one.
+        max_bytes: Limit of the weights' memory, and of the memory of one episode, in bytes.
 
     Returns:
-        The policy, ready for `predict`. On the same device it acts, bit for bit, as the one that
-        was exported, its weights rounded to float16 if they are stored so. Its `training_record` is
-        what the folder says about its training. To train it on, make a `TransformerPPO` of the same
-        sizes and give its policy this one's `state_dict()`; with `strict=False` if it was exported
-        without its critic, which then starts anew.
+        The policy, ready for `predict`. On the same device it acts like the exported policy, bit
+        for bit (with weights rounded to float16 if stored as such). Its `training_record` is the
+        folder's record. To continue training, create a `TransformerPPO` of the same sizes and load
+        this policy's `state_dict()` into its policy; without a critic, use `strict=False`, and the
+        critic is trained from scratch.
 
     Raises:
-        PolicyFileError: A file is missing, damaged, too large or hostile; the message names it.
+        PolicyFileError: A file is missing, damaged, too large or malicious; the message names it.
     """
     folder = Path(path)
     if folder.is_file():
@@ -147,7 +151,7 @@ def _read_folder(folder: Path, max_bytes: int) -> tuple[PolicyDescription, bytes
             missing = Path(error.filename)
             failure = PolicyFileError(
                 f"`{folder}` must be the folder of an exported policy, got no {missing.name} in "
-                "it. Pass a folder that `TransformerPPO.export` wrote."
+                "it. Pass a folder written by `TransformerPPO.export`."
             )
         except PolicyFileError as error:
             failure = error
@@ -157,8 +161,8 @@ def _read_folder(folder: Path, max_bytes: int) -> tuple[PolicyDescription, bytes
 
 
 def _place_and_identity(folder: Path) -> tuple[Path, tuple[int, ...]]:
-    """Return where the export lies, and numbers that change when another takes its place."""
-    # Absent between the two renames of an export, or since one was killed there.
+    """Return the folder that holds the export, and numbers that change if it is replaced."""
+    # The folder is absent between the two renames of an export, also of a killed one.
     source = folder if folder.exists() else _beside(folder, "old")
     try:
         status = source.stat()
@@ -187,14 +191,14 @@ def _read_files(folder: Path, max_bytes: int) -> tuple[PolicyDescription, bytes]
     if len(weights) != described.n_bytes:
         raise refuse(
             weights_file,
-            f"have the {described.n_bytes} bytes that {DESCRIPTION_FILE} says",
+            f"have the {described.n_bytes} bytes given in {DESCRIPTION_FILE}",
             f"{len(weights)}",
         )
     if hashlib.sha256(weights).hexdigest() != described.sha256:
         raise refuse(
             weights_file,
-            f"have the checksum that {DESCRIPTION_FILE} says",
-            "another: one of both is damaged, or from another export",
+            f"have the checksum given in {DESCRIPTION_FILE}",
+            "another: one of the two files is damaged or from another export",
         )
     return described, weights
 
@@ -203,13 +207,13 @@ def _read_files(folder: Path, max_bytes: int) -> tuple[PolicyDescription, bytes]
 
 
 def _leaves_critic(policy: SequencePolicy, actor_only: bool | None) -> bool:
-    class_name(policy)  # others need not have a critic to ask for
+    class_name(policy)  # raises for other classes, which may have no attribute `critic`
     if not isinstance(actor_only, bool | None):
         raise ValueError(f"`actor_only` must be True, False or None, got {actor_only!r}.")
     if actor_only is False and policy.critic is None:
         raise ValueError(
-            "`actor_only` must be True or left out for a policy that was exported without its "
-            "critic, got False. Export the policy that was trained, or this one as it is."
+            "`actor_only` must be True or left out for a policy without a critic, got False. Leave "
+            "it out, or export the trained policy, which has its critic."
         )
     return policy.critic is None if actor_only is None else actor_only
 
@@ -217,7 +221,7 @@ def _leaves_critic(policy: SequencePolicy, actor_only: bool | None) -> bool:
 def _files(
     policy: SequencePolicy, record: TrainingRecord, actor_only: bool, dtype: str
 ) -> dict[str, bytes]:
-    """Return the content of each file, which is known to be readable."""
+    """Return the content of each file, after reading it back as a check."""
     weights = write_tensors(policy, actor_only=actor_only, dtype=dtype)
     described = PolicyDescription.of(policy, weights, record, actor_only=actor_only, dtype=dtype)
     content = described.to_json()
@@ -225,7 +229,7 @@ def _files(
     if len(content) > _MOST_DESCRIPTION_BYTES:
         raise ValueError(
             f"`policy` must have a description of at most {_MOST_DESCRIPTION_BYTES} bytes, got "
-            f"{len(content)}. Give its spaces uniform bounds, or shorten the record."
+            f"{len(content)}. Use uniform bounds in its spaces, or shorten the record."
         )
     try:
         again = PolicyDescription.from_json(content, file)
@@ -241,7 +245,7 @@ def _files(
 
 
 def _beside(folder: Path, suffix: str) -> Path:
-    # absolute, because "." has no name
+    # The path is made absolute because "." has no name.
     absolute = Path(os.path.abspath(folder))
     return absolute.with_name(f".{absolute.name}.{suffix}")
 
@@ -259,8 +263,8 @@ def _check_target(folder: Path) -> None:
             other = f"a folder with other contents ({show(strange)})"
     if other is not None:
         raise ValueError(
-            f"`path` must be a new folder or one of an earlier export, which is replaced as a "
-            f"whole, got {folder}, {other}. Choose another one."
+            f"`path` must be a new folder, or that of an earlier export, which is replaced, got "
+            f"{folder}, {other}. Choose another folder."
         )
 
 

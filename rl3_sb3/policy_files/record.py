@@ -1,7 +1,7 @@
-"""What is said about how a policy came to be: steps, seed, hyper-parameters, versions, results.
+"""The record of a policy's training: steps, seed, hyper-parameters, versions, results.
 
-It travels with an exported policy as plain JSON, and in words as the model card. Nothing of it
-changes how the policy acts, and none of it is proven.
+An exported policy contains it as plain JSON, and as text in the model card. It does not affect how
+the policy acts, and it is not verified.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from rl3_sb3.policy_files.strict_json import Node
 
 PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "safetensors")
 _MOST_STEPS = 2**63 - 1
-_MOST_VALUES = 1024  # of one hyper-parameter or result
+_MOST_VALUES = 1024  # in the list of one hyper-parameter or result
 
 Fact = bool | int | float | str | None
 _FACT_TYPES = (bool, int, float, str, type(None))
 
 
 def library_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Return the versions of Python and of packages: those that a policy depends on, or others."""
+    """Return the versions of Python and of packages, by default those that a policy depends on."""
     versions = {"python": platform.python_version()}
     for name in packages:
         try:
@@ -38,17 +38,17 @@ def library_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """What trained a policy.
+    """How a policy was trained.
 
     Attributes:
-        algorithm: The class that trained it; empty if unknown.
-        environment: What it was trained on, an id or a sentence; empty if unknown.
-        description: Anything else worth saying.
-        n_steps: Environment steps it was trained for.
-        seed: Of the training; None if there was none.
-        hyper_parameters: By name; a list of two is the first and the last value of a schedule.
-        results: By name, what it achieves.
-        versions: Of the libraries, by name.
+        algorithm: The algorithm's class; empty if unknown.
+        environment: The training environment, an id or a sentence; empty if unknown.
+        description: Any further text.
+        n_steps: Number of environment steps of training.
+        seed: The seed of the training; None if there was none.
+        hyper_parameters: Values by name; a list of two is the first and last value of a schedule.
+        results: Results by name.
+        versions: Versions of the libraries by name.
     """
 
     algorithm: str = ""
@@ -61,11 +61,10 @@ class TrainingRecord:
     versions: Mapping[str, str] = field(default_factory=library_versions)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all as plain JSON.
+        """Return the record as plain JSON.
 
         Raises:
-            ValueError: A hyper-parameter or result is neither a number nor a text, nor a list of
-                these.
+            ValueError: A hyper-parameter or result is not a number, a text, or a list of these.
         """
         return {
             "algorithm": self.algorithm,
@@ -80,10 +79,10 @@ class TrainingRecord:
 
     @classmethod
     def from_json(cls, node: Node) -> TrainingRecord:
-        """Return what `to_json` wrote.
+        """Parse what `to_json` wrote.
 
         Raises:
-            PolicyFileError: It is something else.
+            PolicyFileError: It is anything else.
         """
         fields = node.fields(tuple(cls.__dataclass_fields__))
         seed = fields["seed"]
@@ -114,9 +113,9 @@ def _plain(name: str, value: Any) -> Fact:
     if not isinstance(value, _FACT_TYPES):
         raise ValueError(
             f"`{name}` must hold numbers, texts and lists of these, got {value!r}. "
-            "Turn it into text."
+            "Convert it to a text."
         )
-    # JSON has no infinity, and none of these numbers is computed with again.
+    # JSON has no infinity and no NaN; a text is enough, as these numbers are only displayed.
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

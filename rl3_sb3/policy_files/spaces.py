@@ -1,4 +1,4 @@
-"""Gymnasium spaces as plain JSON, and back, bit for bit.
+"""Convert Gymnasium spaces to plain JSON and back, bit for bit.
 
     {"type": "Box", "shape": [2], "dtype": "float32", "low": [-1.0, "-inf"], "high": 1.0}
     {"type": "Discrete", "n": 3, "start": 0, "dtype": "int64"}
@@ -6,11 +6,11 @@
     {"type": "MultiBinary", "n": 4}          n may be a shape: [2, 3]
     {"type": "Dict", "spaces": [["a", {...}], ["b", {...}]]}
 
-These are the spaces that Stable-Baselines3 can preprocess; a Dict holds no other Dict. Its entries
-keep their order. Bounds are a single value where all are equal, else a list in C order. A JSON
-number is a double, which holds every float16 and float32 exactly; infinity has no number in JSON
-and is the text "inf" or "-inf". In a Box of integers it marks the side that was left unbounded,
-where gymnasium keeps the least or greatest integer instead.
+These are the spaces that Stable-Baselines3 can preprocess. A Dict contains no other Dict, and its
+entries keep their order. Bounds are a single value if all are equal, otherwise a list in C order. A
+JSON number is a double, which represents every float16 and float32 exactly. Infinity, which JSON
+lacks, is the text "inf" or "-inf". In a Box of integers it marks an unbounded side, for which
+gymnasium stores the smallest or largest integer.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from gymnasium import spaces
 
 from rl3_sb3.policy_files.strict_json import Node, PolicyFileError
 
-# Numbers in one observation or action. Spaces hold several arrays of that many.
+# Limit of the numbers in one observation or action; a space holds several arrays of this size.
 MOST_NUMBERS = 2**20
 _MOST_AXES = 32
-_MOST_PARTS = 1024  # of a Dict
+_MOST_PARTS = 1024  # entries of a Dict
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _FLOATS = ("float16", "float32", "float64")
 _INFINITY = {"inf": math.inf, "-inf": -math.inf}
@@ -41,7 +41,7 @@ def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
     """Return a space as plain JSON.
 
     Raises:
-        ValueError: It is of another kind than the module lists.
+        ValueError: The space is of none of the kinds in the module docstring.
     """
     if type(space) is spaces.Dict:
         parts = [[key, space_to_json(part)] for key, part in space.spaces.items()]
@@ -81,11 +81,11 @@ def space_from_json(node: Node, *, inside_dict: bool = False) -> spaces.Space[An
     """Return the space that JSON describes.
 
     Args:
-        node: What `space_to_json` wrote, or anything else.
-        inside_dict: Refuse a Dict.
+        node: The untrusted JSON value.
+        inside_dict: Whether the space is an entry of a Dict and must not be a Dict itself.
 
     Raises:
-        PolicyFileError: It describes no space, or one with more than `MOST_NUMBERS` numbers.
+        PolicyFileError: The value describes no space, or one with more than `MOST_NUMBERS` numbers.
     """
     kinds: dict[str, Callable[[Node], spaces.Space[Any]]] = dict(_READERS)
     if not inside_dict:
@@ -100,7 +100,7 @@ def space_from_json(node: Node, *, inside_dict: bool = False) -> spaces.Space[An
 
 
 def n_numbers(space: spaces.Space[Any]) -> int:
-    """Return how many numbers an element has; for discrete spaces, one per category."""
+    """Return the number of numbers in an element; for discrete spaces, of categories."""
     if isinstance(space, spaces.Dict):
         return sum(map(n_numbers, space.spaces.values()))
     if isinstance(space, spaces.Discrete):
@@ -119,7 +119,7 @@ def _bound_to_json(bound: Array, bounded: Array, infinity: str) -> Any:
         infinity if is_integer and not finite else _number_to_json(value)
         for value, finite in zip(bound.ravel().tolist(), bounded.ravel().tolist(), strict=True)
     ]
-    # As texts: 0.0 == -0.0, but they are not the same bits.
+    # Compare as texts: 0.0 == -0.0, but their bits differ.
     all_equal = len(set(map(json.dumps, values))) == 1
     return values[0] if all_equal else values
 
@@ -143,7 +143,7 @@ def _read_box(node: Node) -> spaces.Box:
 def _read_bound(
     node: Node, shape: tuple[int, ...], dtype: str, infinity: str
 ) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Return the bound, and where it is one."""
+    """Return the bound, and a mask that is False where the side is unbounded."""
     n = math.prod(shape)
     is_list = isinstance(node.value, list)
     read = _read_float if dtype in _FLOATS else _read_integer

@@ -1,9 +1,9 @@
-"""Reading files from strangers: bounded, strict, and with one class of errors.
+"""Read untrusted files within limits, strictly, and with one error class.
 
-What is read here may be damaged or hostile, so nothing is believed. A file is opened only if it is
-a regular one (no link, no pipe that never ends) and its size is checked before it is read. JSON is
-parsed with every liberty refused that Python's parser takes: duplicate keys, NaN, numbers without
-limit. `Node` then hands out values of the expected types and says where one is not.
+The files may be damaged or malicious, so nothing in them is trusted. A file is read only if it is a
+regular file (no link, no endless pipe), and its size is checked first. JSON is parsed strictly:
+unlike Python's parser, this one rejects duplicate keys, NaN and numbers of unlimited length. `Node`
+then returns values of the expected types, or raises an error that names the place.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# 64-bit integers have at most 19 digits and a sign, unsigned ones 20.
+# 64-bit integers have at most 19 digits and a sign, or 20 digits if unsigned.
 _MOST_DIGITS = 20
 _MOST_FIELDS = 1024
-_MOST_CHARACTERS = 300  # of each half of an error's message
+_MOST_CHARACTERS = 300  # in each half of an error message
 _REMEDY = "Get the folder from its author again, or export the policy again."
 
-# On systems that lack a flag its question does not arise, or is answered by the checks around it.
+# Systems without a flag do not need it, or the other checks cover it.
 _FLAGS = os.O_RDONLY
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"):
     _FLAGS |= getattr(os, _name, 0)
@@ -35,12 +35,12 @@ class PolicyFileError(ValueError):
 
 
 def refuse(file: Path, must: str, got: str, remedy: str = _REMEDY) -> PolicyFileError:
-    """Return the error that says what a file must do, and what it does instead."""
+    """Return an error that says what a file must do, what it does instead, and a remedy."""
     return PolicyFileError(f"`{file}` must {_one_line(must)}, got {_one_line(got)}. {remedy}")
 
 
 def _one_line(text: str) -> str:
-    """Return a text as it may be shown on any terminal: ASCII, without control characters."""
+    """Return a text that any terminal can show: one line of ASCII without control characters."""
     short = text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 3] + "..."
     words = " ".join(short.split())
     return "".join(c if c.isascii() and c.isprintable() else ascii(c)[1:-1] for c in words)
@@ -59,15 +59,15 @@ def read_file(file: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file.
 
     Args:
-        file: Its path. A link is refused, whatever it points to.
-        max_bytes: A longer file is refused before anything of it is read.
+        file: Its path. A link is rejected, whatever it points to.
+        max_bytes: A longer file is rejected before it is read.
 
     Raises:
-        FileNotFoundError: There is none.
-        PolicyFileError: It is no regular file, too long, or cannot be read.
+        FileNotFoundError: The file does not exist.
+        PolicyFileError: It is not a regular file, is too long, or cannot be read.
     """
     if file.is_symlink():
-        raise refuse(file, "be a file", "a link", "Copy the file that it points to in its place.")
+        raise refuse(file, "be a file", "a link", "Replace it by a copy of the file it points to.")
     try:
         with open(os.open(file, _FLAGS), "rb") as stream:
             status = os.fstat(stream.fileno())
@@ -81,19 +81,19 @@ def read_file(file: Path, max_bytes: int) -> bytes:
     except OSError as error:
         raise refuse(file, "be a file that can be read", f"{error.strerror}") from error
     if len(content) != status.st_size:
-        raise refuse(file, "stay as it is while it is read", "a changed size", "Try again.")
+        raise refuse(file, "not change while it is read", "a changed size", "Try again.")
     return content
 
 
 def parse_object(content: bytes, file: Path) -> Node:
-    """Return the JSON object that a file holds.
+    """Parse a file that holds one JSON object.
 
     Args:
-        content: All its bytes, UTF-8.
+        content: The whole file, in UTF-8.
         file: Its path, for errors.
 
     Raises:
-        PolicyFileError: It is no JSON object, nested too deeply, or takes a liberty.
+        PolicyFileError: It is not a JSON object, is nested too deeply, or is not strict JSON.
     """
     try:
         values = json.loads(
@@ -105,7 +105,7 @@ def parse_object(content: bytes, file: Path) -> Node:
         )
     except RecursionError as error:
         raise refuse(file, "be shallow JSON", "brackets nested without end") from error
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are such
+    except ValueError as error:  # also JSONDecodeError and UnicodeDecodeError
         raise refuse(file, "be complete JSON in UTF-8", f"a damaged file ({error})") from error
     return Node(values, file, "").check(dict, "a JSON object")
 
@@ -131,17 +131,17 @@ def _finite_float(digits: str) -> float:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name}, which is no JSON")
+    raise ValueError(f"{name}, which is not JSON")
 
 
 @dataclass(frozen=True)
 class Node:
-    """One value in a parsed file, with the place it stands at.
+    """One value in a parsed file, with its place.
 
     Attributes:
-        value: What the parser returned.
+        value: The parsed value.
         file: The file, for errors.
-        where: The keys that lead here, as in "training.seed".
+        where: The keys that lead to it, for example "training.seed".
     """
 
     value: Any
@@ -149,19 +149,19 @@ class Node:
     where: str
 
     def error(self, must_hold: str) -> PolicyFileError:
-        """Return the error that says what must stand here instead."""
+        """Return an error that says what the file must hold at this place."""
         place = f" at {show(self.where)}" if self.where else ""
         return refuse(self.file, f"hold {must_hold}{place}", show(self.value))
 
     def check(self, kind: type | tuple[type, ...], name: str) -> Node:
-        """Return this node if its value is of exactly this type (a bool is no int here)."""
+        """Return this node if its value has exactly this type (a bool is not an int here)."""
         kinds = kind if isinstance(kind, tuple) else (kind,)
         if type(self.value) not in kinds:
             raise self.error(name)
         return self
 
     def fields(self, names: Sequence[str]) -> dict[str, Node]:
-        """Return the fields of an object that has these and no others."""
+        """Return the fields of an object that must have exactly these names."""
         found = self.items()
         if found.keys() != set(names):
             wrong = sorted(found.keys() ^ set(names))
@@ -169,20 +169,20 @@ class Node:
         return found
 
     def items(self) -> dict[str, Node]:
-        """Return the fields of an object, which must not be too many."""
+        """Return the fields of an object, which must have at most _MOST_FIELDS."""
         if len(self.check(dict, "an object").value) > _MOST_FIELDS:
             raise self.error(f"an object of at most {_MOST_FIELDS} fields")
         prefix = f"{self.where}." if self.where else ""
         return {key: Node(v, self.file, prefix + key) for key, v in self.value.items()}
 
     def elements(self, least: int, most: int) -> Iterator[Node]:
-        """Return the elements of a list of this length, both limits included."""
+        """Return the elements of a list whose length is in [least, most]."""
         if not least <= len(self.check(list, "a list").value) <= most:
             raise self.error(f"a list of {least} to {most} elements")
         return (Node(v, self.file, f"{self.where}[{i}]") for i, v in enumerate(self.value))
 
     def integer(self, least: int, most: int) -> int:
-        """Return an integer from `least` to `most`, both included."""
+        """Return an integer in [least, most]."""
         if type(self.value) is not int or not least <= self.value <= most:
             raise self.error(f"an integer from {least} to {most}")
         return self.value

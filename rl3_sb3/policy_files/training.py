@@ -1,4 +1,4 @@
-"""What a model says about its training when its policy is given away."""
+"""Make the training record of a model, for its exported policy."""
 
 import warnings
 from collections.abc import Mapping
@@ -37,13 +37,13 @@ def training_record(
     """Return the record of a model's training; the arguments are those of `export`.
 
     Warns:
-        UserWarning: The environment normalises observations by statistics that stay behind.
+        UserWarning: The environment normalises observations with statistics that are not exported.
     """
     if model.get_vec_normalize_env() is not None:
         warnings.warn(
-            "`env` is a VecNormalize, whose statistics are not exported: the policy will act "
-            "as it does here only on observations normalised by them. Give its `save`d file "
-            "too, and say so in `description`.",
+            "`env` is a VecNormalize, whose statistics are not exported: the policy acts as "
+            "trained only on observations normalised with them. Publish the file of "
+            "`VecNormalize.save` too, and mention it in `description`.",
             stacklevel=3,
         )
     return TrainingRecord(
@@ -58,7 +58,7 @@ def training_record(
 
 
 def _first_and_last(value: Any) -> Any:
-    """Return a number as it is, and a schedule as its first and last value if they differ."""
+    """Return a number unchanged, and a schedule as its first and last value if they differ."""
     if not callable(value):
         return value
     first, last = float(value(1.0)), float(value(0.0))

@@ -1,7 +1,7 @@
-"""The tensors of an exported policy, as safetensors: of both networks or the actor, in two sizes.
+"""Read and write the tensors of an exported policy as safetensors, in float32 or float16.
 
-Float16 is a way to store them. A policy computes in float32 with the rounded numbers: of 11
-significant bits, and multiples of 2^-24 where they are small.
+Float16 affects storage only: the policy computes in float32 with the rounded numbers. These have 11
+significant bits; small ones are multiples of 2^-24.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rl3_sb3.policy_files.description import PolicyDescription
 from rl3_sb3.policy_files.strict_json import Node, parse_object, refuse, show
 from rl3_sb3.sequence_policy import SequencePolicy
 
-# The format's names of types, and NumPy's. "<": the format's byte order, whatever the machine's.
+# The format's names of types, and NumPy's; "<" is the format's byte order on every machine.
 _TYPES = {"float32": ("F32", "<f4"), "float16": ("F16", "<f2")}
 
 
@@ -25,12 +25,12 @@ def write_tensors(policy: SequencePolicy, *, actor_only: bool, dtype: str) -> by
     """Return the content of a file of weights.
 
     Args:
-        policy: Whose.
-        actor_only: Leave the critic's out.
-        dtype: As what to store them: "float32" or "float16".
+        policy: The policy.
+        actor_only: Whether to leave the critic's weights out.
+        dtype: Stored type, "float32" or "float16".
 
     Raises:
-        ValueError: A weight is not finite, not float32, or too large for what it is stored as.
+        ValueError: A weight is not finite, not float32, or too large for the stored type.
     """
     tensors = {
         name: tensor.detach().cpu().contiguous()
@@ -41,7 +41,7 @@ def write_tensors(policy: SequencePolicy, *, actor_only: bool, dtype: str) -> by
         if tensor.dtype != th.float32 or not bool(tensor.isfinite().all()):
             raise ValueError(
                 f"`policy` must have finite float32 weights to be exported, got {name} of "
-                f"{tensor.dtype} with {int((~tensor.isfinite()).sum())} that are not finite. If "
+                f"{tensor.dtype} with {int((~tensor.isfinite()).sum())} non-finite numbers. If "
                 "training has diverged, export an earlier checkpoint."
             )
         if dtype == "float16":
@@ -55,7 +55,11 @@ def write_tensors(policy: SequencePolicy, *, actor_only: bool, dtype: str) -> by
 
 
 def read_tensors(weights: bytes, described: PolicyDescription, file: Path) -> dict[str, th.Tensor]:
-    """Return the tensors of a file of weights, which must be exactly the policy's."""
+    """Return the tensors of a file of weights, which must match the description exactly.
+
+    Raises:
+        PolicyFileError: The file is damaged, or its tensors are not those described or not finite.
+    """
     try:
         found = dict(safetensors.deserialize(weights))  # type: ignore[no-untyped-call] # its own
     except safetensors.SafetensorError as error:
@@ -85,7 +89,7 @@ def read_tensors(weights: bytes, described: PolicyDescription, file: Path) -> di
 
 
 def _check_header(weights: bytes, described: PolicyDescription, file: Path) -> None:
-    """Refuse what the format lets pass: tensors given twice, unknown fields, notes."""
+    """Reject what the format allows: duplicate tensors, unknown fields, metadata."""
     header = parse_object(weights[8 : 8 + int.from_bytes(weights[:8], "little")], file)
     names = described.weight_shapes.keys()
     alone = "'s actor" if described.actor_only else ""

@@ -61,7 +61,7 @@ def test_all_agents_of_a_domain_play_it_and_beat_chance_between_them(domain, tit
 @pytest.mark.parametrize(
     ("domain", "agent", "words"),
     [
-        ("random-mdp", "gittins", "one state only, got 10"),
+        ("random-mdp", "gittins", "only tasks with one state, got 10"),
         ("bandit", "informed", "must be a vamdp.domains.GridWorlds"),
     ],
 )

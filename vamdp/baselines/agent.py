@@ -1,13 +1,14 @@
-"""What every agent of an evaluation is: a trained policy, a classical agent, the random one.
+"""The protocol of every agent in an evaluation: trained policies, classical agents, the random one.
 
-An agent lives through a batch of meta-episodes, one task each, in step with each other:
+An agent plays a batch of meta-episodes, one per task, in lockstep:
 
     agent.start(n_tasks, seed)
     for t in range(H):
-        actions = agent.act(...)        # of states or of observations, see `sees`
+        actions = agent.act(...)        # states or observations, see `sees`
         agent.learn(states, actions, rewards, next_states, terminated, truncated)
 
-Episodes end and restart in between, in some of the tasks; `learn` tells where.
+Episodes end and restart at different steps in different tasks; `terminated` and `truncated` say
+where.
 """
 
 from typing import Any, Literal, Protocol
@@ -25,10 +26,11 @@ class Agent(Protocol):
 
     @property
     def sees(self) -> Literal["states", "observations", "nothing"]:
-        """What `act` looks at: the indices of the tasks' states, or what the environment shows.
+        """The argument of `act`: state indices, the environment's observations, or nothing.
 
-        Observations hold the previous action and reward, so `learn` is called for agents that see
-        states only. Those that see nothing can play any tasks, also such that are no tables.
+        `learn` is called only for agents that see states, because observations contain the previous
+        action and reward. Agents that see nothing can play any task, including tasks that are
+        environments instead of tables.
         """
 
     def start(self, n_tasks: int, seed: int) -> None:
@@ -36,14 +38,14 @@ class Agent(Protocol):
 
         Args:
             n_tasks: At least 1.
-            seed: Of all that is random in the agent: same seed, same actions.
+            seed: Seed of the agent's random numbers: same seed, same actions.
         """
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return actions, shape (n_tasks,).
 
         Args:
-            seen: The present states, shape (n_tasks,), or observations, shape (n_tasks, C).
+            seen: The current states, shape (n_tasks,), or observations, shape (n_tasks, C).
         """
 
     def learn(
@@ -55,13 +57,13 @@ class Agent(Protocol):
         terminated: npt.NDArray[np.bool_],
         truncated: npt.NDArray[np.bool_],
     ) -> None:
-        """Take in what the step did; all have shape (n_tasks,).
+        """Learn from one step of every task; all arrays have shape (n_tasks,).
 
         Args:
-            states: Where the agents acted.
-            actions: What they did.
-            rewards: What they got.
-            next_states: What the step led to, also where it ended the episode.
-            terminated: Whether the task's own end was reached.
+            states: The states in which the actions were taken.
+            actions: The actions taken.
+            rewards: The rewards received.
+            next_states: The states reached; at the end of an episode, its last state.
+            terminated: Whether the task ended the episode.
             truncated: Whether a time limit cut the episode.
         """

@@ -1,4 +1,4 @@
-"""The agent that learns nothing: the bottom line of every table."""
+"""The random agent, the lowest reference of every table."""
 
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +15,7 @@ class RandomAgent:
         n_actions: At least 1.
 
     Raises:
-        ValueError: There is no action.
+        ValueError: `n_actions` is below 1.
 
     Example:
         >>> agent = RandomAgent(n_actions=1)
@@ -39,8 +39,8 @@ class RandomAgent:
         self._n_tasks = n_tasks
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return actions, shape (n_tasks,); nothing is looked at."""
+        """Return actions, shape (n_tasks,); `seen` is ignored."""
         return self._rng.integers(self.n_actions, size=self._n_tasks)
 
     def learn(self, *transition: npt.NDArray[Any]) -> None:
-        """Do nothing: it does not learn."""
+        """Do nothing: this agent does not learn."""

@@ -1,7 +1,7 @@
-"""The table of classical agents, by name: who each is, and how it is made for a kind of tasks.
+"""The table of baselines by name, and how each is built for a task distribution.
 
-A row makes an agent from what is known of the tasks beforehand (`TaskFacts`) and its own options.
-What suits a domain best, tuned constants and priors, stands with the domain and not here.
+A row builds an agent from `TaskFacts`, which holds what is known of the tasks in advance, and the
+agent's own options. Constants and priors tuned for one domain belong to the domain, not here.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from vamdp.domains.task_env import TaskDistribution
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFacts:
-    """What every agent may know of the tasks before it meets one.
+    """What an agent may know about the tasks before it plays one.
 
     Attributes:
-        n_states: Of each task; 0 where they are environments instead of tables.
-        n_actions: Of each task.
+        n_states: Number of states of each task; 0 if tasks are environments instead of tables.
+        n_actions: Number of actions of each task.
         horizon: Steps of a meta-episode, H.
-        task_horizon: Steps after which an episode is cut; H where none is.
-        distribution: Draws a task from a generator. Agents that know the generator read its
-            settings, none of them draws the task that it plays.
-        estimator_options: Of the learner whose values RL3 is shown, for agents that use the same.
+        task_horizon: Steps after which an episode is cut; H if episodes have no time limit.
+        distribution: The task distribution, a function from a random generator to a task. An agent
+            that uses prior knowledge reads its settings; it never draws the task it plays.
+        estimator_options: Options of the estimator that RL3 observes, for agents that use the same.
     """
 
     n_states: int
@@ -44,12 +44,12 @@ class TaskFacts:
 
 @dataclass(frozen=True)
 class Baseline:
-    """One classical agent.
+    """A row of the table.
 
     Attributes:
-        title: Its name in tables and figures.
+        title: The agent's name in tables and figures.
         make: Called with `TaskFacts` and the agent's options by name; returns the agent.
-        needs_tables: Whether it plays only tasks that are tables, as all do that see states.
+        needs_tables: Whether it plays only tasks that are tables; true of agents that see states.
     """
 
     title: str
@@ -58,11 +58,11 @@ class Baseline:
 
 
 def _of_arms(agent: Callable[..., Agent], *, with_horizon: bool = False) -> Callable[..., Agent]:
-    """Return what makes an agent of bandits."""
+    """Return a function that builds a bandit agent."""
 
     def make(facts: TaskFacts, **options: Any) -> Agent:
         if facts.n_states != 1:
-            raise ValueError(f"it plays tasks of one state only, got {facts.n_states} states.")
+            raise ValueError(f"it plays only tasks with one state, got {facts.n_states} states.")
         if with_horizon:
             options["horizon"] = facts.horizon
         return agent(facts.n_actions, **options)
@@ -71,7 +71,7 @@ def _of_arms(agent: Callable[..., Agent], *, with_horizon: bool = False) -> Call
 
 
 def _tabular(agent: Callable[..., Agent], **fixed: Any) -> Callable[..., Agent]:
-    """Return what makes an agent of tabular tasks, with these options where none are given."""
+    """Return a function that builds an agent for tabular tasks; `fixed` holds default options."""
 
     def make(facts: TaskFacts, **options: Any) -> Agent:
         return agent(
@@ -85,7 +85,7 @@ def _tabular(agent: Callable[..., Agent], **fixed: Any) -> Callable[..., Agent]:
 
 
 def _beb(facts: TaskFacts, **options: Any) -> Agent:
-    """Make BEB, which has to be the more curious the more steps are left to use what it finds.
+    """Build BEB with a bonus that grows with the horizon: longer lives repay more exploration.
 
     The rule was tuned on validation tasks of random MDPs with H = 128 to 1024.
     """
@@ -93,7 +93,7 @@ def _beb(facts: TaskFacts, **options: Any) -> Agent:
 
 
 def _on_values(bonus: float) -> Callable[..., Agent]:
-    """Return what makes an agent that sees the values that RL3 is shown."""
+    """Return a function that builds an agent acting on the values that RL3 observes."""
 
     def make(facts: TaskFacts, **options: Any) -> Agent:
         fixed = {"bonus": bonus, "task_horizon": facts.task_horizon, **facts.estimator_options}
@@ -103,7 +103,7 @@ def _on_values(bonus: float) -> Callable[..., Agent]:
 
 
 def _informed(facts: TaskFacts, **options: Any) -> Agent:
-    """Make the agent that knows how gridworlds are drawn; other tasks are a ValueError."""
+    """Build the agent that knows the generator of gridworlds; other tasks raise TypeError."""
     distribution: Any = facts.distribution
     return InformedAgent(distribution, horizon=facts.horizon, **options)
 
@@ -135,20 +135,20 @@ BASELINES: dict[str, Baseline] = {
 
 
 def register_baseline(name: str, baseline: Baseline) -> None:
-    """Add an agent of your own, so that a domain or `rl3 baselines --agents` can name it.
+    """Add a custom agent, so that a domain or `rl3 baselines --agents` can name it.
 
     Args:
-        name: In small letters, digits, _ and -.
-        baseline: The agent.
+        name: Lower-case letters, digits, _ and -.
+        baseline: The agent's row.
 
     Raises:
-        ValueError: The name has other characters, or another agent has it.
-        TypeError: `baseline` is no `Baseline`.
+        ValueError: The name has other characters or belongs to another agent.
+        TypeError: `baseline` is not a `Baseline`.
     """
     if not isinstance(baseline, Baseline):
         raise TypeError(f"`baseline` must be a Baseline, got {baseline!r}.")
     if not re.fullmatch(r"[a-z0-9_-]+", name):
-        raise ValueError(f"`name` must be of small letters, digits, _ and -, got {name!r}.")
+        raise ValueError(f"`name` must be lower-case letters, digits, _ and -, got {name!r}.")
     if BASELINES.get(name, baseline) is not baseline:
         raise ValueError(f"`name` must be new, got {name!r}, the name of {BASELINES[name].title}.")
     BASELINES[name] = baseline

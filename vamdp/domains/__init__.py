@@ -1,9 +1,9 @@
 """Distributions of tasks, and the environments that step them.
 
-Importing this package registers `vamdp/Bandit-v0`, `vamdp/RandomMDP-v0`, `vamdp/GridWorld-v0` and
-`vamdp/FrozenLake-v0` with Gymnasium, whose tasks are tables, and `vamdp/CartPole-v0`,
-`vamdp/Acrobot-v0`, `vamdp/MountainCar-v0` and `vamdp/HalfCircle-v0`, whose tasks are environments;
-each with a vector entry point.
+Importing this package registers these ids with Gymnasium, each with a vector entry point. The tasks
+of `vamdp/Bandit-v0`, `vamdp/RandomMDP-v0`, `vamdp/GridWorld-v0` and `vamdp/FrozenLake-v0` are
+tables. The tasks of `vamdp/CartPole-v0`, `vamdp/Acrobot-v0`, `vamdp/MountainCar-v0` and
+`vamdp/HalfCircle-v0` are environments.
 """
 
 import gymnasium

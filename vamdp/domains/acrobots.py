@@ -1,11 +1,11 @@
 """Gymnasium's Acrobot with new physics for each task.
 
-Equations, rewards and ends are Acrobot-v1's: -1 a step, 0 in the step that swings the end of the
-lower link over the bar, which ends the episode. A meta-episode's total is therefore the number of
-such steps minus H.
+Equations, rewards and termination are Acrobot-v1's: -1 per step, and 0 in the step that swings the
+end of the lower link over the bar, which ends the episode. A meta-episode's total is therefore the
+number of swing-ups minus H.
 
-Pumping against the first joint's motion swings up most of these acrobots, so lengths and masses
-alone leave little to find out. Which action turns to which side is therefore drawn too.
+Pumping against the motion of the first joint swings up most of these acrobots, so varying lengths
+and masses alone leaves little to learn. The direction of the actions is therefore random as well.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from vamdp.domains.ranges import Range, check_positive_range, draw
 
 @dataclass(frozen=True)
 class Acrobots:
-    """The distribution of acrobots; each quantity is uniform in its range, apart for each link.
+    """The distribution of acrobots; each quantity is uniform in its range, drawn for each link.
 
     Args:
-        length: Of a link, in metres; Gymnasium's is 1. The bar is 1 above the upper joint whatever
-            the lengths, and the end's height is counted as of links of length 1, as Gymnasium does.
-        mass: Of a link, in kilograms; Gymnasium's is 1.
-        com: Where a link's centre of mass is, as a share of its length; Gymnasium's is 0.5.
-        torque: Of the motor, in newton metres; Gymnasium's is 1, with which chance hardly ever gets
-            over the bar: there would be nothing to learn from.
-        swapped: Probability that actions 0 and 2 have changed places.
-        render_mode: Of the drawn environments, as Acrobot's.
+        length: Length of a link, in metres; Gymnasium's is 1. The bar is 1 above the upper joint
+            for all lengths, and the height of the end is computed for links of length 1, as in
+            Gymnasium.
+        mass: Mass of a link, in kilograms; Gymnasium's is 1.
+        com: Position of a link's centre of mass, as a fraction of its length; Gymnasium's is 0.5.
+        torque: Torque of the motor, in newton metres; Gymnasium's is 1, with which random actions
+            almost never reach the bar, so that there is no reward to learn from.
+        swapped: Probability that actions 0 and 2 are swapped.
+        render_mode: Acrobot's `render_mode` of the drawn environments.
 
     Raises:
         ValueError: An argument is out of range.
@@ -54,13 +55,13 @@ class Acrobots:
         for name in ("length", "mass", "com", "torque"):
             check_positive_range(name, getattr(self, name))
         if self.com[1] > 1:
-            raise ValueError(f"`com` must be shares of at most 1, got {self.com!r}.")
+            raise ValueError(f"`com` must be fractions of at most 1, got {self.com!r}.")
         check_share("swapped", self.swapped)
 
     def __call__(self, rng: np.random.Generator) -> AcrobotEnv:
         """Draw a task."""
         env = AcrobotEnv(render_mode=self.render_mode)
-        # Constants of the class: the instance hides them.
+        # These are class attributes of AcrobotEnv; instance attributes override them.
         env.LINK_LENGTH_1, env.LINK_LENGTH_2 = (draw(rng, self.length) for _ in range(2))
         env.LINK_MASS_1, env.LINK_MASS_2 = (draw(rng, self.mass) for _ in range(2))
         env.LINK_COM_POS_1 = env.LINK_LENGTH_1 * draw(rng, self.com)

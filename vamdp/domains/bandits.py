@@ -1,4 +1,4 @@
-"""Bernoulli bandits: the smallest tasks in which exploring must be weighed against exploiting.
+"""Bernoulli bandits, the smallest tasks that require balancing exploration and exploitation.
 
 Every pull of arm a pays 1 with probability `p[a]`, else 0, and ends the episode (RL3, section 5;
 Duan et al., RL2, 2016, section 3.1).
@@ -26,11 +26,11 @@ class Bandits:
 
     Args:
         n_arms: At least 1.
-        ood: Out of distribution, p ~ N(0.5, 0.5), the second being the standard deviation: an arm
-            with p >= 1 always pays, one with p <= 0 never.
+        ood: Out of distribution: p is normal with mean 0.5 and standard deviation 0.5. An arm with
+            p >= 1 always pays, an arm with p <= 0 never.
 
     Raises:
-        ValueError: There is no arm.
+        ValueError: `n_arms` is below 1.
 
     Example:
         >>> task = Bandits(n_arms=3)(np.random.default_rng(0))
@@ -68,7 +68,7 @@ class Bandits:
         npt.NDArray[np.int64],
         npt.NDArray[np.bool_],
     ]:
-        """What all bandits have in common: one outcome per arm, and the start row."""
+        """The arrays that all bandits share: one outcome per arm, and the start row."""
         K = self.n_arms + 1
         ends = np.ones(K, np.bool_)
         ends[-1] = False

@@ -1,4 +1,4 @@
-"""Checks of what a batch of tasks is made of, and is reset with."""
+"""Check the arguments that create and reset a batch of tasks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from vamdp.argument_checks import check_positive_integer
 
 
 def check_sizes(num_envs: int, max_episode_steps: int | None) -> None:
-    """Raise ValueError unless there is an environment, and a step in every episode."""
+    """Raise ValueError unless both are integers of at least 1, or the limit is None."""
     check_positive_integer("num_envs", num_envs)
     if max_episode_steps is not None:
         check_positive_integer("max_episode_steps", max_episode_steps)
 
 
 def check_one_each(tasks: Sequence[Any], num_envs: int) -> None:
-    """Raise TypeError or ValueError unless there is one task for each environment."""
+    """Raise TypeError or ValueError unless `tasks` is a sequence of num_envs tasks."""
     if not isinstance(tasks, Sequence):
         raise TypeError(
             f"`task` must be a sequence of {num_envs} tasks, got {type(tasks).__name__}."
@@ -30,7 +30,7 @@ def check_one_each(tasks: Sequence[Any], num_envs: int) -> None:
 
 
 def seed_of_each(seed: int | Sequence[int | None] | None, num_envs: int) -> Sequence[int | None]:
-    """Return one seed per environment: s + i of a number s, those of a sequence, else None.
+    """Return one seed per environment: s + i for an int s, a sequence's own seeds, or all None.
 
     Raises:
         ValueError: A sequence has another length, or a seed is below 0.
@@ -49,11 +49,11 @@ def seed_of_each(seed: int | Sequence[int | None] | None, num_envs: int) -> Sequ
 
 
 def marked_rows(mask: object, num_envs: int) -> npt.NDArray[np.int64]:
-    """Return the indices that options["reset_mask"] marks; all without one.
+    """Return the indices marked by options["reset_mask"]; all indices if there is no mask.
 
     Raises:
-        TypeError: It is not a bool array.
-        ValueError: It has another shape, or marks nothing.
+        TypeError: The mask is not a bool array.
+        ValueError: The mask has another shape, or marks no environment.
     """
     if mask is None:
         return np.arange(num_envs)

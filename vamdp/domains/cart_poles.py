@@ -1,12 +1,12 @@
 """Gymnasium's CartPole with new physics for each task.
 
-Equations and episodes are CartPole-v1's, rewards those of `sutton_barto_reward`: 0 a step and -1
-where the pole falls or the cart leaves the track. With Gymnasium's usual +1 a step, every
-meta-episode with restarts would have the same total, whatever the agent does.
+Equations and episodes are CartPole-v1's. Rewards are those of `sutton_barto_reward`: 0 per step,
+and -1 when the pole falls or the cart leaves the track. With Gymnasium's default of +1 per step,
+every meta-episode with restarts would have the same total, whatever the agent does.
 
-Feedback that holds the usual pole holds nearly all of these: lengths and masses alone leave little
-to find out. Which action pushes to which side is therefore drawn too. Whoever does not find that
-out loses the pole at once, and over and over.
+A controller that balances the default pole balances nearly all of these, so varying lengths and
+masses alone leaves little to learn. The direction of the actions is therefore random as well: an
+agent that does not learn it drops the pole at once, in every episode.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class CartPoles:
     """The distribution of cart-poles; each quantity is uniform in its range.
 
     Args:
-        length: Half of the pole's length, in metres; Gymnasium's is 0.5.
+        length: Half the pole's length, in metres; Gymnasium's is 0.5.
         masspole: Mass of the pole, in kilograms; Gymnasium's is 0.1.
         masscart: Mass of the cart, in kilograms; Gymnasium's is 1.
         force_mag: Force of a push, in newtons; Gymnasium's is 10.
-        gravity: In m/s²; Gymnasium's is 9.8.
+        gravity: Gravity, in m/s²; Gymnasium's is 9.8.
         swapped: Probability that action 0 pushes to the right and action 1 to the left.
-        render_mode: Of the drawn environments, as CartPole's.
+        render_mode: CartPole's `render_mode` of the drawn environments.
 
     Raises:
         ValueError: An argument is out of range.
@@ -66,7 +66,7 @@ class CartPoles:
         env.gravity = draw(rng, self.gravity)
         if rng.random() < self.swapped:
             env.force_mag = -env.force_mag
-        # What Gymnasium derives from them on construction.
+        # Gymnasium computes these from the masses and the length in its constructor.
         env.total_mass = env.masspole + env.masscart
         env.polemass_length = env.masspole * env.length
         return env

@@ -1,4 +1,4 @@
-"""Showing tabular states by their coordinates instead of their indices."""
+"""Observe tabular states as coordinates instead of indices."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from vamdp.mdp.tabular_mdp import TabularMDP
 
 
 class Coordinates:
-    """What is seen of each state: its features divided by a scale, and how to read them back.
+    """Observations of states, which are features divided by a scale, and their inverse.
 
     Args:
-        task: Any one of the distribution; all must have the same features.
-        scale: Above 0.
+        task: Any task of the distribution; all must have the same features.
+        scale: The divisor, above 0.
 
     Attributes:
-        space: Of a single observation, shape (d,).
-        observations: Of each state, float32 of shape (S, d).
+        space: The space of a single observation, shape (d,).
+        observations: The observation of each state, float32 of shape (S, d).
 
     Raises:
-        ValueError: `scale` is not above 0, or the task's features are not whole numbers.
+        ValueError: `scale` is not above 0, the features are not integers, or float32 observations
+            cannot tell them apart.
     """
 
     def __init__(self, task: TabularMDP, scale: float) -> None:
@@ -30,8 +31,8 @@ class Coordinates:
         features = task.features
         if features is None or (features != np.rint(features)).any():
             raise ValueError(
-                f"`feature_scale` must be None for tasks without features that are whole numbers, "
-                f"got {scale!r}. Give them `features`, or leave it out."
+                f"`feature_scale` must be None for tasks without integer features, got {scale!r}. "
+                "Give the tasks integer `features`, or leave `feature_scale` out."
             )
         self._features = features
         self._scale = float(scale)
@@ -47,20 +48,20 @@ class Coordinates:
         )
 
     def key(self, observation: npt.NDArray[np.float32]) -> tuple[int, ...]:
-        """Return the coordinates, whole numbers, that an observation (d,) shows."""
+        """Return the integer coordinates of an observation (d,)."""
         return tuple([round(x * self._scale) for x in observation.tolist()])
 
     def keys(self, observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Return the coordinates that observations (n, d) show, shape (n, d)."""
+        """Return the coordinates of observations (n, d), shape (n, d)."""
         keys: npt.NDArray[np.float64] = np.rint(observations.astype(np.float64) * self._scale)
         return keys
 
     def check(self, name: str, task: TabularMDP) -> None:
-        """Raise ValueError unless the task called `name` has these features."""
+        """Raise ValueError unless the task has these features; `name` is for the message."""
         if task.features is not self._features and not np.array_equal(
             np.asarray(task.features), self._features
         ):
             raise ValueError(
                 f"`{name}` must have the features of the other tasks, got {task.features!r}. "
-                "Leave `feature_scale` out to show indices."
+                "Leave `feature_scale` out to observe state indices instead."
             )

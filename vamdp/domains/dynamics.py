@@ -1,15 +1,16 @@
-"""One step of one task, compiled, and the tasks of a batch in one block of memory.
+"""Compiled steps of tabular tasks, and the arrays that hold the tasks of a batch.
 
-`_transition` is the only place where a task is stepped: `TaskEnv` calls it for its one task, the
-loop of `TaskVectorEnv` once per environment. Both therefore agree bit for bit.
+`_transition` is the only function that steps a task. `TaskEnv` calls it for its one task, and the
+loop of `TaskVectorEnv` calls it once per environment, so both agree bit for bit.
 
-Randomness. Every environment has two streams. *Tasks* is a NumPy generator, from which tasks are
-drawn. *Dynamics* is SplitMix64 (Steele, Lea and Flood, Fast splittable pseudorandom number
-generators, OOPSLA 2014, figure 17): a 64-bit counter that goes up by a fixed odd number, and a hash
-of it. Its state is one integer per environment, so the compiled step draws from it without Python.
-At every new task it is keyed anew with an integer from the tasks stream. So neither stream depends
-on how many steps or restarts the previous task saw: a batch, which restarts an episode right after
-the last step of a task, stays level with a single environment, which does not.
+Randomness. Every environment has two random streams. The *tasks* stream is a NumPy generator that
+draws the tasks. The *dynamics* stream is SplitMix64 (Steele, Lea and Flood, Fast splittable
+pseudorandom number generators, OOPSLA 2014, figure 17): a 64-bit counter with a fixed odd
+increment, and a hash of it. Its state is one integer per environment, so the compiled step draws
+from it without calling Python. Every new task sets this state to an integer from the tasks stream.
+Neither stream therefore depends on the number of steps or restarts in the previous task. A batch
+restarts an episode right after the last step of a task and a single environment does not, and both
+still draw the same tasks.
 
 A step draws one uniform for the successor, then one for a Bernoulli reward or two for a Gaussian
 one. A restart draws one.
@@ -26,7 +27,7 @@ import numpy.typing as npt
 from vamdp.compiled import njit
 from vamdp.mdp.tabular_mdp import TabularMDP
 
-# In the compiled code reward noise is one number: a standard deviation, or this.
+# Compiled code stores reward noise as one number: a standard deviation, or this marker.
 BERNOULLI = -1.0
 
 # SplitMix64's increment, 2**64 divided by the golden ratio, and the multipliers of its hash.
@@ -35,7 +36,7 @@ MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
 MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
 SHIFT_1, SHIFT_2, SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(31)
 
-# A float64 holds 53 bits: the top ones of 64, as a multiple of 2**-53, are uniform on [0, 1).
+# A float64 holds 53 bits: the top 53 of 64 bits, times 2**-53, are uniform on [0, 1).
 TO_53_BITS = np.uint64(11)
 ULP = 2.0**-53
 
@@ -53,14 +54,14 @@ def _uniform(keys, i):
 
 @njit(cache=True)
 def _normal(keys, i):
-    """Draw a standard normal with stream i (Box and Muller, 1958; the sine half is not kept)."""
+    """Draw a standard normal with stream i (Box and Muller, 1958, without the sine half)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - _uniform(keys, i)))  # 1 - u is never 0
     return radius * math.cos(2.0 * math.pi * _uniform(keys, i))
 
 
 @njit(cache=True)
 def _outcome(rows, probability, i, row, keys):
-    """Draw an outcome of a row of task i; the last one takes what rounding leaves."""
+    """Draw an outcome of a row of task i; the last outcome absorbs rounding errors."""
     u = _uniform(keys, i)
     k = rows[i, row]
     last = rows[i, row + 1] - 1
@@ -72,7 +73,10 @@ def _outcome(rows, probability, i, row, keys):
 
 @njit(cache=True)
 def _transition(rows, probability, successor, reward, ends, noise, keys, i, row):
-    """Take one step of task i from row = state * n_actions + action."""
+    """Take one step of task i from row = state * n_actions + action.
+
+    Returns the next state, the reward and whether the episode terminated.
+    """
     k = _outcome(rows, probability, i, row, keys)
     paid = reward[i, k]
     if noise[i] == BERNOULLI:
@@ -118,9 +122,9 @@ def _step_all(
     ended,
     final,
 ):
-    """Step every environment; return how many episodes ended, or -1 if one cannot be stepped.
+    """Step every environment, and return the number of episodes that ended.
 
-    In the latter case nothing has changed.
+    If an action is invalid or an environment has no running episode, nothing changes; returns -1.
     """
     for i in range(actions.size):
         if actions[i] < 0 or actions[i] >= n_actions or states[i] < 0:
@@ -154,12 +158,12 @@ class TaskTable(NamedTuple):
     """The tasks of n environments, one per row, in the order of `_transition`'s arguments.
 
     Attributes:
-        rows: Where rows begin, shape (n, S*A + 2).
-        probability: shape (n, capacity), as are the next three.
-        successor: States.
-        reward: Mean rewards.
-        ends: Whether the outcome terminates.
-        noise: Standard deviation of the reward or BERNOULLI, shape (n,).
+        rows: Index of each row's first outcome, shape (n, S*A + 2).
+        probability: Probability of each outcome, shape (n, capacity).
+        successor: Next state of each outcome, shape (n, capacity).
+        reward: Mean reward of each outcome, shape (n, capacity).
+        ends: Whether each outcome terminates the episode, shape (n, capacity).
+        noise: Standard deviation of the reward, or BERNOULLI, shape (n,).
         keys: States of the dynamics streams, shape (n,).
     """
 
@@ -173,7 +177,7 @@ class TaskTable(NamedTuple):
 
     @classmethod
     def empty(cls, n: int, n_rows: int) -> TaskTable:
-        """Make room for n tasks of n_rows rows, as yet without outcomes."""
+        """Return a table for n tasks of n_rows rows, without outcomes so far."""
         return cls(
             rows=np.zeros((n, n_rows + 1), np.int64),
             probability=np.zeros((n, 0)),
@@ -185,7 +189,7 @@ class TaskTable(NamedTuple):
         )
 
     def with_task(self, i: int, task: TabularMDP, key: int) -> TaskTable:
-        """Write task i and the key of its dynamics; returns a wider table if it needs one."""
+        """Write task i and its dynamics key; returns this table, or a wider copy if needed."""
         K = len(task.probability)
         table = self if K <= self.probability.shape[1] else self._widened(K)
         table.rows[i] = task.rows

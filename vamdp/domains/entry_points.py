@@ -1,10 +1,10 @@
-"""From a task distribution to what Gymnasium calls: its arguments stand once, in its class.
+"""Build Gymnasium entry points from a task distribution, whose class declares the arguments.
 
     env, vector_env = entry_points(Bandits)
     env, vector_env = sampled_entry_points(CartPoles)
 
-A distribution of tables whose states are shown as coordinates says so with an attribute
-`feature_scale`, see `vamdp.TaskEnv`. One of environments that can be rendered has an argument
+A distribution of tables may have an attribute `feature_scale`; observations are then coordinates,
+see `vamdp.TaskEnv`. A distribution of environments that can be rendered takes an argument
 `render_mode`.
 """
 
@@ -19,11 +19,11 @@ from vamdp.domains.task_vector_env import TaskVectorEnv
 
 
 class EntryPoints(NamedTuple):
-    """Two functions that make environments from the distribution's arguments.
+    """Two functions that build environments from the arguments of a distribution of tables.
 
     Attributes:
-        env: makes a `TaskEnv`.
-        vector_env: makes a `TaskVectorEnv`.
+        env: Builds a `TaskEnv`.
+        vector_env: Builds a `TaskVectorEnv`.
     """
 
     env: Callable[..., TaskEnv]
@@ -31,11 +31,11 @@ class EntryPoints(NamedTuple):
 
 
 class SampledEntryPoints(NamedTuple):
-    """The same of a distribution of environments.
+    """Two functions that build environments from the arguments of a distribution of environments.
 
     Attributes:
-        env: makes a `SampledEnv`.
-        vector_env: makes a `SampledVectorEnv`.
+        env: Builds a `SampledEnv`.
+        vector_env: Builds a `SampledVectorEnv`.
     """
 
     env: Callable[..., SampledEnv]
@@ -48,8 +48,8 @@ def entry_points(
     """Return the entry points of a distribution of tables.
 
     Args:
-        distribution: its class.
-        has_pictures: whether its tasks are grids, which can be rendered.
+        distribution: The distribution's class.
+        has_pictures: Whether its tasks are grids, which can be rendered.
     """
 
     def env(*, render_mode: str | None = None, **arguments: Any) -> TaskEnv:
@@ -87,8 +87,8 @@ def sampled_entry_points(
     """Return the entry points of a distribution of environments.
 
     Args:
-        distribution: its class.
-        metadata: of the environments, where they can be rendered.
+        distribution: The distribution's class.
+        metadata: The environments' metadata; None if they cannot be rendered.
     """
 
     def env(*, render_mode: str | None = None, **arguments: Any) -> SampledEnv:
@@ -113,17 +113,17 @@ def sampled_entry_points(
 
 
 def _place(distribution: Callable[..., Any], *functions: Any) -> None:
-    """Say that functions are of the distribution's module, so that they can be pickled.
+    """Assign the functions to the distribution's module, so that they can be pickled.
 
-    gymnasium.make reads `metadata` too from what makes an environment, to wrap "rgb_array_list" and
-    the like; functions have room for it.
+    gymnasium.make also reads the attribute `metadata` of an entry point, to support render modes
+    such as "rgb_array_list". The callers set it on the function `env`.
     """
     for function in functions:
         function.__module__, function.__qualname__ = distribution.__module__, function.__name__
 
 
 def _with_mode(arguments: dict[str, Any], render_mode: str | None) -> dict[str, Any]:
-    """Return a distribution's arguments; one without pictures refuses any mode."""
+    """Add a render mode to the arguments; a distribution without this argument rejects it."""
     return arguments if render_mode is None else {**arguments, "render_mode": render_mode}
 
 

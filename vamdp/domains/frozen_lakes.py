@@ -1,9 +1,9 @@
 """Gymnasium's FrozenLake with a new random map for each task.
 
-The maps are those of `gymnasium.envs.toy_text.frozen_lake.generate_random_map`: each tile is frozen
-with probability p, else a hole, and the goal can be reached. Rules, actions and numbering are
-FrozenLake-v1's, and the registered environment truncates episodes after 200 steps, as Gymnasium's
-8x8 lake does.
+Maps come from `gymnasium.envs.toy_text.frozen_lake.generate_random_map`: each tile is frozen with
+probability p, otherwise a hole, and the goal is always reachable. Rules, actions and state numbers
+are FrozenLake-v1's. The registered environment truncates episodes after 200 steps, like Gymnasium's
+8x8 lake.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vamdp.inner_env import N_SEEDS
 from vamdp.mdp.grid_tasks import FROZEN_LAKE, read_tiles, task_arrays
 from vamdp.mdp.tabular_mdp import TabularMDP
 
-# A third of the moves go where they head, a third to each side.
+# A third of the moves go in their direction, and a third to each side.
 SLIPPERY = 2.0 / 3.0
 
 
@@ -28,10 +28,10 @@ class FrozenLakes:
 
     Args:
         size: Rows and columns, at least 2.
-        p: Probability that a tile is frozen, in [0.5, 1]: with fewer, hardly a map can be crossed,
-            and those that cannot are drawn anew.
-        slippery: As FrozenLake's `is_slippery`, whose default is True. A slippery 8x8 map is hardly
-            ever crossed: its oracle reaches the goal once in some 200 steps.
+        p: Probability that a tile is frozen, in [0.5, 1]. Maps that cannot be crossed are drawn
+            again, and below 0.5 almost all would be.
+        slippery: FrozenLake's `is_slippery`, whose default is True. A slippery 8x8 map is rarely
+            crossed: even the oracle reaches the goal about once in 200 steps.
 
     Raises:
         ValueError: An argument is out of range.
@@ -53,7 +53,7 @@ class FrozenLakes:
 
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
         """Draw a task."""
-        seed = int(rng.integers(N_SEEDS))  # Gymnasium draws with a generator of its own
+        seed = int(rng.integers(N_SEEDS))  # Gymnasium draws maps with its own generator
         tiles = read_tiles(generate_random_map(self.size, self.p, seed), FROZEN_LAKE)
         slip = SLIPPERY if self.slippery else 0.0
         return TabularMDP.trusted(**task_arrays(tiles, FROZEN_LAKE, slip))

@@ -1,9 +1,9 @@
-"""Gridworlds with a far goal, slippery ground, water, obstacles, and dangers amid warnings.
+"""Gridworlds with a distant goal, slippery ground, water, obstacles, and dangers among warnings.
 
-The third domain of RL3 (arXiv 2306.15909, section 5.3): what tells the tasks apart takes long to
-find out and long to exploit. What tiles and actions do: `vamdp.mdp.grid_tasks`; how grids are
-drawn: `vamdp.domains.grids.generator`. The paper plays 250 steps in 11x11 and 350 in 13x13, with
-no time limit but these.
+This is the third domain of RL3 (arXiv 2306.15909, section 5.3). It takes many steps to explore a
+grid and many steps to exploit it. `vamdp.mdp.grid_tasks` defines tiles and actions, and
+`vamdp.domains.grids.generator` draws the grids. The paper plays 250 steps in 11x11 and 350 in
+13x13, with no other time limit.
 """
 
 from __future__ import annotations
@@ -30,16 +30,15 @@ VARIATIONS = ("deterministic", "dense", "watery", "dangerous", "corner")
 
 @dataclass(frozen=True)
 class GridWorlds:
-    """The distribution of gridworlds that are worth from 50 to 100 within 100 steps.
+    """The distribution of gridworlds whose optimal return within 100 steps is 50 to 100.
 
     Args:
-        size: Rows and columns, 11 or 13.
-        variation: None, or what is different: "deterministic" (no slipping but on wet tiles),
-            "dense" (obstacles of length 4), "watery" (8 wet strips), "dangerous" (4 dangers) or
-            "corner" (the goal in a corner).
+        size: Number of rows and of columns, 11 or 13.
+        variation: None, "deterministic" (only wet tiles slip), "dense" (obstacles of length 4),
+            "watery" (8 wet strips), "dangerous" (4 dangers) or "corner" (the goal in a corner).
 
     Raises:
-        ValueError: An argument has another value.
+        ValueError: An argument has any other value.
 
     Example:
         >>> task = GridWorlds(size=11)(np.random.default_rng(0))
@@ -60,7 +59,7 @@ class GridWorlds:
             )
 
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
-        """Draw a task; takes one number from the generator, however many grids are rejected."""
+        """Draw a task; this uses one number of `rng`, however many grids are rejected."""
         tiles = np.empty((self.size, self.size), np.int8)
         _draw_accepted(
             np.array([draw_key(rng)], np.uint64),
@@ -77,12 +76,12 @@ class GridWorlds:
 
     @property
     def feature_scale(self) -> float:
-        """What the rows and columns that are shown are divided by."""
+        """The divisor of the observed rows and columns."""
         return self.size
 
     @property
     def slip(self) -> float:
-        """Probability that a move off wet tiles slips."""
+        """The probability that a move from any but a wet tile slips."""
         return 0.0 if self.variation == "deterministic" else SLIP
 
 

@@ -1,16 +1,16 @@
-"""A point robot in the plane that must find a goal on a half circle, the goal being the task.
+"""A point robot in the plane must find a goal on a half circle; the goal is the task.
 
-The robot starts every episode at the origin. The goal lies at distance 1, at an angle drawn
-uniformly from [0, pi], and is never shown: only its reward tells. It is the standard sparse task of
+The robot starts every episode at the origin. The goal is at distance 1, at an angle drawn uniformly
+from [0, pi]. It is never observed; only the reward reveals it. This is the standard sparse task of
 meta-RL (Gupta et al., MAESN, 2018; Rakelly et al., PEARL, 2019; Zintgraf et al., VariBAD, 2020),
 with steps of 0.1, episodes of 20 steps and a goal of radius 0.2, as in PEARL and VariBAD.
 
-Two choices are ours. Actions are discrete, as all that this package learns: stay, or one step in
-one of eight directions. And the reward is 1 within the goal's radius, where theirs is 1 minus the
-distance. Both are sparse, so that the half circle must be searched once and then remembered;
-without the slope at the goal the optimum is a count of steps. Who knows the goal needs 9 steps to
-it, or 8 where it lies just on an axis or a diagonal, and stays: 12 in an episode of 20, 60 in 100
-steps.
+Two choices are ours. Actions are discrete, as everywhere in this package: stay, or step in one of
+eight directions. The reward is 1 within the goal's radius, where theirs is 1 minus the distance.
+Both rewards are sparse, so the half circle must be searched once and the goal remembered. With a
+constant reward the optimum is a count of steps: the 9th step is the first to be paid (the 8th if
+the goal is on an axis or a diagonal), and so is every later one. That is 12 per episode of 20
+steps, and 60 in 100 steps.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from vamdp.argument_checks import check_not_negative, check_scale
 from vamdp.domains.entry_points import sampled_entry_points
 
 STEP = 0.1
-EDGE = 1.5  # of the plane, in every direction
+EDGE = 1.5  # the plane ends here, in every direction
 N_DIRECTIONS = 8
 
-# Eight steps along an axis end at 0.2 from the goal, up to rounding.
+# Eight steps along an axis end 0.2 from the goal, up to rounding.
 _ROUNDING = 1e-9
 
 _ANGLES = np.arange(N_DIRECTIONS) * (2 * math.pi / N_DIRECTIONS)
@@ -40,15 +40,15 @@ MOVES = STEP * np.vstack([np.zeros(2), np.column_stack([np.cos(_ANGLES), np.sin(
 
 
 class HalfCircleEnv(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
-    """One goal for the point robot; no episode ends by itself.
+    """The point robot with one goal; episodes do not end without a time limit.
 
-    Observations are the robot's coordinates, in [-1.5, 1.5]: the edge stops it. Action 0 stays,
-    action k goes 0.1 in the direction of (k - 1) * 45 degrees, the first being the x-axis.
+    Observations are the robot's coordinates, clipped to [-1.5, 1.5]. Action 0 stays. Action k moves
+    0.1 in the direction of (k - 1) * 45 degrees from the x-axis.
 
     Args:
-        angle: Of the goal, in radians.
-        radius: Distance from the goal up to which a step pays 1.
-        noise: Standard deviation of what is added to each coordinate in every step.
+        angle: Angle of the goal, in radians.
+        radius: Distance from the goal up to which a step pays 1, above 0.
+        noise: Standard deviation of the Gaussian noise on each coordinate per step, at least 0.
 
     Raises:
         ValueError: An argument is out of range.
@@ -84,7 +84,7 @@ class HalfCircleEnv(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
     def step(
         self, action: int | np.int64
     ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Move the robot; the reward is that of the place it comes to.
+        """Move the robot; the reward depends on the position after the move.
 
         Raises:
             ValueError: `action` is not in the action space.
@@ -109,8 +109,8 @@ class HalfCircles:
     """The distribution of goals on the half circle.
 
     Args:
-        radius: Of the goal.
-        noise: Of the robot's steps, see `HalfCircleEnv`.
+        radius: Radius of the goal, above 0.
+        noise: Standard deviation of the noise of a step, at least 0; see `HalfCircleEnv`.
 
     Raises:
         ValueError: An argument is out of range.

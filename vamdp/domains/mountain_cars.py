@@ -1,11 +1,12 @@
-"""Gymnasium's MountainCar with a new engine and a new gravity for each task.
+"""Gymnasium's MountainCar with a new engine force and a new gravity for each task.
 
-Where the engine is strong for the gravity, the car can drive straight up; elsewhere it must swing
-back first. Which action drives to which side is drawn too: who pushes along the car's motion gets
-up wherever it can be done, so that without it there were little to find out.
+If the engine is strong enough for the gravity, the car can drive straight up; otherwise it must
+swing back first. Pushing along the car's motion reaches the goal whenever it can be reached, so
+varying force and gravity alone leaves little to learn. The direction of the actions is therefore
+random as well.
 
-Rewards are -1 a step and 0 in the step that reaches the goal. Gymnasium's -1 there too would give
-every meta-episode with restarts the same total, -H; so it is the number of goals minus H.
+Rewards are -1 per step, and 0 in the step that reaches the goal. With Gymnasium's -1 in that step
+too, every meta-episode with restarts would total -H. Here it totals the number of goals minus H.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class RewardedCar(MountainCarEnv):
     """MountainCar with reward 0 in the step that reaches the goal."""
 
     def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Step; see MountainCar."""
+        """Step as MountainCar does, with this class's reward."""
         observation, reward, terminated, truncated, info = super().step(action)
         return observation, 0.0 if terminated else reward, terminated, truncated, info
 
@@ -35,11 +36,11 @@ class MountainCars:
     """The distribution of mountain cars; each quantity is uniform in its range.
 
     Args:
-        force: Of the engine; Gymnasium's is 0.001. From 0.75 to 1 times the gravity on, the car can
-            drive straight up.
-        gravity: Gymnasium's is 0.0025.
-        swapped: Probability that actions 0 and 2 have changed places.
-        render_mode: Of the drawn environments, as MountainCar's.
+        force: Force of the engine; Gymnasium's is 0.001. The car can drive straight up if the force
+            is above a threshold of 0.75 to 1 times the gravity.
+        gravity: Gravity; Gymnasium's is 0.0025.
+        swapped: Probability that actions 0 and 2 are swapped.
+        render_mode: MountainCar's `render_mode` of the drawn environments.
 
     Raises:
         ValueError: An argument is out of range.

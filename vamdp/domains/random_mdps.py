@@ -1,8 +1,8 @@
-"""Random MDPs: dense tasks without any structure to guess.
+"""Random MDPs: dense tasks whose states and actions have no structure.
 
 `P(.|s, a) ~ Dirichlet(1)`, mean rewards `R(s, a) ~ N(1, 1)`, sampled rewards `N(R(s, a), 1)`, start
-in state 0 (RL3, section 5; Duan et al., RL2, 2016, section 3.2). Nothing terminates; the registered
-environment truncates episodes after 10 steps.
+in state 0 (RL3, section 5; Duan et al., RL2, 2016, section 3.2). No state is terminal; the
+registered environment truncates episodes after 10 steps.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class RandomMDPs:
         n_states: At least 1.
         n_actions: At least 1.
         ood: Out of distribution, Dirichlet(0.25): fewer likely successors.
-        concentration: Of the Dirichlet distribution, above 0: the smaller, the fewer likely
-            successors. None: 1, or 0.25 with `ood`.
+        concentration: Parameter of the Dirichlet distribution, above 0; a smaller one gives fewer
+            likely successors. None: 1, or 0.25 with `ood`.
 
     Raises:
-        ValueError: A number is below 1, the concentration is not above 0, or given with `ood`.
+        ValueError: A number is below 1, or `concentration` is not above 0 or given with `ood`.
 
     Example:
         >>> task = RandomMDPs()(np.random.default_rng(0))
@@ -57,8 +57,8 @@ class RandomMDPs:
         check_scale("concentration", self.concentration)
         if self.ood:
             raise ValueError(
-                f"`concentration` must be left out with `ood`, which is {OOD_CONCENTRATION}, got "
-                f"{self.concentration}."
+                f"`concentration` must be left out with `ood`, which sets it to "
+                f"{OOD_CONCENTRATION}, got {self.concentration}."
             )
 
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
@@ -67,7 +67,7 @@ class RandomMDPs:
         concentration = self.concentration
         if concentration is None:
             concentration = OOD_CONCENTRATION if self.ood else CONCENTRATION
-        probability = np.ones(n_rows * S + 1)  # the last one is the start row's
+        probability = np.ones(n_rows * S + 1)  # the last entry is the start row's
         probability[:-1] = rng.dirichlet(np.full(S, concentration), n_rows).ravel()
         reward = np.zeros(n_rows * S + 1)
         reward[:-1] = np.repeat(rng.normal(MEAN_REWARD, SD_OF_MEAN_REWARDS, n_rows), S)
@@ -80,7 +80,7 @@ class RandomMDPs:
     def _shared(
         self,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """What all tasks have in common: S outcomes in each row, start in state 0, no end."""
+        """The arrays that all tasks share: S outcomes per row, start in state 0, no end."""
         S, n_rows = self.n_states, self.n_states * self.n_actions
         rows = np.append(np.arange(n_rows + 1) * S, n_rows * S + 1)
         successor = np.append(np.tile(np.arange(S), n_rows), 0)

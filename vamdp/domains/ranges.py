@@ -1,4 +1,4 @@
-"""Physics that are drawn for each task: a range for every quantity."""
+"""Ranges from which the physical quantities of a task are drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from vamdp.argument_checks import as_number
 
-#: The least and the greatest value; two equal ones fix it.
+#: The smallest and the largest value; equal values make the quantity constant.
 Range = tuple[float, float]
 
 
@@ -17,8 +17,8 @@ def check_positive_range(name: str, values: Range) -> None:
     good = isinstance(values, (tuple, list)) and len(values) == 2
     if not good or not 0 < as_number(values[0]) <= as_number(values[1]) < math.inf:
         raise ValueError(
-            f"`{name}` must be (least, greatest) with 0 < least <= greatest, got {values!r}. "
-            "Two equal ones fix it."
+            f"`{name}` must be (low, high) with 0 < low <= high, got {values!r}. Pass equal "
+            "numbers to make it constant."
         )
 
 

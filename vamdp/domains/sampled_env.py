@@ -1,4 +1,4 @@
-"""A distribution of any Gymnasium environments as one environment, for tasks without a table."""
+"""One environment that plays tasks drawn from a distribution of Gymnasium environments."""
 
 from __future__ import annotations
 
@@ -16,29 +16,32 @@ EnvDistribution = Callable[[np.random.Generator], gymnasium.Env[Any, Any]]
 
 
 class SampledEnv(gymnasium.Env[Any, Any]):
-    """Steps an environment drawn from a distribution, until told to draw the next.
+    """Plays an environment drawn from a distribution until a new task is requested.
 
-    The counterpart of `TaskEnv` whose tasks are environments. Which task: as there, by `reset`'s
-    seed and options, `reset_task` and `set_task`. The first reset of a task seeds its environment
-    from the tasks stream, later ones go on with its own generator; so neither depends on what was
-    done in the tasks before. Environments that are replaced are not closed, since a caller may set
-    them again.
+    It is the counterpart of `TaskEnv` for tasks that are environments instead of tables. Tasks
+    change as there: by `reset`'s seed and options, `reset_task` and `set_task`. The first reset of
+    a task seeds its environment from the tasks stream; later resets continue the environment's own
+    generator. Neither depends on what was done in earlier tasks. Environments that are replaced are
+    not closed, because the caller may set them again.
 
-    What the wrappers around it look for is the drawn environments': spaces, infos with their action
-    masks, pictures, and where they have them `state_key`, asked in the present environment, and
-    `task_horizon`.
+    Wrappers see the attributes of the drawn environments: spaces, infos with their action masks,
+    pictures, and `state_key` and `task_horizon` if they exist. `state_key` is always the current
+    environment's.
 
     Args:
-        env_distribution: Draws an environment from a generator. All must have equal spaces. It is
-            called once on construction, with a generator of its own, to learn them.
+        env_distribution: Function from a random generator to an environment. All environments must
+            have equal spaces. The constructor calls it once, with a separate generator, to read
+            them.
 
     Attributes:
-        state_key: Observation -> state; only where the environments have one for their
-            observations. In a batch each environment's own answers for it.
-        task_horizon: The first one's, else its time limit; only where it has either.
+        state_key: Function from an observation to a state; exists only if the environments have one
+            for their observations. In a batch, each environment uses its own.
+        task_horizon: The first environment's, or else its time limit; exists only if it has either.
+        action_masks: Function that returns which actions the current environment allows; exists
+            only if the environments have this method (the convention of sb3-contrib).
 
     Raises:
-        TypeError: The distribution returns no environment.
+        TypeError: `env_distribution` is not callable or does not return an environment.
 
     Example:
         >>> def frozen_lakes(rng):
@@ -53,6 +56,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
     state_key: StateKey
     task_horizon: int
+    action_masks: Callable[[], Any]
 
     def __init__(self, env_distribution: EnvDistribution) -> None:
         self.env_distribution = env_distribution
@@ -62,40 +66,42 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         self.metadata = dict(probe.metadata)
         self.render_mode = probe.render_mode
         keyed = find_owner(probe, "state_key")
-        # One below a wrapper that changes observations would read them wrongly.
+        # A state_key below a wrapper that changes observations would misread them.
         if keyed is not None and single_space(keyed) == probe.observation_space:
             self.state_key = self._present_state_key
+        if find_owner(probe, "action_masks") is not None:
+            self.action_masks = self._present_action_masks
         limit = episode_time_scale(probe, None, 0)
         if limit:
             self.task_horizon = limit
         probe.close()
         self._task: gymnasium.Env[Any, Any] | None = None
         self._task_seed: int | None = None
-        self._seeds_reset = False  # the task's first one is still to be done
+        self._seeds_reset = False  # whether the next reset is the task's first, which is seeded
         self._running = False
 
     @property
     def task(self) -> gymnasium.Env[Any, Any]:
-        """The present environment.
+        """The current environment.
 
         Raises:
-            ResetNeeded: None was drawn or set yet.
+            ResetNeeded: No environment has been drawn or set yet.
         """
         if self._task is None:
             raise ResetNeeded("There is no task yet: call reset() or set_task() first.")
         return self._task
 
     def get_task(self) -> gymnasium.Env[Any, Any]:
-        """Return the present environment."""
+        """Return the current environment."""
         return self.task
 
     @property
     def task_seed(self) -> int | None:
-        """What seeded the present environment's first reset; None: there is no task yet."""
+        """The seed of the current environment's first reset; None if there is no task yet."""
         return self._task_seed
 
     def sample_tasks(self, n: int) -> list[gymnasium.Env[Any, Any]]:
-        """Draw n environments from the tasks stream; the present one stays."""
+        """Draw n environments from the tasks stream; the current one does not change."""
         return [self._draw(self.np_random) for _ in range(n)]
 
     def set_task(self, task: gymnasium.Env[Any, Any]) -> None:
@@ -103,7 +109,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
         Raises:
             TypeError: `task` is not an environment.
-            ValueError: Its spaces are others.
+            ValueError: Its spaces differ from the distribution's.
         """
         self._check(task)
         self._task = task
@@ -115,7 +121,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
         Raises:
             TypeError: `task` is not an environment.
-            ValueError: Its spaces are others.
+            ValueError: Its spaces differ from the distribution's.
         """
         self.set_task(self._draw(self.np_random) if task is None else task)
 
@@ -125,15 +131,15 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         """Start an episode, in a new task if the seed or the options ask for one.
 
         Args:
-            seed: Starts the streams anew and draws a task.
-            options: "task" and "new_task" as in `TaskEnv`; the rest goes to the environment.
+            seed: Restarts the random streams and draws a task.
+            options: "task" and "new_task" as in `TaskEnv`; all others go to the environment.
 
         Returns:
             The environment's observation and info.
 
         Raises:
-            TypeError: The given task is not an environment.
-            ValueError: Its spaces are others.
+            TypeError: `options["task"]` is not an environment.
+            ValueError: Its spaces differ from the distribution's.
         """
         inner_options = dict(options or {})
         task = inner_options.pop("task", None)
@@ -143,7 +149,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         super().reset(seed=seed)
         if task is not None or seed is not None or new_task or self._task is None:
             self.reset_task(task)
-        self._running = False  # if the environment fails, its first reset is still to be done
+        self._running = False  # stays False if the environment's reset fails
         first_seed = self._task_seed if self._seeds_reset else None
         started = self.task.reset(seed=first_seed, options=inner_options or None)
         self._seeds_reset = False
@@ -151,10 +157,10 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         return started
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Take one step in the present environment.
+        """Take one step in the current environment.
 
         Raises:
-            ResetNeeded: The task was changed, or none was drawn yet.
+            ResetNeeded: The task was changed, or no task has been drawn yet.
         """
         if not self._running:
             raise ResetNeeded("No episode is running: call reset() before step().")
@@ -162,30 +168,37 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         return observation, float(reward), terminated, truncated, info
 
     def render(self) -> Any:
-        """Render the present environment."""
+        """Render the current environment."""
         return self.task.render()
 
     def close(self) -> None:
-        """Close the present environment."""
+        """Close the current environment."""
         if self._task is not None:
             self._task.close()
 
     def _check(self, task: gymnasium.Env[Any, Any], name: str = "task") -> None:
-        """Raise unless `task`, called `name`, is an environment like the others."""
+        """Raise unless `task` is an environment with the same spaces; `name` is for the message."""
         if not isinstance(task, gymnasium.Env):
             raise TypeError(f"`{name}` must be a gymnasium.Env, got {type(task).__name__}.")
         for space in ("observation_space", "action_space"):
             if getattr(task, space) != getattr(self, space):
                 raise ValueError(
-                    f"`{name}.{space}` must be {getattr(self, space)} as the first one's, "
+                    f"`{name}.{space}` must be {getattr(self, space)} as in the first environment, "
                     f"got {getattr(task, space)}."
                 )
         if hasattr(self, "state_key") and find_owner(task, "state_key") is None:
-            raise ValueError(f"`{name}` must have a `state_key` as the first one, got {task}.")
+            raise ValueError(
+                f"`{name}` must have a `state_key` like the first environment, got {task}."
+            )
 
     def _present_state_key(self, observation: Any) -> Any:
-        """Ask the present environment, whose key may depend on its layout."""
+        """Return the current environment's key of an observation; it may depend on the task."""
         return find_owner(self.task, "state_key").state_key(observation)
+
+    def _present_action_masks(self) -> Any:
+        """Ask the present environment; None if it has no masks, unlike the first one."""
+        owner = find_owner(self.task, "action_masks")
+        return None if owner is None else owner.action_masks()
 
     def _draw(self, rng: np.random.Generator) -> gymnasium.Env[Any, Any]:
         if not callable(self.env_distribution):

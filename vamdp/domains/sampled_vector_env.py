@@ -1,4 +1,4 @@
-"""A distribution of any Gymnasium environments as a batch of environments."""
+"""A batch of environments whose tasks are drawn from a distribution of Gymnasium environments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import TimeLimit
 
 from vamdp.domains.batch_arguments import (
@@ -20,29 +20,30 @@ from vamdp.domains.batch_arguments import (
     seed_of_each,
 )
 from vamdp.domains.sampled_env import EnvDistribution, SampledEnv
+from vamdp.vector_bases import AnySyncVectorEnv
 
 Env = gymnasium.Env[Any, Any]
 
 
-class SampledVectorEnv(SyncVectorEnv[Any, Any]):
-    """Steps num_envs drawn environments in turn; number i equals `SampledEnv` with its seed.
+class SampledVectorEnv(AnySyncVectorEnv):
+    """Steps num_envs drawn environments in a loop; environment i equals `SampledEnv` with its seed.
 
-    The counterpart of `TaskVectorEnv` whose tasks are environments. Environment i with seed s has
-    the seed s + i. An episode that ends is restarted in the same step (`AutoresetMode.SAME_STEP`),
-    and infos hold "final_obs" and "final_info" as SyncVectorEnv's.
+    It is the counterpart of `TaskVectorEnv` for tasks that are environments. With seed s,
+    environment i has the seed s + i. An episode that ends restarts in the same step
+    (`AutoresetMode.SAME_STEP`), and infos hold "final_obs" and "final_info" as in SyncVectorEnv.
 
-    Which tasks: as in `SampledEnv`, for each environment by itself; options["task"] is a sequence
-    of num_envs environments.
+    Each environment changes tasks as `SampledEnv` does; options["task"] is a sequence of num_envs
+    environments.
 
     Args:
-        env_distribution: Draws an environment from a generator, as in `SampledEnv`; a new one at
-            every call.
-        num_envs: How many.
-        max_episode_steps: Steps after which an episode is truncated. None: only where the drawn
-            environments do so themselves.
+        env_distribution: Function from a random generator to an environment, as in `SampledEnv`.
+            Every call must return a new environment.
+        num_envs: Number of environments, at least 1.
+        max_episode_steps: Steps after which an episode is truncated, at least 1. None: only the
+            drawn environments' own time limits apply.
 
     Raises:
-        TypeError: The distribution is not callable or returns no environment.
+        TypeError: `env_distribution` is not callable or does not return an environment.
         ValueError: A number is below 1.
 
     Example:
@@ -72,20 +73,20 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
 
     @property
     def tasks(self) -> list[Env]:
-        """The present environments.
+        """The current environments.
 
         Raises:
-            ResetNeeded: Some were not drawn or set yet.
+            ResetNeeded: Some environment has no task yet.
         """
         return [row.task for row in self._rows]
 
     @property
     def task_seeds(self) -> list[int | None]:
-        """Of each task, see `SampledEnv.task_seed`."""
+        """The `SampledEnv.task_seed` of each environment."""
         return [row.task_seed for row in self._rows]
 
     def get_task(self) -> list[Env]:
-        """Return the present environments."""
+        """Return the current environments."""
         return self.tasks
 
     def sample_tasks(self, n: int) -> list[Env]:
@@ -97,7 +98,7 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
 
         Raises:
             TypeError: An entry is not an environment.
-            ValueError: There are not num_envs different ones, or the spaces of one are others.
+            ValueError: `task` does not hold num_envs different environments with equal spaces.
         """
         self._check(task)
         for row, each in zip(self._rows, task, strict=True):
@@ -108,8 +109,8 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
 
         Raises:
             TypeError: An entry is not an environment.
-            ValueError: There are not num_envs different ones, or the spaces of one are others.
-            RuntimeError: The distribution returned one environment twice.
+            ValueError: `task` does not hold num_envs different environments with equal spaces.
+            RuntimeError: The distribution returned the same environment twice.
         """
         if task is not None:
             self.set_task(task)
@@ -127,22 +128,24 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
         """Start an episode in every environment, or in those that options["reset_mask"] marks.
 
         Args:
-            seed: s seeds environment i with s + i; a sequence gives each (None: goes on).
-            options: "task": num_envs environments; "new_task": True draws; "reset_mask": bool array
-                of shape (num_envs,), the others stay as they are. The rest goes to the
-                environments.
+            seed: An int s seeds environment i with s + i. A sequence has one seed per environment;
+                None continues its streams.
+            options: "task": num_envs environments to set. "new_task": True draws new tasks.
+                "reset_mask": bool array of shape (num_envs,); environments it leaves out do not
+                change. All other options go to the environments.
 
         Returns:
-            Observations and infos, as SyncVectorEnv's.
+            Observations and infos, as in SyncVectorEnv.
 
         Raises:
             TypeError: A task is not an environment, or the mask is not a bool array.
-            ValueError: A length is not num_envs, a task does not fit the spaces, or the mask is
-                empty.
-            RuntimeError: The distribution returned one environment twice; no episode runs then.
+            ValueError: A length is not num_envs, a task does not fit the spaces, two tasks are the
+                same environment, or the mask is empty.
+            RuntimeError: The distribution returned the same environment twice; every environment
+                must then be reset.
             ResetNeeded: The mask leaves out an environment that has no running episode.
         """
-        options = dict(options or {})  # SyncVectorEnv takes the mask out
+        options = dict(options or {})  # a copy: SyncVectorEnv removes the mask from its options
         mask = options.pop("reset_mask", None)
         left_out = np.ones(self.num_envs, np.bool_)
         left_out[marked_rows(mask, self.num_envs)] = False
@@ -159,7 +162,7 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
         return started
 
     def _check(self, tasks: Sequence[Env], left_out: npt.NDArray[np.bool_] | None = None) -> None:
-        """Raise unless the rows can take these tasks; those left out keep theirs."""
+        """Raise unless the rows can take these tasks; rows left out keep theirs."""
         check_one_each(tasks, self.num_envs)
         for row, each in zip(self._rows, tasks, strict=True):
             row.check(each)
@@ -170,23 +173,23 @@ class SampledVectorEnv(SyncVectorEnv[Any, Any]):
         if first is not None:
             raise ValueError(
                 f"`task` must hold {self.num_envs} different environments, got number {first} "
-                "again: both rows would step it."
+                "twice: two rows would step the same environment."
             )
 
     def _check_drawn(self) -> None:
         first = _first_twice(self.tasks)
         if first is not None:
-            # The tasks have changed: nobody may go on with what was known of the old ones.
+            # The tasks have already changed, so every running episode ends.
             for row in self._rows:
                 row.stop()
             raise RuntimeError(
-                "`env_distribution` must make a new environment at every call, got the one in "
-                f"number {first} again: both rows would step it."
+                "`env_distribution` must return a new environment at every call, got environment "
+                f"{first} twice: two rows would step the same environment."
             )
 
 
 class _Row(SampledEnv):
-    """Environment i of a batch: takes its own of the tasks that are given to all."""
+    """Environment i of a batch; it takes entry i of options["task"]."""
 
     def __init__(self, env_distribution: EnvDistribution, i: int) -> None:
         super().__init__(env_distribution)
@@ -194,7 +197,7 @@ class _Row(SampledEnv):
 
     @property
     def waits(self) -> bool:
-        """Whether it has no running episode."""
+        """Whether no episode is running."""
         return not self._running
 
     def stop(self) -> None:
@@ -202,13 +205,13 @@ class _Row(SampledEnv):
         self._running = False
 
     def check(self, task: Env) -> None:
-        """Raise unless it is an environment like the others."""
+        """Raise unless `task` is an environment with the same spaces."""
         self._check(task, f"task[{self._i}]")
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Reset as `SampledEnv`."""
+        """Reset as `SampledEnv` does, with entry i of options["task"]."""
         if options and options.get("task") is not None:
             options = {**options, "task": options["task"][self._i]}
         return super().reset(seed=seed, options=options)
@@ -220,7 +223,7 @@ def _limited(env_distribution: EnvDistribution, i: int, max_episode_steps: int |
 
 
 def _first_twice(envs: Sequence[Env]) -> int | None:
-    """Return the number of the first that comes again; None if all are different."""
+    """Return the index of the first environment that occurs twice; None if all are different."""
     numbers: dict[int, int] = {}
     for i, env in enumerate(envs):
         first = numbers.setdefault(id(env), i)

@@ -1,4 +1,4 @@
-"""A distribution of tasks as one Gymnasium environment."""
+"""One Gymnasium environment that plays tasks drawn from a distribution of tabular MDPs."""
 
 from __future__ import annotations
 
@@ -21,39 +21,43 @@ TaskDistribution = Callable[[np.random.Generator], TabularMDP]
 
 
 class TaskEnv(gymnasium.Env[Any, Any]):
-    """Steps a task drawn from a distribution, until told to draw the next.
+    """Plays a task drawn from a distribution until a new task is requested.
 
-    Observations and actions are the indices of the task's states and actions; with `feature_scale`,
-    observations are the states' coordinates. An episode ends with `terminated` where the task says
-    so; a time limit is `gymnasium.wrappers.TimeLimit`'s, which
-    `gymnasium.make` adds.
+    Observations and actions are the indices of the task's states and actions. With `feature_scale`,
+    observations are the states' coordinates. An episode ends with `terminated` when the task's
+    outcome ends it. There is no time limit; `gymnasium.make` adds one as a
+    `gymnasium.wrappers.TimeLimit`.
 
-    Which task. `reset(seed=s)` starts both streams of random numbers anew (see
-    `vamdp.domains.dynamics`) and draws a task; `reset()` goes on with the present one, or draws the
-    first; `reset(options={"new_task": True})` draws the next and `reset(options={"task": mdp})`
-    sets one, which wins over everything else. `reset_task` and `set_task` do the same between
-    episodes: they end the running one, so that a `reset()` must follow. Tasks depend on the seed
-    and on how many were drawn and set before, never on the actions.
+    The task changes only on request:
+
+    - `reset(seed=s)` restarts both random streams (see `vamdp.domains.dynamics`) and draws a task.
+    - `reset()` keeps the current task, or draws the first one.
+    - `reset(options={"new_task": True})` draws the next task.
+    - `reset(options={"task": mdp})` sets a task; it takes precedence over the other two.
+    - `reset_task` and `set_task` do the same between episodes. They end the running episode, so
+      that a `reset()` must follow.
+
+    Tasks depend on the seed and on how many were drawn and set before, never on the actions.
 
     Args:
-        task_distribution: Draws a task from a generator. All its tasks must have the same numbers
-            of states and actions. It is called once on construction, with a generator of its own,
-            to learn them.
-        feature_scale: None shows indices. A number shows `task.features` divided by it, float32 of
-            shape (d,); they must be whole numbers and the same in all tasks. The environment then
-            has a `state_key`, which `vamdp.ValueAugment` finds.
-        render_mode: None, or for tasks on a grid "ansi", "rgb_array" or "human"; see
-            `vamdp.domains.grids.view`. Such are tasks with a `grid`, and those whose `features` are
-            two whole numbers, row and column, see `vamdp.domains.grids.places`. Inside a
-            `vamdp.ValueAugment`, whose `render` is called, the picture has its values too.
+        task_distribution: Function from a random generator to a task. All tasks must have the same
+            numbers of states and actions. The constructor calls it once, with a separate generator,
+            to read them.
+        feature_scale: None: observations are state indices. A number: observations are
+            `task.features` divided by it, float32 of shape (d,). The features must be integers and
+            the same in all tasks. The environment then has a `state_key` for `vamdp.ValueAugment`.
+        render_mode: None, or "ansi", "rgb_array" or "human" for tasks on a grid; see
+            `vamdp.domains.grids.view`. A task is on a grid if it has a `grid`, or if its `features`
+            are two integers, row and column; see `vamdp.domains.grids.places`. Rendering through a
+            `vamdp.ValueAugment` adds its values to the picture.
 
     Attributes:
-        grid_view: How the grid is shown; its `show_counts` may be set.
+        grid_view: The renderer of the grid; its `show_counts` may be set.
 
     Raises:
-        TypeError: The distribution is not callable or returns no TabularMDP, or there is a render
-            mode for tasks that are on no grid.
-        ValueError: The tasks' features cannot be shown, or there is no such render mode.
+        TypeError: `task_distribution` is not callable or does not return a TabularMDP, or
+            `render_mode` is given for tasks that are not on a grid.
+        ValueError: The tasks' features cannot be used as observations, or `render_mode` is unknown.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -64,7 +68,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         (True, False, {})
     """
 
-    # An object of its own: whoever renders adds to it without touching gymnasium.Env's.
+    # A separate dict, so that adding render modes does not change gymnasium.Env's.
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  gymnasium declares it so
 
     def __init__(
@@ -97,14 +101,14 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._task_seed: int | None = None
         self._state = -1  # no episode is running
         self._elapsed = 0
-        self._seen: int | None = None  # the last state shown, which remains when an episode ends
+        self._seen: int | None = None  # the last state observed, kept when an episode ends
 
     @property
     def task(self) -> TabularMDP:
-        """The present task.
+        """The current task.
 
         Raises:
-            ResetNeeded: None was drawn or set yet.
+            ResetNeeded: No task has been drawn or set yet.
         """
         if self._task is None:
             raise ResetNeeded("There is no task yet: call reset() or set_task() first.")
@@ -112,37 +116,37 @@ class TaskEnv(gymnasium.Env[Any, Any]):
 
     @property
     def task_seed(self) -> int | None:
-        """A number of 64 bits that the tasks stream gave with the task; None: there is no task yet.
+        """A 64-bit number drawn from the tasks stream with the task; None if there is no task yet.
 
-        Whoever needs random numbers of its own in this task starts them from it. They then depend
-        on the seed and on which task it is, and on nothing that happened before.
+        Use it to seed further random numbers in this task. They then depend only on the seed and on
+        the number of the task, not on what happened before.
         """
         return self._task_seed
 
     @property
     def state(self) -> int:
-        """Index of the present state; -1 where no episode is running."""
+        """Index of the current state; -1 if no episode is running."""
         return self._state
 
     @property
     def elapsed_steps(self) -> int:
-        """Steps since the episode began."""
+        """Number of steps since the episode began."""
         return self._elapsed
 
     def get_task(self) -> TabularMDP:
-        """Return the present task."""
+        """Return the current task."""
         return self.task
 
     def sample_tasks(self, n: int) -> list[TabularMDP]:
-        """Draw n tasks from the tasks stream; the present task stays."""
+        """Draw n tasks from the tasks stream; the current task does not change."""
         return [draw_task(self.task_distribution, self.np_random) for _ in range(n)]
 
     def set_task(self, task: TabularMDP) -> None:
-        """Set the task and key its dynamics anew; call `reset` before the next step.
+        """Set the task and a new key of its dynamics; call `reset` before the next step.
 
         Raises:
             TypeError: `task` is not a TabularMDP.
-            ValueError: It has other numbers of states or actions than the spaces.
+            ValueError: Its numbers of states and actions do not match the spaces.
         """
         self._check(task)
         self._task_seed = draw_key(self.np_random)
@@ -157,7 +161,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
 
         Raises:
             TypeError: `task` is not a TabularMDP.
-            ValueError: It has other numbers of states or actions than the spaces.
+            ValueError: Its numbers of states and actions do not match the spaces.
         """
         self.set_task(draw_task(self.task_distribution, self.np_random) if task is None else task)
 
@@ -167,15 +171,15 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         """Start an episode, in a new task if the seed or the options ask for one.
 
         Args:
-            seed: Starts the streams anew and draws a task.
-            options: "task": the task to set; "new_task": True draws one. Others are not looked at.
+            seed: Restarts the random streams and draws a task.
+            options: "task": the task to set. "new_task": True draws one. All others are ignored.
 
         Returns:
             The start state's observation and an empty info.
 
         Raises:
-            TypeError: The given task is not a TabularMDP.
-            ValueError: It has other numbers of states or actions than the spaces.
+            TypeError: `options["task"]` is not a TabularMDP.
+            ValueError: Its numbers of states and actions do not match the spaces.
         """
         options = options or {}
         task = options.get("task")
@@ -225,14 +229,14 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         return self._shown(state), reward, terminated, False, {}
 
     def render(self) -> Any:
-        """Show the grid and the agent, where the episode ended if it did.
+        """Render the grid and the agent in the last state observed.
 
         Returns:
             A string in mode "ansi", an array (height, width, 3) in "rgb_array", None in "human".
 
         Raises:
-            ResetNeeded: No task was drawn or set yet.
-            ValueError: The present task is on no grid.
+            ResetNeeded: No task has been drawn or set yet.
+            ValueError: The current task is not on a grid.
             DependencyNotInstalled: Pillow or pygame is missing.
         """
         task = self.task
@@ -262,7 +266,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             self._coordinates.check("task", task)
 
     def _shown(self, state: int) -> Any:
-        """What is seen of a state."""
+        """Return the observation of a state."""
         return state if self._coordinates is None else self._coordinates.observations[state].copy()
 
 
@@ -284,27 +288,27 @@ def draw_task(distribution: TaskDistribution, rng: np.random.Generator) -> Tabul
 
 def draw_key(rng: np.random.Generator) -> int:
     """Draw a 64-bit key for a dynamics stream."""
-    # The bit generator's next 64 bits: `integers` would deliver the same in ten times the time.
+    # The bit generator's next 64 bits: `integers` returns the same and takes ten times as long.
     return rng.bit_generator.random_raw()
 
 
 def check_task(name: str, task: object, n_states: int, n_actions: int) -> None:
-    """Raise unless `task` fits spaces of these sizes."""
+    """Raise unless `task` is a TabularMDP of these sizes; `name` is for the message."""
     if not isinstance(task, TabularMDP):
         raise TypeError(f"`{name}` must be a TabularMDP, got {type(task).__name__}.")
     if (task.n_states, task.n_actions) != (n_states, n_actions):
         raise ValueError(
-            f"`{name}` must have {n_states} states and {n_actions} actions as the environment's "
-            f"spaces, got {task.n_states} and {task.n_actions}. Let all tasks have as many: states "
-            "that a task does not need may stay out of reach."
+            f"`{name}` must have {n_states} states and {n_actions} actions like the environment's "
+            f"spaces, got {task.n_states} and {task.n_actions}. Give all tasks the same numbers: a "
+            "task may have states that cannot be reached."
         )
 
 
 def check_render_mode(render_mode: str | None) -> None:
-    """Raise TypeError unless it is None, where there is no picture.
+    """Raise TypeError if a render mode is requested and there is no picture.
 
-    As for an argument that does not exist: SB3's make_vec_env asks for "rgb_array" first, and goes
-    without it only after a TypeError.
+    It is a TypeError, as for an argument that does not exist, because SB3's make_vec_env first
+    passes "rgb_array" and retries without it only after a TypeError.
     """
     if render_mode is not None:
         raise TypeError(

@@ -1,4 +1,7 @@
-"""A distribution of tasks as a batch of environments that are stepped by one compiled call."""
+"""A batch of environments whose tasks are drawn from a distribution, stepped in one compiled call.
+
+`TaskEnv` is the single environment.
+"""
 
 from __future__ import annotations
 
@@ -37,26 +40,27 @@ NO_LIMIT = np.iinfo(np.int64).max
 class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], npt.NDArray[Any]]):
     """Steps num_envs tasks at once; environment i equals `TaskEnv` with its seed, bit for bit.
 
-    Environment i with seed s has the seed s + i. An episode that ends is restarted in the same step
+    With seed s, environment i has the seed s + i. An episode that ends restarts in the same step
     (`AutoresetMode.SAME_STEP`): the observation is then the next episode's first, and infos hold
 
-    - "final_obs": the last observations, an array like the observations' to be read where the mask
-      "_final_obs" is True (SyncVectorEnv has an array of objects; indexing is alike);
+    - "final_obs": the last observations, an array like the observations, valid where the mask
+      "_final_obs" is True (SyncVectorEnv has an array of objects, which is indexed alike);
     - "final_info": {} with its mask "_final_info".
 
-    Which tasks: as in `TaskEnv`, for each environment by itself; options["task"] is a sequence of
-    num_envs tasks. All returned arrays are new.
+    Each environment changes tasks as `TaskEnv` does; options["task"] is a sequence of num_envs
+    tasks. All returned arrays are new.
 
     Args:
-        task_distribution: Draws a task from a generator, as in `TaskEnv`.
-        num_envs: How many.
-        feature_scale: None shows indices, a number coordinates, as in `TaskEnv`.
-        max_episode_steps: Steps after which an episode is truncated. None: never.
-        render_mode: Only None.
+        task_distribution: Function from a random generator to a task, as in `TaskEnv`.
+        num_envs: Number of environments, at least 1.
+        feature_scale: None: observations are state indices. A number: coordinates, as in `TaskEnv`.
+        max_episode_steps: Steps after which an episode is truncated, at least 1. None: never.
+        render_mode: Must be None; a batch cannot be rendered.
 
     Raises:
-        TypeError: The distribution is not callable or returns no TabularMDP.
-        ValueError: A number is below 1, or the tasks' features cannot be shown.
+        TypeError: `task_distribution` is not callable or does not return a TabularMDP, or
+            `render_mode` is not None.
+        ValueError: A number is below 1, or the tasks' features cannot be used as observations.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -111,10 +115,10 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
 
     @property
     def tasks(self) -> list[TabularMDP]:
-        """The present tasks, one per environment.
+        """The current tasks, one per environment.
 
         Raises:
-            ResetNeeded: Some environment has none yet.
+            ResetNeeded: Some environment has no task yet.
         """
         tasks = [task for task in self._tasks if task is not None]
         if len(tasks) < self.num_envs:
@@ -123,22 +127,22 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
 
     @property
     def task_seeds(self) -> list[int | None]:
-        """Of each task, see `TaskEnv.task_seed`."""
+        """The `TaskEnv.task_seed` of each environment."""
         return list(self._task_seeds)
 
     @property
     def states(self) -> npt.NDArray[np.int64]:
-        """Indices of the present states, (num_envs,); -1 where no episode is running."""
+        """Indices of the current states, shape (num_envs,); -1 where no episode is running."""
         return self._states.copy()
 
     @property
     def elapsed_steps(self) -> npt.NDArray[np.int64]:
-        """Steps since the episodes began, (num_envs,)."""
+        """Number of steps since each episode began, shape (num_envs,)."""
         return self._elapsed.copy()
 
     @property
     def reached_states(self) -> npt.NDArray[np.int64]:
-        """Indices of the states that the last step led to, before any restart, (num_envs,)."""
+        """Indices of the states reached by the last step, before restarts, shape (num_envs,)."""
         return self._reached.copy()
 
     @property  # type: ignore[misc]  # as in SyncVectorEnv: a tuple, and without a setter
@@ -154,22 +158,22 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         return tuple(self._seeds)
 
     def get_task(self) -> list[TabularMDP]:
-        """Return the present tasks."""
+        """Return the current tasks."""
         return self.tasks
 
     def sample_tasks(self, n: int) -> list[TabularMDP]:
-        """Draw n tasks, number j from the stream of environment j mod num_envs."""
+        """Draw n tasks; task j comes from the tasks stream of environment j mod num_envs."""
         return [
             draw_task(self.task_distribution, self._tasks_stream(j % self.num_envs))
             for j in range(n)
         ]
 
     def set_task(self, task: Sequence[TabularMDP]) -> None:
-        """Set all tasks and key their dynamics anew; call `reset` before the next step.
+        """Set all tasks and new keys of their dynamics; call `reset` before the next step.
 
         Raises:
             TypeError: An entry is not a TabularMDP.
-            ValueError: There are not num_envs, or one does not fit the spaces.
+            ValueError: `task` does not hold num_envs tasks, or one does not match the spaces.
         """
         self._check_tasks(task)
         for i, each in enumerate(task):
@@ -180,7 +184,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
 
         Raises:
             TypeError: An entry is not a TabularMDP.
-            ValueError: There are not num_envs, or one does not fit the spaces.
+            ValueError: `task` does not hold num_envs tasks, or one does not match the spaces.
         """
         if task is not None:
             self.set_task(task)
@@ -197,9 +201,11 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         """Start an episode in every environment, or in those that options["reset_mask"] marks.
 
         Args:
-            seed: s seeds environment i with s + i; a sequence gives each (None: goes on).
-            options: "task": num_envs tasks; "new_task": True draws; "reset_mask": bool array of
-                shape (num_envs,), the others stay as they are. Others are not looked at.
+            seed: An int s seeds environment i with s + i. A sequence has one seed per environment;
+                None continues its streams.
+            options: "task": num_envs tasks to set. "new_task": True draws new tasks. "reset_mask":
+                bool array of shape (num_envs,); environments it leaves out do not change. All other
+                options are ignored.
 
         Returns:
             Observations, shape (num_envs,) or (num_envs, d), and an empty info.
@@ -208,7 +214,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             TypeError: A task is not a TabularMDP, or the mask is not a bool array.
             ValueError: A length is not num_envs, a task does not fit the spaces, or the mask is
                 empty.
-            ResetNeeded: The mask leaves out an environment that never had an episode.
+            ResetNeeded: The mask leaves out an environment that has no running episode.
         """
         options = options or {}
         chosen = marked_rows(options.get("reset_mask"), self.num_envs)
@@ -253,14 +259,14 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         npt.NDArray[np.bool_],
         dict[str, Any],
     ]:
-        """Take one step in every environment and restart the episodes that it ends.
+        """Take one step in every environment, and restart the episodes that end.
 
         Args:
             actions: Integers of shape (num_envs,).
 
         Returns:
             Observations, shape (num_envs,) or (num_envs, d); rewards, terminated, truncated, each
-            of shape (num_envs,); and the infos that the class describes.
+            of shape (num_envs,); and infos as described in the class.
 
         Raises:
             TypeError: The actions are not integers.
@@ -303,13 +309,13 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         return self._shown(states), rewards, terminated, truncated, infos
 
     def _shown(self, states: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """What is seen of states (num_envs,), in a new array."""
+        """Return the observations of states (num_envs,) in a new array."""
         return (
             states.copy() if self._coordinates is None else self._coordinates.observations[states]
         )
 
     def _explain(self, actions: npt.NDArray[np.integer[Any]]) -> None:
-        """Raise what the compiled step refused."""
+        """Raise the error that the compiled step found."""
         bad = np.flatnonzero((actions < 0) | (actions >= self._n_actions))
         if bad.size:
             i = bad[0]

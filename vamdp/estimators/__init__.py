@@ -1,12 +1,14 @@
-"""What is learned of a task while an agent lives in it: values of its states and actions.
+"""Object-level learners: they estimate the action values of a task while an agent acts in it.
 
-`estimator` is the door that all learners stand behind, `table` has a row for each that is built in;
-the paper's, `model_based`, is the default. A new learner is a file here, with a class and a frozen
-dataclass of its options, and a row of the table. `state_numbers` numbers states of any kind for it,
-`arguments` checks what comes in, `q_rows` and `q_parts` show Q-estimates, `q_tables` steps tables
-of Q towards transitions, and `split_mix` draws random numbers in compiled code. `state_bins` cuts
-real-valued states into bins, `running_bins` does so where their range is not known;
-`scaled_distances` and `present_masks` are for learners of such states.
+`estimator` defines the protocol of all learners, and `table` lists the built-in ones. The default
+is `model_based`, the paper's. A new learner is a file here, with a class and a frozen dataclass of
+options, and a row of the table. These modules are shared:
+
+- `state_numbers` numbers the states of a task, and `arguments` checks a batch of transitions.
+- `q_parts` and `q_rows` write Q-estimates into observations; `q_tables` updates tables of Q.
+- `split_mix` draws random numbers in compiled code.
+- `state_bins` discretizes real-valued states, `running_bins` those whose range is unknown;
+  `scaled_distances` and `present_masks` serve learners of real-valued states.
 """
 
 from vamdp.estimators.estimator import Estimator, Scales

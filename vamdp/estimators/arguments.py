@@ -1,7 +1,8 @@
-"""Arguments of batched learners, one entry a task: checked, and as compiled code takes them.
+"""Check the arguments of batched learners, and convert them for compiled code.
 
-Arrays that already are what compiled code takes, as those of the wrappers, pass after one compiled
-look; others are converted. Errors name the first task whose entry is at fault.
+Arrays have one entry per task. Arrays that already have the right type and layout, like those of
+the wrappers, pass after one compiled check; others are converted. Errors name the first task whose
+entry is invalid.
 """
 
 from typing import Any, NamedTuple
@@ -12,13 +13,13 @@ import numpy.typing as npt
 from vamdp.argument_checks import as_number
 from vamdp.compiled import njit
 
-#: A state as the environment shows it.
+#: A state of the environment.
 State = int | tuple[float, ...]
 
-#: States are kept as float64, which tells integers apart up to here (2**53 + 1 rounds to 2**53).
+#: States are stored as float64, which represents integers exactly up to here; 2**53 + 1 rounds.
 LARGEST_INTEGER = 2**53 - 1
 
-#: Values, which are sums of rewards, are shown as float32, which ends at 3.4e38.
+#: Values are sums of rewards and are written as float32, whose largest number is 3.4e38.
 LARGEST_REWARD = 1e30
 
 
@@ -28,13 +29,13 @@ def as_coordinates(
     """Return states as their float64 coordinates, (n_tasks, d).
 
     Args:
-        name: The argument's, for errors.
-        states: One int, or d numbers, a task.
-        n_tasks: How many.
-        n_coordinates: What d must be; None: any.
+        name: The argument's name, for errors.
+        states: One int per task, shape (n_tasks,), or d numbers per task, shape (n_tasks, d).
+        n_tasks: Number of tasks.
+        n_coordinates: The required d. None: any.
 
     Raises:
-        ValueError: the states are something else.
+        ValueError: The states have another shape, type or range.
     """
     array = np.asarray(states)
     d = n_coordinates or (array.shape[1] if array.ndim == 2 else 0)
@@ -55,14 +56,14 @@ def as_coordinates(
         i = int(np.argmax(coordinates[:, 0] != np.rint(coordinates[:, 0])))
         raise ValueError(
             f"`{name}[{i}]` must be an int or a row of numbers, got {array[i]}. A real number "
-            "hardly ever comes back: cut it into bins, or pass rows if this one does."
+            "rarely occurs twice: discretize it, or pass rows of numbers if it does."
         )
     if n_coordinates not in (None, coordinates.shape[1]):
         raise ValueError(
-            f"`{name}` must have {n_coordinates} numbers a state as before, got "
+            f"`{name}` must have {n_coordinates} numbers per state as before, got "
             f"{coordinates.shape[1]}."
         )
-    coordinates += 0.0  # -0.0 and 0.0 are one state, but two bit patterns
+    coordinates += 0.0  # -0.0 becomes 0.0: the same state must have the same bits
     return coordinates
 
 
@@ -72,35 +73,36 @@ def state_coordinates(
     """Return one state as its float64 coordinates, (1, d).
 
     Raises:
-        ValueError: a number is not finite or too large, or there are not n_coordinates (if given).
-        TypeError: it is neither an int nor a tuple of numbers.
+        ValueError: A number is not finite or is too large, or the state does not have
+            n_coordinates numbers.
+        TypeError: The state is neither an int nor a tuple of numbers.
     """
     parts = state if isinstance(state, tuple) else (state,)
     for x in parts:
         if not isinstance(x, (int, float, np.integer, np.floating, np.bool_)):
             raise TypeError(
                 f"`{name}` must be an int or a tuple of numbers, got {state!r}. "
-                "Map other states to such keys first."
+                "Map other states to an int or a tuple first."
             )
         if not abs(x) <= LARGEST_INTEGER:
             raise ValueError(_size_error(name, state))
         if parts[0] is state and x != int(x):
             raise ValueError(
                 f"`{name}` must be an int or a tuple of numbers, got {state!r}. A real number "
-                "hardly ever comes back: cut it into bins, or pass a tuple if this one does."
+                "rarely occurs twice: discretize it, or pass a tuple of numbers if it does."
             )
     if not parts or n_coordinates not in (None, len(parts)):
         length = n_coordinates or "at least 1"
         raise ValueError(f"`{name}` must have {length} numbers, got {state!r}.")
-    # Adding 0.0 makes -0.0 and 0.0, two bit patterns, one state.
+    # Adding 0.0 turns -0.0 into 0.0: the same state must have the same bits.
     return np.array([[float(x) + 0.0 for x in parts]], np.float64)
 
 
 def as_key(name: str, key: Any) -> Any:
-    """Return a key, a list or an array as the tuple of its numbers.
+    """Return a state key; a list or an array becomes a tuple.
 
     Raises:
-        TypeError: it cannot be looked up.
+        TypeError: The key is not hashable.
     """
     if isinstance(key, np.ndarray):
         key = key.tolist()
@@ -115,23 +117,23 @@ def as_key(name: str, key: Any) -> Any:
 
 def _size_error(name: str, value: Any) -> str:
     return (
-        f"`{name}` must be finite and below 2**53 in size, got {value}. Pass a larger int, such as "
-        "a hash, in two halves: (key >> 32, key & 0xFFFFFFFF)."
+        f"`{name}` must be finite and below 2**53 in size, got {value}. Split a larger int, such "
+        "as a hash, into two halves: (key >> 32, key & 0xFFFFFFFF)."
     )
 
 
 def reward_error(name: str, reward: float) -> str:
-    """What is wrong with a reward above LARGEST_REWARD, or with one that is no number."""
+    """Return the error message for a reward that is not finite or above LARGEST_REWARD in size."""
     if not np.isfinite(as_number(reward)):
         return f"`{name}` must be finite, got {reward!r}."
     return (
-        f"`{name}` must be at most {LARGEST_REWARD:g} in size, got {reward!r}: values are shown in "
-        "32 bits. Scale the rewards down."
+        f"`{name}` must be at most {LARGEST_REWARD:g} in size, got {reward!r}, because values are "
+        "written as float32. Scale the rewards down."
     )
 
 
 class Transitions(NamedTuple):
-    """One transition of each task, as compiled code takes it; masks (n_tasks, 0): none is told."""
+    """One transition of each task, for compiled code; masks of shape (n_tasks, 0) mean no masks."""
 
     states: npt.NDArray[np.float64]
     actions: npt.NDArray[np.int64]
@@ -152,10 +154,10 @@ def as_transitions(
     terminated: npt.ArrayLike,
     next_action_masks: npt.ArrayLike | None,
 ) -> Transitions:
-    """Check one transition of each task; what each argument is: `BatchValueEstimator.update`.
+    """Check one transition of each task; `BatchValueEstimator.update` describes the arguments.
 
     Raises:
-        ValueError: an argument has the wrong shape, type or range.
+        ValueError: An argument has the wrong shape, type or range.
     """
     a: Any = actions
     r: Any = rewards
@@ -173,7 +175,7 @@ def as_transitions(
     next_coordinates = as_coordinates("next_states", next_states, n_tasks, n_coordinates)
     if next_coordinates.shape[1] != d:
         raise ValueError(
-            f"`next_states` must have {d} numbers a state as `states` have, got "
+            f"`next_states` must have {d} numbers per state like `states`, got "
             f"{next_coordinates.shape[1]}."
         )
     masks = np.zeros((n_tasks, 0), np.bool_)
@@ -197,8 +199,8 @@ def _as_actions(actions: npt.ArrayLike, n_tasks: int, n_actions: int) -> npt.NDA
 def _as_outcomes(
     rewards: npt.ArrayLike, terminated: npt.ArrayLike, n_tasks: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return finite rewards and ends, (n_tasks,) each."""
-    # Copies: an array that is strided or read-only would be another type to the compiled code.
+    """Return finite rewards and `terminated` flags, each of shape (n_tasks,)."""
+    # Copies, because numba compiles strided and read-only arrays as other types.
     reward_array = np.array(rewards, dtype=np.float64, order="C")
     end_array = np.array(terminated, order="C")
     for name, array in (("rewards", reward_array), ("terminated", end_array)):
@@ -217,12 +219,12 @@ def as_masks(name: str, masks: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDA
     """Return action masks as bools.
 
     Args:
-        name: The argument's, for errors.
-        masks: True at the actions that are allowed; a row without any tells nothing.
+        name: The argument's name, for errors.
+        masks: True for allowed actions; a row without True means that the mask is unknown.
         shape: (n_tasks, n_actions).
 
     Raises:
-        ValueError: they have another shape.
+        ValueError: The masks have another shape.
     """
     allowed = np.asarray(masks)
     if allowed.shape != shape:
@@ -233,10 +235,10 @@ def as_masks(name: str, masks: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDA
 def check_action_mask(
     name: str, mask: Any, n_actions: int, required: bool
 ) -> npt.NDArray[np.bool_]:
-    """An action mask as bools (A,).
+    """Return an action mask as bools, shape (A,).
 
     Raises:
-        ValueError: it has another shape, or allows no action although that is `required`.
+        ValueError: It has another shape, or it is `required` to allow an action and allows none.
     """
     allowed = np.asarray(mask)
     if allowed.shape != (n_actions,):
@@ -250,7 +252,7 @@ def check_action_mask(
 def check_each(
     name: str, array: npt.NDArray[Any], good: npt.NDArray[np.bool_], condition: str
 ) -> None:
-    """Raise ValueError that names the first entry of the argument that is not good."""
+    """Raise ValueError naming the first entry of the argument that is not good."""
     if not good.all():
         i = int(np.argmin(good))
         raise ValueError(f"`{name}[{i}]` must be {condition}, got {array[i]}.")
@@ -260,7 +262,7 @@ _FLOAT, _INT, _BOOL = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool
 
 
 def _is_plain(array: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
-    """Whether it is an array of this kind: one that is strided or read-only is another type."""
+    """Whether this is a contiguous, writable array of this dtype and shape."""
     return (
         type(array) is np.ndarray
         and array.dtype == dtype
@@ -271,7 +273,7 @@ def _is_plain(array: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
 
 @njit(cache=True)
 def _are_coordinates(states):
-    """Whether all are finite, small enough, and none is -0.0, which would be another state."""
+    """Whether all numbers are at most LARGEST_INTEGER in size and none is -0.0."""
     for x in states.flat:
         if not abs(x) <= LARGEST_INTEGER or (x == 0.0 and np.signbit(x)):
             return False
@@ -280,7 +282,7 @@ def _are_coordinates(states):
 
 @njit(cache=True)
 def _are_transitions(actions, rewards, n_actions):
-    """Whether all actions are in range, and all rewards finite and not too large."""
+    """Whether all actions are in range and all rewards are at most LARGEST_REWARD in size."""
     for i in range(actions.size):
         if not (0 <= actions[i] < n_actions and abs(rewards[i]) <= LARGEST_REWARD):
             return False

@@ -1,4 +1,4 @@
-"""From the argument `estimator` of the wrappers to the learner that they step."""
+"""Turn the wrappers' argument `estimator` into a learner."""
 
 import difflib
 from collections.abc import Mapping
@@ -18,21 +18,21 @@ _DOOR = ("n_tasks", "n_actions", "parts", "begin_tasks", "begin_episodes", "upda
 def as_estimator(
     estimator: Any, n_tasks: int, n_actions: int, task_horizon: int, options: Mapping[str, Any]
 ) -> Estimator:
-    """The learner that an argument `estimator` stands for.
+    """Return the learner for the argument `estimator`.
 
     Args:
-        estimator: None or the name of a built-in, which the options are for; an `Estimator`; a
-            learner of one task with the methods update, q_values, counts and forget, or a list of
-            n_tasks of them; or a function (n_tasks, n_actions) -> one of the last three.
-        n_tasks: number of environments.
-        n_actions: their number of actions.
-        task_horizon: steps of one episode at most.
-        options: of a built-in.
+        estimator: None or the name of a built-in learner; an `Estimator`; a learner of one task
+            with the methods update, q_values, counts and forget, or a list of n_tasks of them; or a
+            function (n_tasks, n_actions) that returns one of the last three.
+        n_tasks: Number of environments.
+        n_actions: Number of actions of each environment.
+        task_horizon: Largest number of steps of an episode.
+        options: Options of a built-in learner.
 
     Raises:
-        ValueError: the name is unknown, an option is out of its range or for a learner that was
-            made elsewhere, or the learner is for other tasks or actions.
-        TypeError: an option is unknown, or `estimator` is something else.
+        ValueError: The name is unknown, an option is out of range or given with a custom learner,
+            or the learner has another number of tasks or actions.
+        TypeError: An option is unknown, or `estimator` is none of the above.
     """
     if estimator is None or isinstance(estimator, str):
         name = DEFAULT if estimator is None else estimator
@@ -45,13 +45,13 @@ def as_estimator(
         return BUILT_INS[name].make(n_tasks, n_actions, task_horizon, options)
     if options:
         raise ValueError(
-            f"`{next(iter(options))}` must be left out with an `estimator` of your own, got "
-            f"{next(iter(options.values()))!r}: set it there."
+            f"`{next(iter(options))}` must be left out with a custom `estimator`, got "
+            f"{next(iter(options.values()))!r}. Set it in that learner."
         )
     if isinstance(estimator, type) or (callable(estimator) and not hasattr(estimator, "update")):
         estimator = _made(estimator, n_tasks, n_actions)
     missing = _missing(estimator, _DOOR)
-    # One of these that no learner of one task has, and it is meant to be one.
+    # Learners of one task have neither method, so this one was meant to be an Estimator.
     if missing and (hasattr(estimator, "write") or hasattr(estimator, "begin_tasks")):
         raise TypeError(
             f"`estimator` must be a vamdp.estimators.Estimator, got {type(estimator).__name__} "
@@ -64,35 +64,35 @@ def as_estimator(
 
 
 def _made(maker: Any, n_tasks: int, n_actions: int) -> Any:
-    """What a function or a class makes for these numbers of tasks and actions."""
+    """Return what a function or a class builds for these numbers of tasks and actions."""
     try:
         return maker(n_tasks, n_actions)
     except TypeError as error:
         raise TypeError(
             f"`estimator` must be a function (n_tasks, n_actions) -> learner, got "
             f"{getattr(maker, '__name__', maker)}: {error}. Pass lambda n_tasks, n_actions: ... "
-            "with the arguments that it needs."
+            "and give it the arguments it needs."
         ) from error
 
 
 def is_built_in(estimator: Estimator) -> bool:
-    """Whether a row of the table made it: what it writes need not be looked at."""
+    """Whether this is a built-in learner, whose output needs no check."""
     return any(type(estimator) is row.factory for row in BUILT_INS.values())
 
 
 def _by_rows(learners: Any, n_tasks: int, n_actions: int) -> RowByRow:
-    """Learners of one task each behind the door."""
+    """Wrap learners of one task each as an `Estimator`."""
     is_one = not isinstance(learners, (list, tuple))
     if not is_one and len({id(one) for one in learners}) < len(learners):
         raise ValueError(
-            f"`estimator` must have a learner of its own for each environment, got one "
+            f"`estimator` must have a separate learner for each environment, got one "
             f"{type(learners[0]).__name__} several times. Pass [make() for _ in range({n_tasks})]."
         )
     for one in [learners] if is_one else learners:
         if not is_one and not _missing(one, _DOOR):
             raise TypeError(
-                f"`estimator` must be one {type(one).__name__} of {n_tasks} tasks, got a list of "
-                "them: it serves a batch."
+                f"`estimator` must be one {type(one).__name__} with n_tasks = {n_tasks}, got a "
+                "list: one such learner serves all tasks of a batch."
             )
         missing = _missing(one, METHODS)
         if missing:
@@ -117,7 +117,7 @@ def _missing(learner: Any, names: tuple[str, ...]) -> list[str]:
 def _check_sizes(estimator: Any, n_tasks: int, n_actions: int) -> None:
     if estimator.n_tasks != n_tasks:
         raise ValueError(
-            f"`estimator` must have n_tasks = {n_tasks}, a row for each environment, got "
+            f"`estimator` must have n_tasks = {n_tasks}, one row per environment, got "
             f"{estimator.n_tasks}."
         )
     rows = estimator.estimators if isinstance(estimator, RowByRow) else [estimator]
@@ -142,13 +142,13 @@ def _check_sizes(estimator: Any, n_tasks: int, n_actions: int) -> None:
 
 
 def check_written(estimator: Estimator, out: npt.NDArray[np.float32]) -> None:
-    """Raise ValueError unless all is finite that the learner wrote into `out` (n_tasks, size)."""
+    """Raise ValueError unless every number the learner wrote into `out` is finite."""
     if np.isfinite(out).all():
         return
     row, place = np.argwhere(~np.isfinite(out))[0]
     names = [(name, i) for name, box in estimator.parts().items() for i in range(box.shape[0])]
     name, i = names[place]
     raise ValueError(
-        f"`{type(estimator).__name__}.write` must write finite numbers, got {out[row, place]} as "
-        f"number {i} of the part {name!r} of task {row}."
+        f"`{type(estimator).__name__}.write` must write finite numbers, got {out[row, place]} in "
+        f"entry {i} of the part {name!r} of task {row}."
     )

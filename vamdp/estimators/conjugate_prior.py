@@ -1,13 +1,13 @@
-"""What is believed about a task before its first step, and tasks drawn from what is believed later.
+"""A conjugate prior over tabular tasks, and samples from the posterior.
 
-The prior is independent over the rows (s, a) and conjugate. Successors: P(.|s, a) ~ Dirichlet(c),
-so that after N[s, a, s'] transitions the posterior is Dirichlet(c + N[s, a, .]), with mean
+The prior is independent over the rows (s, a). Successors: P(.|s, a) ~ Dirichlet(c). After
+N[s, a, s'] transitions the posterior is Dirichlet(c + N[s, a, .]), with mean
 
     (c + N[s, a, s']) / (c S + n),        n = sum of N[s, a, .].
 
-Mean rewards: R[s, a] ~ N(prior_mean, prior_sd^2), seen with Gaussian noise of a known standard
-deviation. With w = noise_sd^2 / prior_sd^2, the number of rewards that the prior counts for, the
-posterior is normal with mean and variance
+Mean rewards: R[s, a] ~ N(prior_mean, prior_sd^2), observed with Gaussian noise of known standard
+deviation noise_sd. Let w = noise_sd^2 / prior_sd^2, the number of rewards that the prior counts
+for. The posterior is normal with mean and variance
 
     (w prior_mean + sum of rewards) / (w + n),        noise_sd^2 / (w + n).
 """
@@ -24,11 +24,11 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Prior:
-    """What is believed before the first step; by default the truth of `vamdp.domains.RandomMDPs`.
+    """The prior's parameters; the defaults are the true prior of `vamdp.domains.RandomMDPs`.
 
     Args:
-        concentration: Of the symmetric Dirichlet prior over successors, above 0. Small: each
-            action has few likely successors.
+        concentration: Parameter of the symmetric Dirichlet prior over successors, above 0. If it is
+            small, each action has few likely successors.
         prior_mean: Mean of the mean rewards.
         prior_sd: Standard deviation of the mean rewards, above 0.
         noise_sd: Standard deviation of a reward around its mean, above 0.
@@ -50,7 +50,7 @@ class Prior:
 
     @property
     def n_rewards(self) -> float:
-        """How many rewards it counts for."""
+        """The number of rewards that the prior of R counts for, w."""
         return (self.noise_sd / self.prior_sd) ** 2
 
 
@@ -62,21 +62,21 @@ def draw_models(
     visits: FloatArray,
     n_samples: int,
 ) -> tuple[FloatArray, FloatArray]:
-    """Draw models that could be the true ones.
+    """Draw models from the posterior.
 
     Args:
-        rng: Where the random numbers come from.
-        prior: Of the mean rewards.
+        rng: The random generator.
+        prior: The prior, for the variance of the mean rewards.
         alpha: Dirichlet parameters of the successors, c + N, shape (..., S, A, S').
         means: Posterior means of the mean rewards, shape (..., S, A).
         visits: How often each action was taken, shape (..., S, A).
-        n_samples: How many.
+        n_samples: Number of models.
 
     Returns:
         P, shape (n_samples, ..., S, A, S'), and R, shape (n_samples, ..., S, A).
     """
     P = rng.standard_gamma(np.broadcast_to(alpha, (n_samples, *alpha.shape)))
-    P += np.finfo(np.float64).tiny  # for tiny alpha, all draws of a row can be 0
+    P += np.finfo(np.float64).tiny  # all draws of a row can underflow to 0 if alpha is tiny
     P /= P.sum(axis=-1, keepdims=True)
     sd = prior.noise_sd / np.sqrt(prior.n_rewards + visits)
     return P, means + sd * rng.standard_normal((n_samples, *means.shape))

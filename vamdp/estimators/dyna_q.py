@@ -1,19 +1,18 @@
-r"""Dyna-Q: Q-learning that goes on learning from a sample model of the task between two steps.
+r"""Dyna-Q: Q-learning that also learns from a sample model of the task between two steps.
 
-After each transition the pair takes one step of Q-learning (`q_tables`). Then the model is asked
-`n_planned` times: a pair (s, a) is drawn uniformly among those tried in this task, one of its own
-outcomes (r, s' or an end) uniformly among those remembered, and Q learns from it in the same way
-(Sutton 1990; Sutton and Barto 2018, section 8.2). The model is thus the empirical one, right in
-stochastic tasks too, where Sutton and Barto's table keeps the last outcome alone.
+After each transition, its pair (s, a) takes one step of Q-learning (`q_tables`). Then `n_planned`
+steps are planned. Each draws a pair uniformly among those tried in this task, draws one of the
+pair's remembered outcomes (r, s' or the end) uniformly, and lets Q learn from it in the same way
+(Sutton 1990; Sutton and Barto 2018, section 8.2). The model is thus the empirical one, which is
+also correct in stochastic tasks; Sutton and Barto's table keeps only the last outcome.
 
-The rate of a pair is learning_rate / n^rate_power, with n the steps that it took, real and planned.
-So many planned steps between two real ones carry Q to the optimum of the empirical model, which
-value iteration without smoothing would find.
+The rate of a pair is learning_rate / n^rate_power, where n counts the pair's steps, real and
+planned. With many planned steps per real one, Q approaches the optimum of the empirical model, as
+value iteration without smoothing does.
 
 Memory: each pair remembers its last `memory_size` outcomes, 12 bytes each, in a block that doubles
-when it is full. What a task takes is thus in proportion to its transitions (at most 4 places for
-each, as doubled blocks leave their old ones behind), and ends at about four times `memory_size`
-places for each pair tried. All tasks of a batch have the room of the one that needs most.
+when it is full. Replaced blocks are not reused, so a task takes at most 4 places per transition,
+and about 4 * `memory_size` places per pair tried. All tasks of a batch get the largest capacity.
 """
 
 from dataclasses import dataclass
@@ -28,31 +27,31 @@ from vamdp.estimators.arguments import as_transitions
 from vamdp.estimators.q_tables import QOptions, QTables, Tables, learn, meet, meet_next
 from vamdp.estimators.split_mix import draw
 
-# Columns of `sizes` after N_STATES: pairs tried, places for outcomes in use, the largest block.
+# Columns of `sizes` after N_STATES: pairs tried, outcome places in use, size of the largest block.
 _N_PAIRS, _N_PLACES, _LARGEST, _N_SIZES = 1, 2, 3, 4
 
-# Of each pair: steps that it took, and where its block of outcomes lies and how large it is.
+# Columns of `pairs`: steps of Q that the pair took, first place of its block, size of its block.
 _N_LEARNED, _BLOCK, _BLOCK_SIZE = range(3)
 
-#: Places of a pair's first block.
+#: Size of a pair's first block.
 FIRST_BLOCK = 2
 
 
 @dataclass(frozen=True)
 class DynaQOptions(QOptions):
-    """How Q is learned and planned.
+    """Options of Dyna-Q.
 
     Attributes:
-        gamma: discount factor, in [0, 1]. With 1, Q of a task that never ends grows without bound.
-        learning_rate: rate of the first step, in (0, 1].
-        rate_power: how fast the rate falls with the steps of the pair, real and planned, in
-            [0, 1]; 0: it stays.
-        initial_value: Q of what was never tried; above what can be reached it is optimistic.
-        n_planned: steps of learning from the model after each real one; 0: none.
-        memory_size: the last outcomes of a pair that the model draws from, at least 1.
+        gamma: Discount factor, in [0, 1]. With 1, Q of a task that never ends grows without bound.
+        learning_rate: Rate of a pair's first step, in (0, 1].
+        rate_power: Exponent by which the rate falls with the pair's steps, real and planned, in
+            [0, 1]. 0: constant rate.
+        initial_value: Q of untried pairs; optimistic if it is above all reachable values.
+        n_planned: Planned steps after each real one, at least 0.
+        memory_size: Number of a pair's last outcomes that the model draws from, at least 1.
 
     Raises:
-        ValueError: an option is out of its range.
+        ValueError: An option is out of range.
     """
 
     n_planned: int = 10
@@ -66,22 +65,22 @@ class DynaQOptions(QOptions):
 
 
 class DynaQ(QTables):
-    """Dyna-Q in n_tasks independent tasks, an `Estimator`; its parts are those of `q_parts`.
+    """Dyna-Q in n_tasks independent tasks, an `Estimator` with the parts of `q_parts`.
 
-    Row i draws from a stream of its own, so that it is bit for bit what a batch of one gives. The
-    stream begins anew with a seed of `begin_tasks`; before the first it is arbitrary.
+    Each row draws from its own random stream, so it equals a batch of one bit for bit. A seed of
+    `begin_tasks` restarts the stream; before the first seed it is arbitrary.
 
     Args:
-        n_tasks: number of tasks, at least 1.
-        n_actions: number of actions A, at least 1, the same in all tasks.
-        **options: the fields of `DynaQOptions`.
+        n_tasks: Number of tasks, at least 1.
+        n_actions: Number of actions A, at least 1, the same in all tasks.
+        **options: The fields of `DynaQOptions`.
 
     Raises:
-        ValueError: an option is out of its range.
-        TypeError: an option is unknown.
+        ValueError: An option is out of range.
+        TypeError: An option is unknown.
 
     Example:
-        The second transition leads to a reward; the first one's pair hears of it while planning.
+        The second transition pays; planning propagates its value to the first transition's pair.
 
         >>> learner = DynaQ(1, 1, gamma=0.5, n_planned=50, rate_power=0.0)
         >>> learner.update([0], [0], [0.0], [1], [False])
@@ -95,8 +94,8 @@ class DynaQ(QTables):
         super().__init__(n_tasks, n_actions, o.initial_value, _N_SIZES)
         self._rule = o.rule
         self._n_planned, self._memory_size = int(o.n_planned), int(o.memory_size)
-        # Pairs by state and action, those tried (s * A + a) in order, and all outcomes: the next
-        # state or END, and the reward. Room comes with the first states.
+        # Pairs by state and action; the pairs tried (s * A + a) in order; and all outcomes, as next
+        # state (or END) and reward. The first states allocate them.
         self._pairs = np.zeros((n_tasks, 0, n_actions, 3), np.int64)
         self._tried = np.zeros((n_tasks, 0), np.int64)
         self._following = np.zeros((n_tasks, 0), np.int32)
@@ -104,7 +103,7 @@ class DynaQ(QTables):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the remembered outcomes of all tasks take."""
+        """Memory of the remembered outcomes of all tasks, in bytes."""
         return self._following.nbytes + self._rewards.nbytes
 
     def update(
@@ -119,7 +118,7 @@ class DynaQ(QTables):
         """Learn one transition of each task; the arguments are `BatchValueEstimator.update`'s.
 
         Raises:
-            ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
+            ValueError: An argument has the wrong shape, type or range; nothing is learned.
         """
         transitions = as_transitions(
             self.n_tasks, self.n_actions, self._n_coordinates,
@@ -135,7 +134,7 @@ class DynaQ(QTables):
         )  # fmt: skip
 
     def _make_room_for_an_outcome(self, tables: Tables) -> None:
-        """Let each task have places for the largest block that a transition can ask for."""
+        """Give each task enough places for the largest block that a transition can need."""
         capacity = tables.Q.shape[1]
         if capacity > self._pairs.shape[1]:
             self._pairs = _longer(self._pairs, capacity)
@@ -149,7 +148,7 @@ class DynaQ(QTables):
 
 
 def _longer(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-    """A copy with `size` entries along the second axis, the new ones zero."""
+    """Return a copy with `size` entries along the second axis; new entries are zero."""
     copy = np.zeros((array.shape[0], size, *array.shape[2:]), array.dtype)
     copy[:, : array.shape[1]] = array
     return copy
@@ -157,7 +156,7 @@ def _longer(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
 
 @njit(cache=True)
 def _most_needed(sizes, memory_size):
-    """Places that suffice in each task if its largest block has to double."""
+    """Return the number of places that suffice in every task if its largest block doubles."""
     most = 0
     for i in range(sizes.shape[0]):
         block = min(max(2 * sizes[i, _LARGEST], FIRST_BLOCK), memory_size)
@@ -169,7 +168,7 @@ def _most_needed(sizes, memory_size):
 def _remember(
     i, s, a, n, reward, s_next, memory_size, n_actions, sizes, pairs, tried, following, kept_rewards
 ):
-    """Keep the n-th outcome of a pair, in the place of its oldest one if all places are taken."""
+    """Store the n-th outcome of a pair; it replaces the oldest one if the memory is full."""
     pair = pairs[i, s, a]
     if n == 1:
         tried[i, sizes[i, _N_PAIRS]] = s * n_actions + a
@@ -195,7 +194,7 @@ def _learn_each(
     gamma, learning_rate, rate_power, initial_value, n_planned, memory_size,
     sizes, random, pairs, tried, following, kept_rewards, keys, hash_table, Q, visits, masked,
 ):  # fmt: skip
-    """One transition of each task, and then as many steps from its model as are to be planned."""
+    """Learn one transition of each task, then n_planned steps from its model."""
     state_keys, next_keys = states.view(np.uint64), next_states.view(np.uint64)
     n_actions = Q.shape[2]
     for i in range(actions.size):

@@ -1,9 +1,9 @@
-"""The door of every object-level learner: what a wrapper asks of it, and nothing else.
+"""The protocol of object-level learners, as the wrappers use them.
 
-While an agent lives in a task, an *estimator* learns from its transitions and adds what it thinks
-of the present state to the observation. It serves a batch of n_tasks independent tasks, one row
-each; a single environment is a batch of one. Any class with these methods can be passed to
-`vamdp.ValueAugment` and `vamdp.vector.ValueAugment`; it need not inherit from anything.
+An *estimator* learns from an agent's transitions in a task, and adds its estimates for the current
+state to the observation. It serves a batch of n_tasks independent tasks, one row each; a single
+environment is a batch of one. Any class with these methods can be passed to `vamdp.ValueAugment`
+and `vamdp.vector.ValueAugment`; it need not inherit from anything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,18 +15,18 @@ from gymnasium.spaces import Box
 
 
 class Scales(NamedTuple):
-    """What the numbers of an observation are divided by, so that they are about 1.
+    """Divisors of the numbers in an observation, which bring them to about 1.
 
     Attributes:
-        values: of everything in units of the reward.
-        counts: of everything that counts visits.
+        values: Divisor of all numbers in units of reward.
+        counts: Divisor of all numbers that count visits.
     """
 
     values: float = 1.0
     counts: float = 1.0
 
 
-#: Numbers as they are.
+#: Scales of 1.
 UNSCALED = Scales()
 
 
@@ -34,24 +34,23 @@ UNSCALED = Scales()
 class Estimator(Protocol):
     """A learner of n_tasks tasks at once.
 
-    States come as float64 coordinates, shape (n_tasks, d), d the same for ever: an int state is one
-    coordinate. Masks are bools of shape (n_tasks, n_actions), True where an action is allowed; a
-    row without any True tells nothing, and what was told of that state before still holds. Rows of
-    tasks must not depend on each other: row i learns what a batch of one would.
+    States are float64 coordinates of shape (n_tasks, d), with the same d in every call; an int
+    state is one coordinate. Masks are bools of shape (n_tasks, n_actions), True where an action is
+    allowed. A row without any True means that the mask is unknown, and the last known mask of that
+    state still holds. Rows must not depend on each other: row i learns what a batch of one would.
 
-    With an attribute `takes_keys`, states come as a list instead: one key a task, any hashable, as
-    the environment's `state_key` gives it.
+    Three attributes are optional:
 
-    With an attribute `takes_reals`, real-valued observations come as they are, flat, where no
-    `state_key` was given; others get them cut into bins.
-
-    An attribute `action_parts` names the parts that have one entry per action, in the order of the
-    actions; () if none has. Who learns from relabelled actions has to know them; without the
-    attribute they are unknown.
+    - `takes_keys`: states are a list instead, with one hashable key per task, as returned by the
+      environment's `state_key`.
+    - `takes_reals`: if there is no `state_key`, states are real-valued observations, flattened.
+      Estimators without it get them discretized into bins.
+    - `action_parts`: the names of the parts with one entry per action, in the order of the actions;
+      () if there are none. Training on relabelled actions needs them.
 
     Attributes:
-        n_tasks: number of tasks.
-        n_actions: number of actions, the same in all tasks.
+        n_tasks: Number of tasks.
+        n_actions: Number of actions, the same in all tasks.
     """
 
     @property
@@ -63,14 +62,14 @@ class Estimator(Protocol):
         """Number of actions."""
 
     def parts(self) -> Mapping[str, Box]:
-        """The parts that it adds to an observation: name -> one-dimensional Box, in order."""
+        """Return the parts added to an observation, in order: name -> one-dimensional Box."""
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
-        """Forget everything of the tasks in `rows` (n_tasks,): new ones begin there.
+        """Forget everything about the tasks in `rows` (n_tasks,), because new tasks begin there.
 
-        With seeds[i], whatever row i draws at random begins anew: equal seeds, equal bits. Without
-        one (None) it goes on drawing. Only new tasks are told, so the very first episode may begin
-        without this call.
+        A seed seeds[i] restarts the random numbers of row i: equal seeds give equal bits. None
+        continues them. The call is made when a task changes, so the first episode of all may begin
+        without it.
         """
 
     def begin_episodes(
@@ -79,7 +78,13 @@ class Estimator(Protocol):
         states: npt.NDArray[np.float64],
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
-        """Episodes begin in `rows` (n_tasks,), in these of the states; None: no mask is told."""
+        """Note that episodes begin in `rows` (n_tasks,), in the states given there.
+
+        Args:
+            rows: Where an episode begins, shape (n_tasks,).
+            states: One state per task; only those of `rows` count.
+            action_masks: The actions allowed in `states`; None if masks are unknown.
+        """
 
     def update(
         self,
@@ -90,15 +95,15 @@ class Estimator(Protocol):
         terminated: npt.NDArray[np.bool_],
         next_action_masks: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Take in one transition of each task.
+        """Learn from one transition of each task.
 
         Args:
-            states: the states acted in.
-            actions: (n_tasks,), in [0, n_actions).
-            rewards: (n_tasks,), finite.
-            next_states: the states reached.
-            terminated: (n_tasks,), whether the task's own end was reached; never a time limit.
-            next_action_masks: what `next_states` allow; None: no mask is told.
+            states: The states in which the actions were taken.
+            actions: The actions, shape (n_tasks,), in [0, n_actions).
+            rewards: The rewards, shape (n_tasks,), finite.
+            next_states: The states reached.
+            terminated: Whether the task ended the episode, shape (n_tasks,); False at time limits.
+            next_action_masks: The actions allowed in `next_states`; None if masks are unknown.
         """
 
     def write(
@@ -106,6 +111,6 @@ class Estimator(Protocol):
     ) -> None:
         """Write the parts of these states, one after the other, into `out` (n_tasks, size).
 
-        It may be called any number of times between two steps, and changes nothing in the learner:
-        it draws no random numbers.
+        It may be called any number of times between two steps. It must not change the learner and
+        must not draw random numbers.
         """

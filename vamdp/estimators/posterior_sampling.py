@@ -1,28 +1,28 @@
-r"""Posterior sampling: what a task that could be the true one says, and how far such tasks differ.
+r"""Posterior sampling: Q of a model drawn from the posterior, and the spread over several models.
 
-When an episode begins, `n_samples` models are drawn from what is believed of the task by then
-(`conjugate_prior`; Strens 2000; Osband et al. 2013), over the S states that its model has at this
-moment: those of `model_based`, numbered in order of first visit, with an end as an absorbing state
-of its own. Pairs that were never tried are drawn from the prior. In each model m
+At the start of an episode, `n_samples` models are drawn from the posterior (`conjugate_prior`;
+Strens 2000; Osband et al. 2013). They have the S states that the model has at this moment: those of
+`model_based`, numbered in order of first visit, with a separate absorbing state for each end. Pairs
+that were never tried are drawn from the prior. In each model m
 
     V = value iteration from 0, at most task_horizon - 1 sweeps,    Q_m = R_m + gamma P_m V,
 
-which is Q with task_horizon steps to go where the sweeps did not stop for the tolerance. Until the
-episode's end the learner shows Q of the first model, and of each pair the standard deviation of Q
-over all of them, the *spread*. Steps only count.
+which is Q with task_horizon steps to go, unless the tolerance stopped the sweeps earlier. For the
+whole episode the estimates are Q of the first model, and the *spread*, the standard deviation of Q
+over all models. Between draws, transitions are only counted.
 
-A state that is not in the models, because it entered after they were drawn or was not met yet, has
-been given no rows. It shows what an untried row with successors among the S states is worth in
-them, without drawing one. By the mean and variance of the prior, with V* and V*2 the means of V and
-of its square over the S states, the same for all actions,
+A state that entered after the draw, or was never met, has no rows in the models. Its estimates are
+those of an untried row with successors among the S states, computed from the mean and variance of
+the prior instead of a sample. With V* and V*2 the means of V and of its square over the S states,
+they are, for all actions,
 
     Q      = prior_mean + gamma V*                                              in the first model,
     spread = sqrt(Var_m[gamma V*] + Mean_m[prior_sd^2 + gamma^2 (V*2 - (V*)^2) / (c S + 1)]).
 
-Before the first transition, S = 0, these are prior_mean and prior_sd.
+Before the first transition, when S = 0, they are prior_mean and prior_sd.
 
-In memory the counts are sparse, but a drawn model is not: drawing needs n_samples S^2 A numbers for
-a moment, and planning as many operations a sweep.
+Counts are stored sparsely, but drawn models are dense: a draw needs n_samples S^2 A numbers of
+temporary memory, and a sweep as many operations.
 """
 
 from collections.abc import Sequence
@@ -53,28 +53,28 @@ from vamdp.estimators.state_numbers import number_of
 from vamdp.mdp.bellman import ROUNDING
 from vamdp.mdp.sweep_history import NO_HISTORY
 
-# Sets the learner's streams apart from those of the environment, which has the same seeds: the
+# Separates the learner's random streams from the environment's, which have the same seeds: the
 # models must not be drawn with the numbers that drew the task.
 _STREAM = 0x5053524C
 
 
 @dataclass(frozen=True, kw_only=True)
 class PosteriorSamplingOptions(Prior):
-    """What is believed of a task, and how the models drawn from it are solved.
+    """Options of posterior sampling: the prior, and how the drawn models are solved.
 
     Attributes:
-        concentration: c of the symmetric Dirichlet prior over successors, above 0. Small: each
-            action has few likely successors.
-        prior_mean: mean of the mean rewards.
-        prior_sd: standard deviation of the mean rewards, above 0.
-        noise_sd: standard deviation of a reward around its mean, above 0.
-        task_horizon: steps of one episode; at least 1.
-        gamma: discount factor, in [0, 1].
-        tolerance: planning stops after a sweep in which no Q moved by this much; at least 0.
-        n_samples: models drawn for an episode, at least 2: one has no spread.
+        concentration: Parameter c of the symmetric Dirichlet prior over successors, above 0. If it
+            is small, each action has few likely successors.
+        prior_mean: Mean of the mean rewards.
+        prior_sd: Standard deviation of the mean rewards, above 0.
+        noise_sd: Standard deviation of a reward around its mean, above 0.
+        task_horizon: Steps of one episode, at least 1.
+        gamma: Discount factor, in [0, 1].
+        tolerance: Planning stops after a sweep in which no Q moved by this much; at least 0.
+        n_samples: Models drawn per episode, at least 2, because one has no spread.
 
     Raises:
-        ValueError: an option is out of its range.
+        ValueError: An option is out of range.
     """
 
     task_horizon: int
@@ -98,21 +98,21 @@ class PosteriorSamplingOptions(Prior):
 class PosteriorSampling:
     """Posterior sampling in n_tasks independent tasks, an `Estimator`.
 
-    Its parts are those of `q_parts`, and "spread" (A,), in units of `Scales.values`. Row i draws
-    from a generator of its own, so that it is bit for bit what a batch of one gives. The generator
-    begins anew with a seed of `begin_tasks`; before the first it is arbitrary.
+    Its parts are those of `q_parts`, and "spread" (A,), divided by `Scales.values`. Each row draws
+    from its own generator, so it equals a batch of one bit for bit. A seed of `begin_tasks`
+    restarts the generator; before the first seed it is arbitrary.
 
     Args:
-        n_tasks: number of tasks, at least 1.
-        n_actions: number of actions A, at least 1, the same in all tasks.
-        **options: the fields of `PosteriorSamplingOptions`; `task_horizon` is needed.
+        n_tasks: Number of tasks, at least 1.
+        n_actions: Number of actions A, at least 1, the same in all tasks.
+        **options: The fields of `PosteriorSamplingOptions`; `task_horizon` is required.
 
     Raises:
-        ValueError: an option is out of its range.
-        TypeError: an option is unknown, or `task_horizon` is missing.
+        ValueError: An option is out of range.
+        TypeError: An option is unknown, or `task_horizon` is missing.
 
     Example:
-        One arm was pulled and paid 3; the prior says 1, give or take 1, as does the noise.
+        One arm paid 3. The prior is N(1, 1), and the noise has a standard deviation of 1.
 
         >>> learner = PosteriorSampling(1, 2, task_horizon=1, n_samples=10_000)
         >>> learner.begin_tasks(np.ones(1, bool), [0])
@@ -122,34 +122,34 @@ class PosteriorSampling:
         [[0.7, 1.0]]
     """
 
-    #: See `Estimator`.
+    #: Names of the parts with one entry per action, see `Estimator`.
     action_parts = (*Q_ACTION_PARTS, "spread")
 
     def __init__(self, n_tasks: int, n_actions: int, **options: Any) -> None:
         self.options = o = as_options(PosteriorSamplingOptions, options)
-        # It numbers states, counts transitions and keeps masks; its own values nobody asks for.
+        # It numbers states, counts transitions and stores masks; its own values are not used.
         self._counted = BatchValueEstimator(n_tasks, n_actions, task_horizon=1)
         self.n_tasks, self.n_actions = self._counted.n_tasks, self._counted.n_actions
         self._generators = [np.random.default_rng() for _ in range(n_tasks)]
         self._unmet_before = np.array([o.prior_mean, o.prior_sd])
-        # Of the last draw of each task: how many states it had, Q and spread of their pairs, and
-        # of a pair of any other state.
+        # The last draw of each task: its number of states, Q and spread of their pairs, and Q and
+        # spread of the pairs of any other state.
         self._n_drawn = np.zeros(n_tasks, np.int64)
         self._shown = np.zeros((n_tasks, 2, 0, n_actions))
         self._unmet = np.tile(self._unmet_before, (n_tasks, 1))
 
     @property
     def n_states(self) -> npt.NDArray[np.int64]:
-        """States in the model of each task, ends included, (n_tasks,)."""
+        """Number of states in the model of each task, ends included, shape (n_tasks,)."""
         return self._counted.n_states
 
     def parts(self) -> dict[str, spaces.Box]:
-        """The parts that it adds to an observation: advantages, value, counts and spread."""
+        """Return the parts added to an observation: advantages, value, counts and spread."""
         spread = spaces.Box(0, np.inf, (self.n_actions,), np.float32)
         return {**q_parts(self.n_actions), "spread": spread}
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
-        """Forget the tasks in `rows`; those with a seed begin their generator anew."""
+        """Forget the tasks in `rows`; a seed restarts a row's generator."""
         self.forget(rows)
         for i, seed in enumerate(seeds):
             if rows[i] and seed is not None:
@@ -162,7 +162,7 @@ class PosteriorSampling:
         states: npt.NDArray[np.float64],
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
-        """Note what the states allow in which episodes begin; draw and solve new models there."""
+        """Store the masks of the first states, and draw and solve new models in `rows`."""
         self._counted.begin_episodes(rows, states, action_masks)
         storage = self._counted.storage
         if storage is None:
@@ -188,34 +188,40 @@ class PosteriorSampling:
         """Count one transition of each task; the arguments are `BatchValueEstimator.update`'s.
 
         Raises:
-            ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
+            ValueError: An argument has the wrong shape, type or range; nothing is learned.
         """
         self._counted.update(states, actions, rewards, next_states, terminated, next_action_masks)
 
     def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
-        """Advantages, value, counts and spread of one state per task into `out`, 3 A + 1 each."""
+        """Write advantages, value, counts and spread of one state per task into `out`.
+
+        `out` has shape (n_tasks, 3 A + 1).
+        """
         _write_each(*self._look_up(states), scales.values, scales.counts, out)
 
     def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Q of one state per task in the first model, shape (n_tasks, A)."""
+        """Return Q of one state per task in the first model, shape (n_tasks, A)."""
         return self._look_up(states)[0][:, Q_SHOWN].copy()
 
     def spreads(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The standard deviation of Q over the models, of one state per task, (n_tasks, A)."""
+        """Return the standard deviation of Q over the models, for one state per task.
+
+        The shape is (n_tasks, A).
+        """
         return self._look_up(states)[0][:, SPREAD_SHOWN].copy()
 
     def value(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The maximum of Q over the allowed actions of one state per task, shape (n_tasks,)."""
+        """Return the maximum of Q over the allowed actions of one state per task, (n_tasks,)."""
         shown, _, masked = self._look_up(states)
         best: npt.NDArray[np.float64] = np.where(masked, -np.inf, shown[:, Q_SHOWN]).max(axis=1)
         return best
 
     def counts(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """How often each action was taken in one state per task, shape (n_tasks, A)."""
+        """Return how often each action was taken in one state per task, shape (n_tasks, A)."""
         return self._counted.counts(states)
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
-        """Forget the tasks of the mask (n_tasks,), or all; the generators go on."""
+        """Forget the tasks marked in `tasks` (n_tasks,), or all; the generators continue."""
         which = slice(None) if tasks is None else np.asarray(tasks, np.bool_)
         self._counted.forget(tasks)
         self._n_drawn[which] = 0
@@ -238,7 +244,7 @@ class PosteriorSampling:
     def _look_up(
         self, states: npt.ArrayLike
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """What is shown (n_tasks, 2, A), visits and masked actions of one state per task."""
+        """Return Q and spread (n_tasks, 2, A), visits and masked actions of one state per task."""
         storage = self._counted.storage
         d = None if storage is None else storage.keys.shape[2]
         coordinates = as_coordinates("states", states, self.n_tasks, d)
@@ -254,7 +260,7 @@ class PosteriorSampling:
 
 @njit(cache=True)
 def _read_each(where, states, n_drawn, shown, shown_rows, visits, masked):
-    """What is known of one state per task; rows stay as they are where it is not in the models."""
+    """Read the estimates of one state per task; rows of states outside the models do not change."""
     known, _, _ = open_storage(where)
     state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):
@@ -270,7 +276,7 @@ def _read_each(where, states, n_drawn, shown, shown_rows, visits, masked):
 
 @njit(cache=True)
 def _write_each(shown, visits, masked, value_scale, count_scale, out):
-    """The parts of one state per task, from its rows."""
+    """Write the parts of one state per task."""
     n_actions = visits.shape[1]
     for i in range(shown.shape[0]):
         write_q_parts(shown[i, Q_SHOWN], masked[i], visits[i], value_scale, count_scale, out[i])

@@ -1,8 +1,8 @@
-"""Masks of learners whose states are real numbers: they hold for the very state they were told of.
+"""Action masks for learners of real-valued states: a mask holds for exactly one state.
 
-A real-valued state hardly ever comes back, and what it allows need not be what its neighbours
-allow. So the last state of each task of which a mask was told is kept with it, and in every other
-state all actions count as allowed.
+A real-valued state rarely occurs twice, and its neighbours may allow other actions. So each task
+keeps only its last known mask and that mask's state. In every other state all actions count as
+allowed.
 """
 
 import numpy as np
@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 
 class PresentMasks:
-    """The last mask of each of n_tasks tasks, and its state.
+    """The last known mask of each of n_tasks tasks, and its state.
 
     Args:
-        n_tasks: number of tasks.
-        n_actions: number of actions A.
+        n_tasks: Number of tasks.
+        n_actions: Number of actions A.
     """
 
     def __init__(self, n_tasks: int, n_actions: int) -> None:
@@ -28,7 +28,7 @@ class PresentMasks:
         states: npt.NDArray[np.float64],
         allowed: npt.NDArray[np.bool_],
     ) -> None:
-        """Keep the masks (n_tasks, A) of these states (n_tasks, d) in `rows` that tell anything."""
+        """Store the known masks (n_tasks, A) of the states (n_tasks, d) in `rows`."""
         told = rows & allowed.any(axis=1)
         if self._states.shape != states.shape:
             self._states = np.zeros(states.shape)
@@ -36,7 +36,7 @@ class PresentMasks:
         self._is_told |= told
 
     def masked(self, states: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Return which actions are forbidden in these states, (n_tasks, A)."""
+        """Return which actions are masked in these states, shape (n_tasks, A)."""
         if not self._is_told.any():
             return np.zeros_like(self._masked)
         is_the_same = self._is_told & (self._states == states).all(axis=1)
@@ -44,5 +44,5 @@ class PresentMasks:
         return masked
 
     def forget(self, rows: npt.NDArray[np.bool_]) -> None:
-        """Forget what was told in these tasks."""
+        """Forget the masks of these tasks."""
         self._is_told[rows] = False

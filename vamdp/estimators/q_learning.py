@@ -1,15 +1,15 @@
-r"""Tabular Q-learning: no model, one step of learning a transition, and as many from memory.
+r"""Tabular Q-learning, optionally with experience replay.
 
-After each transition (s, a, r, s') the pair takes one step (`q_tables`), at the rate
+After each transition (s, a, r, s') its pair takes one step (`q_tables`), at the rate
 
     rate(s, a) = learning_rate / N(s, a)^rate_power,
 
-with N(s, a) the visits of the pair, this one included. Then `n_replayed` of the last `memory_size`
-transitions are drawn, with replacement, and learned from in the same way (Lin, 1992), at the
-present rates; N counts what really happened.
+where N(s, a) counts the visits of the pair, including this one. Then `n_replayed` of the last
+`memory_size` transitions are drawn with replacement and learned from in the same way (Lin, 1992),
+at the current rates. N counts real visits only.
 
-With rate_power in (1/2, 1] and every pair tried for ever, Q converges to the optimum of the task
-(Watkins and Dayan, 1992); with rate_power = 0 the newest transitions weigh most.
+With rate_power in (1/2, 1] and every pair tried infinitely often, Q converges to the optimum of the
+task (Watkins and Dayan, 1992). With rate_power = 0, the newest transitions weigh most.
 """
 
 from dataclasses import dataclass
@@ -24,27 +24,28 @@ from vamdp.estimators.arguments import as_transitions
 from vamdp.estimators.q_tables import QOptions, QTables, learn, meet, meet_next
 from vamdp.estimators.split_mix import draw
 
-# Columns of `sizes` after N_STATES: transitions since the task began.
+# Column of `sizes` after N_STATES: transitions since the task began.
 _N_STEPS, _N_SIZES = 1, 2
 
-# What a transition is remembered by; END for the next state: it terminated.
+# Columns of a remembered transition; the next state is END if it terminated.
 _STATE, _ACTION, _NEXT = range(3)
 
 
 @dataclass(frozen=True)
 class QLearningOptions(QOptions):
-    """How Q is learned.
+    """Options of Q-learning.
 
     Attributes:
-        gamma: discount factor, in [0, 1]. With 1, Q of a task that never ends grows without bound.
-        learning_rate: rate of the first step, in (0, 1].
-        rate_power: how fast the rate falls with the visits of the pair, in [0, 1]; 0: it stays.
-        initial_value: Q of what was never tried; above what can be reached it is optimistic.
-        n_replayed: transitions learned from again after each step; 0: none.
-        memory_size: the last transitions that these are drawn from, at least 1.
+        gamma: Discount factor, in [0, 1]. With 1, Q of a task that never ends grows without bound.
+        learning_rate: Rate of a pair's first step, in (0, 1].
+        rate_power: Exponent by which the rate falls with the pair's visits, in [0, 1]. 0: constant
+            rate.
+        initial_value: Q of untried pairs; optimistic if it is above all reachable values.
+        n_replayed: Transitions replayed after each step, at least 0.
+        memory_size: Number of last transitions that the replay draws from, at least 1.
 
     Raises:
-        ValueError: an option is out of its range.
+        ValueError: An option is out of range.
     """
 
     n_replayed: int = 0
@@ -58,26 +59,26 @@ class QLearningOptions(QOptions):
 
 
 class _Memory(NamedTuple):
-    """The last transitions of each task, in a ring."""
+    """The last transitions of each task, in a ring buffer."""
 
     moves: npt.NDArray[np.int32]  # (n_tasks, memory_size, 3) state, action, next state or END
     rewards: npt.NDArray[np.float64]  # (n_tasks, memory_size)
 
 
 class QLearning(QTables):
-    """Q-learning in n_tasks independent tasks, an `Estimator`; its parts are those of `q_parts`.
+    """Q-learning in n_tasks independent tasks, an `Estimator` with the parts of `q_parts`.
 
-    Row i draws from a stream of its own, so that it is bit for bit what a batch of one gives. The
-    stream begins anew with a seed of `begin_tasks`; before the first it is arbitrary.
+    Each row draws from its own random stream, so it equals a batch of one bit for bit. A seed of
+    `begin_tasks` restarts the stream; before the first seed it is arbitrary.
 
     Args:
-        n_tasks: number of tasks, at least 1.
-        n_actions: number of actions A, at least 1, the same in all tasks.
-        **options: the fields of `QLearningOptions`.
+        n_tasks: Number of tasks, at least 1.
+        n_actions: Number of actions A, at least 1, the same in all tasks.
+        **options: The fields of `QLearningOptions`.
 
     Raises:
-        ValueError: an option is out of its range.
-        TypeError: an option is unknown.
+        ValueError: An option is out of range.
+        TypeError: An option is unknown.
 
     Example:
         >>> learner = QLearning(1, 2, gamma=0.5, rate_power=0.0)
@@ -106,7 +107,7 @@ class QLearning(QTables):
         """Learn one transition of each task; the arguments are `BatchValueEstimator.update`'s.
 
         Raises:
-            ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
+            ValueError: An argument has the wrong shape, type or range; nothing is learned.
         """
         transitions = as_transitions(
             self.n_tasks, self.n_actions, self._n_coordinates,
@@ -125,7 +126,7 @@ def _learn_each(
     gamma, learning_rate, rate_power, initial_value, n_replayed,
     sizes, random, moves, kept_rewards, keys, hash_table, Q, visits, masked,
 ):  # fmt: skip
-    """One transition of each task, and then as many from its memory as are to be replayed."""
+    """Learn one transition of each task, then n_replayed transitions from its memory."""
     state_keys, next_keys = states.view(np.uint64), next_states.view(np.uint64)
     size = moves.shape[1]
     for i in range(actions.size):

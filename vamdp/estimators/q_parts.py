@@ -1,4 +1,4 @@
-"""The parts of an observation that Q-estimates make: advantages, value and counts.
+"""Write Q-estimates into the parts of an observation: advantages, value and counts.
 
 "advantage"  (A,) (Q - max Q) / scales.values; a masked action reads as the worst allowed one
 "value"      (1,) max Q / scales.values, over the allowed actions
@@ -12,7 +12,7 @@ from vamdp.compiled import njit
 
 
 def q_parts(n_actions: int) -> dict[str, spaces.Box]:
-    """The boxes of the parts, in their order."""
+    """Return the boxes of the parts, in order."""
     return {
         "advantage": spaces.Box(-np.inf, 0, (n_actions,), np.float32),
         "value": spaces.Box(-np.inf, np.inf, (1,), np.float32),
@@ -20,13 +20,13 @@ def q_parts(n_actions: int) -> dict[str, spaces.Box]:
     }
 
 
-#: Those with one entry per action.
+#: The parts with one entry per action.
 Q_ACTION_PARTS = ("advantage", "count")
 
 
 @njit(cache=True, inline="always")
 def write_q_parts(Q, masked, visits, value_scale, count_scale, out):
-    """The parts of one state, from its rows (A,), of which some action is not masked."""
+    """Write the parts of one state, from its rows (A,); at least one action is not masked."""
     n_actions = Q.size
     best, worst = -np.inf, np.inf
     for a in range(n_actions):
@@ -41,6 +41,6 @@ def write_q_parts(Q, masked, visits, value_scale, count_scale, out):
 
 @njit(cache=True)
 def write_each(Q_rows, masked_rows, visit_rows, value_scale, count_scale, out):
-    """The parts of one state per task, from its rows (n_tasks, A)."""
+    """Write the parts of one state per task, from its rows (n_tasks, A)."""
     for i in range(Q_rows.shape[0]):
         write_q_parts(Q_rows[i], masked_rows[i], visit_rows[i], value_scale, count_scale, out[i])

@@ -1,4 +1,4 @@
-"""What a learner shows that looks up Q, counts and masks of one state per task."""
+"""The base class of learners that look up Q, counts and masks of one state per task."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -15,17 +15,17 @@ Rows = tuple[npt.NDArray[np.float64], npt.NDArray[Any], npt.NDArray[np.bool_]]
 
 
 class QRows(ABC):
-    """The showing half of an `Estimator` of Q: a learner adds `_look_up` and what it learns by.
+    """The output half of an `Estimator` of Q; a subclass adds `_look_up` and learning.
 
     Args:
-        n_tasks: number of tasks, at least 1.
-        n_actions: number of actions A, at least 1, the same in all tasks.
+        n_tasks: Number of tasks, at least 1.
+        n_actions: Number of actions A, at least 1, the same in all tasks.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: A number is out of range.
     """
 
-    #: See `Estimator`.
+    #: Names of the parts with one entry per action, see `Estimator`.
     action_parts = Q_ACTION_PARTS
 
     def __init__(self, n_tasks: int, n_actions: int) -> None:
@@ -34,37 +34,41 @@ class QRows(ABC):
         self.n_tasks, self.n_actions = int(n_tasks), int(n_actions)
 
     def parts(self) -> dict[str, spaces.Box]:
-        """The parts that it adds to an observation: advantages, value and counts."""
+        """Return the parts added to an observation: advantages, value and counts."""
         return q_parts(self.n_actions)
 
     def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
-        """Advantages, value and counts of one state per task into `out` (n_tasks, 2 A + 1)."""
+        """Write advantages, value and counts of one state per task into `out`.
+
+        `out` has shape (n_tasks, 2 A + 1).
+        """
         Q, counts, masked = self._look_up(states)
         write_each(Q, masked, counts, scales.values, scales.counts, out)
 
     def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Q of one state per task, shape (n_tasks, A)."""
+        """Return Q of one state per task, shape (n_tasks, A)."""
         return self._look_up(states)[0]
 
     def value(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The maximum of Q over the allowed actions of one state per task, shape (n_tasks,)."""
+        """Return the maximum of Q over the allowed actions of one state per task, (n_tasks,)."""
         Q, _, masked = self._look_up(states)
         best: npt.NDArray[np.float64] = np.where(masked, -np.inf, Q).max(axis=1)
         return best
 
     def counts(self, states: npt.ArrayLike) -> npt.NDArray[Any]:
-        """How often each action was taken in one state per task, shape (n_tasks, A).
+        """Return how often each action was taken in one state per task, shape (n_tasks, A).
 
-        Where states are real numbers these are soft: a visit counts for its neighbours too.
+        The counts of a learner of real-valued states are soft: a visit also counts for nearby
+        states.
         """
         return self._look_up(states)[1]
 
     @abstractmethod
     def _look_up(self, states: npt.ArrayLike) -> Rows:
-        """Q, counts and masked actions of one state per task, (n_tasks, A) each."""
+        """Return Q, counts and masked actions of one state per task, each (n_tasks, A)."""
 
     def _marked(self, tasks: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
-        """A mask of tasks (n_tasks,), all where it is None; ValueError for another shape."""
+        """Return `tasks` as a checked mask (n_tasks,); None means all tasks."""
         which = np.ones(self.n_tasks, np.bool_) if tasks is None else np.asarray(tasks, np.bool_)
         if which.shape != (self.n_tasks,):
             raise ValueError(f"`tasks` must have shape ({self.n_tasks},), got {which.shape}.")

@@ -1,12 +1,12 @@
-r"""Tables of Q that are stepped towards what transitions say: what Q-learning and Dyna-Q share.
+r"""Tables of Q that learn from transitions, shared by Q-learning and Dyna-Q.
 
-A transition (s, a, r, s'), met or remembered, moves its pair by
+A transition (s, a, r, s'), real or remembered, updates its pair by
 
-    Q(s, a) += rate (r + gamma max_a' Q(s', a') - Q(s, a)),    rate = learning_rate / n^rate_power,
+    Q(s, a) += rate (r + gamma max_a' Q(s', a') - Q(s, a)),    rate = learning_rate / n^rate_power.
 
-the maximum over the actions that s' allows, and 0 after a terminated transition. Each learner says
-what n counts. A state gets its row when it is first met, or when its mask is first told; Q of a
-state that was never acted in is `initial_value`. The mask of an end is not read.
+The maximum is over the actions that s' allows; it is 0 after a terminated transition. Each learner
+defines what n counts. A state gets its row when it is first met or its mask is first known. Q of a
+pair that was never tried is `initial_value`. The mask of a terminal state is ignored.
 """
 
 from collections.abc import Sequence
@@ -23,28 +23,28 @@ from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.split_mix import counter_of, first_counters
 from vamdp.estimators.state_numbers import number_of, number_or_next, rehash
 
-#: States that there is room for at first; it doubles when full.
+#: Initial capacity for states; it doubles when full.
 FIRST_CAPACITY = 4
 
-#: What stands for the next state of a transition that terminated.
+#: Stands for the next state of a terminated transition.
 END = -1
 
-#: First column of `sizes`; a learner's own follow.
+#: First column of `sizes`; a learner's own columns follow.
 N_STATES = 0
 
 
 @dataclass(frozen=True)
 class QOptions:
-    """How a table is stepped.
+    """Options of learners with a table of Q.
 
     Attributes:
-        gamma: discount factor, in [0, 1]. With 1, Q of a task that never ends grows without bound.
-        learning_rate: rate of the first step, in (0, 1].
-        rate_power: how fast the rate falls, in [0, 1]; 0: it stays.
-        initial_value: Q of what was never tried; above what can be reached it is optimistic.
+        gamma: Discount factor, in [0, 1]. With 1, Q of a task that never ends grows without bound.
+        learning_rate: Rate of a pair's first step, in (0, 1].
+        rate_power: Exponent by which the rate falls, in [0, 1]. 0: constant rate.
+        initial_value: Q of untried pairs; optimistic if it is above all reachable values.
 
     Raises:
-        ValueError: an option is out of its range.
+        ValueError: An option is out of range.
     """
 
     gamma: float = 0.95
@@ -62,12 +62,12 @@ class QOptions:
 
     @property
     def rule(self) -> tuple[float, float, float]:
-        """What `learn` takes: gamma, learning_rate, rate_power."""
+        """The options that `learn` takes: gamma, learning_rate, rate_power."""
         return float(self.gamma), float(self.learning_rate), float(self.rate_power)
 
 
 class Tables(NamedTuple):
-    """What was learned of each task; a state has the number of `state_numbers`."""
+    """What was learned in each task; states are numbered by `state_numbers`."""
 
     keys: npt.NDArray[np.uint64]  # (n_tasks, capacity, d)
     hash_table: npt.NDArray[np.uint32]  # (n_tasks, 2 capacity)
@@ -88,20 +88,20 @@ def _allocate(n_tasks: int, n_actions: int, n_coordinates: int, capacity: int) -
 
 
 class QTables(QRows):
-    """Q, visits and masks of n_tasks independent tasks: an `Estimator` but for `update`.
+    """Q, visits and masks of n_tasks independent tasks: an `Estimator` without `update`.
 
-    Its parts are those of `q_parts`. Row i draws from a stream of its own, so that it is bit for
-    bit what a batch of one gives. The stream begins anew with a seed of `begin_tasks`; before the
-    first it is arbitrary.
+    Its parts are those of `q_parts`. Each row draws from its own random stream, so it equals a
+    batch of one bit for bit. A seed of `begin_tasks` restarts the stream; before the first seed it
+    is arbitrary.
 
     Args:
-        n_tasks: number of tasks, at least 1.
-        n_actions: number of actions A, at least 1, the same in all tasks.
-        initial_value: Q of what was never tried.
-        n_sizes: columns of `_sizes`, at least 1. All of a row are 0 when its task begins.
+        n_tasks: Number of tasks, at least 1.
+        n_actions: Number of actions A, at least 1, the same in all tasks.
+        initial_value: Q of untried pairs.
+        n_sizes: Columns of `_sizes`, at least 1. A row is all 0 when its task begins.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: A number is out of range.
     """
 
     def __init__(self, n_tasks: int, n_actions: int, initial_value: float, n_sizes: int) -> None:
@@ -109,15 +109,15 @@ class QTables(QRows):
         self._initial_value = float(initial_value)
         self._sizes = np.zeros((n_tasks, n_sizes), np.int64)
         self._random = first_counters(n_tasks)
-        self._tables: Tables | None = None  # allocated when the first state shows its length
+        self._tables: Tables | None = None  # allocated when the first state arrives
 
     @property
     def n_states(self) -> npt.NDArray[np.int64]:
-        """States met in each task, (n_tasks,)."""
+        """Number of states met in each task, shape (n_tasks,)."""
         return self._sizes[:, N_STATES].copy()
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
-        """Forget the tasks in `rows`; those with a seed begin their stream anew."""
+        """Forget the tasks in `rows`; a seed restarts a row's stream."""
         self.forget(rows)
         for i, seed in enumerate(seeds):
             if rows[i] and seed is not None:
@@ -129,7 +129,7 @@ class QTables(QRows):
         states: npt.NDArray[np.float64],
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
-        """Note what the states allow in which episodes begin."""
+        """Store the masks of the first states in `rows`."""
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
             coordinates = self._coordinates(states)
@@ -137,7 +137,7 @@ class QTables(QRows):
             _note_masks(rows, coordinates, masks, self._initial_value, self._sizes, *tables)
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
-        """Forget the tasks of the mask (n_tasks,), or all; the streams go on."""
+        """Forget the tasks marked in `tasks` (n_tasks,), or all; the streams continue."""
         which = self._marked(tasks)
         self._sizes[which] = 0
         if self._tables is not None:
@@ -151,7 +151,7 @@ class QTables(QRows):
         return as_coordinates("states", states, self.n_tasks, self._n_coordinates)
 
     def _with_room(self, n_coordinates: int) -> Tables:
-        """The tables, with room for two more states in each task."""
+        """Return the tables, with room for two more states in each task."""
         sizes = (self.n_tasks, self.n_actions, n_coordinates)
         old = self._tables or _allocate(*sizes, FIRST_CAPACITY)
         capacity = old.Q.shape[1]
@@ -178,7 +178,7 @@ class QTables(QRows):
 
 @njit(cache=True, inline="always")
 def meet(i, key, initial_value, sizes, keys, hash_table, Q, visits, masked):
-    """The number of the state with this key, a new one if it was never seen."""
+    """Return the number of the state with this key; a new state gets the next number."""
     c = number_or_next(i, key, sizes[i, N_STATES], keys, hash_table)
     if c == sizes[i, N_STATES]:
         sizes[i, N_STATES] += 1
@@ -191,7 +191,7 @@ def meet(i, key, initial_value, sizes, keys, hash_table, Q, visits, masked):
 def meet_next(
     i, next_key, terminated, allowed, initial_value, sizes, keys, hash_table, Q, visits, masked
 ):
-    """The number of the next state, or END; notes what it allows, if that is told."""
+    """Return the number of the next state, or END; stores its mask if the mask is known."""
     if terminated:
         return END
     s_next = meet(i, next_key, initial_value, sizes, keys, hash_table, Q, visits, masked)
@@ -202,7 +202,7 @@ def meet_next(
 
 @njit(cache=True, inline="always")
 def learn(i, s, a, reward, s_next, n, gamma, learning_rate, rate_power, Q, masked):
-    """One step of Q(s, a) towards its target, the n-th of the pair."""
+    """Move Q(s, a) one step towards its target; it is the n-th step of the pair."""
     target = reward
     if s_next != END:
         best = -np.inf
@@ -216,7 +216,7 @@ def learn(i, s, a, reward, s_next, n, gamma, learning_rate, rate_power, Q, maske
 
 @njit(cache=True)
 def _note_masks(rows, states, allowed, initial_value, sizes, keys, hash_table, Q, visits, masked):
-    """Note what the states of `rows` allow, where a mask tells anything."""
+    """Store the known masks of the states in `rows`."""
     state_keys = states.view(np.uint64)
     for i in range(rows.size):
         if rows[i] and np.any(allowed[i]):
@@ -226,7 +226,7 @@ def _note_masks(rows, states, allowed, initial_value, sizes, keys, hash_table, Q
 
 @njit(cache=True)
 def _read_each(states, keys, hash_table, Q, visits, masked, Q_rows, visit_rows, masked_rows):
-    """The rows (n_tasks, A) of one state per task; left as they are where it is unknown."""
+    """Read the rows (n_tasks, A) of one state per task; rows of unknown states do not change."""
     state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):
         c = number_of(i, state_keys[i], keys, hash_table)

@@ -1,4 +1,4 @@
-"""Learners with four methods that know one task each, behind the door of `Estimator`."""
+"""Adapt learners of a single task, which have only four methods, to the protocol `Estimator`."""
 
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -10,27 +10,27 @@ from gymnasium import spaces
 from vamdp.estimators.estimator import Scales
 from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_q_parts
 
-#: What each of them must have, as `ValueEstimator` has it.
+#: The methods each learner must have, with the signatures of `ValueEstimator`.
 METHODS = ("update", "q_values", "counts", "forget")
 
 
 class RowByRow:
-    """An `Estimator` of objects that learn one task each.
+    """An `Estimator` made of learners of one task each.
 
-    update gets a mask only where the environment tells one. An object that has set_action_mask too
-    is told the masks of the states in which episodes start. States are passed on as the
-    environment's `state_key` gives them: any hashables.
+    `update` is called with a mask only if the environment provides one. If a learner has a method
+    `set_action_mask`, it is called with the masks of the states in which episodes start. States are
+    the hashable keys that the environment's `state_key` returns.
 
     Args:
-        estimators: one for each task, with the methods update, q_values, counts and forget of
+        estimators: One learner per task, with the methods update, q_values, counts and forget of
             `vamdp.ValueEstimator`.
-        n_actions: number of actions A.
+        n_actions: Number of actions A.
     """
 
-    #: States come as the keys themselves, one a task, instead of as coordinates.
+    #: States are hashable keys, one per task, instead of coordinates.
     takes_keys = True
 
-    #: See `Estimator`.
+    #: Names of the parts with one entry per action, see `Estimator`.
     action_parts = Q_ACTION_PARTS
 
     def __init__(self, estimators: Sequence[Any], n_actions: int) -> None:
@@ -39,11 +39,11 @@ class RowByRow:
         self._allowed: list[dict[Hashable, npt.NDArray[np.bool_]]] = [{} for _ in self.estimators]
 
     def parts(self) -> dict[str, spaces.Box]:
-        """Advantages, value and counts."""
+        """Return the parts added to an observation: advantages, value and counts."""
         return q_parts(self.n_actions)
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
-        """Let the learners of these rows forget."""
+        """Call `forget` of the learners in `rows`."""
         for i in np.flatnonzero(rows):
             self.estimators[i].forget()
             self._allowed[i].clear()
@@ -51,7 +51,7 @@ class RowByRow:
     def begin_episodes(
         self, rows: npt.NDArray[np.bool_], states: Any, action_masks: npt.NDArray[np.bool_] | None
     ) -> None:
-        """Note what the states allow in which episodes begin."""
+        """Store the masks of the first states in `rows`, and pass them to the learners."""
         if action_masks is None:
             return
         for i in np.flatnonzero(rows & action_masks.any(axis=1)):
@@ -68,7 +68,7 @@ class RowByRow:
         terminated: npt.NDArray[np.bool_],
         next_action_masks: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Pass each learner its own transition."""
+        """Pass each learner its transition."""
         for i, estimator in enumerate(self.estimators):
             told = {}
             if next_action_masks is not None and next_action_masks[i].any():
@@ -79,10 +79,10 @@ class RowByRow:
             estimator.update(states[i], int(actions[i]), *outcome, **told)
 
     def write(self, states: Any, scales: Scales, out: npt.NDArray[np.float32]) -> None:
-        """Ask each learner for Q and counts of its state, and write the parts.
+        """Write the parts from each learner's Q and counts of its state.
 
         Raises:
-            ValueError: q_values or counts return something else than A finite numbers.
+            ValueError: `q_values` or `counts` does not return A finite numbers.
         """
         nothing_masked = np.zeros(self.n_actions, np.bool_)
         for i in range(self.n_tasks):
@@ -92,7 +92,7 @@ class RowByRow:
             write_q_parts(Q, masked, visits, scales.values, scales.counts, out[i])
 
     def _ask(self, i: int, method: str, state: Any) -> npt.NDArray[np.float64]:
-        """What the method of learner i returns for a state, as float64 of shape (A,)."""
+        """Return the result of learner i's method for a state, as float64 of shape (A,)."""
         answer = getattr(self.estimators[i], method)(state)
         try:
             row = np.array(answer, np.float64)
@@ -101,6 +101,6 @@ class RowByRow:
         if row.shape != (self.n_actions,) or not np.isfinite(row).all():
             raise ValueError(
                 f"`{type(self.estimators[i]).__name__}.{method}` must return {self.n_actions} "
-                f"finite numbers, one for each action, got {answer!r} for state {state!r}."
+                f"finite numbers, one per action, got {answer!r} for state {state!r}."
             )
         return row

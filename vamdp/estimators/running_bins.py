@@ -1,19 +1,18 @@
-"""Bins whose width follows the range of the states seen, around tabular learners.
+"""Discretize states of unknown range for tabular learners: bins grow with the range observed.
 
-Where a number has no known bounds, its bins are as wide as the smallest power of two w with
+A number without known bounds has bins of width w, the smallest power of two with
 
-    (highest - lowest value seen in this task) <= n_bins * w    and    largest size seen <= 2**40 w,
+    (highest - lowest value seen in this task) <= n_bins * w    and    largest size seen <= 2**40 w.
 
-and lie at multiples of w, so that at most n_bins + 1 of them are met. (The second condition keeps
-rounding noise, as of 0.3 and 0.1 + 0.2, from being taken for a range.) Bins of twice the width hold
-two old ones each; nothing else moves. When a width grows, the learner begins anew and is taught the
-task's transitions again, in their order, with the new bins. It is therefore always the learner
-that had known the present widths from the first step (what it draws at random begins anew too,
-where the task has a seed).
+Bins begin at multiples of w, so at most n_bins + 1 of them are met. (The second condition keeps
+rounding noise, such as between 0.3 and 0.1 + 0.2, from counting as a range.) When a width doubles,
+each new bin joins two old ones. The learner then restarts and learns the task's transitions again,
+in order, with the new bins. Its state is therefore always that of a learner that used the current
+widths from the first step. (Its random numbers restart too, if the task has a seed.)
 
-A width doubles some ten times in a task, mostly in its first steps. The transitions of the present
-task are kept for it, which bounds save, and time: pass `StateBins` with `low` and `high` where the
-range is known.
+A width doubles about ten times in a task, mostly in the first steps. The transitions of the current
+task must be stored for this. Pass `StateBins` with `low` and `high` if the range is known; this
+saves the memory and the time.
 """
 
 from collections.abc import Sequence
@@ -27,14 +26,14 @@ from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.estimators.state_bins import StateBins
 
-# Numbers of bins stay far below 2**53, up to which floats tell integers apart.
+# Bin numbers stay far below 2**53, up to which float64 represents integers exactly.
 _MOST_BINS_FROM_0 = 2.0**40
 
 FloatArray = npt.NDArray[np.float64]
 
 
 class _Start(NamedTuple):
-    """An episode that began."""
+    """The start of an episode."""
 
     state: FloatArray
     mask: npt.NDArray[np.bool_] | None
@@ -55,8 +54,8 @@ class _Widths:
     """The bins of one task.
 
     Args:
-        bins: How many there are, and the bounds that are known.
-        d: Numbers of a state.
+        bins: The numbers of bins, and the known bounds.
+        d: Number of coordinates of a state.
     """
 
     def __init__(self, bins: StateBins, d: int) -> None:
@@ -69,7 +68,7 @@ class _Widths:
         self._seen_low, self._seen_high = np.full(d, np.inf), np.full(d, -np.inf)
 
     def see(self, state: FloatArray) -> bool:
-        """Take a state (d,) into the range; returns whether a width grew."""
+        """Extend the range by a state (d,); returns whether a width grew."""
         np.minimum(self._seen_low, state, out=self._seen_low)
         np.maximum(self._seen_high, state, out=self._seen_high)
         spread = self._seen_high - self._seen_low
@@ -80,7 +79,7 @@ class _Widths:
         return bool(grows.any())
 
     def key(self, state: FloatArray) -> FloatArray:
-        """The bins of a state, (1, d)."""
+        """Return the bins of a state, shape (1, d)."""
         places = np.zeros_like(state)
         np.divide(state - self._low, self._width, out=places, where=self._width > 0)
         np.floor(places, out=places)
@@ -89,39 +88,39 @@ class _Widths:
 
 
 class RunningBins:
-    """An `Estimator` of real-valued states: tabular learners of one task each, behind bins.
+    """An `Estimator` of real-valued states that discretizes them for tabular learners.
 
-    A task's end forgets its bins and its transitions; an episode's end does not.
+    A new task clears the bins and the stored transitions; a new episode does not.
 
     Args:
-        learners: one for each task, `Estimator`s of a single task.
-        bins: how many bins there are, and the bounds that are known.
+        learners: One `Estimator` of a single task per task.
+        bins: The numbers of bins, and the known bounds.
     """
 
-    #: See `Estimator`.
+    #: States are real-valued observations, see `Estimator`.
     takes_reals = True
 
     def __init__(self, learners: Sequence[Estimator], bins: StateBins) -> None:
         self.learners, self.bins = list(learners), bins
         self.n_tasks, self.n_actions = len(self.learners), self.learners[0].n_actions
         self._takes_keys = hasattr(self.learners[0], "takes_keys")
-        self._d: int | None = None  # numbers of a state, once the first was seen
+        self._d: int | None = None  # number of coordinates, known from the first state on
         self._widths: list[_Widths | None] = [None] * self.n_tasks
         self._seeds: list[int | None] = [None] * self.n_tasks
         self._past: list[list[_Start | _Move]] = [[] for _ in self.learners]
 
     @property
     def action_parts(self) -> tuple[str, ...] | None:
-        """See `Estimator`."""
+        """Names of the learners' parts with one entry per action, see `Estimator`."""
         names: tuple[str, ...] | None = getattr(self.learners[0], "action_parts", None)
         return names
 
     def parts(self) -> dict[str, Box]:
-        """The learners' parts."""
+        """Return the learners' parts."""
         return dict(self.learners[0].parts())
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
-        """Forget the tasks in `rows`, their bins too."""
+        """Forget the tasks in `rows`, including their bins."""
         for i in np.flatnonzero(rows).tolist():
             self._seeds[i], self._widths[i] = seeds[i], None
             self._past[i].clear()
@@ -133,7 +132,7 @@ class RunningBins:
         states: npt.ArrayLike,
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
-        """Take the first states into the range, and tell the learners of the episodes."""
+        """Extend the ranges by the first states, and start the learners' episodes."""
         coordinates, masks = self._coordinates(states), None
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
@@ -153,7 +152,7 @@ class RunningBins:
         """Learn one transition of each task; the arguments are `BatchValueEstimator.update`'s.
 
         Raises:
-            ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
+            ValueError: An argument has the wrong shape, type or range; nothing is learned.
         """
         moves = as_transitions(
             self.n_tasks, self.n_actions, self._d,
@@ -175,13 +174,13 @@ class RunningBins:
             )
 
     def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
-        """What the learners write of the states' bins."""
+        """Write the learners' parts for the states' bins into `out`."""
         coordinates = self._coordinates(states)
         for i, learner in enumerate(self.learners):
             learner.write(self._key(i, coordinates[i]), scales, out[i : i + 1])
 
     def bins_of(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """The present bins of one state per task, (n_tasks, d)."""
+        """Return the current bins of one state per task, shape (n_tasks, d)."""
         coordinates = self._coordinates(states)
         keys = [self._with_widths(i).key(state) for i, state in enumerate(coordinates)]
         return np.concatenate(keys).astype(np.int64)
@@ -199,7 +198,7 @@ class RunningBins:
         return widths
 
     def _note(self, i: int, event: _Start | _Move) -> None:
-        """Tell learner i of an event; of all of them again, where a width grew."""
+        """Pass an event to learner i; if a width grew, replay all earlier events first."""
         widths, past = self._with_widths(i), self._past[i]
         grew = widths.see(event.state)
         if isinstance(event, _Move):
@@ -209,7 +208,7 @@ class RunningBins:
             for each in past:
                 self._tell(i, each)
         self._tell(i, event)
-        past.append(event)  # once the learner has taken it
+        past.append(event)  # only after the learner has accepted it
 
     def _tell(self, i: int, event: _Start | _Move) -> None:
         learner, key = self.learners[i], self._key(i, event.state)
@@ -227,6 +226,6 @@ class RunningBins:
         )
 
     def _key(self, i: int, state: FloatArray) -> Any:
-        """The state's bins as learner i takes them."""
+        """Return the state's bins in the form that learner i takes."""
         key = self._with_widths(i).key(state) + 0.0  # -0.0 would be another state
         return [tuple(int(k) for k in key[0])] if self._takes_keys else key

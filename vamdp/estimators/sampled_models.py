@@ -1,7 +1,7 @@
-"""Models that could be the true ones, solved: what posterior sampling shows until the next draw.
+"""Solve models drawn from the posterior, for `posterior_sampling`.
 
-They are drawn from what the storage of `model_based` has counted. `posterior_sampling` says how
-their values come about, and what is shown of states that they do not have.
+The posterior is computed from the counts in the storage of `model_based`. `posterior_sampling` has
+the equations, also for states that the models do not contain.
 """
 
 import numpy as np
@@ -20,20 +20,20 @@ from vamdp.estimators.model_based.storage import (
 )
 from vamdp.mdp.bellman import backup, iterate
 
-# What is shown of a pair.
+# The estimates of a pair.
 Q_SHOWN, SPREAD_SHOWN = range(2)
 
 
 def beliefs(
     i: int, storage: Storage, concentration: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Dirichlet parameters (S, A, S), sums of rewards and visits (S, A) of task i."""
+    """Return Dirichlet parameters (S, A, S), sums of rewards and visits (S, A) of task i."""
     n_actions, capacity = storage.blocked.shape[1:]
     n_states, n = storage.sizes[i, [N_STATES, N_TRIPLES]]
     triples = storage.triples[i, :, :n]
     a, s = np.divmod(triples[ROW], np.uint32(capacity))
     alpha = np.full((n_states, n_actions, n_states), concentration)
-    alpha[s, a, triples[SUCCESSOR]] += triples[SEEN]  # each triple is there once
+    alpha[s, a, triples[SUCCESSOR]] += triples[SEEN]  # no triple occurs twice
     reward_sums = np.zeros((n_states, n_actions))
     np.add.at(reward_sums, (s, a), storage.triple_values[i, REWARD_SUM, :n])
     visits = storage.row_counts[i, COUNT, :, :n_states].T.astype(np.float64)
@@ -45,14 +45,14 @@ def solve(
     P, R, absorbing, blocked, any_blocked, gamma, task_horizon, threshold,
     concentration, prior_mean, prior_sd, no_history, shown, unmet,
 ):  # fmt: skip
-    """Solve the models P (m, S, A, S), R (m, S, A); write what is shown of their states.
+    """Solve the models P (m, S, A, S), R (m, S, A), and write Q and spread of their states.
 
-    absorbing is (capacity,), blocked (A, capacity), shown (2, capacity, A), and unmet (2,) what is
-    shown of any other state.
+    absorbing is (capacity,) and blocked (A, capacity). shown (2, capacity, A) receives Q and spread
+    of the models' states, unmet (2,) those of any other state.
     """
     n_models, n_states, n_actions = R.shape
     n_triples = n_actions * n_states * n_states
-    # Every triple, as `bellman` takes them; a model differs from the next in its numbers alone.
+    # All triples in the layout of `bellman`; the models share them and differ in their weights.
     row, successor = np.empty(n_triples, np.uint32), np.empty(n_triples, np.uint32)
     k = 0
     for a in range(n_actions):
@@ -64,7 +64,7 @@ def solve(
     weight = np.empty(n_triples)
     Q = np.empty((n_models, n_actions, n_states))
     unmet_Q = np.empty(n_models)
-    variance = 0.0  # of the row of an unmet state, in the mean over the models
+    variance = 0.0  # of the row of an unmet state, averaged over the models
     for m in range(n_models):
         k = 0
         for a in range(n_actions):
@@ -98,7 +98,7 @@ def solve(
 
 @njit(cache=True)
 def _variance(x):
-    """The sample variance of at least two numbers."""
+    """Return the sample variance of at least two numbers."""
     mean = total = 0.0
     for m in range(x.size):
         mean += x[m] / x.size

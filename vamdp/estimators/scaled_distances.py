@@ -1,7 +1,7 @@
-"""Scales of real-valued states: checked where they are given, and running where they are not.
+"""Scaled distances of real-valued states, with given scales or running standard deviations.
 
-The distance of two states is Euclidean after each coordinate was divided by its scale. A scale of
-infinity takes its coordinate out.
+The distance of two states is Euclidean after dividing each coordinate by its scale. An infinite
+scale removes its coordinate.
 """
 
 import math
@@ -11,15 +11,15 @@ import numpy as np
 
 from vamdp.compiled import njit
 
-#: A standard deviation of at most this share of the mean is rounding noise.
+#: A standard deviation of at most this fraction of the mean is rounding noise.
 NOISE = 1e-12
 
-#: One positive number a coordinate, or None.
+#: One positive number per coordinate, or None for running scales.
 Scaling = Sequence[float] | None
 
 
 def check_scales(scales: Scaling) -> None:
-    """Raise ValueError unless these are finite numbers above 0, at least one, or None."""
+    """Raise ValueError unless `scales` is None or at least one finite number above 0."""
     if scales is None:
         return
     good = not isinstance(scales, str) and isinstance(scales, (Sequence, np.ndarray))
@@ -34,7 +34,7 @@ def check_scales(scales: Scaling) -> None:
 
 
 def check_n_scales(scales: Scaling, n_coordinates: int) -> None:
-    """Raise ValueError where scales are given, but not one for each coordinate of a state."""
+    """Raise ValueError if scales are given, but not one per coordinate of a state."""
     if scales is not None and len(scales) != n_coordinates:
         raise ValueError(
             f"`scales` must have {n_coordinates} numbers, one for each coordinate of a state, "
@@ -44,9 +44,9 @@ def check_n_scales(scales: Scaling, n_coordinates: int) -> None:
 
 @njit(cache=True, inline="always")
 def note_spread(state, n_seen, mean, squares):
-    """Take a state (d,) into the running mean and sum of squares (Welford, 1962); n_seen with it.
+    """Add a state (d,) to the running mean and sum of squares (Welford, 1962).
 
-    A coordinate that always was the same has a sum of exactly 0.
+    n_seen includes this state. A coordinate that never changed has a sum of exactly 0.
     """
     for x in range(state.size):
         above = state[x] - mean[x]
@@ -56,9 +56,9 @@ def note_spread(state, n_seen, mean, squares):
 
 @njit(cache=True, inline="always")
 def renew_scales(n_seen, mean, squares, scale):
-    """Write the standard deviation of each coordinate; infinity where it has no spread.
+    """Write the standard deviation of each coordinate, or infinity if it has no spread.
 
-    Rounding noise is none: numbers that differ in their last digits are one.
+    Rounding noise is not spread: numbers that differ only in their last digits count as equal.
     """
     for x in range(scale.size):
         deviation = math.sqrt(squares[x] / n_seen)
@@ -67,7 +67,7 @@ def renew_scales(n_seen, mean, squares, scale):
 
 @njit(cache=True, inline="always")
 def squared_distance(one, other, scale):
-    """The squared distance of two states (d,)."""
+    """Return the squared distance of two states (d,)."""
     total = 0.0
     for x in range(scale.size):
         along = (one[x] - other[x]) / scale[x]

@@ -1,6 +1,7 @@
-"""Random numbers inside compiled code: one stream a row, of eight bytes.
+"""Random numbers in compiled code: one stream of eight bytes per row.
 
-SplitMix64 (Steele, Lea and Flood, 2014; public domain): each draw steps a counter and mixes it.
+The generator is SplitMix64 (Steele, Lea and Flood, 2014; public domain): each draw increments a
+counter and hashes it.
 """
 
 import numpy as np
@@ -14,19 +15,19 @@ _STEP, _MIX_1, _MIX_2 = (
 
 
 def first_counters(n_rows: int) -> npt.NDArray[np.uint64]:
-    """Where streams begin that nobody seeded, (n_rows,): arbitrary."""
+    """Return arbitrary initial counters of streams without a seed, shape (n_rows,)."""
     return np.random.SeedSequence().generate_state(n_rows, np.uint64).astype(np.uint64)
 
 
 def counter_of(seed: int) -> np.uint64:
-    """Where the stream of a seed begins."""
+    """Return the initial counter of a seed's stream."""
     counter: np.uint64 = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
     return counter
 
 
 @njit(cache=True, inline="always")
 def draw(i, n, random):
-    """A number in [0, n) from the stream of row i; random (n_rows,) are the counters."""
+    """Draw an integer in [0, n) from the stream of row i; random (n_rows,) are the counters."""
     random[i] += _STEP
     z = random[i]
     z = (z ^ (z >> np.uint64(30))) * _MIX_1

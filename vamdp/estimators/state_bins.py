@@ -1,11 +1,11 @@
-"""Cutting real-valued states into bins: the plain way for a tabular learner to meet them.
+"""Discretize real-valued states into bins, so that tabular learners can use them.
 
 A number x with known bounds falls into bin
 
-    floor((x - low) / (high - low) * n_bins), clipped to [0, n_bins - 1],
+    floor((x - low) / (high - low) * n_bins), clipped to [0, n_bins - 1].
 
-so that what lies outside the bounds belongs to the outermost bins. Without bounds the width of the
-bins grows with the range that was seen (`vamdp.estimators.running_bins`).
+Numbers outside the bounds belong to the outermost bins. Without bounds, the width of the bins grows
+with the range observed (`vamdp.estimators.running_bins`).
 """
 
 import math
@@ -19,22 +19,23 @@ from gymnasium import spaces
 
 from vamdp.argument_checks import check_positive_integer
 
-#: Bounds of a Box at least this large mean that there are none: float32's largest is in use, too.
+#: A bound of a Box of at least this size counts as no bound; some Boxes use float32's largest.
 NO_BOUND = 1e30
 
 
 @dataclass(frozen=True)
 class StateBins:
-    """How the numbers of a state are cut into bins; pass it as a `state_key`.
+    """Bins for the numbers of a state; pass it as a `state_key`.
 
     Args:
-        n_bins: of each number, at least 1, or one integer for all. 1 leaves a number out.
-        low: lowest value of each number, or one for all; -inf or None: unknown, its bins have
-            running scales.
-        high: likewise the highest, above `low`; inf or None: unknown.
+        n_bins: Number of bins of each number, at least 1, or one integer for all numbers. 1 ignores
+            the number.
+        low: Lower bound of each number, or one bound for all. -inf or None: unknown; the bins then
+            grow with the range observed.
+        high: Upper bound of each number, above `low`, or one bound for all. inf or None: unknown.
 
     Raises:
-        ValueError: an argument is out of its range, or they are for states of different lengths.
+        ValueError: An argument is out of range, or the arguments have different lengths.
 
     Example:
         >>> bins = StateBins(4, low=(0.0, -1.0), high=(1.0, 1.0))
@@ -59,7 +60,7 @@ class StateBins:
                 lengths[name] = len(value)
         if len(set(lengths.values())) > 1:
             raise ValueError(
-                f"`n_bins`, `low` and `high` must be for states of one length, got {lengths}."
+                f"`n_bins`, `low` and `high` must have the same length, got {lengths}."
             )
         d = max(lengths.values(), default=1)
         for n in self._each("n_bins", d):
@@ -67,36 +68,36 @@ class StateBins:
         for low, high in zip(*self._bounds(d), strict=True):
             if not low < high or (high - low == math.inf and math.isfinite(low + high)):
                 raise ValueError(
-                    f"`low` must be below `high`, by a finite number, got {low!r} and {high!r}."
+                    f"`low` must be below `high` by a finite number, got {low!r} and {high!r}."
                 )
         object.__setattr__(self, "_has_bounds", bool(np.isfinite(self._bounds(d)).all()))
 
     @classmethod
     def of_space(cls, space: spaces.Box, n_bins: int | Sequence[int] = 8) -> "StateBins":
-        """Bins within a Box's bounds; where it has none, of running scales."""
+        """Return bins with a Box's bounds; numbers without bounds get bins that grow."""
         low, high = (np.ravel(bound).astype(np.float64) for bound in (space.low, space.high))
         low[low <= -NO_BOUND], high[high >= NO_BOUND] = -np.inf, np.inf
         return cls(n_bins, low.tolist(), high.tolist())
 
     @property
     def has_bounds(self) -> bool:
-        """Whether all bins are known, so that nothing about them depends on what was seen."""
+        """Whether all bounds are known, so that the bins do not depend on the states observed."""
         has_bounds: bool = self.__dict__["_has_bounds"]
         return has_bounds
 
     def counts(self, d: int) -> list[int]:
-        """How many bins each of d numbers has.
+        """Return the number of bins of each of d numbers.
 
         Raises:
-            ValueError: the bins are for states of another length.
+            ValueError: The bins are for states of another length.
         """
         return [int(n) for n in self._each("n_bins", d)]
 
     def bounds(self, d: int) -> tuple[list[float], list[float]]:
-        """Lowest and highest value of each of d numbers, infinite both where either is unknown.
+        """Return the bounds of each of d numbers; both are infinite if either is unknown.
 
         Raises:
-            ValueError: the bins are for states of another length.
+            ValueError: The bins are for states of another length.
         """
         low, high = self._bounds(d)
         known = [math.isfinite(a) and math.isfinite(b) for a, b in zip(low, high, strict=True)]
@@ -106,20 +107,21 @@ class StateBins:
         )
 
     def __call__(self, observation: Any) -> tuple[int, ...]:
-        """The bins of one observation.
+        """Return the bins of one observation.
 
         Raises:
-            ValueError: there are bins without bounds, the observation has another length than the
-                bins, or a number is NaN.
+            ValueError: A bound is unknown, the observation has another length than the bins, or a
+                number is NaN.
         """
         (key,) = self.keys(np.ravel(observation)[None])
         return tuple(int(k) for k in key)
 
     def keys(self, observations: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The bins of a batch of observations, (n, d).
+        """Return the bins of a batch of observations, shape (n, d).
 
         Raises:
-            ValueError: as for one observation.
+            ValueError: A bound is unknown, the observations have another length than the bins, or a
+                number is NaN.
         """
         numbers = np.asarray(observations, np.float64)
         numbers = numbers.reshape(len(numbers), -1)
@@ -127,7 +129,7 @@ class StateBins:
         counts = np.array(self.counts(numbers.shape[1]))
         if not np.isfinite(low).all():
             raise ValueError(
-                f"`low` and `high` must be finite for bins outside of ValueAugment, got {self}."
+                f"`low` and `high` must be finite to use the bins outside ValueAugment, got {self}."
             )
         check_numbers(numbers)
         places = np.floor((numbers - low) / (high - low) * counts)
@@ -140,13 +142,13 @@ class StateBins:
         return low, high
 
     def _each(self, name: str, d: int) -> Sequence[Any]:
-        """The argument of this name, for each of d numbers."""
+        """Return the argument of this name for each of d numbers."""
         value = getattr(self, name)
         if not isinstance(value, tuple):
             return [value] * d
         if len(value) != d:
             raise ValueError(
-                f"`{name}` must be one number or {d}, as many as a state has, got {value!r}."
+                f"`{name}` must be one number, or one per number of a state ({d}), got {value!r}."
             )
         return value
 
@@ -158,15 +160,15 @@ def _number(name: str, value: Any) -> float:
 
 
 def _as_tuple(name: str, values: Any) -> tuple[Any, ...]:
-    """Return an argument of several entries, None among them.
+    """Return an argument of several entries, which may include None, as a tuple.
 
     Raises:
-        ValueError: It has none, or entries of several numbers.
+        ValueError: It has no entries, or an entry is a sequence.
     """
     array = np.array(values, object)
     if isinstance(values, str) or array.ndim != 1 or array.size == 0:
         raise ValueError(
-            f"`{name}` must be one number, or one for each of a state, got {values!r}."
+            f"`{name}` must be one number, or one per number of a state, got {values!r}."
         )
     return tuple(array.tolist())
 

@@ -1,4 +1,4 @@
-"""The learners that can be chosen by name. A new one is its own file and a row here."""
+"""The built-in learners by name. A new learner is a file of its own and a row here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -18,14 +18,14 @@ from vamdp.estimators.q_learning import QLearning, QLearningOptions
 
 
 class Learner(NamedTuple):
-    """An object-level learner: a row of the table, or one's own.
+    """An object-level learner: a row of the table, or a custom one.
 
     Attributes:
-        name: what `ValueAugment(env, estimator=...)` calls one that is built in.
-        title: what tables and figures call it.
-        options: the frozen dataclass of its options, which checks them.
-        factory: n_tasks, n_actions and the options as keyword arguments -> the learner.
-        has_threads: whether the factory takes `threads` too, which change no value.
+        name: The built-in's name in `ValueAugment(env, estimator=...)`.
+        title: Its name in tables and figures.
+        options: The frozen dataclass of its options, which checks them.
+        factory: Function from n_tasks, n_actions and the options as keyword arguments to a learner.
+        has_threads: Whether the factory also takes `threads`, which does not change values.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Learner(NamedTuple):
     def make(
         self, n_tasks: int, n_actions: int, task_horizon: int, options: Mapping[str, Any]
     ) -> Estimator:
-        """A learner with these options; the task's horizon is told to those that have it as one.
+        """Build a learner; `task_horizon` is passed on if the learner has such an option.
 
         Raises:
-            ValueError: an option is out of its range.
-            TypeError: an option is unknown.
+            ValueError: An option is out of range.
+            TypeError: An option is unknown.
         """
         if "task_horizon" in (field.name for field in fields(self.options)):
             options = {"task_horizon": task_horizon, **options}
@@ -50,7 +50,7 @@ class Learner(NamedTuple):
         return self.factory(n_tasks, n_actions, **options)
 
 
-#: The learner that is meant where none is named.
+#: The name of the default learner.
 DEFAULT = "model-based"
 
 BUILT_INS = {

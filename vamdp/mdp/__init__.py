@@ -1,1 +1,1 @@
-"""What is known of a task: its tables, value iteration on them, and the best that can be done."""
+"""Known tasks: tabular MDPs, value iteration, and the optimum of a task."""

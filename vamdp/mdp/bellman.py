@@ -4,22 +4,22 @@ The Bellman optimality equation of a finite MDP is
 
     Q[s, a] = R[s, a] + gamma * sum_s' P[s' | s, a] V[s'],        V[s] = max_a Q[s, a].
 
-A model that is learned from counts with Laplace smoothing is dense: every row of P gives some
-probability to every state. But that part is the same for all successors, so a row splits into
-the few successors really seen and one multiple of the sum of V:
+A model learned from counts with Laplace smoothing is dense: every row of P gives some probability
+to every state. The smoothing part is the same for all successors, so a row splits into the few
+successors that were observed and one multiple of the sum of V:
 
     Q[s, a] = base[a, s] + sum_k weight[k] V[successor[k]] + spread[a, s] * sum_s' V[s']
 
-with ``weight`` and ``spread`` already holding gamma. A known sparse MDP is the case spread = 0,
-a terminal state the case base = spread = 0 without triples. One sweep thus costs
-O(n_triples + A S) where the dense equation costs O(A S^2).
+where ``weight`` and ``spread`` already contain gamma. A known sparse MDP has spread = 0. A terminal
+state has base = spread = 0 and no triples. One sweep costs O(n_triples + A S), where the dense
+equation costs O(A S^2).
 
 Index order: tables inside the library are *action-major*, ``Q[a, s]``, so that the innermost
-loops run over contiguous states; public functions speak ``Q[s, a]``. Triple k belongs to the row
+loops run over contiguous states; public functions return ``Q[s, a]``. Triple k belongs to the row
 ``row[k] = a * capacity + s`` of the flattened table, where ``capacity`` is the allocated number
-of columns. Rows and successors are unsigned: numba then needs no test for negative indices.
+of columns. Rows and successors are unsigned, so that numba does not test for negative indices.
 
-Sweeps are synchronous (Jacobi): Q of sweep n sees V of sweep n - 1 alone. They stop after
+Sweeps are synchronous (Jacobi): sweep n computes Q from V of sweep n - 1 alone. They stop after
 ``max_sweeps``, or after the first sweep in which no entry of Q moved by ``tolerance`` or more.
 """
 
@@ -39,8 +39,8 @@ from vamdp.mdp.packed_rows import (
 )
 from vamdp.mdp.sweep_history import NOTHING, SOMETHING, record
 
-#: Rounding differs between two correct ways to add up a row, by about 1e-13. The tolerance gives
-#: way by this much, so that a change that equals it exactly stops no sweep on either side.
+#: Two correct ways to add up a row differ by about 1e-13. This is subtracted from the tolerance, so
+#: that a change of exactly `tolerance` continues the sweeps whichever way the row was added up.
 ROUNDING = 1e-10
 
 
@@ -51,7 +51,7 @@ def backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):
     Returns the sum of V.
     """
     total = _total(V, np.uint64(0), np.uint64(n_states))
-    # Two passes without a branch each: a loop over each row's triples would mispredict its end.
+    # Two passes without branches: a loop per row would mispredict the end of its triples.
     for a in range(Q.shape[0]):
         for s in range(n_states):
             Q[a, s] = base[a, s] + spread[a, s] * total
@@ -63,7 +63,7 @@ def backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):
 
 @njit(cache=True)
 def maximise(Q, blocked, any_blocked, n_states, V):
-    """V[s] = max of Q[a, s] over the actions that are not blocked in s."""
+    """Write V[s] = max of Q[a, s] over the actions that are not blocked in s."""
     for s in range(n_states):
         V[s] = -np.inf if any_blocked and blocked[0, s] else Q[0, s]
     for a in range(1, Q.shape[0]):
@@ -81,10 +81,10 @@ def _find_moving(
     base, spread, row, successor, weight, n_states, n_triples, threshold,
     Vs, now, before, first, Q, old_Q,
 ):  # fmt: skip
-    """Whether an entry of Q moves by `threshold` from one sweep to the next, and which one.
+    """Return whether an entry of Q moves by `threshold` between two sweeps, and its a and s.
 
-    Writes both tables, Q from the V at `now`, old_Q from that at `before`; of the first sweep, the
-    old one is in Q.
+    Writes Q from the V at `now` and old_Q from the V at `before`. In the first sweep, old_Q is the
+    Q that was passed in.
     """
     n_actions = Q.shape[0]
     for a in range(n_actions):
@@ -105,18 +105,18 @@ def _sweep_packed(
     base, spread, row, successor, weight, n_states, n_triples, n_done, max_sweeps, threshold,
     packed, numbers, n_rows, most, floor, places, Vs, V, Q, old_Q, history,
 ):  # fmt: skip
-    """Sweep until nothing moves, but leave the last of max_sweeps undone.
+    """Sweep until nothing moves, or until only the last of max_sweeps is left.
 
-    Returns the sweeps done, and whether nothing moves.
+    Returns the number of sweeps done and whether nothing moves.
     """
     capacity = Q.shape[1]
-    # Where the V begins that a sweep writes, that it reads, and that the one before it read.
+    # Offsets in Vs: the V that a sweep writes, the V it reads, and the V the sweep before it read.
     width = np.uint64(capacity + 1)
     new, now, before = np.uint64(0), width, width + width
     for s in range(n_states):
         Vs[s] = V[s]
-    # Where Q moved last. It most often moves there again, and one such place is all that the
-    # stopping rule asks for; only where it rests are all the others looked at.
+    # One entry of Q that moves is enough to continue. The entry that moved last usually moves
+    # again, so it is tested first; all others are tested only when it has stopped.
     a_moving = s_moving = 0
     mover = np.uint64(0)
     new_q = Q[0, 0]
@@ -153,15 +153,15 @@ def iterate(
     base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
     n_done, max_sweeps, threshold, V, Q, history,
 ):  # fmt: skip
-    """Sweep from the given V and Q until nothing moves by `threshold`; returns the sweeps done.
+    """Sweep from the given V and Q until no entry of Q moves by `threshold`.
 
-    The given tables are those after `n_done` sweeps, which count. Leaves the last tables in V and
-    Q. Each sweep is kept in `history` as far as there is room.
+    Returns the number of sweeps done, including the `n_done` sweeps that led to the given tables.
+    Leaves the last tables in V and Q, and records each sweep in `history` while it has room.
     """
     n_actions, capacity = Q.shape
     n_sweeps, rests = n_done, False
     if max_sweeps - n_done > 1:
-        # Room that is used now and not again, and hot in the cache whichever task comes next.
+        # Scratch arrays of this call: allocated here, they stay in cache from task to task.
         packed = np.empty(HEAD * n_actions * n_states + PAIR * n_triples)
         numbers = packed.view(np.uint64)
         n_rows = np.empty(n_states + 1, np.uint32)
@@ -176,7 +176,7 @@ def iterate(
             n_done, max_sweeps, threshold, packed, numbers, n_rows, most, floor, places,
             np.empty(3 * (capacity + 1)), V, Q, np.empty((n_actions, capacity)), history,
         )  # fmt: skip
-    if not rests:  # at the last sweep it does not matter whether anything moves
+    if not rests:  # the last sweep needs no test for movement
         total = backup(base, spread, row, successor, weight, n_states, n_triples, V, Q)
         maximise(Q, blocked, any_blocked, n_states, V)
         n_sweeps += 1

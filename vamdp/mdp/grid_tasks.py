@@ -1,12 +1,12 @@
-"""Grids of tiles as tasks: from a picture in letters to outcomes.
+"""Turn a grid of tiles, given as letters, into the arrays of a `TabularMDP`.
 
-A grid has one state per cell, number ``row * n_columns + column``; which tile lies there decides
-what happens. An action heads in a direction; with probability 1 - slip the agent goes there, else
-to the left or to the right of it, half each. Whoever would leave the grid or enter an obstacle
-stays. The reward is that of the tile one is on after the step; some tiles end the episode. No
-outcomes lead out of those, nor of obstacles, where nobody ever is.
+A grid has one state per cell, number ``row * n_columns + column``. An action heads in a direction.
+With probability 1 - slip the agent moves that way, otherwise to the left or to the right of it with
+equal probability. A move off the grid or into an obstacle leaves the agent where it is. The reward
+is that of the tile the agent is on after the step. Some tiles end the episode. Ending tiles and
+obstacles have no outcomes.
 
-The rules of a family of grids are its letters and what they mean:
+A family of grids defines its letters and what they do:
 
     gridworlds (RL3, arXiv 2306.15909, section 5.3)   actions: stay, north, east, south, west
         " " normal -1   "S" start -1   "W" wet -2, where every move slips   "!" warning -10
@@ -35,14 +35,14 @@ Tiles = npt.NDArray[np.int8]
 
 
 class GridRules(NamedTuple):
-    """What the tiles of a family of grids do; arrays are indexed by tile.
+    """The rules of a family of grids; arrays are indexed by tile number.
 
     Attributes:
-        letters: The tile's letter in a picture; start is the one called "S".
-        rewards: Reward for being there after a step.
-        ends: Whether being there after a step ends the episode.
-        blocks: Whether nobody can go there.
-        always_slips: Whether every move from there slips, whatever the grid's slip.
+        letters: Letter of each tile; the start tile has the letter "S".
+        rewards: Reward for being on the tile after a step.
+        ends: Whether being on the tile after a step ends the episode.
+        blocks: Whether the tile cannot be entered.
+        always_slips: Whether every move from the tile slips, whatever the grid's slip.
         headings: Direction of each action, or STAY.
     """
 
@@ -69,7 +69,7 @@ def _rules(tiles: dict[str, float], headings: list[int], **letters: str) -> Grid
     )
 
 
-# An obstacle's reward is never paid. The tiles' numbers are their places here.
+# A tile's number is its position here. An obstacle's reward is never paid.
 GRID_WORLD = _rules(
     {" ": -1.0, "S": -1.0, "G": 100.0, "O": 0.0, "W": -2.0, "!": -10.0, "X": -100.0},
     [STAY, NORTH, EAST, SOUTH, WEST],
@@ -83,11 +83,11 @@ FROZEN_LAKE = _rules(
 
 
 def read_tiles(rows: Sequence[str], rules: GridRules) -> Tiles:
-    """Return the tiles of a picture, shape (n_rows, n_columns).
+    """Return the tile numbers of a grid given as strings, shape (n_rows, n_columns).
 
     Raises:
         TypeError: `rows` is not a sequence of strings.
-        ValueError: It is empty, rows differ in length, a letter is unknown, or there is no start.
+        ValueError: It is empty, rows differ in length, a letter is unknown, or no tile is a start.
     """
     is_sequence = isinstance(rows, Sequence) and not isinstance(rows, str)
     if not is_sequence or not all(isinstance(row, str) for row in rows):
@@ -98,7 +98,7 @@ def read_tiles(rows: Sequence[str], rules: GridRules) -> Tiles:
     for r, row in enumerate(rows):
         if len(row) != len(rows[0]):
             raise ValueError(
-                f"`rows[{r}]` must have {len(rows[0])} tiles as the first one, got {len(row)} in "
+                f"`rows[{r}]` must have {len(rows[0])} tiles like the first row, got {len(row)} in "
                 f"{row!r}."
             )
         for c, letter in enumerate(row):
@@ -118,8 +118,8 @@ def task_arrays(tiles: Tiles, rules: GridRules, slip: float) -> dict[str, Any]:
 
     Args:
         tiles: Shape (n_rows, n_columns), with at least one start.
-        rules: What they do.
-        slip: Probability that a move goes left or right of where it heads, in [0, 1].
+        rules: The family's rules.
+        slip: Probability that a move goes to the left or right of its heading, in [0, 1].
     """
     S, A = tiles.size, len(rules.headings)
     rows = np.zeros(S * A + 2, np.int64)
@@ -164,7 +164,7 @@ def coordinates(n_rows: int, n_columns: int) -> npt.NDArray[np.float64]:
 
 @njit(cache=True)
 def _landing(tiles, blocks, r, c, heading):
-    """The cell that a move from (r, c) in a direction reaches."""
+    """Return the cell that a move from (r, c) in a direction reaches."""
     r_next, c_next = r + ROW_STEP[heading], c + COLUMN_STEP[heading]
     inside = 0 <= r_next < tiles.shape[0] and 0 <= c_next < tiles.shape[1]
     if not inside or blocks[tiles[r_next, c_next]]:
@@ -174,7 +174,7 @@ def _landing(tiles, blocks, r, c, heading):
 
 @njit(cache=True)
 def _land(tiles, blocks, r, c, heading, landing):
-    """Write where a move from (r, c) ends: ahead, left of there, right of there."""
+    """Write the cells that a move from (r, c) can reach: ahead, to the left, to the right."""
     if heading == STAY:
         landing[:] = r * tiles.shape[1] + c
     else:
@@ -185,10 +185,10 @@ def _land(tiles, blocks, r, c, heading, landing):
 
 @njit(cache=True)
 def _share(landing, slip, share):
-    """Write the probabilities of the three landings, equal ones put together in the first."""
+    """Write the probabilities of the three landings; equal landings are merged into the first."""
     share[0], share[1], share[2] = 1.0 - slip, 0.5 * slip, 0.5 * slip
     if landing[0] == landing[1] == landing[2]:
-        share[0], share[1], share[2] = 1.0, 0.0, 0.0  # adding up would round
+        share[0], share[1], share[2] = 1.0, 0.0, 0.0  # adding the three up would round
     elif landing[1] == landing[2]:
         share[1], share[2] = slip, 0.0
     else:
@@ -212,7 +212,7 @@ def _fill_outcomes(
     reward,
     ends,
 ):
-    """Write the outcomes of all rows, the start row's last; returns their number."""
+    """Write the outcomes of all rows, the start row last; returns the number of outcomes."""
     n_columns = tiles.shape[1]
     landing, share = np.empty(3, np.int64), np.empty(3)
     k = row = 0

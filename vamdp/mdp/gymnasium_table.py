@@ -1,9 +1,9 @@
-"""The transition tables of Gymnasium's toy-text environments.
+"""Read the transition tables of Gymnasium's toy-text environments.
 
 `env.unwrapped.P[state][action]` is a list of (probability, next state, reward, terminated), and
-`initial_state_distrib` lies beside it. Two entries of a list may lead to one state with different
-rewards, as from the start of a slippery CliffWalking: back to it over the cliff, or against a wall.
-They stay two outcomes.
+`env.unwrapped.initial_state_distrib` holds the start distribution. Two entries of a list may lead
+to the same state with different rewards: from the start of a slippery CliffWalking, a fall off the
+cliff and a bump against the wall both lead back to the start. They remain two outcomes.
 """
 
 from typing import Any, NamedTuple
@@ -16,21 +16,21 @@ from gymnasium.spaces import Discrete
 from vamdp.inner_env import layers
 from vamdp.mdp.value_iteration import PROBABILITY_TOLERANCE
 
-# These change what an agent sees, does or is paid, of which the table inside knows nothing.
+# These wrappers change observations, actions or rewards, which the table does not reflect.
 _CHANGING = (gymnasium.ObservationWrapper, gymnasium.ActionWrapper, gymnasium.RewardWrapper)
 
 
 class TableOutcomes(NamedTuple):
-    """The outcomes of a table, row after row as in `TabularMDP`, without the row of the start.
+    """The outcomes of a table, row by row as in `TabularMDP`, without the start row.
 
     Attributes:
-        n_outcomes: Of each row, shape (S*A,).
-        probability: Shape (K,).
-        successor: Shape (K,), ascending within a row.
-        reward: Shape (K,).
-        ends: Shape (K,).
-        terminal_states: Shape (S,); these have no outcomes.
-        start: The distribution of start states, shape (S,), as it is found.
+        n_outcomes: Number of outcomes of each row, shape (S*A,).
+        probability: Probability of each outcome, shape (K,).
+        successor: Next state of each outcome, shape (K,), ascending within a row.
+        reward: Reward of each outcome, shape (K,).
+        ends: Whether each outcome terminates the episode, shape (K,).
+        terminal_states: Whether each state is terminal, shape (S,); these have no outcomes.
+        start: The environment's start distribution, shape (S,), unchecked.
     """
 
     n_outcomes: npt.NDArray[np.int64]
@@ -43,7 +43,7 @@ class TableOutcomes(NamedTuple):
 
 
 def read_outcomes(env: gymnasium.Env[Any, Any]) -> TableOutcomes:
-    """Read the table; `TabularMDP.from_gymnasium` is its public side."""
+    """Read and check the table; `TabularMDP.from_gymnasium` is the public function."""
     table, states, actions, start = _find_table(env)
     n_states = int(states.n)
     outcomes = []  # (s, a, s_next, probability, reward, terminated)
@@ -60,7 +60,7 @@ def read_outcomes(env: gymnasium.Env[Any, Any]) -> TableOutcomes:
             if probability > 0:
                 kind = int(s_next), float(reward), bool(terminated)
                 merged[kind] = merged.get(kind, 0.0) + float(probability)
-        # Sorting is stable: outcomes to one state stay in the table's order.
+        # Sorting is stable: outcomes that lead to the same state keep the table's order.
         for kind in sorted(merged, key=lambda kind: kind[0]):
             outcomes.append((s, a, kind[0], merged[kind], *kind[1:]))
     s, a, successor = np.array([row[:3] for row in outcomes], np.int64).reshape(-1, 3).T
@@ -93,7 +93,7 @@ def read_outcomes(env: gymnasium.Env[Any, Any]) -> TableOutcomes:
 def _find_table(
     env: gymnasium.Env[Any, Any],
 ) -> tuple[Any, Discrete, Discrete, npt.NDArray[np.float64]]:
-    """Return the table, both spaces and the start distribution, if they are all of `env`."""
+    """Return the table, both spaces and the start distribution if they describe all of `env`."""
     table = getattr(env.unwrapped, "P", None)
     start = getattr(env.unwrapped, "initial_state_distrib", None)
     states, actions = env.observation_space, env.action_space
@@ -110,9 +110,9 @@ def _find_table(
         )
     if getattr(env.unwrapped, "fickle_passenger", False):
         raise ValueError(
-            f"`env` must do what its table says, got {env} with fickle_passenger=True: where the "
-            "passenger wants to go changes beside the table, once after the first pickup. Make it "
-            "without."
+            f"`env` must do what its table says, got {env} with fickle_passenger=True: the table "
+            "leaves out that the passenger may change the destination after the first pickup. "
+            "Create it with fickle_passenger=False."
         )
     for layer in layers(env):
         if isinstance(layer, _CHANGING):
@@ -130,7 +130,7 @@ def _check(
     used: npt.NDArray[np.bool_],
     n_actions: int,
 ) -> None:
-    """Raise ValueError at the first reward that is not finite, and at rows that are none."""
+    """Raise ValueError if a reward is not finite or a used row does not sum to 1."""
     if not np.isfinite(reward).all():
         k = int(np.argmin(np.isfinite(reward)))
         s, a = divmod(int(row[k]), n_actions)

@@ -1,38 +1,39 @@
-"""What an action costs in a task that is known, played for ever with restarts.
+"""Optimal advantages of a known task that is played forever with restarts.
 
-The optimum. A task is played without end: where an episode terminates, or its time limit cuts it,
-the next step begins from the start distribution. Rewards are discounted by gamma from step to step,
-across restarts too. With k steps left until the limit, and C the mean of `V(limit, s)` over the
-start distribution,
+The problem. A task is played without end: when an episode terminates or is cut by its time limit,
+the next step begins from the start distribution. Rewards are discounted by gamma at every step,
+including the steps across restarts. With k steps left until the limit, and C the mean of
+`V(limit, s)` over the start distribution,
 
     Q(k, s, a) = sum_j probability[j] (reward[j] + gamma next),   where next is
     C if outcome j ends or k = 1,  else V(k - 1, successor[j]);        V(k, s) = max_a Q(k, s, a),
 
-the sum over the outcomes j of row `s*A + a`. Without a limit there is no k. Wanted are the
-advantages `A = Q - V <= 0`.
+where the sum is over the outcomes j of row `s*A + a`. Without a limit there is no k. The results
+are the advantages `A = Q - V <= 0`.
 
-How it is solved. Subtracting C from every value leaves A as it is. With `h = V - C` and the gain
-per step `g = (1 - gamma) C`,
+The solution. Subtracting C from every value leaves A unchanged. With `h = V - C` and the gain per
+step `g = (1 - gamma) C`,
 
     h(k, s) = max_a sum_j probability[j] (reward[j] - g + gamma next'),  next' = 0 at a restart,
 
-and g is the number for which the mean of h over the starts is 0. This is one episode in which every
-step costs g, so only that one number must be found. A policy with discounted reward R and
-discounted length N of an episode is worth `R - g N`; the best one is a maximum of such lines,
-convex and falling in g. Newton's method on it, `g <- R / N` of the best policy for the present g,
-climbs to the root in a handful of rounds (Dinkelbach, On nonlinear fractional programming, 1967).
+and g is the number for which the mean of h over the start states is 0. This is a single episode in
+which every step costs g, so g is the only unknown. A policy whose episode has discounted reward R
+and discounted length N is worth `R - g N`. The best policy's worth is a maximum of such lines, so
+it is convex and falls in g. Newton's method, `g <- R / N` of the best policy for the current g,
+reaches the root in a few rounds (Dinkelbach, On nonlinear fractional programming, 1967).
 
-The equation for h holds for gamma = 1 as well: g is then the largest mean reward per step, and A
-the limit of the discounted advantages. There a time limit is needed, or no episode might end.
+The equation for h also holds for gamma = 1: g is then the largest mean reward per step, and A is
+the limit of the discounted advantages. This case needs a time limit, because episodes might never
+end otherwise.
 
-So h and g say what V says, for every gamma: in units per step, `(1 - gamma) V = g + (1 - gamma) h`.
-Kept apart they also exist for gamma = 1, and h, what a state is worth above a fresh start, does not
-drown in g for gamma near 1.
+h and g contain the same information as V: `(1 - gamma) V = g + (1 - gamma) h`. Stored separately,
+they exist for gamma = 1 as well, and h (the worth of a state relative to a fresh start) keeps its
+precision when gamma is near 1 and C is large.
 
-With a limit a round is one backward induction. Without one it is policy iteration (Howard, 1960):
-R and N of a policy solve `(I - gamma P) x = b`. Gaussian elimination needs no pivots there, since
-the matrix is diagonally dominant, and fills in between a row's first and last entry only: a grid,
-whose moves lead to near numbers, costs S times its width squared.
+With a limit, a round is one backward induction. Without one, it is policy iteration (Howard, 1960):
+R and N of a policy solve `(I - gamma P) x = b`. The matrix is diagonally dominant, so Gaussian
+elimination needs no pivoting. It fills in only between the first and last entry of a row: a grid,
+whose moves lead to nearby state numbers, costs S times its width squared.
 
 Gains and relative values, for gamma = 1: Puterman, Markov Decision Processes, 1994, chapter 8.
 """
@@ -48,31 +49,31 @@ from vamdp.argument_checks import check_discount, check_positive_integer
 from vamdp.compiled import njit
 from vamdp.mdp.tabular_mdp import TabularMDP
 
-# Rounds are few; these only end what rounding could keep going.
+# A few rounds suffice; the limit stops a loop that rounding might otherwise continue.
 MOST_ROUNDS = 1000
-# A step of the gain below this share of the largest reward is rounding.
+# A change of the gain below this fraction of the largest reward counts as rounding.
 GAIN_PRECISION = 1e-14
-# So is an action that is better by less than this share of the largest value.
+# An action that is better by less than this fraction of the largest value is not an improvement.
 VALUE_PRECISION = 1e-12
 
 
 def check_gamma(gamma: float, max_episode_steps: int | None) -> None:
-    """Raise ValueError unless there is an optimum of restarts with this discount."""
+    """Raise ValueError unless the optimum with restarts exists for this discount."""
     check_discount(gamma)
     if gamma == 1.0 and max_episode_steps is None:
         raise ValueError(
-            f"`gamma` must be below 1 where episodes have no time limit, got {gamma!r}: an episode "
+            f"`gamma` must be below 1 if episodes have no time limit, got {gamma!r}: an episode "
             "might never end. Pass gamma=0.99, or cut episodes with gymnasium.wrappers.TimeLimit."
         )
 
 
 class Optimum(NamedTuple):
-    """The optimum of a task played for ever with restarts.
+    """The optimum of a task that is played forever with restarts.
 
     Attributes:
-        advantages: A, shape (max_episode_steps, S, A): entry [k - 1, s, a] is with k steps left.
-            Without a limit shape (1, S, A). The best actions of each state have 0, the others less.
-        values: h, shape (max_episode_steps, S) or (1, S): V less its mean over the start states.
+        advantages: A, shape (max_episode_steps, S, A): entry [k - 1, s, a] is for k steps left.
+            Without a limit, shape (1, S, A). The best actions of each state have 0, others less.
+        values: h, shape (max_episode_steps, S) or (1, S): V minus its mean over the start states.
         gain: g, shape (1,): (1 - gamma) times that mean; for gamma = 1 the mean reward per step.
     """
 
@@ -87,16 +88,16 @@ def optimum(
     max_episode_steps: int | None = None,
     out: Optimum | None = None,
 ) -> Optimum:
-    """Return the optimum of a task played for ever with restarts.
+    """Return the optimum of a task that is played forever with restarts.
 
     Args:
         task: The task.
-        gamma: Discount factor in [0, 1]; below 1 where there is no limit.
+        gamma: Discount factor in [0, 1]; below 1 if there is no time limit.
         max_episode_steps: Steps after which an episode is cut, at least 1. None: never.
-        out: Where to write it, else new arrays.
+        out: Arrays to write the result into. None: new arrays.
 
     Raises:
-        ValueError: `gamma` is out of range.
+        ValueError: `gamma` or `max_episode_steps` is out of range.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -128,18 +129,18 @@ def optimum(
 def optimal_advantages(
     task: TabularMDP, gamma: float, max_episode_steps: int | None = None
 ) -> npt.NDArray[np.float64]:
-    """Return the advantages of a task played for ever with restarts.
+    """Return the advantages of a task that is played forever with restarts.
 
     Args:
-        task: See `optimum`.
-        gamma: See `optimum`.
-        max_episode_steps: See `optimum`.
+        task: The task.
+        gamma: Discount factor in [0, 1]; below 1 if there is no time limit.
+        max_episode_steps: Steps after which an episode is cut, at least 1. None: never.
 
     Returns:
-        See `Optimum`.
+        `Optimum.advantages`, shape (max_episode_steps or 1, S, A).
 
     Raises:
-        ValueError: `gamma` is out of range.
+        ValueError: `gamma` or `max_episode_steps` is out of range.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -154,7 +155,7 @@ def _solve(
     rows, probability, successor, reward, ends, is_bernoulli, gamma, has_limit,
     advantages, values, gain,
 ):  # fmt: skip
-    """Write an `Optimum` into the last three."""
+    """Write an `Optimum` into the last three arguments."""
     _, S, A = advantages.shape
     expected = np.zeros(S * A)  # reward of each row
     weight = np.zeros(rows[S * A])  # gamma times the probability that the episode goes on
@@ -175,7 +176,7 @@ def _solve(
 
 @njit(cache=True)
 def _mean(start, numbers):
-    """Mean over the start distribution, added up in order."""
+    """Return the mean over the start distribution, added up in the order of states."""
     total = 0.0
     for s in range(start.size):
         total += start[s] * numbers[s]
@@ -184,7 +185,7 @@ def _mean(start, numbers):
 
 @njit(cache=True)
 def _maximise(rows, successor, expected, weight, g, s, following, Q):
-    """Write Q (A,) of state s, given the values that follow; returns its first best action."""
+    """Write Q (A,) of state s, given its successors' values; returns the first best action."""
     best, most = 0, -np.inf
     for a in range(Q.size):
         row = s * Q.size + a
@@ -199,13 +200,13 @@ def _maximise(rows, successor, expected, weight, g, s, following, Q):
 
 @njit(cache=True)
 def _solve_cut_episodes(rows, successor, expected, weight, start, advantages, values, gain):
-    """Newton's method on the gain; a round is a backward induction over the steps left."""
+    """Solve with a time limit: Newton's method on the gain, one backward induction per round."""
     depth, S, A = advantages.shape
     h, N = np.zeros((2, S)), np.zeros((2, S))
     threshold = GAIN_PRECISION * np.abs(expected).max()
     g = 0.0
     for n_rounds in range(MOST_ROUNDS):
-        h[1], N[1] = 0.0, 0.0  # after the last step everything restarts
+        h[1], N[1] = 0.0, 0.0  # after the last step the episode restarts
         for k in range(depth):
             now, before = k % 2, 1 - k % 2
             for s in range(S):
@@ -220,7 +221,7 @@ def _solve_cut_episodes(rows, successor, expected, weight, start, advantages, va
                     Q[a] -= h[now, s]
         last = (depth - 1) % 2
         step = _mean(start, h[last]) / _mean(start, N[last])
-        # From its second point on Newton's method climbs; where it does not, rounding is left.
+        # From its second point on, Newton's method only climbs; a smaller step is rounding.
         if n_rounds > 0 and step <= threshold:
             break
         g += step
@@ -229,7 +230,7 @@ def _solve_cut_episodes(rows, successor, expected, weight, start, advantages, va
 
 @njit(cache=True)
 def _solve_stationary(rows, successor, expected, weight, start, advantages, h, gain):
-    """Policy iteration: the gain and values h (S,) of a policy, then what is better by them."""
+    """Solve without a limit: policy iteration on the gain and the relative values h (S,)."""
     _, S, A = advantages.shape
     policy = np.zeros(S, np.int64)
     for s in range(S):
@@ -258,8 +259,8 @@ def _solve_stationary(rows, successor, expected, weight, start, advantages, h, g
 def _evaluate(rows, successor, expected, weight, policy, matrix, R, N):
     """Solve `(I - gamma P) R = expected` and `(I - gamma P) N = 1` for a policy.
 
-    `matrix` (S, S) is room. Row s is eliminated as soon as it is written, from its first column to
-    the diagonal; `last[s]` is the last column that it then reaches.
+    `matrix` (S, S) is scratch space. Row s is eliminated as soon as it is written, from its first
+    column to the diagonal; `last[s]` is the last column that is then nonzero.
     """
     S = policy.size
     A = expected.size // S

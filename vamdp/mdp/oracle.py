@@ -1,20 +1,20 @@
-"""The best that can be done with a task that is known.
+"""The optimal values of a known task, and the largest total reward over an interaction budget.
 
-Optimal values come by backward induction with the sweep that the learner uses too (Puterman, Markov
-Decision Processes, 1994, section 4.5),
+Optimal values are computed by backward induction, with the same sweep as the learner's (Puterman,
+Markov Decision Processes, 1994, section 4.5),
 
     V(n + 1, s) = max_a sum_k probability[k] (reward[k] + gamma (1 - ends[k]) V(n, successor[k])),
 
-the sum over the outcomes k of row `s*A + a`. The oracle's total over an interaction budget adds
-restarts. With `W(m, t, s)` the best total of the last m steps, t steps into an episode, and `G(m)`
-the mean of `W(m, 0, s)` over the start distribution,
+where the sum is over the outcomes k of row `s*A + a`. The total over a budget adds restarts. Let
+`W(m, t, s)` be the largest total of the last m steps, t steps into an episode, and `G(m)` the mean
+of `W(m, 0, s)` over the start distribution. Then
 
     W(m, t, s) = max_a sum_k probability[k] (reward[k] + next),   where next is
     G(m - 1) if outcome k ends or t + 1 = task_horizon,  else W(m - 1, t + 1, successor[k]).
 
-That takes budget * task_horizon sweeps. Two cases are cheaper. With task_horizon >= budget no time
-limit is ever met and t drops out: `budget` sweeps. Where nothing ever ends the episodes are alike:
-`task_horizon` sweeps.
+This takes budget * task_horizon sweeps. Two cases are cheaper. If task_horizon >= budget, the time
+limit is never reached and t drops out: `budget` sweeps. If no outcome ends an episode, all full
+episodes are alike: `task_horizon` sweeps, and fewer again for the steps that remain.
 """
 
 from typing import NamedTuple
@@ -27,12 +27,12 @@ from vamdp.compiled import njit
 from vamdp.mdp.bellman import backup, iterate, maximise
 from vamdp.mdp.sweep_history import NO_HISTORY
 
-# As a threshold it stops planning only once nothing moves at all: no later sweep would differ.
+# With this threshold, planning stops only when Q no longer changes at all.
 SMALLEST = float(np.nextafter(0.0, 1.0))
 
 
 class KnownModel(NamedTuple):
-    """A task in the layout of `vamdp.mdp.bellman`: row `a*S + s`, K outcomes, and its starts."""
+    """A task in the layout of `vamdp.mdp.bellman`: rows `a*S + s`, K outcomes, start states."""
 
     base: npt.NDArray[np.float64]  # (A, S) expected rewards
     row: npt.NDArray[np.uint32]  # (K,)
@@ -43,7 +43,7 @@ class KnownModel(NamedTuple):
 
 
 def optimal_values(model: KnownModel, horizon: int, gamma: float) -> npt.NDArray[np.float64]:
-    """Return `V(horizon, s)`, shape (S,); `TabularMDP.optimal_values` is its public side."""
+    """Return `V(horizon, s)`, shape (S,); `TabularMDP.optimal_values` is the public method."""
     check_positive_integer("horizon", horizon)
     check_discount(gamma)
     goes_on = ~model.ends
@@ -58,7 +58,7 @@ def optimal_values(model: KnownModel, horizon: int, gamma: float) -> npt.NDArray
 
 
 def optimal_return(model: KnownModel, budget: int, task_horizon: int) -> float:
-    """Return `G(budget)`; `TabularMDP.optimal_return` is its public side."""
+    """Return `G(budget)`; `TabularMDP.optimal_return` is the public method."""
     check_positive_integer("budget", budget)
     check_positive_integer("task_horizon", task_horizon)
     start, S = model.start, len(model.start)
@@ -82,11 +82,11 @@ def optimal_return(model: KnownModel, budget: int, task_horizon: int) -> float:
 
 @njit(cache=True)
 def _spend(base, spread, row, successor, probability, start, budget, has_limit, W, Q):
-    """Backward induction over the budget; leaves `W[t, s]` with all of it to go.
+    """Backward induction over the budget; leaves `W[t, s]` for the whole budget.
 
-    W has a row per clock reading t and one more, and S + 1 columns, zeros on entry. Column S is the
-    value of a restart: ending outcomes lead there. So does everything in the last row, which is
-    where the time limit is met.
+    W is zero on entry. It has S + 1 columns and one row per step t of an episode, plus a last one.
+    Column S is the value of a restart: outcomes that end the episode lead there. The last row holds
+    the same value in every column, because the time limit is reached there.
     """
     last = W.shape[0] - 1
     n_states = W.shape[1] - 1
@@ -97,7 +97,7 @@ def _spend(base, spread, row, successor, probability, start, budget, has_limit, 
             restart += start[s] * W[0, s]
         W[:, n_states] = restart
         W[last, :] = restart
-        # Upwards in t: row t + 1 is read before it is overwritten.
+        # t ascends, so that row t + 1 is read before it is overwritten.
         for t in range(last):
             following = W[t + 1] if has_limit else W[t]
             backup(base, spread, row, successor, probability, n_states, row.size, following, Q)

@@ -1,43 +1,41 @@
-"""The rows of a model packed into one stream, in the order in which a sweep reads them best.
+"""Pack the rows of a model into one stream that a sweep of value iteration reads once, in order.
 
-Until value iteration stops, a sweep needs no more of Q than its row maxima, V. So it writes nothing
-else: for every row it adds up
+Until value iteration stops, a sweep needs only V, the maxima of Q. For every row it adds up
 
     base + spread * sum of V + weight_1 V[successor_1] + ... + weight_t V[successor_t]
 
-in a register and keeps it where it is the largest of its state so far. Memory is read once, from
-beginning to end: it holds, row after row, the words
+in a register, and keeps the result if it is the state's largest so far. The stream holds, row after
+row, the words
 
     base, spread, state and successor_t, weight_1, successor_1, ..., weight_t
 
-(states and successors as integers in the same eight bytes, the first and the last of them together
-in one word: loads are what a sweep's time goes to). Rows with equally many successors lie
-together, so that the processor foresees where each of them ends. Most actions of a learned model
-are untried or led to one successor. The untried ones of a state, or whatever rows without
-successors it has, mostly are alike: one of them stands for all as the state's `floor`, from which
-its maximum starts.
+of eight bytes each. States and successors are integers. The state and the last successor share one
+word, because loads dominate the time of a sweep. Rows with the same number of successors are stored
+together, so that the processor predicts where each ends. Most actions of a learned model are
+untried or have led to one successor. Rows of a state without successors are mostly equal, so one of
+them represents all: the state's `floor`, the value its maximum starts from.
 
-The terms of a row are added in the order of its triples, as `bellman.backup` adds them:
-the two agree to the last bit.
+The terms of a row are added in the order of its triples, as in `bellman.backup`, so both give the
+same bits.
 """
 
 import numpy as np
 
 from vamdp.compiled import njit
 
-# Unsigned, as all positions here: signed ones would be looked at for negative indices.
+# Unsigned like all positions here: numba tests signed positions for negative indices.
 _1, _2, _3, _4 = (np.uint64(n) for n in range(1, 5))
-# Words of a row without its successors, and words of each successor but the last, which takes one.
+# Words of a row besides its successors, and words per successor. The last successor takes one.
 HEAD, PAIR = 3, 2
-# Where the last successor lies in the word that begins with the state.
+# Position of the last successor in its word, and the bits of the state in the same word.
 _SHIFT, _STATE = np.uint64(32), np.uint64(2**32 - 1)
 
 # Rows of `floor`.
 FLOOR_BASE, FLOOR_SPREAD = range(2)
-# Rows of `places`: where the row's words lie, how many successors it has, how many are to write.
+# Rows of `places`: position of the row's words, number of successors, successors still to write.
 PLACE, LENGTH, _LEFT = range(3)
 N_PLACES = 3
-# The place of rows that the floor stands for.
+# The position of rows that the floor represents.
 _NOWHERE = np.uint32(2**32 - 1)
 
 
@@ -46,12 +44,12 @@ def _pack_rows(
     base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
     packed, numbers, n_rows, floor, places,
 ):  # fmt: skip
-    """Write all rows; returns the most successors that one has.
+    """Write all rows; returns the largest number of successors of a row.
 
-    The model is as `bellman.iterate` has it. Blocked rows, which V leaves out, count for a
-    state of their own, number `capacity`. Written: `packed` (3 A S + 2 n_triples,), whose memory
-    `numbers` shows as integers; `n_rows` (S + 1,), how many rows of each length are on it; `floor`
-    (2, S); `places` (N_PLACES, A capacity).
+    The arguments describe a model as in `bellman.iterate`. V leaves blocked rows out, so they are
+    assigned to an extra state, number `capacity`. Writes `packed` (3 A S + 2 n_triples,), of which
+    `numbers` is a view as integers; `n_rows` (S + 1,), the number of packed rows of each length;
+    `floor` (2, S); `places` (N_PLACES, A capacity).
     """
     n_actions, capacity = base.shape
     for a in range(n_actions):
@@ -61,7 +59,7 @@ def _pack_rows(
         places[LENGTH, row[k]] += 1
     most = _sort_rows(base, spread, blocked, any_blocked, n_states, n_rows, floor, places)
     _lay_out(base, spread, blocked, any_blocked, n_states, n_rows, places, packed, numbers)
-    # PLACE serves as the row's cursor: at the end it is past the row's words.
+    # PLACE is the row's cursor while its successors are written.
     for k in range(n_triples):
         r = row[k]
         p = places[PLACE, r]
@@ -70,7 +68,7 @@ def _pack_rows(
         if places[_LEFT, r] > 0:
             numbers[p + HEAD + 1] = successor[k]
             places[PLACE, r] = p + PAIR
-        else:  # back to the row's first word, and the successor beside the state
+        else:  # move back to the row's first word; the last successor goes beside the state
             p -= PAIR * (places[LENGTH, r] - 1)
             numbers[p + 2] |= np.uint64(successor[k]) << _SHIFT
             places[PLACE, r] = p
@@ -79,7 +77,7 @@ def _pack_rows(
 
 @njit(cache=True)
 def _sort_rows(base, spread, blocked, any_blocked, n_states, n_rows, floor, places):
-    """Count the rows of each length; those that the floor stands for go to _NOWHERE."""
+    """Count the rows of each length; rows that the floor represents get the place _NOWHERE."""
     n_actions, capacity = base.shape
     most = 0
     n_rows[:] = 0
@@ -103,7 +101,7 @@ def _sort_rows(base, spread, blocked, any_blocked, n_states, n_rows, floor, plac
 
 @njit(cache=True)
 def _lay_out(base, spread, blocked, any_blocked, n_states, n_rows, places, packed, numbers):
-    """Give each row its place, and write all of it but its successors."""
+    """Give each row its place, and write the row without its successors."""
     n_actions, capacity = base.shape
     next_row = np.empty(n_rows.size, np.uint32)  # where the next row of this length goes
     p = 0
@@ -131,8 +129,8 @@ def _n_words(length):
 
 @njit(cache=True, inline="always")
 def _total(Vs, start, n_states):
-    """The sum over the states of the V that begins at `start`; both are unsigned."""
-    # Four partial sums: one would make each addition wait for the one before.
+    """Return the sum of the V that begins at `start`; `start` and `n_states` are unsigned."""
+    # Four partial sums: with one, each addition would wait for the previous one.
     sum_0 = sum_1 = sum_2 = sum_3 = 0.0
     stop = start + n_states
     in_fours = stop - n_states % _4
@@ -148,7 +146,7 @@ def _total(Vs, start, n_states):
 
 @njit(cache=True, inline="always")
 def _sweep(packed, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
-    """One sweep: reads V, whose sum is `total`, from Vs[now:], and writes it from Vs[new] on."""
+    """One sweep: reads V at Vs[now:], whose sum is `total`, and writes the new V at Vs[new:]."""
     for s in range(n_states):
         Vs[new + s] = floor[FLOOR_BASE, s] + floor[FLOOR_SPREAD, s] * total
     p = np.uint64(0)
@@ -179,7 +177,7 @@ def _sweep(packed, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
 
 @njit(cache=True, inline="always")
 def _row_value(packed, numbers, place, length, base, spread, total, Vs, now):
-    """What a sweep that reads V adds up for one row."""
+    """Return Q of one row, added up as in a sweep that reads V at Vs[now:]."""
     q = base + spread * total
     if length > 0:
         p = np.uint64(place) + _3

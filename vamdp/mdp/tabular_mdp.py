@@ -1,18 +1,18 @@
-"""One known task as arrays.
+"""A known task as arrays: states, actions, probabilities, rewards and ends.
 
 A finite Markov decision process with states `s`, actions `a`, transition probabilities
-`P[s, a, s']`, rewards `R[s, a, s']` and a distribution of start states. Only successors that can
-happen are stored: *outcome* `k` of row `s*A + a` is the move to `successor[k]` with
+`P[s, a, s']`, rewards `R[s, a, s']` and a distribution of start states. Only successors with
+positive probability are stored: *outcome* `k` of row `s*A + a` is the move to `successor[k]` with
 `probability[k]` and mean reward `reward[k]`, for `rows[s*A + a] <= k < rows[s*A + a + 1]`. One more
-row, number `S*A`, holds the start distribution, so that a restart is drawn like any other move.
+row, number `S*A`, holds the start distribution, so that a restart is sampled like a move.
 
-Where an episode ends. Termination belongs to the transition, as in Gymnasium: `ends[k]` says that
-outcome `k` terminates the episode, and `successor[k]` is only what is seen then. Nothing follows
-an ending outcome: its continuation is worth 0. A *terminal state* is the special case of a state
-in which no action is ever taken: it has no outcomes, and all that lead to it end. Hence no state
-needs a copy. A bandit has one state, in which every pull ends the episode; Taxi has 500, some of
-which can end an episode and could as well occur in play. (A learner, which meets states one
-transition at a time, does tell the two apart: `vamdp.ValueEstimator` keeps a terminal copy.)
+Termination belongs to the transition, as in Gymnasium: `ends[k]` says that outcome `k` terminates
+the episode, and `successor[k]` is only the last state observed. The continuation of an ending
+outcome is worth 0. A *terminal state* is the special case of a state in which no action is ever
+taken: it has no outcomes, and every outcome that leads to it ends the episode. A bandit has one
+state, in which every pull ends the episode. Taxi has 500 states, and the states that end an episode
+could also occur within one. (A learner meets states one transition at a time and does distinguish
+the two: `vamdp.ValueEstimator` keeps a terminal copy of such a state.)
 """
 
 from __future__ import annotations
@@ -37,24 +37,23 @@ RewardNoise = float | Literal["bernoulli"] | None
 class TabularMDP:
     """A task whose states, actions, probabilities and rewards are all known.
 
-    Build it with `from_dense`, `from_grid` or `from_gymnasium`, which check; samplers use
-    `trusted`.
+    Build it with `from_dense`, `from_grid` or `from_gymnasium`, which check their arguments.
+    Samplers that need no check use `trusted`.
 
     Attributes:
         n_states: Number of states S.
         n_actions: Number of actions A.
-        rows: Where each row's outcomes begin, shape (S*A + 2,), from 0 up to K.
-        probability: Of each outcome, shape (K,); a row sums to 1.
+        rows: Index of each row's first outcome, shape (S*A + 2,), from 0 up to K.
+        probability: Probability of each outcome, shape (K,); each row sums to 1.
         successor: State that each outcome leads to, shape (K,).
         reward: Mean reward of each outcome, shape (K,).
-        ends: Whether the outcome terminates the episode, shape (K,).
-        reward_noise: What is sampled around the mean. None: nothing. "bernoulli": 1 with the mean
-            as its probability, else 0; a mean above 1 always pays, one below 0 never. A number:
-            Gaussian noise of that standard deviation.
-        features: Coordinates of the states, shape (S, d), for whoever shows or groups states; or
-            None.
-        grid: The tiles that the states are, a string of letters per row, for whoever draws them;
+        ends: Whether each outcome terminates the episode, shape (K,).
+        reward_noise: Distribution of sampled rewards. None: the mean itself. "bernoulli": 1 with
+            the mean as probability, else 0; a mean above 1 always pays, a mean below 0 never. A
+            number: the mean plus Gaussian noise of this standard deviation.
+        features: Coordinates of the states, shape (S, d), used by observations and by clustering;
             or None.
+        grid: The tiles of a grid, one string of letters per row, used for rendering; or None.
 
     Example:
         Action 1 pays more, and ends the episode in state 1.
@@ -97,11 +96,11 @@ class TabularMDP:
         features: npt.NDArray[np.float64] | None = None,
         grid: tuple[str, ...] | None = None,
     ) -> TabularMDP:
-        """Build from the attributes without a check.
+        """Build a task from its attributes without checks.
 
-        For samplers that are right by construction and draw hundreds of tasks at once. The arrays
-        are kept, not copied, and may be shared between tasks. Mistakes are not noticed: the
-        compiled step would read outside its arrays.
+        This is for samplers that are correct by construction and draw hundreds of tasks at once.
+        The arrays are stored without a copy and may be shared between tasks. A mistake is not
+        detected: the compiled step would read outside its arrays.
         """
         task = object.__new__(cls)
         task.__dict__.update(
@@ -129,24 +128,24 @@ class TabularMDP:
         reward_noise: RewardNoise = None,
         features: npt.ArrayLike | None = None,
     ) -> TabularMDP:
-        """Build a task from full arrays.
+        """Build a task from dense arrays.
 
         Args:
             P: Transition probabilities, shape (S, A, S').
-            R: Mean rewards of actions, shape (S, A), or of transitions, shape (S, A, S'); those
-                where P is 0 are not used.
+            R: Mean rewards of actions, shape (S, A), or of transitions, shape (S, A, S'). Entries
+                where P is 0 are ignored.
             terminal: Terminal states, bool of shape (S,): every move into one ends the episode,
-                and its own rows of P and R are not used. Or the ending transitions themselves,
-                bool of shape (S, A, S'), as a bandit's, which end where they began. None: nothing
-                ends.
+                and its own rows of P and R are ignored. Or the transitions that end an episode,
+                bool of shape (S, A, S'), as in a bandit, whose only state is not terminal. None:
+                nothing ends.
             start: A state's index, or a distribution of shape (S,). None: state 0.
-            reward_noise: None, "bernoulli" or a standard deviation; see the class.
+            reward_noise: None, "bernoulli" or a standard deviation; see `TabularMDP`.
             features: Coordinates of the states, shape (S, d).
 
         Raises:
-            ValueError: A shape does not fit, a row of P or `start` is not a distribution, a number
-                is not finite, an episode would start in a terminal state, or `reward_noise` is
-                something else. The message names the first culprit.
+            ValueError: A shape is wrong, a row of P or `start` is not a distribution, a number is
+                not finite, an episode would start in a terminal state, or `reward_noise` is
+                invalid. The message names the first bad entry.
         """
         flags = None if terminal is None else np.asarray(terminal)
         by_transition = flags is not None and flags.ndim == 3
@@ -179,26 +178,26 @@ class TabularMDP:
 
     @classmethod
     def from_grid(cls, rows: Sequence[str], slip: float = 0.2) -> TabularMDP:
-        """Read a gridworld that is given as a picture.
+        """Build a gridworld from rows of letters.
 
-        State `row * n_columns + column` is a cell. Actions: stay, north, east, south, west. A move
-        goes where it heads with probability 1 - slip, else left or right of there, half each; into
-        an obstacle or over the border it stays. Rewards are those of the tile reached (RL3, arXiv
-        2306.15909, section 5.3).
+        State `row * n_columns + column` is a cell. Actions: stay, north, east, south, west. With
+        probability 1 - slip a move goes in its direction, otherwise to the left or to the right of
+        it with equal probability. A move into an obstacle or over the border leaves the agent where
+        it is. The reward is that of the tile reached (RL3, arXiv 2306.15909, section 5.3).
 
         Args:
             rows: One string per row, of equal lengths, with the letters " " normal (-1), "S" start
-                (-1; several: one of them at random), "W" wet (-2, every move from it slips), "!"
-                warning (-10), "X" danger (-100, ends the episode), "G" goal (+100, ends it), "O"
-                obstacle.
-            slip: In [0, 1].
+                (-1; if there are several, one is drawn at random), "W" wet (-2, every move from it
+                slips), "!" warning (-10), "X" danger (-100, ends the episode), "G" goal (+100, ends
+                the episode), "O" obstacle.
+            slip: Probability that a move slips, in [0, 1].
 
         Returns:
             A task whose `features` are (row, column) counted from 1.
 
         Raises:
             TypeError: `rows` is not a sequence of strings.
-            ValueError: They are not such a picture, or `slip` is not a probability.
+            ValueError: `rows` is not a valid grid, or `slip` is not a probability.
 
         Example:
             >>> task = TabularMDP.from_grid(["S G"], slip=0.0)
@@ -213,20 +212,19 @@ class TabularMDP:
 
     @classmethod
     def from_gymnasium(cls, env: gymnasium.Env[Any, Any]) -> TabularMDP:
-        """Read a toy-text environment's transition table.
+        """Build a task from a toy-text environment's transition table.
 
-        FrozenLake, CliffWalking and Taxi have one: `env.unwrapped.P[state][action]`, a list of
-        (probability, next state, reward, terminated), with `initial_state_distrib` beside it.
-        States keep their numbers. If each state that is ever entered by a terminated transition is
-        entered by no other kind, and no episode starts in it, these are the terminal states. Else,
-        as in Taxi, only the terminated transitions themselves end. Time limits and action masks are
-        no part of the table.
+        FrozenLake, CliffWalking and Taxi have a table `env.unwrapped.P[state][action]`, a list of
+        (probability, next state, reward, terminated), and an `initial_state_distrib`. States keep
+        their numbers. The states entered by terminated transitions become terminal states, unless
+        one of them is also a start state or entered by a transition that does not terminate. Then,
+        as in Taxi, there are no terminal states, and only the terminated transitions end an
+        episode. The table contains no time limits and no action masks.
 
         Raises:
-            TypeError: The environment has no such table (Blackjack, for one).
-            ValueError: The table is not a task's, or the environment does something else: a Taxi
-                with a fickle passenger, or one whose wrappers change observations, actions or
-                rewards.
+            TypeError: The environment has no such table (for example Blackjack).
+            ValueError: The table is invalid, or the environment does not follow it: a Taxi with
+                `fickle_passenger=True`, or wrappers that change observations, actions or rewards.
         """
         found = read_outcomes(env)
         S, n_rows = len(found.terminal_states), len(found.n_outcomes)
@@ -244,7 +242,7 @@ class TabularMDP:
 
     @property
     def start_distribution(self) -> npt.NDArray[np.float64]:
-        """Probability that an episode starts in each state, shape (S,)."""
+        """The probability that an episode starts in each state, shape (S,)."""
         distribution = np.zeros(self.n_states)
         first = self.rows[-2]
         distribution[self.successor[first:]] = self.probability[first:]
@@ -268,9 +266,9 @@ class TabularMDP:
     def optimal_return(self, budget: int, task_horizon: int) -> float:
         """Return the largest expected total reward of `budget` steps with restarts.
 
-        Exact for an oracle that knows the task and how many steps are left. After a terminated
-        transition, or after `task_horizon` steps, the next step begins from the start distribution;
-        the restart costs no step. Equations and cost: `vamdp.mdp.oracle`.
+        This is the exact optimum of an agent that knows the task and the number of steps left.
+        After a terminated transition, or after `task_horizon` steps, the next step begins from the
+        start distribution; a restart costs no step. Equations and cost: `vamdp.mdp.oracle`.
 
         Args:
             budget: Steps to spend, at least 1.
@@ -282,7 +280,7 @@ class TabularMDP:
         return oracle.optimal_return(self._model(), budget, task_horizon)
 
     def _model(self) -> oracle.KnownModel:
-        """The task with tables action-major, without the start row."""
+        """Return the task with action-major tables and a separate start distribution."""
         S, A, K = self.n_states, self.n_actions, int(self.rows[-2])
         s, a = np.divmod(np.repeat(np.arange(S * A), np.diff(self.rows[:-1])), A)
         row = a * S + s
@@ -323,7 +321,7 @@ def _as_start(
     if terminal_states[states].any():
         culprit = states[np.argmax(terminal_states[states])]
         raise ValueError(
-            f"`start` must not be terminal, got state {culprit}: no step could be taken there."
+            f"`start` must not be terminal, got state {culprit}: no action can be taken there."
         )
     return states, probability
 

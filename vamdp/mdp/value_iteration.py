@@ -1,4 +1,4 @@
-"""A known task solved by value iteration, from dense arrays; the maths is `bellman`'s."""
+"""Value iteration on a known task given as dense arrays; `bellman` has the equations."""
 
 from typing import NamedTuple
 
@@ -9,17 +9,17 @@ from vamdp.argument_checks import as_number, check_discount
 from vamdp.mdp.bellman import ROUNDING, iterate
 from vamdp.mdp.sweep_history import NO_HISTORY
 
-#: How far from 1 the probabilities of a row may sum.
+#: Largest deviation from 1 of the sum of a row's probabilities.
 PROBABILITY_TOLERANCE = 1e-6
 
 
 class ValueIterationResult(NamedTuple):
-    """What value iteration found.
+    """The result of value iteration.
 
     Attributes:
-        Q: action values, shape (S, A).
-        V: state values, the row maxima of Q, shape (S,).
-        n_sweeps: sweeps done, at least 1.
+        Q: Action values, shape (S, A).
+        V: State values, the row maxima of Q, shape (S,).
+        n_sweeps: Number of sweeps done, at least 1.
     """
 
     Q: npt.NDArray[np.float64]
@@ -39,23 +39,24 @@ def value_iteration(
     """Solve a known finite MDP by synchronous value iteration from Q = V = 0.
 
     Args:
-        P: transition probabilities ``P[s, a, s']``, shape (S, A, S); rows sum to 1.
-        R: expected rewards ``R[s, a]``, shape (S, A), or rewards ``R[s, a, s']``, shape (S, A, S);
-            those where P is 0 are not read. Nor are the rows of terminal states, here and in P.
-        max_sweeps: the horizon, at least 1: after n sweeps Q is optimal for n steps to go.
-        gamma: discount factor in [0, 1].
-        tolerance: stop after a sweep in which every entry of Q moved by less than this;
-            0 does all the sweeps.
-        terminal: shape (S,), bool; these states keep Q = V = 0.
+        P: Transition probabilities ``P[s, a, s']``, shape (S, A, S); rows sum to 1. The rows of
+            terminal states are ignored.
+        R: Expected rewards ``R[s, a]``, shape (S, A), or rewards ``R[s, a, s']``, shape (S, A, S).
+            Entries where P is 0 and the rows of terminal states are ignored.
+        max_sweeps: The horizon, at least 1: after n sweeps Q is optimal for n steps to go.
+        gamma: Discount factor in [0, 1].
+        tolerance: Stop after a sweep in which every entry of Q moved by less than this, at least 0.
+            0: do all sweeps.
+        terminal: Terminal states, bool of shape (S,); they keep Q = V = 0.
 
     Returns:
         Q (S, A), V (S,) and the number of sweeps.
 
     Raises:
-        ValueError: an argument has the wrong shape or range; the message names the entry.
+        ValueError: An argument has the wrong shape or range; the message names the entry.
 
     Example:
-        A state that pays 1 a step and returns to itself: V = 1 / (1 - gamma).
+        A state that pays 1 per step and returns to itself: V = 1 / (1 - gamma).
 
         >>> import numpy as np
         >>> result = value_iteration(
@@ -93,8 +94,8 @@ def check_dense(
     """Check a dense MDP; return P (S, A, S), the expected rewards (S, A) and terminal (S,).
 
     Raises:
-        ValueError: a shape is wrong, a probability is negative or a row of a state that is not
-            terminal does not sum to 1, or a reward that can be paid is not finite.
+        ValueError: A shape is wrong, a probability is outside [0, 1], a row of a non-terminal state
+            does not sum to 1, or a reward that can be paid is not finite.
     """
     P = np.asarray(P, dtype=np.float64)
     R = np.asarray(R, dtype=np.float64)
@@ -103,8 +104,7 @@ def check_dense(
     n_states, n_actions, _ = P.shape
     if R.shape not in ((n_states, n_actions), P.shape):
         raise ValueError(
-            f"`R` must have shape {(n_states, n_actions)} or {P.shape} to go with `P`, "
-            f"got {R.shape}."
+            f"`R` must have shape {(n_states, n_actions)} or {P.shape} to match `P`, got {R.shape}."
         )
     is_terminal = np.zeros(n_states, np.bool_)
     if terminal is not None:
@@ -126,9 +126,9 @@ def check_dense(
         s, a = bad[0]
         raise ValueError(
             f"`P[{s}, {a}]` sums to {sums[s, a]:.10g}; every row must sum to 1. "
-            f"Mark the state in `terminal` if nothing follows it."
+            f"Mark the state in `terminal` if episodes end there."
         )
-    # Nobody reads the others, which may be marked by NaN or -inf.
+    # All other entries are ignored; callers may have filled them with NaN or -inf.
     used = ~is_terminal[:, None, None] & (P > 0)
     read = np.asarray(used.any(axis=2) if R.ndim == 2 else used)
     bad = np.argwhere(~np.isfinite(R) & read)

@@ -7,12 +7,16 @@ oracle, (sum of its totals) / (sum of the oracle's): a mean of ratios would not 
 which even the oracle gets nothing. Of tasks that are environments instead of tables nobody knows
 what the oracle would get: its totals are nan, and it has no row.
 
+Action masks that environments give are respected by the trained policy. Other agents do not know
+them; a warning says so.
+
 A policy plays twice: with sampled actions, as in training, and greedily, taking the most likely
 action. Either can be better, and the paper does not say which it reports.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -21,9 +25,11 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 
+from rl3_sb3.action_masks import ActionMasks
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig, check_integer
 from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.vec_env import GymnasiumVecEnv
 from vamdp import TabularMDP
 from vamdp.baselines import Agent, RandomAgent
 
@@ -45,6 +51,10 @@ class PolicyAgent:
         policy: Whose actions.
         title: Its name in tables.
         greedy: Take the most likely action instead of sampling one.
+
+    Attributes:
+        action_masks: Which actions are allowed where it acts next, (n_tasks, n_actions); None: all.
+            To be set by whoever steps the environments.
     """
 
     sees: ClassVar[Literal["observations"]] = "observations"
@@ -55,6 +65,7 @@ class PolicyAgent:
         self._greedy = greedy
         self._policy = policy
         self._state = policy.new_state(0)
+        self.action_masks: npt.NDArray[np.bool_] | None = None
 
     def start(self, n_tasks: int, seed: int) -> None:
         """Forget the tasks before."""
@@ -63,7 +74,9 @@ class PolicyAgent:
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Choose actions for observations."""
-        actions, self._state = self._policy.predict(seen, self._state, deterministic=self._greedy)
+        actions, self._state = self._policy.predict(
+            seen, self._state, deterministic=self._greedy, action_masks=self.action_masks
+        )
         return actions
 
     def learn(self, *transition: npt.NDArray[Any]) -> None:
@@ -346,13 +359,23 @@ def _play_batch(
     else:
         envs = make_envs(config, n, variation=variation)
     simulator: Any = envs.unwrapped
-    observations, _ = envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
+    observations, infos = envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
+    single_envs = GymnasiumVecEnv(envs, info_keys=())
+    masks = ActionMasks(single_envs)
+    if not isinstance(agent, PolicyAgent) and masks.at(single_envs.split(infos)) is not None:
+        warnings.warn(
+            f"The environments give action masks, which the agent {agent.title!r} does not know: "
+            "it may take forbidden actions.",
+            stacklevel=2,
+        )
     agent.start(n, seeds[0])
     rewards = np.zeros((config.horizon, n))
     for t in range(config.horizon):
         stepped()
+        if isinstance(agent, PolicyAgent):
+            agent.action_masks = masks.at(single_envs.split(infos))
         if not sees_states:  # those that see nothing do not look at them
-            observations, rewards[t], *_ = envs.step(agent.act(observations))
+            observations, rewards[t], _, _, infos = envs.step(agent.act(observations))
             continue
         states = simulator.states
         actions = agent.act(states)

@@ -117,5 +117,5 @@ def test_a_policy_for_other_observations_is_refused_all_the_same(run):
 
 def test_where_the_true_task_has_no_optimum_the_run_is_refused():
     config = RunConfig.of("bandit", gamma=1.0, critic_sees="task")
-    with pytest.raises(InputError, match="`gamma` must be below 1 where episodes have no time"):
+    with pytest.raises(InputError, match="`gamma` must be below 1 if episodes have no time"):
         check_environments(config)

@@ -74,7 +74,7 @@ def test_a_configuration_survives_its_dictionary():
         ({"algo": ["rl3"]}, "`algo` must be a name, got ['rl3']."),
         ({"size": [11]}, "`size` must be left out in bandits, got [11]."),
         ({"cluster_terminals": 1}, "`estimator.cluster_terminals` must be true or false, got 1."),
-        ({"warm_start": True}, "`estimator.warm_start` must be False where `estimator.gamma` is"),
+        ({"warm_start": True}, "`estimator.warm_start` must be False if `estimator.gamma` is"),
         ({"horizon": 1, "n_envs": 1}, "`n_envs` must be at least 2 when `horizon` is 1"),
     ],
 )

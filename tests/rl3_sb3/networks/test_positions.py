@@ -95,7 +95,7 @@ def test_the_bootstrap_token_has_a_position_of_its_own(network):
     ("arguments", "message"),
     [
         ({"positions": "sinus"}, "`positions` must be one of learned, rotary, got 'sinus'"),
-        ({"d_model": 6, "n_heads": 2}, r"an even width for rotary positions, got 6\. Take 8,"),
+        ({"d_model": 6, "n_heads": 2}, r"an even width for rotary positions, got 6\. Use 8,"),
     ],
 )
 def test_positions_that_cannot_be_are_refused(arguments, message):

@@ -176,7 +176,7 @@ def test_files_of_two_exports_do_not_mix(folder, tmp_path):
     th.manual_seed(1)
     export_policy(POLICIES["transformer"](), tmp_path / "other", record=RECORD)
     os.replace(tmp_path / "other" / "policy.safetensors", folder / "policy.safetensors")
-    refused(folder, "policy.safetensors", "checksum that policy.json says, got another")
+    refused(folder, "policy.safetensors", "checksum given in policy.json, got another")
 
 
 def test_a_later_version_of_the_format_is_told_from_damage(folder):
@@ -192,7 +192,7 @@ def test_a_later_version_of_the_format_is_told_from_damage(folder):
     ("old", "new", "message"),
     [
         (b'"seed": 1', b'"seed": 1, "seed": 1', "an object with one key twice"),
-        (b'"seed": 1', b'"seed": NaN', "NaN, which is no JSON"),
+        (b'"seed": 1', b'"seed": NaN', "NaN, which is not JSON"),
         (b'"reward": 1.5', b'"reward": 1e999', "a number beyond all floats"),
         (b'"seed": 1', b'"seed": ' + b"9" * 5000, "an integer of 5000 characters"),
         (b'"seed": 1', b'"seed": 9223372036854775808', "an integer from -9223372036854775807"),

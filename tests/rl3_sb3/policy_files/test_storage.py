@@ -124,7 +124,7 @@ def test_the_description_and_the_card_say_what_is_stored(tmp_path, way):
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     shown = "actor only" if way["actor_only"] else networks
     assert f"| networks | {shown} |\n| stored as | {way['weights']}, {size:,} bytes |" in card
-    assert ("The critic stayed behind." in card) == way["actor_only"]
+    assert ("contains only the actor." in card) == way["actor_only"]
     assert ("rounded to float16" in card) == (way["weights"] == "float16")
 
 

@@ -213,7 +213,7 @@ def test_every_range_is_drawn_from_and_its_own(distribution):
 @pytest.mark.parametrize("bad", [(2.0, 1.0), (0.0, 1.0), (1.0, np.inf), (1.0,), (np.nan, 1.0)])
 def test_what_is_no_range_is_refused(distribution, bad):
     name = next(iter(distribution.__dataclass_fields__))
-    with pytest.raises(ValueError, match=rf"`{name}` must be \(least, greatest\) with 0 < least"):
+    with pytest.raises(ValueError, match=rf"`{name}` must be \(low, high\) with 0 < low"):
         distribution(**{name: bad})
     with pytest.raises(ValueError, match=r"`swapped` must be in \[0, 1\], got 1.5"):
         distribution(swapped=1.5)
@@ -226,7 +226,7 @@ def test_what_gymnasium_derives_from_a_pole_is_derived_from_the_drawn_one():
 
 
 def test_a_centre_of_mass_lies_on_its_link():
-    with pytest.raises(ValueError, match="`com` must be shares of at most 1"):
+    with pytest.raises(ValueError, match="`com` must be fractions of at most 1"):
         Acrobots(com=(0.5, 1.2))
 
 

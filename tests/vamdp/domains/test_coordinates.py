@@ -113,8 +113,8 @@ def test_a_state_key_of_the_users_own_comes_before_the_batched_one():
 @pytest.mark.parametrize(
     ("distribution", "scale", "message"),
     [
-        (lambda rng: line(None), 2.0, "`feature_scale` must be None for tasks without features"),
-        (lambda rng: line(np.full((3, 1), 0.5)), 2.0, "whole numbers, got 2.0"),
+        (lambda rng: line(None), 2.0, "`feature_scale` must be None for tasks without integer"),
+        (lambda rng: line(np.full((3, 1), 0.5)), 2.0, "integer features, got 2.0"),
         (
             lambda rng: line(np.array([[2.0**25], [2.0**25 + 1], [0.0]])),
             1.0,

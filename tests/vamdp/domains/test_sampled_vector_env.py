@@ -189,9 +189,9 @@ def test_what_does_not_fit_is_refused_before_anything_changes():
 def test_a_distribution_that_returns_one_environment_again_and_again_is_refused():
     only = HalfCircles()(np.random.default_rng(0))
     envs = SampledVectorEnv(lambda rng: only, 2)
-    with pytest.raises(RuntimeError, match="must make a new environment at every call, got the"):
+    with pytest.raises(RuntimeError, match="must return a new environment at every call, got"):
         envs.reset()
-    with pytest.raises(RuntimeError, match="must make a new environment at every call"):
+    with pytest.raises(RuntimeError, match="must return a new environment at every call"):
         envs.reset_task()
     SampledVectorEnv(lambda rng: only, 1).reset()
 
@@ -206,7 +206,7 @@ def test_nothing_goes_on_after_a_distribution_drew_one_environment_twice():
     wrapped.reset()
     wrapped.step(np.array([1, 2]))
     picks = iter([1, 1, 0, 2])
-    with pytest.raises(RuntimeError, match="must make a new environment"):
+    with pytest.raises(RuntimeError, match="must return a new environment"):
         wrapped.reset(options={"new_task": True})
     for each in (wrapped, envs):
         with pytest.raises(ResetNeeded):

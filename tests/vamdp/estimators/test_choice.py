@@ -55,9 +55,9 @@ def test_one_learner_that_is_listed_twice_is_refused_with_the_remedy():
 
 
 def test_a_list_of_learners_of_batches_is_refused():
-    with pytest.raises(TypeError, match=r"be one QLearning of 2 tasks, got a list of them"):
+    with pytest.raises(TypeError, match=r"be one QLearning with n_tasks = 2, got a list"):
         choose([QLearning(1, 5), QLearning(1, 5)])
-    with pytest.raises(TypeError, match=r"be one BatchValueEstimator of 1 tasks, got a list"):
+    with pytest.raises(TypeError, match=r"be one BatchValueEstimator with n_tasks = 1, got a list"):
         choose([vamdp.BatchValueEstimator(1, 5, task_horizon=4)], n_tasks=1)
 
 
@@ -88,7 +88,9 @@ def test_what_follows_from_the_environment_is_no_option(name, estimator):
         return vamdp.vector.ValueAugment(envs, task_horizon=10, estimator=estimator, **options)
 
     for make in (single, batch):
-        with pytest.raises(TypeError, match=rf"`{name}` is no option\..* The options of \w+ are "):
+        with pytest.raises(
+            TypeError, match=rf"`{name}` is not an option\..* The options of \w+ are "
+        ):
             make(**{name: 5})
 
 

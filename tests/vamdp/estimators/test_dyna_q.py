@@ -232,7 +232,7 @@ def test_options_out_of_range_are_named(options, message):
     [
         ({"actions": [2]}, r"`actions\[0\]` must be in \[0, 2\), got 2"),
         ({"rewards": [np.nan]}, r"`rewards\[0\]` must be finite, got nan"),
-        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers a state"),
+        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers per state"),
     ],
 )
 def test_an_impossible_transition_is_refused_and_nothing_learned(change, message):
@@ -249,6 +249,6 @@ def test_the_table_names_it():
     row = BUILT_INS["dyna-q"]
     assert (row.title, row.factory) == ("Dyna-Q", DynaQ)
     with pytest.raises(
-        TypeError, match=r"`n_replayed` is no option\..* The options of .* gamma, learn"
+        TypeError, match=r"`n_replayed` is not an option\..* The options of .* gamma, learn"
     ):
         DynaQ(1, 2, n_replayed=3)

@@ -224,7 +224,7 @@ def test_numpy_scales_are_taken():
 def test_a_state_of_another_length_than_one_looked_up_is_refused(features):
     learner = LinearLearner(1, 2, features=features)
     learner.q_values([[1.0]])
-    with pytest.raises(ValueError, match="must have 1 numbers a state as before, got 3"):
+    with pytest.raises(ValueError, match="must have 1 numbers per state as before, got 3"):
         learner.update([[1.0, 2.0, 3.0]], [0], [1.0], [[2.0, 2.0, 3.0]], [False])
 
 
@@ -311,7 +311,7 @@ def test_a_transformer_of_scikit_learn_is_taken_as_it_is():
         (lambda s: None, r"must return numbers of shape \(1, 2\)"),
         (
             lambda s: [[1.0, np.nan]],
-            r"must return finite numbers, got nan as number 1 of state \[7",
+            r"must return finite numbers, got nan in entry 1 for state \[7",
         ),
     ],
 )

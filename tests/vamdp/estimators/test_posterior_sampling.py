@@ -415,7 +415,9 @@ def test_options_out_of_range_are_named(options, message):
 
 
 def test_an_unknown_option_and_one_that_is_missing_are_named():
-    with pytest.raises(TypeError, match=r"`smoothing` is no option\..* The options of .* concentr"):
+    with pytest.raises(
+        TypeError, match=r"`smoothing` is not an option\..* The options of .* concentr"
+    ):
         PosteriorSampling(1, 2, task_horizon=3, smoothing=0.1)
     with pytest.raises(TypeError, match="task_horizon"):
         PosteriorSampling(1, 2)
@@ -426,7 +428,7 @@ def test_an_unknown_option_and_one_that_is_missing_are_named():
     [
         ({"actions": [2]}, r"`actions\[0\]` must be in \[0, 2\), got 2"),
         ({"rewards": [np.nan]}, r"`rewards\[0\]` must be finite, got nan"),
-        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers a state"),
+        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers per state"),
     ],
 )
 def test_an_impossible_transition_is_refused_and_nothing_learned(change, message):

@@ -235,7 +235,7 @@ def test_options_out_of_range_are_named(options, message):
 
 def test_an_unknown_option_is_named_with_those_that_there_are():
     with pytest.raises(
-        TypeError, match=r"`tolerance` is no option\..* The options of .* gamma, learn"
+        TypeError, match=r"`tolerance` is not an option\..* The options of .* gamma, learn"
     ):
         QLearning(1, 2, tolerance=0.1)
 
@@ -245,7 +245,7 @@ def test_an_unknown_option_is_named_with_those_that_there_are():
     [
         ({"actions": [2]}, r"`actions\[0\]` must be in \[0, 2\), got 2"),
         ({"rewards": [np.nan]}, r"`rewards\[0\]` must be finite, got nan"),
-        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers a state"),
+        ({"next_states": [[0, 1]]}, r"`next_states` must have 1 numbers per state"),
     ],
 )
 def test_an_impossible_transition_is_refused_and_nothing_learned(change, message):
@@ -291,7 +291,7 @@ def test_the_table_names_it():
     assert row.title == "Q-learning"
     with pytest.raises(ValueError, match="Did you mean 'q-learning'"):
         vamdp.ValueAugment(gymnasium.make("FrozenLake-v1"), task_horizon=9, estimator="q-lerning")
-    with pytest.raises(TypeError, match="`smoothing` is no option"):
+    with pytest.raises(TypeError, match="`smoothing` is not an option"):
         vamdp.ValueAugment(
             gymnasium.make("FrozenLake-v1"), task_horizon=9, estimator="q-learning", smoothing=0.1
         )

@@ -42,15 +42,15 @@ def test_a_space_gives_its_bounds_where_it_has_some():
     [
         ({"n_bins": 0}, "`n_bins` must be an integer of at least 1, got 0"),
         ({"n_bins": (3, 2.5)}, "`n_bins` must be an integer of at least 1, got 2.5"),
-        ({"low": 1.0, "high": 1.0}, "`low` must be below `high`, by a finite number, got 1.0 and"),
-        ({"low": (0, np.nan), "high": 1.0}, "`low` must be below `high`, by a finite.* got nan"),
+        ({"low": 1.0, "high": 1.0}, "`low` must be below `high` by a finite number, got 1.0 and"),
+        ({"low": (0, np.nan), "high": 1.0}, "`low` must be below `high` by a finite.* got nan"),
         ({"low": -1.7e308, "high": 1.7e308}, "by a finite number, got -1.7e"),
-        ({"low": "a"}, "`low` must be one number, or one for each of a state, got 'a'"),
+        ({"low": "a"}, "`low` must be one number, or one per number of a state, got 'a'"),
         ({"low": ("a", 1.0)}, "`low` must be numbers, got 'a'"),
-        ({"n_bins": ()}, r"`n_bins` must be one number, or one for each of a state, got \(\)"),
-        ({"high": np.ones((2, 2))}, "`high` must be one number, or one for each of a state"),
-        ({"high": np.array(1.0)}, "`high` must be one number, or one for each of a state"),
-        ({"n_bins": (2, 2), "low": (0, 0, 0)}, "must be for states of one length, got"),
+        ({"n_bins": ()}, r"`n_bins` must be one number, or one per number of a state, got \(\)"),
+        ({"high": np.ones((2, 2))}, "`high` must be one number, or one per number of a state"),
+        ({"high": np.array(1.0)}, "`high` must be one number, or one per number of a state"),
+        ({"n_bins": (2, 2), "low": (0, 0, 0)}, "must have the same length, got"),
     ],
 )
 def test_bins_that_make_no_sense_are_refused(arguments, message):
@@ -65,11 +65,11 @@ def test_what_is_no_real_number_has_no_bins():
 
 def test_observations_that_do_not_fit_the_bins_are_refused():
     bins = StateBins((2, 2), low=0.0, high=1.0)
-    with pytest.raises(ValueError, match="`n_bins` must be one number or 3, as many as a state"):
+    with pytest.raises(ValueError, match=r"`n_bins` must be one number, or one .*\(3\)"):
         bins([0.1, 0.2, 0.3])
     with pytest.raises(ValueError, match=r"Observations must be numbers, got \[0.5, nan\]"):
         bins([0.5, np.nan])
-    with pytest.raises(ValueError, match="must be finite for bins outside of ValueAugment"):
+    with pytest.raises(ValueError, match="must be finite to use the bins outside ValueAugment"):
         StateBins(3, low=0.0)([0.5])
-    with pytest.raises(ValueError, match="`n_bins` must be one number or 4"):
+    with pytest.raises(ValueError, match=r"`n_bins` must be one number, or one .*\(4\)"):
         vamdp.ValueAugment(gymnasium.make("CartPole-v1"), task_horizon=9, state_key=bins)

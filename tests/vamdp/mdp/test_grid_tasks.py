@@ -161,7 +161,7 @@ def test_features_are_row_and_column_from_1_and_the_picture_is_kept():
         (["S", 1], TypeError, "`rows` must be a sequence of strings"),
         ([], ValueError, "`rows` must have at least one tile, got []"),
         ([""], ValueError, "`rows` must have at least one tile, got ['']"),
-        (["S ", " "], ValueError, "`rows[1]` must have 2 tiles as the first one, got 1 in ' '"),
+        (["S ", " "], ValueError, "`rows[1]` must have 2 tiles like the first row, got 1 in ' '"),
         (["S ", " H"], ValueError, "`rows[1][1]` must be one of ' ', 'S', 'G', 'O'"),
         (["  ", " G"], ValueError, '`rows` must have a start tile "S", got none'),
     ],

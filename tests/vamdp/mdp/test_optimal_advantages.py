@@ -272,7 +272,7 @@ def test_they_are_written_where_the_caller_says():
     [
         (1.2, 5, r"`gamma` must be in \[0, 1\], got 1.2"),
         (-0.1, None, r"`gamma` must be in \[0, 1\], got -0.1"),
-        (1.0, None, "`gamma` must be below 1 where episodes have no time limit, got 1.0"),
+        (1.0, None, "`gamma` must be below 1 if episodes have no time limit, got 1.0"),
     ],
 )
 def test_discounts_without_an_optimum_are_refused(gamma, limit, message):

@@ -290,7 +290,7 @@ def test_a_number_that_is_not_finite_names_the_part_and_the_task(batched):
     env.reset(seed=0)
     env.step(actions)
     where = (
-        rf"`Diverges.write` must write finite.*nan as number 1 of .*_state' of task {2 * batched}"
+        rf"`Diverges.write` must write finite.*nan in entry 1 of .*_state' of task {2 * batched}"
     )
     with pytest.raises(ValueError, match=where):
         env.step(actions)
@@ -354,7 +354,7 @@ def test_what_a_subclass_of_ours_does_itself_is_not_passed_by():
 def test_threads_are_for_the_model_based_learner():
     with pytest.raises(ValueError, match="`threads` must be left out with an `estimator`"):
         mdps(2, estimator=Tally, threads=2)
-    with pytest.raises(TypeError, match="`threads` is no option"):
+    with pytest.raises(TypeError, match="`threads` is not an option"):
         mdps(2, estimator="q-learning", threads=2)
 
 

@@ -215,7 +215,7 @@ def test_threads_plan_for_tasks_of_one_learner():
     envs = SyncVectorEnv([poles] * 2, autoreset_mode=SAME_STEP)
     with pytest.raises(ValueError, match="`threads` must be 1 where the scales of bins are not"):
         vamdp.vector.ValueAugment(envs, task_horizon=5, threads=2)
-    with pytest.raises(TypeError, match="`threads` is no option"):
+    with pytest.raises(TypeError, match="`threads` is not an option"):
         vamdp.vector.ValueAugment(envs, task_horizon=5, threads=2, estimator="q-learning")
 
 

@@ -400,9 +400,9 @@ def test_environments_that_know_no_table_are_refused(tools, make, wrap):
 
 
 def test_gamma_1_needs_a_time_limit(tools):
-    with pytest.raises(ValueError, match="`gamma` must be below 1 where episodes have no time"):
+    with pytest.raises(ValueError, match="`gamma` must be below 1 if episodes have no time"):
         vamdp.RegretReward(single(tools, Bandits(), None), gamma=1.0)
-    with pytest.raises(ValueError, match="`gamma` must be below 1 where episodes have no time"):
+    with pytest.raises(ValueError, match="`gamma` must be below 1 if episodes have no time"):
         vamdp.vector.RegretReward(engine(tools, Bandits(), None), gamma=1.0)
     vamdp.RegretReward(single(tools, Bandits(), 3), gamma=1.0)
     vamdp.vector.RegretReward(engine(tools, Bandits(), 3), gamma=1.0)

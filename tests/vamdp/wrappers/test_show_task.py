@@ -330,7 +330,7 @@ def test_wrong_arguments_are_named(tools):
     with pytest.raises(TypeError, match=r"Use vamdp.ShowTask"):
         vamdp.vector.ShowTask(env)
     for make, bare in ((vamdp.ShowTask, env), (vamdp.vector.ShowTask, envs)):
-        with pytest.raises(ValueError, match="`gamma` must be below 1 where episodes have no time"):
+        with pytest.raises(ValueError, match="`gamma` must be below 1 if episodes have no time"):
             make(bare, gamma=1.0)
         with pytest.raises(ValueError, match=r"`advantage_scale` must be .*, got 0"):
             make(bare, advantage_scale=0.0)

@@ -1,8 +1,8 @@
-"""Classical agents for Bernoulli bandits, and the most that any agent can get there.
+"""Classical agents for Bernoulli bandits, and the Bayes-optimal return.
 
-All of them are `BanditAgent`s, which count and take the arm with the highest score. A new one is a
-file here that scores the arms. Trained agents stand between `RandomAgent` and the oracle, the arm
-that is best in truth.
+Each is a `BanditAgent`: it counts successes and failures, and pulls the arm with the highest score.
+A new agent is a file here that scores the arms. The references for trained agents are `RandomAgent`
+below and the oracle above, which always pulls the truly best arm.
 """
 
 from vamdp.baselines.bandits.bandit_agent import BanditAgent

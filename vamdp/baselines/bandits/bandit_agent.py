@@ -1,12 +1,12 @@
-"""What the classical agents of Bernoulli bandits share: they count, score the arms, take the best.
+"""The base class of agents for Bernoulli bandits: count, score the arms, pull the best.
 
-A task has one state, and a pull pays 1 or 0. All agents start from the prior p ~ U(0, 1), that is
-Beta(1, 1), for every arm, as if each had paid once and failed once (Duan et al., RL2, 2016, section
-3.1): an arm with s successes and f failures has the posterior Beta(s + 1, f + 1). Among arms with
-the same score one is drawn at random; at the start that holds for all of them.
+A task has one state, and a pull pays 1 or 0. Every agent starts from the prior p ~ U(0, 1), which
+is Beta(1, 1), for every arm (Duan et al., RL2, 2016, section 3.1). An arm with s successes and f
+failures has the posterior Beta(s + 1, f + 1). Ties are broken at random; before the first pull all
+arms tie.
 
-The best arm, for those who know the task, is not an agent: what it gets in the mean is the
-oracle's total, `TabularMDP.optimal_return(horizon, 1)`.
+Always pulling the truly best arm needs no agent: its expected total is the oracle's,
+`TabularMDP.optimal_return(horizon, 1)`.
 """
 
 from abc import ABC, abstractmethod
@@ -22,13 +22,13 @@ FloatArray = npt.NDArray[np.float64]
 
 
 class BanditAgent(ABC):
-    """Pulls an arm with the highest score.
+    """Pulls an arm with the highest score; a subclass defines the scores.
 
     Args:
         n_arms: At least 1.
 
     Raises:
-        ValueError: There is no arm.
+        ValueError: `n_arms` is below 1.
     """
 
     title: str
@@ -46,7 +46,7 @@ class BanditAgent(ABC):
         self._n_steps = 0
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return arms, shape (n_tasks,); the only state is not looked at."""
+        """Return arms, shape (n_tasks,); `seen` is ignored, because there is only one state."""
         scores = self._scores()
         actions = np.empty(len(scores), np.int64)
         _pick_best(scores, self._rng.random(len(scores)), actions)
@@ -59,7 +59,7 @@ class BanditAgent(ABC):
         rewards: FloatArray,
         *rest: npt.NDArray[Any],
     ) -> None:
-        """Count what the pulls paid.
+        """Count the successes and failures of one pull per task.
 
         Raises:
             ValueError: A reward is neither 0 nor 1.
@@ -67,8 +67,8 @@ class BanditAgent(ABC):
         bad = _count(actions, rewards, self._successes, self._failures)
         if bad >= 0:
             raise ValueError(
-                f"`rewards[{bad}]` must be 0 or 1, got {rewards[bad]}. Only Bernoulli bandits suit"
-                " this agent."
+                f"`rewards[{bad}]` must be 0 or 1, got {rewards[bad]}. This agent plays only"
+                " Bernoulli bandits."
             )
         self._n_steps += 1
 
@@ -84,7 +84,7 @@ class BanditAgent(ABC):
 
 @njit(cache=True)
 def _pick_best(scores, uniforms, actions):
-    """Write an arm with the highest score of each task; uniforms in [0, 1) decide between equals.
+    """Write an arm with the highest score for each task; uniforms in [0, 1) break ties.
 
     scores is (n_tasks, A), uniforms and actions are (n_tasks,).
     """
@@ -96,7 +96,7 @@ def _pick_best(scores, uniforms, actions):
                 best, n_best = scores[i, a], 1
             elif scores[i, a] == best:
                 n_best += 1
-        skip = int(uniforms[i] * n_best)  # so many of the best come before the one taken
+        skip = int(uniforms[i] * n_best)  # number of best arms to pass over
         for a in range(A):
             if scores[i, a] == best:
                 if skip == 0:
@@ -107,9 +107,9 @@ def _pick_best(scores, uniforms, actions):
 
 @njit(cache=True)
 def _count(actions, rewards, successes, failures):
-    """Count one pull per task; returns the first task whose reward is not 0 or 1, -1 if none.
+    """Count one pull per task, and return -1.
 
-    In that case nothing is counted.
+    If a reward is not 0 or 1, nothing is counted; returns the first such task.
     """
     for i in range(actions.size):
         if rewards[i] != 0.0 and rewards[i] != 1.0:

@@ -1,19 +1,19 @@
-"""The most that any agent can get in the mean from Bernoulli arms with p ~ U(0, 1).
+"""The Bayes-optimal return: the largest expected total from Bernoulli arms with p ~ U(0, 1).
 
-What is known of an arm after n pulls with s successes is Beta(s + 1, n - s + 1), and its next pull
-pays with probability m = (s + 1) / (n + 2). With V(t, x) the best mean total of the remaining
-horizon - t steps, where x holds the n and s of all arms and t pulls were made,
+After n pulls with s successes, the posterior of an arm is Beta(s + 1, n - s + 1), and its next pull
+pays with probability m = (s + 1) / (n + 2). Let x hold n and s of all arms after t pulls in all,
+and let V(t, x) be the largest expected total of the remaining horizon - t steps. Then
 
     V(t, x) = max_a  m_a (1 + V(t + 1, x + success of a)) + (1 - m_a) V(t + 1, x + failure of a)
 
-and V(horizon, x) = 0 (Bellman; Berry and Fristedt, Bandit Problems, 1985). Arms are alike, so their
-order does not matter: with k arms up to k! states fall together, and x is a multiset. Only two
-levels t are held.
+and V(horizon, x) = 0 (Bellman; Berry and Fristedt, Bandit Problems, 1985). The order of the arms
+does not matter, so x is a multiset: with k arms, up to k! states become one. Only two levels t are
+stored.
 
-How a multiset finds its place: (n, s) is numbered n (n + 1) / 2 + s, so more pulls have higher
-numbers. A multiset is its numbers in falling order, c_1 >= ... >= c_k. Let `count[m, n, c]` be how
-many multisets of m arms have n pulls together and only numbers below c. In lexicographic order the
-place is the number of smaller multisets,
+Index of a multiset: (n, s) has the number n (n + 1) / 2 + s, so more pulls have higher numbers. A
+multiset is the list of its numbers in descending order, c_1 >= ... >= c_k. Let `count[m, n, c]` be
+the number of multisets of m arms with n pulls in all and only numbers below c. In lexicographic
+order the index is the number of smaller multisets,
 
     place = sum_i count[k - i + 1, n_i, c_i],     n_i = t - (pulls of arms 1, ..., i - 1).
 """
@@ -30,24 +30,24 @@ MOST_BYTES = 2**31
 
 
 def bayes_optimal_return(n_arms: int, horizon: int) -> float:
-    """Return the Bayes-optimal mean total reward.
+    """Return the Bayes-optimal expected total reward.
 
-    The time it takes grows with the states, about (horizon + 2 n_arms choose 2 n_arms) / n_arms!:
-    a second for 5 arms and 30 steps or 2 arms and 200.
+    The time grows with the number of states, about (horizon + 2 n_arms choose 2 n_arms) / n_arms!.
+    It is a second for 5 arms and 30 steps, or 2 arms and 200.
 
     Args:
         n_arms: At least 1.
-        horizon: Pulls in all, at least 1.
+        horizon: Number of pulls, at least 1.
 
     Returns:
-        The mean over tasks and rewards.
+        The expectation over tasks and rewards.
 
     Raises:
-        ValueError: An argument is no integer of at least 1, or the states would take more than
+        ValueError: An argument is not an integer of at least 1, or the states would take more than
             2 GiB.
 
     Example:
-        Of two arms the first pull tells whether to stay (2/3) or to leave (1/2).
+        With two arms, the first pull decides whether to stay (2/3) or to switch (1/2).
 
         >>> round(bayes_optimal_return(n_arms=2, horizon=2), 6)
         1.083333
@@ -62,8 +62,8 @@ def bayes_optimal_return(n_arms: int, horizon: int) -> float:
         n_bytes += 2 * 8 * n_states
     if n_bytes > MOST_BYTES:
         raise ValueError(
-            f"`horizon` must be smaller for {k} arms, got {horizon}: the states would take"
-            f" {n_bytes / 2**30:.3g} GiB or more, and {MOST_BYTES / 2**30:.3g} are allowed."
+            f"`horizon` must be smaller for {k} arms, got {horizon}: the states would take at least"
+            f" {n_bytes / 2**30:.3g} GiB, and {MOST_BYTES / 2**30:.3g} GiB are allowed."
         )
     count = np.zeros(shape, np.int64)
     _count_multisets(count)
@@ -75,8 +75,9 @@ def bayes_optimal_return(n_arms: int, horizon: int) -> float:
 
 
 def _n_multisets(k: int, n: int) -> int:
-    """How many multisets of k arms have n pulls together; in Python's integers, without limit."""
-    found = {(0, 0): 1}  # (arms, pulls) -> multisets of arms with fewer than `pulls` pulls each
+    """Return the number of multisets of k arms with n pulls in all, as an unbounded Python int."""
+    # (arms, pulls in all) -> number of multisets of arms with fewer than `pulls` pulls each
+    found = {(0, 0): 1}
     for pulls in range(n + 1):
         for (arms, total), ways in list(found.items()):
             for more in range(1, k - arms + 1):
@@ -90,13 +91,13 @@ def _n_multisets(k: int, n: int) -> int:
 
 @njit(cache=True)
 def _count_multisets(count):
-    """Fill `count[m, n, c]`, see the module; zeros on entry."""
+    """Fill `count[m, n, c]`, defined in the module docstring; zeros on entry."""
     n_arms, n_levels = count.shape[:2]
     count[0, 0, :] = 1
     for m in range(1, n_arms):
         for pulls in range(n_levels):
             for c in range(triangle(pulls), triangle(pulls + 1)):
-                # Those below c + 1 are those below c and those whose highest number is c.
+                # Numbers below c + 1: all are below c, or the highest is c.
                 for n in range(n_levels):
                     highest = count[m - 1, n - pulls, c + 1] if n >= pulls else 0
                     count[m, n, c + 1] = count[m, n, c] + highest
@@ -104,10 +105,7 @@ def _count_multisets(count):
 
 @njit(cache=True)
 def _back_up(t, is_last, count, V_next, V):
-    """Write V(t, x) of all multisets x in their order; V_next holds V(t + 1, x).
-
-    The last step has nothing behind it.
-    """
+    """Write V(t, x) of all multisets x in order; V_next holds V(t + 1, x), unused if `is_last`."""
     k = count.shape[0] - 1
     c, pulls = np.zeros((2, k), np.int64)
     _smallest(0, t, c, pulls)
@@ -116,7 +114,7 @@ def _back_up(t, is_last, count, V_next, V):
         best = 0.0
         for i in range(k):
             if i > 0 and c[i] == c[i - 1]:
-                continue  # the same arm once more
+                continue  # an arm in the same state was evaluated already
             s = c[i] - triangle(pulls[i])
             m = (s + 1) / (pulls[i] + 2)
             value = m
@@ -133,9 +131,9 @@ def _back_up(t, is_last, count, V_next, V):
 
 @njit(cache=True)
 def _place_after(i, number, t, c, pulls, count):
-    """The place at level t + 1 once arm i has another, higher, number."""
+    """Return the index at level t + 1 after arm i gets a higher number."""
     k = c.size
-    to = i  # where it stands then: the arms from there to i - 1 move back by one
+    to = i  # its new position; the arms from there to i - 1 move back by one
     while to > 0 and c[to - 1] < number:
         to -= 1
     place, n = 0, t + 1
@@ -152,9 +150,9 @@ def _place_after(i, number, t, c, pulls, count):
 
 @njit(cache=True)
 def _smallest(i, n, c, pulls):
-    """Give arms i, ..., k - 1 the smallest numbers, in lexicographic order, with n pulls together.
+    """Give arms i, ..., k - 1 the lexicographically smallest numbers with n pulls in all.
 
-    The pulls are spread evenly, all of them failures.
+    The pulls are spread evenly, and all are failures.
     """
     for j in range(i, c.size):
         left = c.size - j
@@ -165,14 +163,14 @@ def _smallest(i, n, c, pulls):
 
 @njit(cache=True)
 def _to_next(t, c, pulls):
-    """Go on to the next multiset with t pulls in lexicographic order; False at the last."""
+    """Advance to the next multiset with t pulls in lexicographic order; False at the last."""
     n = 0  # pulls of arms i, ..., k - 1
     for i in range(c.size - 1, -1, -1):
         n += pulls[i]
         number = c[i] + 1
         needed = pulls[i] + (number == triangle(pulls[i] + 1))
         in_order = i == 0 or number <= c[i - 1]
-        # The last arm must take all pulls that are left, others may take fewer.
+        # The last arm must take all remaining pulls; others may take fewer.
         if in_order and (needed <= n if i < c.size - 1 else needed == n):
             c[i], pulls[i] = number, needed
             _smallest(i + 1, n - needed, c, pulls)

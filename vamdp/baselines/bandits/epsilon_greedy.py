@@ -1,8 +1,8 @@
-"""The arm that has paid best so far; at some steps any arm.
+"""Greedy and epsilon-greedy agents for Bernoulli bandits.
 
-The means are those of the posterior, (s + 1) / (s + f + 2). An arm that was never pulled counts as
-1/2, so that nothing makes the greedy agent try all arms: it leaves an arm once its mean is below
-1/2, or below that of another arm.
+Both use the posterior means (s + 1) / (s + f + 2). An arm that was never pulled has mean 1/2, so
+the greedy agent need not try all arms: it leaves an arm only when its mean falls below 1/2 or below
+the mean of another arm.
 """
 
 from vamdp.argument_checks import check_share
@@ -16,7 +16,7 @@ class Greedy(BanditAgent):
         n_arms: At least 1.
 
     Raises:
-        ValueError: There is no arm.
+        ValueError: `n_arms` is below 1.
     """
 
     title = "greedy"
@@ -32,11 +32,11 @@ class EpsilonGreedy(BanditAgent):
 
     Args:
         n_arms: At least 1.
-        epsilon: In [0, 1]. The best of 5 arms is about 0.03 at horizons of 250 to 1000; up to 100
-            steps plain greedy gets more.
+        epsilon: In [0, 1]. With 5 arms about 0.03 is best at horizons of 250 to 1000; up to 100
+            steps the greedy agent scores more.
 
     Raises:
-        ValueError: There is no arm, or epsilon is outside [0, 1].
+        ValueError: `n_arms` is below 1, or epsilon is outside [0, 1].
     """
 
     title = "eps-greedy"
@@ -48,6 +48,6 @@ class EpsilonGreedy(BanditAgent):
 
     def _scores(self) -> FloatArray:
         scores = self._means
-        # All arms alike: the tie is broken at random.
+        # Equal scores: the tie is broken at random.
         scores[self._rng.random(len(scores)) < self.epsilon] = 0.0
         return scores

@@ -1,10 +1,10 @@
-"""The arm with the highest Gittins index, see `gittins_indices`.
+"""Agents that pull the arm with the highest Gittins index, computed in `gittins_indices`.
 
-Under discounting that is the best any agent can do (Gittins, Bandit Processes and Dynamic
-Allocation Indices, 1979). What counts here is the plain sum over a horizon, where no index is
-optimal. Two come close: the finite-horizon index, which looks as far ahead as there are steps left,
-and the discounted one with a gamma that suits the horizon. Of 2 arms and 10 steps the first gets
-more than 99.9 % of the optimum.
+Under discounting this is optimal (Gittins, Bandit Processes and Dynamic Allocation Indices, 1979).
+The objective here is the undiscounted sum over a horizon, for which no index policy is optimal. Two
+come close: the finite-horizon index, which looks ahead over the steps left, and the discounted
+index with a gamma chosen for the horizon. With 2 arms and 10 steps, the first gets more than 99.9 %
+of the optimum.
 """
 
 import numpy as np
@@ -19,21 +19,21 @@ from vamdp.baselines.bandits.gittins_indices import (
 )
 from vamdp.compiled import njit
 
-BEST_RATE = 1.5  # horizon (1 - gamma) of the best gamma, on tasks apart from the held-out ones
+BEST_RATE = 1.5  # horizon * (1 - gamma) of the best gamma, tuned on other than the held-out tasks
 
 
 class FiniteHorizonGittins(BanditAgent):
-    """Pulls the arm with the highest finite-horizon index, given the steps that are left.
+    """Pulls the arm with the highest finite-horizon index for the number of steps left.
 
-    The table of indices is made here: 2 s and 84 MB for a horizon of 500; both grow with its cube.
+    The constructor computes the table of indices, which takes 2 s and 84 MB for a horizon of 500;
+    both grow with the cube of the horizon.
 
     Args:
         n_arms: At least 1.
         horizon: Steps of a meta-episode, from 1 to 1000.
 
     Raises:
-        ValueError: There is no arm, or the horizon is out of range. At a step beyond the horizon
-            `act` raises it.
+        ValueError: `n_arms` or `horizon` is out of range, or `act` is called beyond the horizon.
     """
 
     title = "Gittins"
@@ -57,13 +57,14 @@ class DiscountedGittins(BanditAgent):
 
     Args:
         n_arms: At least 1.
-        horizon: Steps of a meta-episode, from 1 to 5000: so far the table of indices reaches.
-        gamma: The discount, in [0, 1). None: 1 - 1.5 / horizon, the best from 50 to 1000 steps,
-            where between 1 and 2.5 little changes. The table takes 4 s at 0.999, less below.
+        horizon: Steps of a meta-episode, from 1 to 5000, the limit of the table of indices.
+        gamma: Discount factor, in [0, 1). None: 1 - 1.5 / horizon, the best for 50 to 1000 steps;
+            constants between 1 and 2.5 score almost the same. The table takes 4 s at 0.999, less
+            below.
 
     Raises:
-        ValueError: There is no arm or no step, or gamma is out of range or too close to 1. At a
-            step beyond the horizon `act` raises it.
+        ValueError: An argument is out of range, gamma is too close to 1, or `act` is called beyond
+            the horizon.
     """
 
     title = "Gittins (discounted)"
@@ -83,14 +84,14 @@ class DiscountedGittins(BanditAgent):
 
 def _too_short(horizon: int) -> ValueError:
     return ValueError(
-        f"`horizon` must cover all steps, got {horizon} and step {horizon + 1}. Make the agent with"
-        " a longer horizon, or call start() to begin new tasks."
+        f"`horizon` must cover all steps, got {horizon} and step {horizon + 1}. Build the agent"
+        " with a longer horizon, or call start() to begin new tasks."
     )
 
 
 @njit(cache=True)
 def _look_up(table, left, successes, failures, scores):
-    """Write the indices of all arms with `left` steps to go, see `finite_horizon_table`."""
+    """Write the indices of all arms for `left` steps to go, from a `finite_horizon_table`."""
     n_tasks, A = successes.shape
     for i in range(n_tasks):
         for a in range(A):

@@ -1,32 +1,31 @@
 """Gittins indices of Bernoulli arms whose p is drawn from U(0, 1).
 
-An arm pulled n times with s successes has p ~ Beta(s + 1, n - s + 1), so it pays next time with
-probability m = (s + 1) / (n + 2). Its index is the fair price of a pull: the lambda at which one is
-indifferent between leaving the arm and paying lambda for each pull, with the right to stop at any
-time (Gittins, Glazebrook and Weber, Multi-armed Bandit Allocation Indices, 2nd edition, 2011). With
-g(n, s) the worth of paying for one more pull and then doing the best,
+An arm pulled n times with s successes has p ~ Beta(s + 1, n - s + 1), so its next pull pays with
+probability m = (s + 1) / (n + 2). Its index is the fair price of a pull: the lambda at which a
+player is indifferent between leaving the arm and paying lambda per pull, with the right to stop at
+any time (Gittins, Glazebrook and Weber, Multi-armed Bandit Allocation Indices, 2nd edition, 2011).
+Let g(n, s) be the value of paying for one more pull and acting optimally afterwards,
 
-    g(n, s)  =  m - lambda + gamma (m G(n + 1, s + 1) + (1 - m) G(n + 1, s)),     G = max(g, 0),
+    g(n, s)  =  m - lambda + gamma (m G(n + 1, s + 1) + (1 - m) G(n + 1, s)),     G = max(g, 0).
 
-the index is the root of g in lambda. Two kinds:
+The index is the root of g in lambda. There are two kinds:
 
 - *finite horizon*: gamma = 1, and the last pull, with one step left, has g = m - lambda;
-- *discounted*: gamma < 1 and pulls without end. Far beyond the pulls that are asked for the arm
-  counts as known, g = (m - lambda) / (1 - gamma). That p is still uncertain there, after 1 / (1 -
-  gamma) pulls or more, would add at most gamma^L / (4 sqrt(1 - gamma)) to any g that is L pulls
-  away: half the mean absolute deviation of p, discounted. L makes this at most 1e-5.
+- *discounted*: gamma < 1 and infinitely many pulls. L pulls beyond the last state requested, p
+  counts as known: g = (m - lambda) / (1 - gamma). The remaining uncertainty of p, after 1 / (1 -
+  gamma) pulls or more, would add at most gamma^L / (4 sqrt(1 - gamma)) to a g that is L pulls
+  earlier: half the mean absolute deviation of p, discounted. L is chosen to make this at most 1e-5.
 
-g is solved for on the grid lambda = 0, 1/M, ..., 1 at once, one backward pass for all states. That
-is exact but for rounding. Between the two points that enclose the root the index comes from a
-straight line. It is drawn for G(n + 1, s + 1) alone, which ends at that state's own index:
-G(n + 1, s) is 0 at the root, as a failure makes the index smaller. G is convex, so the line errs
-upwards, by less than 1/M in any case; at a horizon of 500 by 2e-5 in the mean and 1.3e-4 at most
-(against M = 16384).
+One backward pass over all states solves for g on the whole grid lambda = 0, 1/M, ..., 1; this is
+exact up to rounding. The root lies between two grid points, and the index is found there by linear
+interpolation. Only G(n + 1, s + 1) is interpolated, down to 0 at that state's own index. G(n + 1,
+s) is 0 at the root, because a failure lowers the index. G is convex, so the error is upwards and
+below 1/M; at a horizon of 500 it is 2e-5 on average and 1.3e-4 at most (compared with M = 16384).
 
-What makes it fast: only a few lambdas need work in any state. Where lambda is at or above the
-index, G = 0. Where lambda is so small that one would hardly ever stop, G = w (m - lambda), with w
-the discounted number of pulls left: m is the mean of all later m. Between the two lies a band that
-shrinks as 1 / sqrt(n). The right to stop is neglected where it is worth less than 1e-10.
+The pass is fast because each state needs work at only a few lambdas. If lambda is at or above the
+index, G = 0. If lambda is so small that stopping is almost never optimal, G = w (m - lambda), where
+w is the discounted number of pulls left, because m is the mean of all later m. The band between
+the two shrinks as 1 / sqrt(n). The right to stop is neglected where it is worth less than 1e-10.
 """
 
 import math
@@ -42,28 +41,28 @@ IntArray = npt.NDArray[np.int64]
 
 M = 1024  # steps of the grid of lambdas; a power of 2, so that j * STEP is exact
 STEP = 1 / M
-NEGLIGIBLE = 1e-10  # worth of the right to stop that counts as nothing
-KNOWN_ARM_ERROR = 1e-5  # how far an arm that counts as known may move an index
-MOST_PULLS = 5000  # of a square of indices: 200 MB
-MOST_STEPS = 1000  # of a table: 16 seconds and 670 MB
-MOST_LEVELS = 30_000  # pulls of one arm: 20 seconds and 250 MB, for gamma = 0.9995
+NEGLIGIBLE = 1e-10  # a right to stop that is worth less counts as worthless
+KNOWN_ARM_ERROR = 1e-5  # largest error from treating an arm as known
+MOST_PULLS = 5000  # limit of a square of indices: 200 MB
+MOST_STEPS = 1000  # limit of a table: 16 seconds and 670 MB
+MOST_LEVELS = 30_000  # limit of pulls of one arm: 20 seconds and 250 MB, for gamma = 0.9995
 
 
 def finite_horizon_gittins_indices(horizon: int) -> FloatArray:
-    """Return the indices of an arm that could get all of `horizon` pulls.
+    """Return the indices of an arm within a budget of `horizon` pulls.
 
     Args:
-        horizon: Steps in all, from 1 to 5000.
+        horizon: Number of steps, from 1 to 5000.
 
     Returns:
-        Shape (horizon, horizon), by successes and failures: entry [s, f] belongs to an arm pulled
-        s + f times with horizon - s - f steps left. NaN where no step is left.
+        Shape (horizon, horizon), by successes and failures: entry [s, f] is for an arm pulled s + f
+        times with horizon - s - f steps left. NaN where no step is left.
 
     Raises:
-        ValueError: The horizon is no integer from 1 to 5000.
+        ValueError: The horizon is not an integer from 1 to 5000.
 
     Example:
-        With one step left the index is the mean. With two, lambda = 5/9 solves
+        With one step left, the index is the mean. With two, lambda = 5/9 solves
         1/2 - lambda + 1/2 (2/3 - lambda) = 0.
 
         >>> finite_horizon_gittins_indices(2).round(4)
@@ -80,15 +79,15 @@ def discounted_gittins_indices(gamma: float, horizon: int) -> FloatArray:
     """Return the indices of an arm under discounting.
 
     Args:
-        gamma: The discount, in [0, 1); 0.9995 takes about 20 seconds, 0.999 four.
-        horizon: States with fewer pulls than this are asked for, from 1 to 5000.
+        gamma: Discount factor, in [0, 1). 0.9995 takes about 20 seconds, 0.999 takes four.
+        horizon: Return the states with fewer pulls than this, from 1 to 5000.
 
     Returns:
         Shape (horizon, horizon), by successes and failures; NaN where s + f >= horizon.
 
     Raises:
-        ValueError: gamma is outside [0, 1) or too close to 1 to be solved for, or the horizon is no
-            integer from 1 to 5000.
+        ValueError: gamma is outside [0, 1) or too close to 1, or the horizon is not an integer from
+            1 to 5000.
 
     Example:
         >>> discounted_gittins_indices(0.9, horizon=1).round(4)
@@ -103,8 +102,8 @@ def discounted_gittins_indices(gamma: float, horizon: int) -> FloatArray:
     base = int(horizon) + beyond
     if base > MOST_LEVELS:
         raise ValueError(
-            f"`gamma` must be smaller, got {gamma!r}: it takes {base} pulls of an arm until later"
-            f" ones do not count, and {MOST_LEVELS} are allowed."
+            f"`gamma` must be smaller, got {gamma!r}: it needs {base} pulls per arm before later"
+            f" ones are negligible, and at most {MOST_LEVELS} are allowed."
         )
     indices = np.empty(triangle(horizon))
     _solve(base, 1 / (1 - gamma), float(gamma), *_room(base + 1), indices)
@@ -113,31 +112,32 @@ def discounted_gittins_indices(gamma: float, horizon: int) -> FloatArray:
 
 @njit(cache=True)
 def triangle(n):
-    """States with fewer than n pulls; so state (n, s) is number `triangle(n) + s`."""
+    """Return the number of states with fewer than n pulls; (n, s) has number `triangle(n) + s`."""
     return n * (n + 1) // 2
 
 
 @njit(cache=True)
 def pyramid(horizon):
-    """States of all shorter horizons, where the indices of this one begin in a table of all."""
+    """Return the number of states of all shorter horizons, the offset of this one in a table."""
     return (horizon - 1) * horizon * (horizon + 1) // 6
 
 
 def finite_horizon_table(horizon: int) -> npt.NDArray[np.float32]:
-    """Return the indices for all numbers of steps left, packed.
+    """Return the indices for every number of steps left, packed.
 
-    Entry `pyramid(n + left) + triangle(n) + s` belongs to an arm pulled n times with s successes,
-    and `left` steps to go; n + left is at most the horizon. It takes 2 s and 84 MB at a horizon of
-    500; both grow with its cube.
+    Entry `pyramid(n + left) + triangle(n) + s` is for an arm pulled n times with s successes, and
+    `left` steps to go; n + left is at most the horizon. The table takes 2 s and 84 MB at a horizon
+    of 500; both grow with its cube.
 
     Raises:
-        ValueError: The horizon is no integer from 1 to 1000.
+        ValueError: The horizon is not an integer from 1 to 1000.
     """
     check_positive_integer("horizon", horizon)
     if horizon > MOST_STEPS:
         raise ValueError(
             f"`horizon` must be at most {MOST_STEPS}, got {horizon}: its indices would take"
-            f" {4 * pyramid(horizon + 1) / 2**30:.3g} GiB. Discounted indices need no such table."
+            f" {4 * pyramid(horizon + 1) / 2**30:.3g} GiB. Use discounted indices, which need no"
+            " such table."
         )
     table = np.empty(pyramid(horizon + 1), np.float32)
     _solve_all(int(horizon), *_room(horizon), table)
@@ -151,13 +151,13 @@ def _check_horizon(horizon: int) -> None:
 
 
 def _room(n_rows: int) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
-    """Room for G, low, high and index of `_solve`, for so many values of s."""
+    """Allocate G, low, high and index of `_solve` for n_rows values of s."""
     low, high = np.empty((2, n_rows), np.int64)
     return np.empty((n_rows, M + 2)), low, high, np.empty(n_rows)
 
 
 def _by_successes_and_failures(indices: FloatArray, n: int) -> FloatArray:
-    """Packed indices of the states with fewer than n pulls as a square [s, f]."""
+    """Unpack the indices of the states with fewer than n pulls into a square [s, f]."""
     s, f = np.indices((n, n))
     inside = s + f < n
     square = np.full((n, n), np.nan)
@@ -169,11 +169,11 @@ def _by_successes_and_failures(indices: FloatArray, n: int) -> FloatArray:
 def _solve(base, w, gamma, G, low, high, index, indices):
     """Write the indices of as many states as fit into `indices`, packed by `triangle`.
 
-    At level n = base, g = w (m - lambda): with one step left, or where the arm counts as known. At
-    the levels below w is 1 + gamma w.
+    At level n = base, g = w (m - lambda): one step is left, or the arm counts as known. Each level
+    below sets w to 1 + gamma w.
 
-    G[s] is the row of state s over the grid's lambdas, of the level last done. Only the band low[s]
-    <= j < high[s] is stored: below it G is w (m - lambda), from its end on 0.
+    G[s] holds the values of state s over the grid of lambdas, at the level processed last. Only the
+    band low[s] <= j < high[s] is stored: below it G is w (m - lambda), above it 0.
     """
     for s in range(base + 1):
         m = (s + 1) / (base + 2)
@@ -191,7 +191,7 @@ def _solve(base, w, gamma, G, low, high, index, indices):
 
 @njit(cache=True)
 def _solve_all(horizon, G, low, high, index, table):
-    """`finite_horizon_table`: one triangle for each horizon."""
+    """Fill a `finite_horizon_table`, one triangle per horizon."""
     for shorter in range(1, horizon + 1):
         indices = table[pyramid(shorter) : pyramid(shorter + 1)]
         _solve(shorter - 1, 1.0, 1.0, G, low, high, index, indices)
@@ -199,14 +199,15 @@ def _solve_all(horizon, G, low, high, index, table):
 
 @njit(cache=True)
 def _step(n, s, w, gamma, G, low, high, index):
-    """Turn row s from level n + 1 to level n, and return the index of state (n, s).
+    """Turn row s from level n + 1 into level n, and write the index of state (n, s).
 
-    Rows s (a failure) and s + 1 (a success) are at level n + 1, where w is the pulls' number. The
-    index is at most that of a success, so no lambda beyond the first with G = 0 there is needed.
+    Rows s (a failure) and s + 1 (a success) are at level n + 1, whose discounted number of pulls
+    left is w. The index is at most that of a success, so no lambda beyond that row's first G = 0 is
+    needed.
     """
     lo = min(low[s], low[s + 1])
     hi = max(high[s], high[s + 1]) + 1
-    for row in range(s, s + 2):  # both rows for all of lo <= j < hi
+    for row in range(s, s + 2):  # fill both rows for lo <= j < hi
         m = (row + 1) / (n + 3)
         for j in range(lo, low[row]):
             G[row, j] = w * (m - j * STEP)
@@ -215,13 +216,13 @@ def _step(n, s, w, gamma, G, low, high, index):
     m = (s + 1) / (n + 2)
     success, row = G[s + 1], G[s]
     up, down = gamma * m, gamma * (1.0 - m)
-    for j in range(np.uint64(lo), np.uint64(hi)):  # signed it takes half as long again
+    for j in range(np.uint64(lo), np.uint64(hi)):  # signed indices take half as long again
         row[j] = (m - j * STEP) + (up * success[j] + down * row[j])
     w_next, w = w, 1.0 + gamma * w
-    k = hi - 1  # of the first lambda with g <= 0
+    k = hi - 1  # becomes the first lambda with g <= 0
     while k > lo and row[k - 1] <= 0.0:
         k -= 1
-    first = lo  # of the first lambda that makes one stop at times
+    first = lo  # becomes the first lambda at which the right to stop has value
     while first < k and row[first] - w * (m - first * STEP) <= NEGLIGIBLE:
         first += 1
     low[s], high[s] = first, k

@@ -1,10 +1,11 @@
-"""A guess at each arm from its posterior, and the arm that would be best if the guesses were true.
+"""Thompson sampling for Bernoulli bandits: sample every arm's p, pull the arm with the largest.
 
 Thompson, On the Likelihood that One Unknown Probability Exceeds Another in View of the Evidence of
-Two Samples, 1933. The optimistic variant takes the posterior mean where the guess is below it, so
-that arms are only ever made to look better (May, Korda, Lee and Leslie, Optimistic Bayesian
-Sampling in Contextual-Bandit Problems, 2012). What Duan et al. (RL2, 2016) call optimistic is
-another agent, by their words the likeliest of several samples; it explores less and gets more.
+Two Samples, 1933. The optimistic variant replaces samples below the posterior mean by the mean, so
+that sampling never makes an arm look worse (May, Korda, Lee and Leslie, Optimistic Bayesian
+Sampling in Contextual-Bandit Problems, 2012). The agent that Duan et al. (RL2, 2016) call
+optimistic is a different one, described as using the likeliest of several samples; it explores less
+and scores more.
 """
 
 import numpy as np
@@ -13,13 +14,13 @@ from vamdp.baselines.bandits.bandit_agent import BanditAgent, FloatArray
 
 
 class ThompsonSampling(BanditAgent):
-    """Pulls the arm that is best in a sample of all arms' p from the posterior.
+    """Pulls the arm with the largest p in a sample from the posterior.
 
     Args:
         n_arms: At least 1.
 
     Raises:
-        ValueError: There is no arm.
+        ValueError: `n_arms` is below 1.
     """
 
     title = "Thompson"
@@ -29,13 +30,13 @@ class ThompsonSampling(BanditAgent):
 
 
 class OptimisticThompsonSampling(BanditAgent):
-    """Thompson sampling in which a guess below the posterior mean counts as the mean.
+    """Thompson sampling in which a sample below the posterior mean counts as the mean.
 
     Args:
         n_arms: At least 1.
 
     Raises:
-        ValueError: There is no arm.
+        ValueError: `n_arms` is below 1.
     """
 
     title = "optimistic Thompson"

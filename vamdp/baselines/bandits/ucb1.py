@@ -1,12 +1,12 @@
-"""An upper bound of what each arm may be worth, and the arm with the highest one.
+"""UCB1 for Bernoulli bandits: pull the arm with the highest upper confidence bound.
 
     score(a) = m(a) + c sqrt(2 log t / n(a))
 
-with m(a) = (s + 1) / (s + f + 2) the posterior mean, n(a) = s + f + 2 the pulls with the two that
-the prior stands for, and t the number of the step, from 1 (Auer, Cesa-Bianchi and Fischer,
-Finite-time Analysis of the Multiarmed Bandit Problem, 2002; with c and the prior's two pulls: Duan
-et al., RL2, 2016, section 3.1). c = 1 is Auer's; from 5
-arms 0.2 to 0.25 gets the most at horizons of 50 to 1000.
+Here m(a) = (s + 1) / (s + f + 2) is the posterior mean, n(a) = s + f + 2 is the number of pulls
+plus the two that the prior counts for, and t is the number of the step, from 1 (Auer, Cesa-Bianchi
+and Fischer, Finite-time Analysis of the Multiarmed Bandit Problem, 2002; c and the prior's two
+pulls: Duan et al., RL2, 2016, section 3.1). Auer's c is 1. With 5 arms, 0.2 to 0.25 scores most at
+horizons of 50 to 1000.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ class UCB1(BanditAgent):
         c: Width of the bounds, at least 0.
 
     Raises:
-        ValueError: There is no arm, or c is negative or not finite.
+        ValueError: `n_arms` is below 1, or c is negative or not finite.
     """
 
     title = "UCB1"

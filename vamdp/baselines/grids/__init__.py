@@ -1,4 +1,4 @@
-"""Agents for gridworlds, who know their rules."""
+"""Agents that know the rules of gridworlds."""
 
 from vamdp.baselines.grids.informed import InformedAgent
 

@@ -1,17 +1,17 @@
-"""What an agent in a gridworld takes its map for, after what happened to it.
+"""An agent's belief about the map of its gridworld, given the steps it has taken.
 
-What happens is kept in two tables. The *tile* of each cell where the agent was is known from the
-reward there. *Stays* count how often a move from a cell in a direction left it where it was: it may
-have been blocked ahead or, slipping, on the left or the right,
+The evidence is kept in two tables. The *tile* of every visited cell is known from its reward.
+*Stays* count how often a move from a cell in a direction left the agent where it was: it was
+blocked ahead or, after a slip, on the left or on the right,
 
-    P(stay) = (1 - slip) b(ahead) + slip/2 (b(left) + b(right)),   b = 1 where there is an obstacle.
+    P(stay) = (1 - slip) b(ahead) + slip/2 (b(left) + b(right)),   b = 1 if there is an obstacle.
 
-The stays of a cell tell something of its four neighbours. What they tell one of them is a factor on
-its odds to be an obstacle, a sum over what the other three may be; the factors are passed round as
-in belief propagation (Pearl, Probabilistic reasoning in intelligent systems, 1988). Before them
-stand the odds of `vamdp.baselines.grids.prior`.
+The stays of a cell are evidence about its four neighbours. For each neighbour the evidence is a
+factor on its odds of being an obstacle, summed over what the other three may be. The factors are
+exchanged as in belief propagation (Pearl, Probabilistic reasoning in intelligent systems, 1988).
+The prior odds come from `vamdp.baselines.grids.prior`.
 
-The goal is where the agent has not been, and rather not where its moves were blocked.
+The goal is in a cell that the agent has not visited, and less likely in a cell that seems blocked.
 """
 
 import numpy as np
@@ -26,17 +26,18 @@ _TILE_REWARDS = GRID_WORLD.rewards
 _NORMAL_REWARD, _WET_REWARD = _TILE_REWARDS[NORMAL], _TILE_REWARDS[WET]
 _WARNING_REWARD = _TILE_REWARDS[WARNING]
 
-# Chance beyond which an obstacle is taken for certain, and for what it is in its neighbours' odds.
+# Above _CERTAIN an obstacle counts as certain. Above _LIKELY it counts as an obstacle in the
+# patterns of its neighbours.
 _CERTAIN, _LIKELY = 0.9999, 0.6
 
-# Least likelihood of what was seen, so that no odds become infinite.
+# Smallest likelihood of an observation, so that no odds become infinite.
 _LEAST = 1e-9
 _TINY = 1e-300
 
 
 @njit(cache=True)
 def tile_of(reward):
-    """The tile that pays this reward; a start counts as normal."""
+    """Return the tile that pays this reward; a start counts as normal."""
     for tile in (NORMAL, GOAL, WET, WARNING, DANGER):
         if reward == _TILE_REWARDS[tile]:
             return tile
@@ -45,8 +46,8 @@ def tile_of(reward):
 
 @njit(cache=True)
 def _tell(cell, width, slip, stays, blocked, factors):
-    """Write what the stays of a cell tell its four neighbours: factors on their odds, (4,)."""
-    chance = np.empty(4)  # of an obstacle, by all but these stays
+    """Write the factors (4,) that the stays of a cell put on the odds of its four neighbours."""
+    chance = np.empty(4)  # of an obstacle, without the evidence of these stays
     for d in range(4):
         b = blocked[neighbour(cell, d, width)]
         if 0.0 < b < 1.0:
@@ -69,7 +70,7 @@ def _tell(cell, width, slip, stays, blocked, factors):
                     others *= chance[other] if is_blocked else 1.0 - chance[other]
             given[d, (layout >> d) & 1] += others
     for d in range(4):
-        # A product of likelihoods may vanish altogether.
+        # A product of likelihoods may underflow to 0.
         factors[d] = max(given[d, 1], _TINY) / max(given[d, 0], _TINY)
         factors[d] = min(max(factors[d], _LEAST), 1.0 / _LEAST)
 
@@ -84,13 +85,13 @@ def _has_unknown_beside(cell, width, tiles):
 
 @njit(cache=True)
 def _pattern(cell, width, tiles, blocked):
-    """The number of what is known of the eight cells around, see `Prior.factor`."""
+    """Return the index in `Prior.factor` of what is known about the eight cells around."""
     number = 0
     for r in range(-1, 2):
         for c in range(-1, 2):
             if r != 0 or c != 0:
                 beside = cell + r * width + c
-                digit = UNSEEN  # or the frame, which tells nothing of strips
+                digit = UNSEEN  # also for the frame, which is no evidence of strips
                 if tiles[beside] == UNKNOWN:
                     digit = BLOCKED if blocked[beside] > _LIKELY else UNSEEN
                 elif tiles[beside] != OBSTACLE:
@@ -104,16 +105,16 @@ def _believe_unknown(
     cell, width, slip, prior_obstacle, prior_wet, prior_goal, prior_factor, tiles, factors,
     blocked, danger, goal, pay, slips,
 ):  # fmt: skip
-    """Write what a cell of unknown tile is likely to be; the goal's chance is not yet a share."""
+    """Write the beliefs about a cell of unknown tile; the goal's chance is not yet normalised."""
     b = prior_obstacle[cell]
     odds = b / (1.0 - b) * prior_factor[_pattern(cell, width, tiles, blocked)]
     b = odds / (1.0 + odds)
     told, warned = 1.0, 0.0
     for d in range(4):
         beside = neighbour(cell, d, width)
-        told *= factors[beside, (d + 2) % 4]  # what those stays tell of the cell behind them
+        told *= factors[beside, (d + 2) % 4]  # the neighbour's evidence about this cell
         warned += danger[beside]
-    goal[cell] = prior_goal[cell] / (1.0 - b + b * told)  # no obstacle is there then
+    goal[cell] = prior_goal[cell] / (1.0 - b + b * told)  # a goal excludes an obstacle
     odds *= told
     b = odds / (1.0 + odds)
     blocked[cell] = 1.0 if b > _CERTAIN else b
@@ -128,12 +129,12 @@ def believe(
     width, slip, n_dangers, prior_obstacle, prior_wet, prior_goal, prior_factor, tiles, stays,
     factors, blocked, danger, goal, pay, slips,
 ):  # fmt: skip
-    """Write what the cells are likely to be, given tiles (C,) and stays (C, 4).
+    """Write the beliefs about all cells, given tiles (C,) and stays (C, 4).
 
-    factors (C, 4) and blocked (C,) hold what was believed before, and go on from there. The others
-    are written anew, all (C,): the chances of a danger and of the goal; pay, the reward of being
-    there if it is no danger; slips, the chance that a move from there slips. Returns whether the
-    goal is known.
+    factors (C, 4) and blocked (C,) hold the previous beliefs and are updated. The others, all (C,),
+    are overwritten: danger and goal, the chances of each; pay, the reward of being in the cell if
+    it is not a danger; slips, the chance that a move from the cell slips. Returns whether the goal
+    is known.
     """
     believe_dangers(width, tiles, n_dangers - conclude(width, tiles), danger)
     found = -1

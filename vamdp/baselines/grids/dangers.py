@@ -1,10 +1,10 @@
-"""Where the dangers of a gridworld may be, by the warnings around them.
+"""Infer where the dangers of a gridworld are from the warnings around them.
 
-A danger lies off the border and has warnings on its four sides, and nothing else has: so a warning
-with one cell left for its danger gives that cell away, and a danger its warnings. Where several
-cells are left, one that would account for more of the warnings is likelier.
+A danger is never on the border, and warnings are exactly the four neighbours of dangers. A danger
+therefore reveals its warnings, and a warning with only one possible cell for its danger reveals the
+danger. If several cells are possible, a cell that explains more of the warnings is more likely.
 
-Cells have a frame of one cell around them, so that each has four neighbours: a cell has the number
+The grid has a frame of one cell, so that each cell has four neighbours: a cell has the number
 ``(row + 1) * width + column + 1`` with ``width = size + 2``.
 """
 
@@ -13,17 +13,17 @@ import numpy as np
 from vamdp.compiled import njit
 from vamdp.domains.grids.generator import DANGER, WARNING
 
-# In place of a tile that is not known; the others are the generator's.
+# Stands for an unknown tile; all other tiles are the generator's.
 UNKNOWN = -1
 
-# How much likelier a danger is for each further warning beside it: there are two or four dangers
-# among a hundred cells, so that two of them near each other are that much rarer than one.
+# How much more likely a danger is for each further warning beside it. There are two or four dangers
+# among about a hundred cells, so two dangers near each other are that much rarer than one.
 _MORE_WARNINGS = 30.0
 
 
 @njit(cache=True)
 def neighbour(cell, d, width):
-    """The cell north, east, south or west of a cell."""
+    """Return the cell north (d = 0), east, south or west of a cell."""
     if d == 0:
         return cell - width
     if d == 1:
@@ -33,7 +33,7 @@ def neighbour(cell, d, width):
 
 @njit(cache=True)
 def _hides_danger(cell, width, tiles):
-    """Whether a danger may be there: on its sides are only warnings, so it is off the border."""
+    """Whether an unknown cell may be a danger: each neighbour is a warning or unknown."""
     if tiles[cell] != UNKNOWN:
         return False
     for d in range(4):
@@ -45,7 +45,7 @@ def _hides_danger(cell, width, tiles):
 
 @njit(cache=True)
 def _explained(cell, width, tiles):
-    """Whether the danger that a warning is for is known."""
+    """Whether a known danger is beside this warning."""
     for d in range(4):
         if tiles[neighbour(cell, d, width)] == DANGER:
             return True
@@ -54,7 +54,7 @@ def _explained(cell, width, tiles):
 
 @njit(cache=True)
 def conclude(width, tiles):
-    """Write the tiles that follow from those that were seen; returns the number of dangers."""
+    """Write the tiles that can be inferred from the known ones; returns the number of dangers."""
     n_dangers = 0
     changed = True
     while changed:
@@ -83,7 +83,7 @@ def conclude(width, tiles):
 
 @njit(cache=True)
 def _weigh_places(width, tiles, weight):
-    """Write how likely a danger is in each cell by the warnings beside it, 0 where none can be."""
+    """Write the weight of a danger in each cell given the warnings beside it; 0 if impossible."""
     for cell in range(tiles.size):
         weight[cell] = 1.0 if _hides_danger(cell, width, tiles) else 0.0
         for d in range(4):
@@ -94,14 +94,14 @@ def _weigh_places(width, tiles, weight):
 
 @njit(cache=True)
 def believe_dangers(width, tiles, n_hidden, danger):
-    """Write each cell's chance to be a danger, (C,); n_hidden of them are not known."""
+    """Write each cell's chance of being a danger, (C,); n_hidden dangers are not known."""
     danger[:] = 0.0
     danger[tiles == DANGER] = 1.0
     if n_hidden <= 0:
         return
     weight = np.zeros(tiles.size)
     _weigh_places(width, tiles, weight)
-    # Warnings that were met are for one danger, as a rule; the others may be anywhere.
+    # Unexplained warnings usually belong to one danger; the other dangers may be anywhere.
     n_elsewhere = n_hidden - 1 if weight.max() > 1.0 else n_hidden
     danger[weight == 1.0] = min(n_elsewhere / max((weight > 0.0).sum(), 1), 1.0)
     for cell in range(tiles.size):

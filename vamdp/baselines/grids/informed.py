@@ -1,9 +1,9 @@
-"""The agent that knows the rules and the generator of gridworlds, but not the map it is in.
+"""An agent that knows the rules and the generator of gridworlds, but not the map it is in.
 
-It takes each cell for what it is likely to be (`vamdp.baselines.grids.belief`) and follows the plan
-that is best on that map (`vamdp.baselines.grids.planning`): looking for the goal first, and then
-going there as often as its steps allow. What it finds out changes the map, and the plan with it. It
-does not plan for what it might find out, so a better agent is possible.
+It keeps a belief about every cell (`vamdp.baselines.grids.belief`) and follows the best plan on
+that map (`vamdp.baselines.grids.planning`): first it searches for the goal, then it returns there
+as often as its steps allow. New evidence changes the belief, and the agent replans. It does not
+plan for the evidence that it might gain, so a better agent is possible.
 """
 
 from typing import Any, ClassVar, Literal
@@ -25,23 +25,23 @@ _HEADINGS = GRID_WORLD.headings
 
 
 class InformedAgent:
-    """Lives in gridworlds of a distribution that it knows; nothing in it is random.
+    """Plays gridworlds of a known distribution; the agent is deterministic.
 
-    Its first steps are the same in all tasks: of equal ways it takes the first, which costs nothing
-    where the generator treats all sides alike.
+    It breaks ties by taking the first action, so its first steps are the same in every task. This
+    costs nothing, because the generator treats all directions alike.
 
     Args:
-        distribution: Of the tasks: their size, and what is different in them.
-        horizon: Steps that it has in each task, at least 1.
-        opportunity_cost: What a step could earn were the goal known, at least 0; see
+        distribution: The distribution of the tasks, with their size and variation.
+        horizon: Steps of a meta-episode, at least 1.
+        opportunity_cost: What a step could earn if the goal were known, at least 0; see
             `vamdp.baselines.grids.planning`.
 
     Raises:
-        TypeError: `distribution` is no `GridWorlds`.
+        TypeError: `distribution` is not a `GridWorlds`.
         ValueError: A number is out of its range.
 
     Example:
-        The goal is in a corner, so it sets out for one.
+        The goal is in a corner, so the agent moves towards one.
 
         >>> agent = InformedAgent(GridWorlds(11, "corner"), horizon=250)
         >>> agent.start(1, seed=0)
@@ -57,8 +57,8 @@ class InformedAgent:
     ) -> None:
         if not isinstance(distribution, GridWorlds):
             raise TypeError(
-                f"`distribution` must be a vamdp.domains.GridWorlds, got {distribution!r}: the "
-                "rules of other tasks are not known."
+                f"`distribution` must be a vamdp.domains.GridWorlds, got {distribution!r}: this "
+                "agent knows only the rules of gridworlds."
             )
         check_positive_integer("horizon", horizon)
         check_not_negative("opportunity_cost", opportunity_cost)
@@ -80,15 +80,15 @@ class InformedAgent:
         self._stays = np.zeros((n_tasks, C, 4), np.int64)
         self._factors = np.ones((n_tasks, C, 4))
         self._blocked = np.repeat(self._prior.obstacle[None], n_tasks, axis=0)
-        # plans[i, n - 1]: what to do in each cell with n steps to go; while the goal is looked for
-        # it is the same for all n and stands in the first row.
+        # plans[i, n - 1]: the action in each cell with n steps to go. During the search it is the
+        # same for all n and stored in row 0.
         self._plans = np.zeros((n_tasks, self.horizon, C), np.int8)
         self._has_found = np.zeros(n_tasks, np.bool_)
-        self._is_stale = np.ones(n_tasks, np.bool_)  # something was found out since it was planned
-        self._n_steps = self.horizon  # still to go
+        self._is_stale = np.ones(n_tasks, np.bool_)  # new evidence since the last plan
+        self._n_steps = self.horizon  # steps to go
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Choose actions, shape (n_tasks,), for the present states."""
+        """Return actions, shape (n_tasks,), for the current states."""
         actions = np.zeros(len(seen), np.int64)
         _act(
             seen, self.distribution.size, self.distribution.slip, self._n_dangers,
@@ -106,7 +106,7 @@ class InformedAgent:
         terminated: npt.NDArray[np.bool_],
         truncated: npt.NDArray[np.bool_],
     ) -> None:
-        """Note what each step showed of the map; where an episode ends, the map stays."""
+        """Record what each step revealed of the map; the end of an episode does not clear it."""
         size = self.distribution.size
         _learn(
             states, actions, rewards, next_states, size, self._tiles, self._stays, self._is_stale
@@ -116,13 +116,13 @@ class InformedAgent:
 
 @njit(cache=True)
 def _cell(state, size):
-    """The number of a state's cell, with the frame."""
+    """Return the number of a state's cell in the framed grid."""
     return (state // size + 1) * (size + 2) + state % size + 1
 
 
 @njit(cache=True)
 def _learn(states, actions, rewards, next_states, size, tiles, stays, is_stale):
-    """Note the tile that was reached, or that the move left the agent where it was."""
+    """Record the tile that was reached, and the moves that left the agent where it was."""
     for i in range(states.size):
         here, there = _cell(states[i], size), _cell(next_states[i], size)
         if tiles[i, there] == UNKNOWN:
@@ -141,7 +141,7 @@ def _act(
     states, size, slip, n_dangers, n_steps, opportunity_cost, prior_obstacle, prior_wet, prior_goal,
     prior_factor, tiles, stays, factors, blocked, plans, has_found, is_stale, actions,
 ):  # fmt: skip
-    """Write the actions; beliefs and plans are renewed where something was found out."""
+    """Write the actions, after updating the belief and the plan of each task with new evidence."""
     width = size + 2
     start = (width // 2) * width + width // 2
     danger, goal, pay, slips = np.zeros((4, width * width))

@@ -1,18 +1,18 @@
-"""Plans on the map that is believed in: what to do now, with the goal known, or looking for it.
+"""Plan on the believed map of a gridworld: to the known goal, or in search of it.
 
-Landing on a cell is worth ``y = pay + V``, or, if it is a danger, what a danger pays and V of the
-start. A move lands ahead with probability 1 - slip, else left or right, and where there may be an
-obstacle, with chance b, lands on ``(1 - b) y[there] + b y[here]``.
+Landing on a cell is worth ``y = pay + V``. If the cell is a danger, it is worth the danger's reward
+plus V of the start. A move lands ahead with probability 1 - slip, otherwise to the left or right. A
+move towards a cell that is an obstacle with chance b is worth ``(1 - b) y[there] + b y[here]``.
 
-*The goal is known.* What is left is n steps, over as many episodes as they allow: backward
-induction with restarts, where the goal is worth 100 and V of the start. That is the optimum of the
-map that is believed in; how dear a step is comes out by itself.
+*The goal is known* (`exploit`). The remaining n steps are spent on as many episodes as they allow:
+backward induction with restarts, where the goal is worth 100 plus V of the start. This is the
+optimum of the believed map, and needs no separate cost per step.
 
-*It is not.* Each step costs what it could earn were the goal known, the *opportunity cost* rho.
-Going through the cells where the goal may be, c_1, c_2, ..., with chances p_j and arrivals t_j, the
-time of arrival at the goal is ``sum p_j t_j`` in the mean. So a cell c where it may be is worth
-``-rho L(c)``, with L(c) the sum for the rest of the tour from there, always on to the cell that is
-near and likely; value iteration finds the way to the first.
+*The goal is unknown* (`search`). Each step costs what it could earn if the goal were known, the
+*opportunity cost* rho. A tour through the cells where the goal may be, with chances p_j and times
+of arrival t_j, reaches the goal after ``sum p_j t_j`` steps in expectation. A candidate cell c is
+therefore worth ``-rho L(c)``, where L(c) is this sum for the rest of a tour that starts at c and
+always goes on to a cell that is near and likely. Value iteration finds the way to the first cell.
 """
 
 import numpy as np
@@ -26,21 +26,22 @@ _REWARDS = GRID_WORLD.rewards
 _NORMAL_REWARD, _GOAL_REWARD = _REWARDS[NORMAL], _REWARDS[GOAL]
 _DANGER_REWARD = _REWARDS[DANGER]
 
-# Power that chances of obstacles are raised to with the goal known. Below 1 as they are, that makes
-# them less: a shorter way pays in all episodes to come, so a doubtful one is worth a try.
+# With the goal known, chances of obstacles are raised to this power, which lowers them: a shorter
+# way pays in all later episodes, so an uncertain one is worth a try.
 _HOPE = 2.0
 
-# Chance below which the goal is not looked for in a cell.
+# The search leaves out cells where the goal is less likely than this.
 _LEAST_CHANCE = 1e-4
 
-# Distances: share of the tries that a chance b of an obstacle would take, b / (1 - b), were each
-# try independent of the one before (the agent goes round instead), and of a step per slip.
+# For distances. _RETRY: fraction counted of the b / (1 - b) retries that an obstacle of chance b
+# would cost if tries were independent (the agent goes round it instead). _LOST_BY_SLIP: fraction of
+# a step lost per slip.
 _RETRY, _LOST_BY_SLIP = 0.5, 0.5
 
-# Of value iteration while the goal is looked for. Rewards are whole numbers.
+# Limits of value iteration during the search. Rewards are integers, so the tolerance is small.
 _MOST_SWEEPS, _TOLERANCE = 60, 0.05
 
-# Beyond any distance and any cost.
+# Larger than any distance or cost.
 _FAR = 1e6
 
 
@@ -71,9 +72,9 @@ def _moves(cell, width, slip, blocked, y, Q):
 
 @njit(cache=True)
 def exploit(n_steps, start, width, blocked, danger, goal, pay, slips, plan):
-    """Write what to do in each cell with n steps to go into plan[n - 1], for n up to n_steps.
+    """Write the action of each cell with n steps to go into plan[n - 1], for n up to n_steps.
 
-    The goal is known: it is where its chance is 1. plan has shape (horizon, C).
+    The goal is known: it is the cell with goal chance 1. plan has shape (horizon, C).
     """
     C = danger.size
     blocked = blocked**_HOPE
@@ -97,7 +98,7 @@ def exploit(n_steps, start, width, blocked, danger, goal, pay, slips, plan):
 
 @njit(cache=True)
 def _spread(source, width, entry, distance):
-    """Write the least sum of entries on the way from a cell to each, (C,)."""
+    """Write the shortest distance from `source` to each cell, (C,), where cells cost `entry`."""
     C = entry.size
     distance[:] = _FAR
     distance[source] = 0.0
@@ -120,7 +121,7 @@ def _spread(source, width, entry, distance):
 
 @njit(cache=True)
 def _next_stop(present, places, chance, distance, done):
-    """The place to go to from a place: near and likely."""
+    """Return the next place of a tour: the one with the least distance / sqrt(chance)."""
     best, chosen = np.inf, -1
     for j in range(places.size):
         far = distance[present, places[j]] / np.sqrt(chance[j])
@@ -131,7 +132,7 @@ def _next_stop(present, places, chance, distance, done):
 
 @njit(cache=True)
 def _tours(places, chance, distance, waits):
-    """Write L of each place: the mean time to the goal over the rest of the tour from there."""
+    """Write L of each place: the expected time to the goal on the rest of a tour from there."""
     n = places.size
     done = np.empty(n, np.bool_)
     for first in range(n):
@@ -147,7 +148,7 @@ def _tours(places, chance, distance, waits):
 
 @njit(cache=True)
 def _entries(step_cost, blocked, danger, pay, slips, entry):
-    """Write the steps that entering each cell takes; what it costs beyond a normal one counts."""
+    """Write the steps that entering each cell takes; its cost above a normal cell's is added."""
     for cell in range(entry.size):
         entry[cell] = _FAR
         if blocked[cell] < 1.0:
@@ -159,7 +160,7 @@ def _entries(step_cost, blocked, danger, pay, slips, entry):
 
 @njit(cache=True)
 def search(start, width, opportunity_cost, blocked, danger, goal, pay, slips, plan):
-    """Write what to do in each cell while the goal is looked for into plan (C,)."""
+    """Write the action of each cell during the search for the goal into plan (C,)."""
     C = danger.size
     places = np.flatnonzero(goal > _LEAST_CHANCE)
     chance = goal[places] / goal[places].sum()
@@ -173,7 +174,7 @@ def search(start, width, opportunity_cost, blocked, danger, goal, pay, slips, pl
     worth, V = np.full(C, -np.inf), np.full(C, -_FAR)
     for j in range(places.size):
         worth[places[j]] = -opportunity_cost * waits[j]
-        for cell in range(C):  # near what it will be
+        for cell in range(C):  # a start near the solution
             V[cell] = max(V[cell], worth[places[j]] - step_cost * distance[j, cell])
     y, Q = np.empty(C), np.empty(N_ACTIONS)
     open_cells = np.flatnonzero(blocked < 1.0)

@@ -1,8 +1,9 @@
-"""What the generator of gridworlds makes likely before anything is seen of a grid.
+"""The prior over gridworlds: what the generator makes likely before anything is observed.
 
-Estimated from grids that it draws, the same ones each time; as it treats all sides alike, each grid
-counts in its eight mirror images. Obstacles come in strips, so a cell's chance to be one depends on
-the eight cells around it: each is unseen, free or an obstacle, which makes 3^8 patterns,
+The prior is estimated from N_GRIDS grids drawn with a fixed seed. The generator treats all
+directions alike, so each grid is counted in its eight rotations and reflections. Obstacles come in
+strips, so the chance of an obstacle depends on the eight cells around it. Each of these is unseen,
+free or an obstacle, which gives 3^8 patterns,
 
     odds(obstacle | pattern) = odds(obstacle at this place) * factor[pattern].
 """
@@ -17,28 +18,28 @@ from vamdp.domains.gridworlds import GridWorlds
 
 N_GRIDS = 3000
 
-# In a pattern each of the cells around has one of three states.
+# States of a neighbouring cell in a pattern.
 UNSEEN, FREE, BLOCKED = range(3)
 
-# Rows and columns from a cell to those around it, in the order of a pattern's digits.
+# Offsets (row, column) of the cells around a cell, in the order of a pattern's digits.
 AROUND = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0))
 
-# Weight, in grids, of a place's own chance where a pattern was seldom met.
+# Weight of the overall chance of an obstacle, in observations, when a pattern is rare.
 _PSEUDO_COUNT = 20.0
 
 
 class Prior(NamedTuple):
-    """Chances before anything is seen; places have a frame of one cell, (size + 2,) * 2, flat."""
+    """Prior chances per cell of the framed grid, flattened from shape (size + 2, size + 2)."""
 
-    obstacle: npt.NDArray[np.float64]  # of an obstacle there; 1 in the frame
-    wet: npt.NDArray[np.float64]  # of water, if it is no obstacle
+    obstacle: npt.NDArray[np.float64]  # of an obstacle; 1 in the frame
+    wet: npt.NDArray[np.float64]  # of a wet tile, given that it is not an obstacle
     goal: npt.NDArray[np.float64]
     factor: npt.NDArray[np.float64]  # (3**8,) on the odds of an obstacle
 
 
 @cache
 def prior_of(distribution: GridWorlds) -> Prior:
-    """Estimate the chances of a distribution of gridworlds."""
+    """Estimate the prior of a distribution of gridworlds."""
     size = distribution.size
     rng = np.random.default_rng(0)
     drawn = ["".join(distribution(rng).grid or ()) for _ in range(N_GRIDS)]
@@ -67,6 +68,6 @@ def _factors(is_obstacle: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     for axis in range(8):  # free, obstacle -> unseen, free, obstacle
         n = np.concatenate([n.sum(axis, keepdims=True), n], axis)
     n = n.reshape(-1, 2)
-    n += _PSEUDO_COUNT * n[0] / n[0].sum()  # n[0]: nothing is seen around
+    n += _PSEUDO_COUNT * n[0] / n[0].sum()  # n[0]: all eight cells unseen
     odds = n[:, 1] / n[:, 0]
     return odds / odds[0]  # type: ignore[no-any-return] # of floats

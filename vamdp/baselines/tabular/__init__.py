@@ -1,7 +1,8 @@
-"""Classical agents of tabular tasks, which explore a task whose states and actions they know.
+"""Classical agents for tabular tasks whose states and actions are known in advance.
 
-Most meet it with a prior and plan with what they believe (`planning_agent`). `ValueBonus` plans
-with nothing but the VAMDP's own values, `RMax` with what it has tried often enough.
+Most start from a prior and plan with models from their posterior (`planning_agent`). `ValueBonus`
+acts on the estimates that an RL3 policy observes. `RMax` plans with the pairs it has tried often
+enough.
 """
 
 from vamdp.baselines.tabular.beb import BEB

@@ -1,12 +1,12 @@
-"""BEB: act as if the mean of the posterior were the truth, and novelty paid.
+"""BEB, the Bayesian exploration bonus: plan with the posterior mean plus a bonus for novelty.
 
-The Bayesian exploration bonus (Kolter and Ng 2009) plans with the posterior's mean of P and
+The agent (Kolter and Ng 2009) plans with the posterior mean of P and the reward
 
     R[s, a] + beta / (1 + n[s, a]),
 
-where n counts how often the action was taken. Kolter and Ng's n also counts the Dirichlet
-parameters of the prior; in random MDPs that does worse, with its own best beta, at 512 steps and
-more (995 and 1012 at 512, on tasks that are not the held-out ones).
+where R is the posterior mean and n counts how often the action was taken. Kolter and Ng's n also
+counts the Dirichlet parameters of the prior. In random MDPs of 512 steps and more, that scores less
+even with its own best beta (995 against 1012 at 512 steps, on other than the held-out tasks).
 """
 
 import numpy as np
@@ -17,14 +17,14 @@ from vamdp.baselines.tabular.planning_agent import PlanningAgent, Replan
 
 
 class BEB(PlanningAgent):
-    """Plans with the posterior's means and a bonus for what was seldom tried.
+    """Plans with the posterior means and a bonus for actions that were rarely taken.
 
     Args:
         n_states: Number of states S of each task.
         n_actions: Number of actions A of each task.
-        task_horizon: See `PlanningAgent`.
+        task_horizon: Steps after which an episode is cut, at least 1; see `PlanningAgent`.
         beta: The bonus of an untried action, at least 0, in units of reward.
-        replan: See `PlanningAgent`.
+        replan: Plan at the start of each "episode" or at each "step".
         **prior: The fields of `Prior`.
 
     Raises:

@@ -1,8 +1,8 @@
-"""Greedy: act as if the mean of the posterior were the truth.
+"""Greedy and eps-greedy agents for tabular tasks: act as if the posterior mean were the truth.
 
-The mean of the posterior's P and R is one task; the plan that is best in it is followed, and
-nothing is ever tried for what it may teach. With `epsilon`, an action is drawn uniformly with that
-probability at each step instead (eps-greedy), and planning does not know of it.
+The posterior means of P and R define one task. The agent follows the optimal plan of that task, and
+never explores on purpose. With `epsilon`, it takes a uniformly random action with that probability
+at each step (eps-greedy); the plan does not account for it.
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ from vamdp.baselines.tabular.planning_agent import PlanningAgent, Replan
 
 
 class Greedy(PlanningAgent):
-    """Plans with the posterior's means.
+    """Plans with the posterior means.
 
     Args:
         n_states: Number of states S of each task.
         n_actions: Number of actions A of each task.
-        task_horizon: See `PlanningAgent`.
+        task_horizon: Steps after which an episode is cut, at least 1; see `PlanningAgent`.
         epsilon: Probability of a random action, in [0, 1].
-        replan: See `PlanningAgent`.
+        replan: Plan at the start of each "episode" or at each "step".
         **prior: The fields of `Prior`.
 
     Raises:
@@ -30,7 +30,7 @@ class Greedy(PlanningAgent):
         TypeError: A field of the prior is unknown.
 
     Example:
-        Action 1 has paid nothing where 1 was expected.
+        Action 1 paid 0, and the prior expected 1.
 
         >>> agent = Greedy(n_states=1, n_actions=2, task_horizon=1)
         >>> step = [np.array([x]) for x in (0, 1, 0.0, 0, False, True)]
@@ -55,11 +55,11 @@ class Greedy(PlanningAgent):
 
     @property
     def title(self) -> str:
-        """Its name in tables and figures."""
+        """The agent's name in tables and figures."""
         return "eps-greedy" if self.epsilon else "greedy"
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return the actions that are best by the plan, or random ones, shape (n_tasks,)."""
+        """Return the plan's best actions, or random ones, shape (n_tasks,)."""
         actions = super().act(seen)
         if self.epsilon:
             random = self._rng.random(actions.size) < self.epsilon

@@ -1,19 +1,18 @@
-"""Finite-horizon planning in models of many tasks, with or without optimism.
+"""Finite-horizon planning in models of many tasks, optionally with optimism.
 
-With g[s'] the probability that an episode goes on after arriving in s', and V_0 = 0, the values of
-h steps to go are
+Let g[s'] be the probability that an episode continues after arriving in s', and V_0 = 0. The values
+with h steps to go are
 
     Q_h[s, a] = R[s, a] + max_p sum_s' p[s'] g[s'] V_{h-1}[s'],        V_h[s] = max_a Q_h[s, a],
 
-where p runs over the distributions within an L1 ball around the model's row,
-||p - P[s, a]||_1 <= radius[s, a]. A radius of 0 is plain backward induction. For a larger one the
-best p is found as in UCRL2 (Jaksch et al. 2010, Figure 2): give the successor that is worth most
-radius / 2 more, as far as there is mass, and take it from those that are worth least.
+where p ranges over the distributions in an L1 ball around the model's row,
+||p - P[s, a]||_1 <= radius[s, a]. With radius 0 this is plain backward induction. With a larger
+radius, the best p is found as in UCRL2 (Jaksch et al. 2010, Figure 2): move up to radius / 2 of
+probability from the successors of least worth to the successor of largest worth.
 
 Arrays have the axes (n_models, n_tasks, S, A, S'): an agent can hold several models of each task.
-V[m, i, h, s] keeps the values of all numbers of steps to go, so that nothing need be planned anew
-while an agent follows its plan; the last backup, for the one state that the agent is in, is made
-when it acts.
+V[m, i, h, s] stores the values for every number of steps to go, so an agent that follows its plan
+never replans. The last backup, for the agent's current state, is computed when it acts.
 """
 
 from typing import NamedTuple, Self
@@ -25,14 +24,14 @@ from vamdp.compiled import njit
 
 
 class Models(NamedTuple):
-    """What is planned with, for n_tasks tasks, and the values that are found.
+    """The models of n_tasks tasks and the values planned from them.
 
     Attributes:
         P: Transition probabilities, shape (n_models, n_tasks, S, A, S').
         R: Mean rewards, shape (n_models, n_tasks, S, A).
-        radius: How far, in L1 distance, a row of P may be bent, shape (n_models, n_tasks, S, A).
-        goes_on: Probability that an episode goes on after arriving, shape (n_tasks, S).
-        V: V[m, i, h] are the values of h steps to go, shape (n_models, n_tasks, task_horizon, S).
+        radius: L1 radius within which a row of P may vary, shape (n_models, n_tasks, S, A).
+        goes_on: Probability that an episode continues after arriving, shape (n_tasks, S).
+        V: V[m, i, h] are the values with h steps to go, shape (n_models, n_tasks, task_horizon, S).
     """
 
     P: npt.NDArray[np.float64]
@@ -45,7 +44,7 @@ class Models(NamedTuple):
     def empty(
         cls, n_models: int, n_tasks: int, n_states: int, n_actions: int, task_horizon: int
     ) -> Self:
-        """Return room for models, all zeros."""
+        """Return models with all arrays zero."""
         rows = (n_models, n_tasks, n_states, n_actions)
         return cls(
             P=np.zeros((*rows, n_states)),
@@ -57,12 +56,12 @@ class Models(NamedTuple):
 
 
 def plan(models: Models, tasks: npt.NDArray[np.intp], steps_to_go: npt.NDArray[np.int64]) -> None:
-    """Write V of fewer steps to go than there are; the rest of V is left as it was.
+    """Write V of the listed tasks for 0 to steps_to_go - 1 steps; the rest of V is unchanged.
 
     Args:
-        models: Of all tasks.
+        models: The models of all tasks.
         tasks: Indices of the tasks to plan for.
-        steps_to_go: Of each of all tasks, shape (n_tasks,), in [1, task_horizon].
+        steps_to_go: Steps left in each task, listed or not, shape (n_tasks,), in [1, task_horizon].
     """
     _plan(tasks, steps_to_go, *models)
 
@@ -73,9 +72,9 @@ def q_values(
     """Return Q of one state per task, shape (n_models, n_tasks, A).
 
     Args:
-        models: Planned for at least as many steps.
-        states: Shape (n_tasks,).
-        steps_to_go: Shape (n_tasks,), in [1, task_horizon].
+        models: Models that were planned for at least `steps_to_go` steps.
+        states: The state of each task, shape (n_tasks,).
+        steps_to_go: Steps left in each task, shape (n_tasks,), in [1, task_horizon].
     """
     n_models, n_tasks, _, n_actions = models.R.shape
     Q = np.empty((n_models, n_tasks, n_actions))
@@ -92,7 +91,7 @@ def _plan(tasks, steps_to_go, P, R, radius, goes_on, V):
     for i in tasks:
         for m in range(n_models):
             V[m, i, 0] = 0.0
-            order[:] = np.arange(n_states)  # else rounding would depend on the task before
+            order[:] = np.arange(n_states)  # otherwise rounding depends on the previous task
             for h in range(1, steps_to_go[i]):
                 _weigh(goes_on[i], V[m, i, h - 1], worth, order)
                 for s in range(n_states):
@@ -105,7 +104,7 @@ def _plan(tasks, steps_to_go, P, R, radius, goes_on, V):
 
 @njit(cache=True)
 def _q_values(states, steps_to_go, P, R, radius, goes_on, V, Q):
-    """One more backup, of the row of each task's present state."""
+    """One more backup, for the current state of each task."""
     n_models, n_tasks, n_states, n_actions, _ = P.shape
     worth = np.empty(n_states)
     order = np.empty(n_states, np.intp)
@@ -122,9 +121,9 @@ def _q_values(states, steps_to_go, P, R, radius, goes_on, V, Q):
 
 @njit(cache=True)
 def _weigh(goes_on, V, worth, order):
-    """worth[s'] = g[s'] V[s'], and `order` lists the states by rising worth.
+    """Write worth[s'] = g[s'] V[s'], and sort `order`, the states by ascending worth.
 
-    By insertion: `order` comes from the sweep before, and is nearly right.
+    This is an insertion sort, because `order` comes from the previous sweep and is nearly sorted.
     """
     for s in range(worth.size):
         worth[s] = goes_on[s] * V[s]
@@ -138,7 +137,7 @@ def _weigh(goes_on, V, worth, order):
 
 @njit(cache=True)
 def _expect(P_row, radius, worth, order):
-    """The largest expected worth of a successor among the distributions in the L1 ball."""
+    """Return the largest expected worth of a successor over the distributions in the L1 ball."""
     expected = 0.0
     for s_next in range(worth.size):
         expected += P_row[s_next] * worth[s_next]

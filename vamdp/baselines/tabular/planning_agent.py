@@ -1,14 +1,14 @@
-"""What the agents with a posterior have in common: when they plan, and how they act on it.
+"""The base class of agents with a posterior: when they plan, and how they act on the plan.
 
-Such an agent makes models of its tasks from the posterior, each in its own way, plans with them
-over the steps that are left in the episode, and takes the action with the largest Q. Where it has
-several models of a task, Q is the largest of theirs. Ties are broken at random: the sources are
-silent, and the lowest index would be no accident in tasks whose actions have an order.
+A subclass defines how models of the tasks are made from the posterior. The agent plans with these
+models over the steps left in the episode, and takes the action with the largest Q. With several
+models of a task, Q is the maximum over the models. Ties are broken at random: the sources do not
+specify it, and the lowest index would favour some actions in tasks whose actions have an order.
 
-It plans when an episode begins and keeps to that plan, or at each step, with what the last one
-taught it. In random MDPs of 128 to 1024 steps, planning at each step costs about four times as much
-and scores up to 5 % more with every kind of agent; it is the default of all but posterior sampling,
-which is defined by keeping to its sample.
+The agent plans once at the start of each episode, or at each step with the data up to that step. In
+random MDPs of 128 to 1024 steps, planning at each step costs about four times as much and scores up
+to 5 % more with every kind of agent. It is the default of all but posterior sampling, which by
+definition keeps its sample for a whole episode.
 """
 
 from abc import ABC, abstractmethod
@@ -28,16 +28,16 @@ Replan = Literal["episode", "step"]
 
 
 class PlanningAgent(ABC):
-    """Acts by planning in models that its posterior gives; a kind of agent says which.
+    """Acts by planning in models made from its posterior; a subclass makes the models.
 
     Args:
         n_states: Number of states S of each task.
         n_actions: Number of actions A of each task.
-        task_horizon: Steps after which an episode is cut, as far as they are planned for. An
-            episode that lasts longer is planned as if it began anew then.
-        replan: At the beginning of each "episode", or at each "step".
+        task_horizon: Steps after which an episode is cut, and the largest number of steps planned
+            ahead, at least 1. If an episode lasts longer, planning starts over as in a new one.
+        replan: Plan at the start of each "episode" or at each "step".
         prior: The fields of `Prior` that differ from their defaults.
-        n_models: How many models it makes of each task.
+        n_models: Number of models per task.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -71,13 +71,13 @@ class PlanningAgent(ABC):
     @property
     @abstractmethod
     def title(self) -> str:
-        """Its name in tables and figures."""
+        """The agent's name in tables and figures."""
 
     @abstractmethod
     def _make_models(self, tasks: npt.NDArray[np.intp]) -> None:
-        """Write the models of the listed tasks into `self._models`; V and g are not its business.
+        """Write P, R and radius of the listed tasks into `self._models`; leave V and g alone.
 
-        The posterior is `self._posterior`, random numbers come from `self._rng`.
+        The posterior is `self._posterior`; random numbers come from `self._rng`.
         """
 
     def start(self, n_tasks: int, seed: int) -> None:
@@ -91,16 +91,16 @@ class PlanningAgent(ABC):
         self._n_steps = 0  # of the meta-episode
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return the actions that are best by the plan, shape (n_tasks,)."""
+        """Return the plan's best actions, shape (n_tasks,)."""
         return best_actions(self.q_values(seen), self._rng)
 
     def q_values(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Return what the agent believes its actions to be worth until the episode ends.
+        """Return the agent's estimates of its action values until the episode ends.
 
-        Plans first, where there is no plan yet.
+        It plans first for tasks that need a new plan.
 
         Args:
-            states: The present ones, shape (n_tasks,).
+            states: The current states, shape (n_tasks,).
 
         Returns:
             Q, shape (n_tasks, A).
@@ -124,7 +124,7 @@ class PlanningAgent(ABC):
         terminated: npt.NDArray[np.bool_],
         truncated: npt.NDArray[np.bool_],
     ) -> None:
-        """Take in what the step did; all have shape (n_tasks,)."""
+        """Learn from one transition of each task; all arrays have shape (n_tasks,)."""
         self._posterior.learn(states, actions, rewards, next_states, terminated)
         self._n_steps += 1
         self._clock += 1

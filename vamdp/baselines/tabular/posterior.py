@@ -1,10 +1,10 @@
-"""What is believed about a task after some of its transitions.
+"""The posterior over tasks, given their observed transitions.
 
-The prior and what follows from it are those of `vamdp.estimators.conjugate_prior`.
+The prior and the posterior formulas are those of `vamdp.estimators.conjugate_prior`.
 
-Ends are no part of the prior: g[s'], the probability that an episode goes on after arriving in s',
-is the share of the arrivals there that did not terminate, and 1 before the first. So a hole that
-was met once is known from all sides.
+Termination has no prior: g[s'], the probability that an episode continues after arriving in s', is
+the fraction of arrivals there that did not terminate, and 1 before the first arrival. A hole that
+was entered once is therefore known from every neighbouring state.
 """
 
 from collections.abc import Mapping
@@ -20,20 +20,20 @@ FloatArray = npt.NDArray[np.float64]
 
 
 class Posterior:
-    """The beliefs about n_tasks tasks, each from its own transitions.
+    """The posteriors of n_tasks tasks, each from its own transitions.
 
     Args:
         n_tasks: At least 1.
         n_states: Number of states S.
         n_actions: Number of actions A.
-        prior: Of all tasks.
+        prior: The prior, the same for all tasks.
 
     Attributes:
         alpha: Dirichlet parameters of the successors, c + N, shape (n_tasks, S, A, S').
         visits: How often each action was taken, n, shape (n_tasks, S, A).
         P: Posterior means of the transition probabilities, shape (n_tasks, S, A, S').
         R: Posterior means of the mean rewards, shape (n_tasks, S, A).
-        goes_on: Probability that an episode goes on after arriving, g, shape (n_tasks, S).
+        goes_on: Probability that an episode continues after arriving, g, shape (n_tasks, S).
     """
 
     def __init__(self, n_tasks: int, n_states: int, n_actions: int, prior: Prior) -> None:
@@ -45,7 +45,7 @@ class Posterior:
         self.R = np.full(rows, float(prior.prior_mean))
         self.goes_on = np.ones((n_tasks, n_states))
         self._reward_sums = np.zeros(rows)
-        self._arrivals = np.zeros((2, n_tasks, n_states))  # all of them; those that went on
+        self._arrivals = np.zeros((2, n_tasks, n_states))  # all arrivals; those that continued
 
     def learn(
         self,
@@ -55,7 +55,7 @@ class Posterior:
         next_states: npt.NDArray[np.int64],
         terminated: npt.NDArray[np.bool_],
     ) -> None:
-        """Take in one transition of each task; all have shape (n_tasks,)."""
+        """Learn from one transition of each task; all arrays have shape (n_tasks,)."""
         _learn(
             states, actions, rewards, next_states, terminated,
             self.prior.concentration, self.prior.prior_mean, self.prior.n_rewards,
@@ -66,12 +66,12 @@ class Posterior:
     def sample(
         self, rng: np.random.Generator, tasks: npt.NDArray[np.intp], n_samples: int
     ) -> tuple[FloatArray, FloatArray]:
-        """Draw tasks that could be the true ones.
+        """Draw models from the posterior.
 
         Args:
-            rng: Where the random numbers come from.
+            rng: The random generator.
             tasks: Indices of the tasks to draw for.
-            n_samples: How many for each.
+            n_samples: Number of samples per task.
 
         Returns:
             P, shape (n_samples, len(tasks), S, A, S'), and R, shape (n_samples, len(tasks), S, A).
@@ -81,11 +81,11 @@ class Posterior:
 
 
 def as_prior(options: Mapping[str, float]) -> Prior:
-    """Make a prior from an agent's keyword arguments.
+    """Build a prior from an agent's keyword arguments.
 
     Raises:
-        TypeError: One is unknown.
-        ValueError: One is out of its range.
+        TypeError: An argument is unknown.
+        ValueError: An argument is out of range.
     """
     return as_options(Prior, options)
 
@@ -95,7 +95,7 @@ def _learn(
     states, actions, rewards, next_states, terminated, concentration, prior_mean, n_prior_rewards,
     alpha, visits, reward_sums, arrivals, P, R, goes_on,
 ):  # fmt: skip
-    """Count, and renew the means of the one row that each task learned about."""
+    """Count one transition per task, and update the means of its row."""
     n_states = alpha.shape[3]
     for i in range(states.size):
         s, a, s_next = states[i], actions[i], next_states[i]

@@ -1,9 +1,9 @@
-"""Posterior sampling: act as if a task drawn from the posterior were the truth.
+"""PSRL, posterior sampling: act as if a task drawn from the posterior were the truth.
 
-PSRL draws one task at the beginning of each episode and follows its best plan to the end (Strens
-2000; Osband et al. 2013), so that an action is tried as often as it may be the best one.
+PSRL draws one task at the start of each episode and follows its optimal plan to the end (Strens
+2000; Osband et al. 2013). An action is thus taken with the probability that it is optimal.
 
-Optimistic PSRL draws several, solves each, and takes the largest Q among them,
+Optimistic PSRL draws several tasks, solves each, and takes the largest Q,
 
     Q_h[s, a] = max over samples m of Q_h^(m)[s, a]
 
@@ -18,14 +18,14 @@ from vamdp.baselines.tabular.planning_agent import PlanningAgent, Replan
 
 
 class PSRL(PlanningAgent):
-    """Plans with samples of the posterior.
+    """Plans with samples from the posterior.
 
     Args:
         n_states: Number of states S of each task.
         n_actions: Number of actions A of each task.
-        task_horizon: See `PlanningAgent`.
-        n_samples: 1 is PSRL, more are optimistic PSRL.
-        replan: See `PlanningAgent`. The sources' is "episode"; "step" draws anew at each step.
+        task_horizon: Steps after which an episode is cut, at least 1; see `PlanningAgent`.
+        n_samples: Number of samples, at least 1. 1 is PSRL, more is optimistic PSRL.
+        replan: Draw and plan at the start of each "episode", as in the sources, or at each "step".
         **prior: The fields of `Prior`.
 
     Raises:
@@ -48,7 +48,7 @@ class PSRL(PlanningAgent):
 
     @property
     def title(self) -> str:
-        """Its name in tables and figures."""
+        """The agent's name in tables and figures."""
         return "PSRL" if self.n_models == 1 else "optimistic PSRL"
 
     def _make_models(self, tasks: npt.NDArray[np.intp]) -> None:

@@ -1,19 +1,19 @@
-"""R-MAX: what was not tried often enough is taken for the best there is.
+"""R-MAX: pairs that were not tried often enough are assumed to pay the largest reward.
 
 Brafman and Tennenholtz, R-MAX - a general polynomial time algorithm for near-optimal reinforcement
-learning, JMLR 3, 2002. A pair (s, a) is *known* once it was tried m times. Its model is then the
-empirical one; all other pairs lead to a fictitious place that pays the largest reward at every step
-that is left. With n steps to go,
+learning, JMLR 3, 2002. A pair (s, a) is *known* once it was tried m times. Known pairs use their
+empirical model. All other pairs lead to a fictitious state that pays the largest reward at every
+remaining step. With n steps to go,
 
     Q(n, s, a) = mean over the trials of (reward + V(n - 1, next state))   if (s, a) is known,
                  n r_max                                                   if not,
 
-V(n, s) = max_a Q(n, s, a), V(0, s) = 0, and nothing follows a trial that ended the episode. So the
-agent either does what is best among the known pairs, or tries an unknown one soon.
+V(n, s) = max_a Q(n, s, a), V(0, s) = 0, and a trial that ended the episode has no next value. The
+agent therefore either takes the best known actions or soon tries an unknown one.
 
-The source stops counting after m trials. Where m is as small as a short life asks for, a few
-misleading trials would then be believed for ever, so we count on, and plan anew when a pair becomes
-known and whenever its trials have doubled since. One plan holds for all the steps of an episode.
+The source stops counting after m trials. With the small m that a short meta-episode requires, a few
+misleading trials would then fix the model for good. We keep counting, and replan when a pair
+becomes known and each time its trials have doubled. One plan covers all steps of an episode.
 """
 
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -24,23 +24,23 @@ import numpy.typing as npt
 from vamdp.argument_checks import check_finite, check_positive_integer
 from vamdp.compiled import njit
 
-# Next state of a trial that ended the episode.
+# Stands for the next state of a trial that ended the episode.
 _END = -1
 
-# In place of an outcome's number.
+# Stands for "no outcome" in a linked list.
 _NONE = -1
 
-# Outcomes that there is room for at first; it doubles when full.
+# Initial capacity for outcomes; it doubles when full.
 _FIRST_CAPACITY = 64
 
 
 class _Outcomes(NamedTuple):
-    """What the pairs were seen to lead to: the outcomes of a pair are a linked list."""
+    """The observed outcomes; those of one pair form a linked list."""
 
-    size: npt.NDArray[np.int64]  # (n_tasks,) outcomes that there are
-    next_state: npt.NDArray[np.int64]  # (n_tasks, capacity) or END
+    size: npt.NDArray[np.int64]  # (n_tasks,) number of outcomes
+    next_state: npt.NDArray[np.int64]  # (n_tasks, capacity), or _END
     n_seen: npt.NDArray[np.int64]  # (n_tasks, capacity)
-    following: npt.NDArray[np.int64]  # (n_tasks, capacity) the next outcome of the pair, or NONE
+    following: npt.NDArray[np.int64]  # (n_tasks, capacity) the pair's next outcome, or _NONE
 
     @classmethod
     def empty(cls, n_tasks: int, capacity: int) -> "_Outcomes":
@@ -49,21 +49,22 @@ class _Outcomes(NamedTuple):
         return cls(np.zeros(n_tasks, np.int64), *room)
 
     def doubled(self) -> "_Outcomes":
-        """The same with room for twice as many."""
+        """Return the same outcomes with twice the capacity."""
         return _Outcomes(self.size, *(np.hstack([old, old]) for old in self[1:]))
 
 
 class RMax:
-    """Plans as if what it does not know were the best; ties are broken at random, once per task.
+    """Plans as if unknown pairs paid the largest reward; ties are broken at random, once per task.
 
     Args:
-        n_states: Number of states S.
-        n_actions: Number of actions A, at most 127.
-        task_horizon: Most steps of an episode; all the agent's steps where there is no limit.
-        m: Trials after which a pair is known.
-        r_max: The reward of unknown pairs at every step that is left: the largest of the task, by
-            the source. Less is less daring.
-        lookahead: Steps that are planned ahead at most; None: all that are left.
+        n_states: Number of states S, at least 1.
+        n_actions: Number of actions A, from 1 to 127.
+        task_horizon: Steps after which an episode is cut, at least 1; the meta-episode's length if
+            there is no time limit.
+        m: Number of trials after which a pair is known, at least 1.
+        r_max: Reward of unknown pairs at every remaining step. The source uses the task's largest
+            reward; a smaller value explores less.
+        lookahead: Largest number of steps planned ahead, at least 1. None: all remaining steps.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -109,7 +110,7 @@ class RMax:
     def start(self, n_tasks: int, seed: int) -> None:
         """Begin meta-episodes in this many new tasks, and forget the tasks before."""
         S, A, T = self.n_states, self.n_actions, self._n_planned
-        # Of actions that are worth the same, the one with the larger lot is taken.
+        # Ties are broken by the larger lot.
         lots = np.random.default_rng(seed).random((n_tasks, S, A))
         self._counts = np.zeros((n_tasks, S, A), np.int64)
         self._reward_sums = np.zeros((n_tasks, S, A))
@@ -117,13 +118,13 @@ class RMax:
         self._outcomes = _Outcomes.empty(n_tasks, _FIRST_CAPACITY)
         self._elapsed = np.zeros(n_tasks, np.int64)  # steps since the episode began
         self._is_met = np.zeros((n_tasks, S), np.bool_)
-        # plans[i, n - 1, s]: what to do with n steps to go. Before a pair is known all are alike.
+        # plans[i, n - 1, s]: the action with n steps to go. All tie until a pair is known.
         self._plans = np.empty((n_tasks, T, S), np.int8)
         self._plans[:] = lots.argmax(axis=2)[:, None]
         self._lots = lots
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Choose actions, shape (n_tasks,), for the present states."""
+        """Return actions, shape (n_tasks,), for the current states."""
         to_go = np.clip(self.task_horizon - self._elapsed, 1, self._n_planned)
         chosen: npt.NDArray[np.int64] = self._plans[np.arange(len(seen)), to_go - 1, seen].astype(
             np.int64
@@ -139,7 +140,7 @@ class RMax:
         terminated: npt.NDArray[np.bool_],
         truncated: npt.NDArray[np.bool_],
     ) -> None:
-        """Take in one transition of each task, and plan where a pair became known."""
+        """Learn from one transition of each task, and replan if a pair's counts require it."""
         if self._outcomes.size.max() == self._outcomes.next_state.shape[1]:
             self._outcomes = self._outcomes.doubled()
         reached = np.where(terminated, _END, next_states)
@@ -155,7 +156,7 @@ def _learn(
     states, actions, rewards, reached, ended, m, r_max, lots, counts, reward_sums,
     first, size, next_state, n_seen, following, elapsed, is_met, plans,
 ):  # fmt: skip
-    """One transition of each task."""
+    """Count one transition of each task, and replan at m, 2 m, 4 m, ... trials of a pair."""
     for i in range(states.size):
         s, a = states[i], actions[i]
         elapsed[i] = 0 if ended[i] else elapsed[i] + 1
@@ -172,7 +173,7 @@ def _learn(
             first[i, s, a] = k
         n_seen[i, k] += 1
         n_doublings = counts[i, s, a] // m
-        # m, 2 m, 4 m, ...: a power of two has no bit in common with the number before it.
+        # True at m, 2 m, 4 m, ...: a power of two shares no bit with the number before it.
         if counts[i, s, a] == n_doublings * m and n_doublings & (n_doublings - 1) == 0:
             _plan(
                 m, r_max, lots[i], counts[i], reward_sums[i], first[i], next_state[i], n_seen[i],
@@ -182,9 +183,9 @@ def _learn(
 
 @njit(cache=True)
 def _plan(m, r_max, lots, counts, reward_sums, first, next_state, n_seen, following, is_met, plan):
-    """Backward induction over T steps, into plan (T, S); states never met stay as they are.
+    """Write the plan (T, S) by backward induction; the entries of unvisited states do not change.
 
-    In those every action is unknown: they are worth n r_max with n steps to go.
+    Every action of an unvisited state is unknown, so it is worth n r_max with n steps to go.
     """
     T, S = plan.shape
     met = np.flatnonzero(is_met)

@@ -1,15 +1,15 @@
-"""Ties between actions, broken at random: none of them is favoured for its number."""
+"""Break ties between actions at random, so that no action is favoured for its index."""
 
 import numpy as np
 import numpy.typing as npt
 
 
 def best_actions(Q: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return an action of the largest value in each row; of several, each is as likely.
+    """Return an action of largest value in each row; ties are broken uniformly at random.
 
     Args:
-        Q: Values, shape (n_tasks, A).
-        rng: Gives one number for each entry, whether there are ties or not.
+        Q: Action values, shape (n_tasks, A).
+        rng: The random generator; it draws one number per entry, with or without ties.
 
     Returns:
         Shape (n_tasks,).

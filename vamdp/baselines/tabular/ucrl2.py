@@ -1,17 +1,20 @@
 """UCRL2: act as if the best task that is not yet ruled out were the truth.
 
-Jaksch et al. (2010) surround each row's estimate with a confidence region and plan over the most
-favourable member of all (extended value iteration; `planning` has the maximisation). At step t of
-the meta-episode, with n visits of (s, a), here
+Jaksch et al. (2010) surround each row's estimate with a confidence region and plan with its most
+favourable member (extended value iteration; `planning` has the maximisation). At step t of the
+meta-episode, with n visits of (s, a), the region is
 
     |r - R[s, a]|       <= reward_scale * sqrt(7 log(2 S A t / delta) / (2 max(1, w + n))),
     ||p - P[s, a]||_1   <= transition_scale * sqrt(14 S log(2 A t / delta) / max(1, n)).
 
-What differs from the source: R and P are the means of the posterior, and w is the number of rewards
-that the prior of R counts for (at w = 0 the radius is theirs; w = 1, the truth of random MDPs, is
-worth 0.2 to 1.7 % more there); both radii are scaled, as by Duan et al. (2016), since unscaled they
-are so wide that nothing is learned in a few hundred steps; values are those of the steps left in
-the episode; and plans are made when episodes begin or at each step, not when a count has doubled.
+Differences from the source:
+
+- R and P are posterior means, and w is the number of rewards that the prior of R counts for. w = 0
+  is the source's radius; w = 1, the true prior of random MDPs, scores 0.2 to 1.7 % more there.
+- Both radii are scaled, as by Duan et al. (2016): unscaled, they are so wide that nothing is
+  learned in a few hundred steps.
+- Values cover the steps left in the episode.
+- Plans are made at the start of an episode or at each step, not when a count has doubled.
 """
 
 import numpy as np
@@ -27,12 +30,12 @@ class UCRL2(PlanningAgent):
     Args:
         n_states: Number of states S of each task.
         n_actions: Number of actions A of each task.
-        task_horizon: See `PlanningAgent`.
-        reward_scale: Of the rewards' confidence radius, at least 0; in units of reward, the source
-            takes them to lie in [0, 1].
-        transition_scale: Of the transition probabilities' confidence radius, at least 0.
+        task_horizon: Steps after which an episode is cut, at least 1; see `PlanningAgent`.
+        reward_scale: Scale of the rewards' confidence radius, at least 0, in units of reward; the
+            source assumes rewards in [0, 1].
+        transition_scale: Scale of the transition probabilities' confidence radius, at least 0.
         delta: Probability that the unscaled region misses the truth, in (0, 1).
-        replan: See `PlanningAgent`.
+        replan: Plan at the start of each "episode" or at each "step".
         **prior: The fields of `Prior`.
 
     Raises:

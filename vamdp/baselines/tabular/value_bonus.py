@@ -1,14 +1,15 @@
-"""Greedy on the values that RL3 is shown, with or without a bonus for what was seldom tried.
+"""Act greedily on the values that RL3 observes, optionally with a bonus for rarely taken actions.
 
-The agent learns with the estimator of `vamdp.vector.ValueAugment` and acts on what an RL3 policy
-sees of the present state, the Q-estimates and the counts, and on nothing else:
+The agent learns with the estimator of `vamdp.vector.ValueAugment`. It uses only what an RL3 policy
+observes of the current state, the Q-estimates and the counts:
 
     a = argmax_a Q(s, a) + c / sqrt(1 + N(s, a)).
 
-Without a bonus, c = 0, that is certainty equivalence: the estimated model is taken for the true
-one. The bonus has the form of model-based interval estimation (Strehl and Littman, An analysis of
-model-based interval estimation for Markov decision processes, 2008, section 3.3), but is added when
-an action is chosen and not inside the model, so that no plan leads to where it is large.
+With c = 0 this is certainty equivalence: the agent acts as if the estimated model were true. The
+bonus has the form of model-based interval estimation (Strehl and Littman, An analysis of
+model-based interval estimation for Markov decision processes, 2008, section 3.3), but it is added
+when an action is chosen and not inside the model, so the agent does not plan to reach states with a
+large bonus.
 """
 
 from typing import Any, ClassVar, Literal
@@ -23,12 +24,12 @@ from vamdp.estimators.model_based.options import EstimatorOptions
 
 
 class ValueBonus:
-    """Takes the action of the largest estimate plus bonus; ties are broken at random.
+    """Takes the action with the largest estimate plus bonus; ties are broken at random.
 
     Args:
         n_actions: Number of actions, at least 1.
-        bonus: The constant c, in units of the reward, at least 0.
-        **options: The fields of `EstimatorOptions`; `task_horizon` is needed.
+        bonus: The constant c, in units of reward, at least 0.
+        **options: The fields of `EstimatorOptions`; `task_horizon` is required.
 
     Raises:
         ValueError: An argument or option is out of its range.
@@ -59,7 +60,7 @@ class ValueBonus:
         self.estimator = BatchValueEstimator(n_tasks, self.n_actions, **self._options)
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Choose actions, shape (n_tasks,), for the present states."""
+        """Return actions, shape (n_tasks,), for the current states."""
         worth = self.estimator.q_values(seen)
         if self.bonus:
             worth += self.bonus / np.sqrt(1.0 + self.estimator.counts(seen))
@@ -74,5 +75,5 @@ class ValueBonus:
         terminated: npt.NDArray[np.bool_],
         truncated: npt.NDArray[np.bool_],
     ) -> None:
-        """Take in one transition of each task; a truncated one is like any other."""
+        """Learn from one transition of each task; truncation makes no difference."""
         self.estimator.update(states, actions, rewards, next_states, terminated)

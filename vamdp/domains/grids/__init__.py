@@ -1,1 +1,1 @@
-"""What the domains made of tiles share: how grids are drawn at random, pictured and shown."""
+"""Grids of tiles: the random generator, pictures, and rendering."""

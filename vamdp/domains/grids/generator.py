@@ -1,27 +1,27 @@
-"""Random gridworlds, drawn and accepted by compiled code.
+"""Draw random gridworlds and accept them by their optimal return, in compiled code.
 
-A grid is drawn in this order, later tiles overwriting earlier ones as told (RL3, arXiv 2306.15909,
-section 5.3; the released code where the text leaves a choice open):
+A grid is drawn in this order (RL3, arXiv 2306.15909, section 5.3; the released code where the text
+leaves a choice open):
 
-1. obstacle strips, horizontal or vertical, each growing from a uniform cell toward the middle of
-   its line, either way when it starts there;
-2. wet strips, drawn the same way, over obstacles too;
-3. the start in the centre, then the goal, uniform among the cells at least so far from the centre
-   (Manhattan distance); both over anything;
-4. dangers, one after the other, each uniform among the normal cells off the border whose four
-   neighbours are normal or obstacles; these neighbours become warnings.
+1. Obstacle strips, horizontal or vertical. Each grows from a uniformly drawn cell toward the middle
+   of its line, or in a random direction if it starts in the middle.
+2. Wet strips, drawn the same way; they overwrite obstacles.
+3. The start in the centre, then the goal, uniform among the cells at or above a minimum Manhattan
+   distance from the centre. Both overwrite any tile.
+4. Dangers, one after the other, each uniform among the normal cells off the border whose four
+   neighbours are normal or obstacles. These neighbours become warnings.
 
-It is kept if the best undiscounted return of 100 steps from the start is from 50 to 100, and drawn
-anew otherwise, also where a danger finds no place.
+A grid is accepted if its optimal undiscounted return within 100 steps is between 50 and 100.
+Otherwise, or if a danger finds no place, another grid is drawn.
 
-That return is computed by backward induction like any other optimal value, but laid out for grids,
-which takes a third of the time (`benchmarks/gridworlds.py`): a blocked move is
-not looked up but mixed in, so that a whole row of cells is one vector operation. With
-``y[cell] = reward + V[cell]``, the worth of landing there,
+The return is computed by backward induction in a layout for grids, which takes a third of the time
+(`benchmarks/gridworlds.py`): a blocked move is a multiplication instead of a look-up, so that a
+whole row of cells is one vector operation. With ``y[cell] = reward + V[cell]``, the worth of
+landing on a cell,
 
     Q[cell, d] = (1 - slip) y[d of cell] + slip/2 (y[left of d] + y[right of d]),
 
-where "d of cell" is the cell itself if the neighbour is blocked.
+where "d of cell" is the neighbour in direction d, or the cell itself if that neighbour is blocked.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _takes_danger(tiles, r, c):
 
 @njit(cache=True)
 def _draw_danger(keys, tiles):
-    """Place one danger with its warnings; returns whether there was a place."""
+    """Place one danger with its warnings; returns whether a place was found."""
     size = tiles.shape[0]
     places = np.empty(tiles.size, np.int64)
     n = 0
@@ -127,11 +127,11 @@ def _draw_grid(keys, n_obstacles, obstacle_length, n_wet, wet_length, n_dangers,
 
 @njit(cache=True)
 def _best_return(tiles, slip, horizon):
-    """The largest expected undiscounted return of so many steps from the centre."""
+    """Return the largest expected undiscounted return of `horizon` steps from the centre."""
     size = tiles.shape[0]
-    # A frame of one cell around everything, so that each cell has four neighbours to read.
+    # A frame of one cell, so that each cell has four neighbours to read.
     landing = np.zeros((2, size + 2, size + 2))
-    # 1.0 where the move north, east, south, west is free; 0.0 where it stays.
+    # 1.0 if the move north, east, south or west is free; 0.0 if it is blocked.
     free = np.zeros((4, size, size))
     slips = np.empty((size, size))
     goes_on = np.empty((size, size))
@@ -173,7 +173,7 @@ def _best_return(tiles, slip, horizon):
 def _draw_accepted(
     keys, n_obstacles, obstacle_length, n_wet, wet_length, n_dangers, distance, slip, tiles
 ):
-    """Draw grids until one is accepted; returns how many were drawn."""
+    """Draw grids until one is accepted; returns the number drawn."""
     n_drawn = 0
     while True:
         n_drawn += 1

@@ -1,1 +1,1 @@
-"""Kernel-based stochastic factorization: a small MDP learned from real-valued states."""
+"""Kernel-based stochastic factorization, which learns a small MDP from real-valued states."""

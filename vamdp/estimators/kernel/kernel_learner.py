@@ -1,4 +1,4 @@
-"""The kernel learner behind the door of `Estimator`; its maths is in `kernel.model`."""
+"""The kernel learner as an `Estimator`; `kernel.model` has the equations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,34 +21,34 @@ from vamdp.estimators.present_masks import PresentMasks
 from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.scaled_distances import check_n_scales
 
-#: Representatives that there is room for at first; it doubles when full.
+#: Initial capacity for representatives; it doubles when full.
 FIRST_CAPACITY = 8
 
 
 class KernelLearner(QRows):
     """Kernel-based stochastic factorization in n_tasks independent tasks, an `Estimator`.
 
-    States are d real numbers. Its parts are those of `q_parts`; the counts are soft, real numbers
-    that add up to the number of steps. Row i is bit for bit what a batch of one gives, and nothing
-    is random. Memory depends on `max_representatives`, and not on the number of transitions.
+    States are d real numbers. Its parts are those of `q_parts`; the counts are soft: real numbers
+    that add up to the number of steps. Each row equals a batch of one bit for bit, and nothing is
+    random. Memory depends on `max_representatives`, not on the number of transitions.
 
-    Without `scales`, both states of a transition enter the running ones as it comes in, and are
-    then weighed by these. When scales move on, what was learned stays as it was: the sums were
-    weighed by the scales of their time, and representatives stay where they are, even where they
-    now are closer together than `radius`. (The states of the first steps are close together, and
-    so the first representatives are. Give `scales` where you know them.)
+    Without `scales`, each transition first updates the running scales with both of its states, and
+    is then weighted by them. Later changes of the scales do not change what was learned: sums keep
+    the weights of their time, and representatives keep their places, even if they are now closer
+    together than `radius`. (The states of the first steps are close together, and so are the first
+    representatives. Pass `scales` if you know them.)
 
-    A mask counts in the state that it was told of alone: its advantages and its value are those of
-    the allowed actions. Planning looks at all actions.
+    A mask holds only for the state it was given for: the advantages and the value of that state use
+    the allowed actions. Planning uses all actions.
 
     Args:
-        n_tasks: number of tasks, at least 1.
-        n_actions: number of actions A, at least 1, the same in all tasks.
-        **options: the fields of `KernelOptions`.
+        n_tasks: Number of tasks, at least 1.
+        n_actions: Number of actions A, at least 1, the same in all tasks.
+        **options: The fields of `KernelOptions`.
 
     Raises:
-        ValueError: an option is out of its range.
-        TypeError: an option is unknown.
+        ValueError: An option is out of range.
+        TypeError: An option is unknown.
 
     Example:
         >>> learner = KernelLearner(1, 2, task_horizon=9, gamma=0.5, scales=(1.0,))
@@ -58,7 +58,7 @@ class KernelLearner(QRows):
         [[1.5, 5.0]]
     """
 
-    #: States come as the real coordinates of the observation.
+    #: States are real-valued observations, see `Estimator`.
     takes_reals = True
 
     def __init__(self, n_tasks: int, n_actions: int, **options: Any) -> None:
@@ -67,22 +67,22 @@ class KernelLearner(QRows):
         self._kernel = (float(o.width), float(o.radius), o.scales is None)
         self._planning = (float(o.gamma), float(o.tolerance), int(o.task_horizon))
         self._masks = PresentMasks(self.n_tasks, self.n_actions)
-        self._model: Model | None = None  # allocated when the first state shows its length
+        self._model: Model | None = None  # allocated when the first state arrives
 
     @property
     def n_representatives(self) -> npt.NDArray[np.int64]:
-        """Representatives of each task, (n_tasks,)."""
+        """Number of representatives of each task, shape (n_tasks,)."""
         if self._model is None:
             return np.zeros(self.n_tasks, np.int64)
         return self._model.n_representatives.copy()
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the models of all tasks take."""
+        """Memory of the models of all tasks, in bytes."""
         return sum(array.nbytes for array in self._model) if self._model else 0
 
     def representatives(self, task: int) -> npt.NDArray[np.float64]:
-        """The representatives of one task in the order of their founding, (m, d)."""
+        """Return the representatives of one task in order of creation, shape (m, d)."""
         if not 0 <= task < self.n_tasks:
             raise ValueError(f"`task` must be in [0, {self.n_tasks}), got {task!r}.")
         if self._model is None:
@@ -99,7 +99,7 @@ class KernelLearner(QRows):
         states: npt.NDArray[np.float64],
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
-        """Note what the states allow in which episodes begin."""
+        """Store the masks of the first states in `rows`."""
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
             self._masks.note(rows, self._coordinates(states), masks)
@@ -116,7 +116,7 @@ class KernelLearner(QRows):
         """Learn one transition of each task; the arguments are `BatchValueEstimator.update`'s.
 
         Raises:
-            ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
+            ValueError: An argument has the wrong shape, type or range; nothing is learned.
         """
         now, taken, paid, then, ends, masks = as_transitions(
             self.n_tasks, self.n_actions, self._n_coordinates,
@@ -129,12 +129,12 @@ class KernelLearner(QRows):
             self._masks.note(~ends, then, masks)
 
     def plan(self) -> None:
-        """Renew Q of the tasks that learned something since they were planned for."""
+        """Update Q of the tasks that have changed since their last planning."""
         if self._model is not None and self._model.is_stale.any():
             plan_each(*self._planning, *self._model)
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
-        """Forget the tasks of the mask (n_tasks,), or all."""
+        """Forget the tasks marked in `tasks` (n_tasks,), or all."""
         which = self._marked(tasks)
         self._masks.forget(which)
         if self._model is not None:
@@ -152,7 +152,7 @@ class KernelLearner(QRows):
         return coordinates
 
     def _with_room(self, n_coordinates: int) -> Model:
-        """The models, with room for two more representatives as far as they may be founded."""
+        """Return the models, with room for two more representatives up to the allowed maximum."""
         most = int(self.options.max_representatives)
         if self._model is None:
             capacity = min(FIRST_CAPACITY, most)

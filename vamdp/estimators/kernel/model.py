@@ -1,30 +1,31 @@
-r"""The model of kernel-based stochastic factorization, kept up to date transition by transition.
+r"""The model of kernel-based stochastic factorization, updated after every transition.
 
-Real-valued states are spoken for by m *representatives* z_1 ... z_m. With the Gaussian kernel
+Real-valued states are represented by m *representatives* z_1 ... z_m. With the Gaussian kernel
 
     k(s, z) = exp(-|s - z|^2 / (2 tau^2)), 0 beyond CUTOFF tau;    kappa_j(s) = k(s, z_j) / sum
 
-each transition (s, a, r, s') is seen by the representatives near s, and leads to those near s':
+each transition (s, a, r, s') counts for the representatives near s, and leads to those near s':
 
     W[a, i] += k(z_i, s),   r[a, i] += k(z_i, s) r,   C[a, i, j] += k(z_i, s) kappa_j(s').
 
-With n observed transitions of a, K their normalised kernels at the z_i (m, n) and D those of the
-z_j at their next states (n, m), the MDP P = K D, r = K r of Barreto, Precup and Pineau (JMLR 17,
-2016; the incremental version of sections 4 and 5) is C / W and r / W: the same, without the n.
+Barreto, Precup and Pineau (JMLR 17, 2016; the incremental version in sections 4 and 5) define the
+MDP P = K D, r = K r. For n observed transitions of a, K (m, n) holds their normalised kernels at
+the z_i, and D (n, m) those of the z_j at their next states. C / W and r / W are the same, without
+storing the n transitions.
 
-What is ours:
+Our additions:
 
-* A pair that no transition is near (W = 0) leads to all states of the model alike, without reward:
-  to the representatives, and to one *end* as soon as a transition terminated.
+* A pair without nearby transitions (W = 0) leads to all states of the model with equal probability
+  and reward 0: to the representatives, and to one *end* once a transition has terminated.
 * A terminated transition leads to the end, which is absorbing and worth 0.
-* A state that all kernels are 0 at is taken for its nearest representative.
+* A state at which all kernels are 0 is replaced by its nearest representative.
 * N[a, j] += kappa_j(s): soft counts, which add up to the number of steps.
 
-Q of a state is that of the representatives around it, and so are its counts:
+Q and counts of a state are averages over the representatives around it:
 
     Q(s, a) = sum_j kappa_j(s) Q[a, j],    N(s, a) = sum_j kappa_j(s) N[a, j].
 
-Time of a transition O(m (d + m)), of a sweep of planning as many steps as C has entries above 0.
+A transition takes O(m (d + m)) time, and a planning sweep as much as C has entries above 0.
 """
 
 import math
@@ -38,20 +39,20 @@ from vamdp.estimators.scaled_distances import note_spread, renew_scales, squared
 from vamdp.mdp.bellman import ROUNDING, iterate
 from vamdp.mdp.sweep_history import N_LINES
 
-#: Widths beyond which kernels are 0: they would be below 0.0004.
+#: Distance, in widths tau, beyond which a kernel is 0; it would be below 0.0004.
 CUTOFF = 4.0
 
 
 class Model(NamedTuple):
-    """What was learned of each task; the first axis is the task everywhere."""
+    """The models of all tasks; the first axis of every array is the task."""
 
     n_representatives: npt.NDArray[np.int64]  # (n_tasks,) m
     has_end: npt.NDArray[np.bool_]  # (n_tasks,) whether a transition terminated
-    is_stale: npt.NDArray[np.bool_]  # (n_tasks,) whether it was not planned for since it changed
-    n_seen: npt.NDArray[np.int64]  # (n_tasks,) states in the running scales
-    mean: npt.NDArray[np.float64]  # (n_tasks, d) of these states
-    squares: npt.NDArray[np.float64]  # (n_tasks, d) sum of squares around it
-    scale: npt.NDArray[np.float64]  # (n_tasks, d) what coordinates are divided by
+    is_stale: npt.NDArray[np.bool_]  # (n_tasks,) whether it changed since its last planning
+    n_seen: npt.NDArray[np.int64]  # (n_tasks,) number of states in the running scales
+    mean: npt.NDArray[np.float64]  # (n_tasks, d) mean of these states
+    squares: npt.NDArray[np.float64]  # (n_tasks, d) their sum of squares around the mean
+    scale: npt.NDArray[np.float64]  # (n_tasks, d) divisors of the coordinates
     representatives: npt.NDArray[np.float64]  # (n_tasks, capacity, d) z
     C: npt.NDArray[np.float64]  # (n_tasks, A, capacity, capacity)
     W: npt.NDArray[np.float64]  # (n_tasks, A, capacity)
@@ -61,7 +62,7 @@ class Model(NamedTuple):
 
 
 def allocate(n_tasks: int, n_actions: int, n_coordinates: int, capacity: int) -> Model:
-    """Room for `capacity` representatives of each task, and nothing learned."""
+    """Return empty models with room for `capacity` representatives per task."""
     table, states = (n_tasks, n_actions, capacity), (n_tasks, n_coordinates)
     return Model(
         np.zeros(n_tasks, np.int64), np.zeros(n_tasks, np.bool_), np.zeros(n_tasks, np.bool_),
@@ -72,7 +73,7 @@ def allocate(n_tasks: int, n_actions: int, n_coordinates: int, capacity: int) ->
 
 
 def grow(model: Model, capacity: int) -> Model:
-    """The same with more room."""
+    """Return the same models with a larger capacity."""
     n_tasks, n_actions, old, _ = model.C.shape
     new = allocate(n_tasks, n_actions, model.mean.shape[1], capacity)
     new.representatives[:, :old] = model.representatives
@@ -84,7 +85,7 @@ def grow(model: Model, capacity: int) -> Model:
 
 @njit(cache=True, inline="always")
 def _found(i, state, radius, n_representatives, scale, representatives, C, W, r, N):
-    """Let the state found a representative if all are farther than `radius`, and there is room."""
+    """Make the state a representative if all are farther than `radius` and there is room."""
     m = n_representatives[i]
     if m == representatives.shape[1]:
         return
@@ -122,7 +123,7 @@ def learn_each(
     n_representatives, has_end, is_stale, n_seen, mean, squares, scale, representatives,
     C, W, r, N, Q,
 ):  # fmt: skip
-    """One transition of each task; `runs`: the scales are the running ones."""
+    """Learn one transition of each task; `runs` says whether the scales are running ones."""
     near, led_to = np.empty(W.shape[2]), np.empty(W.shape[2])
     reached = np.empty(W.shape[2], np.int64)
     for i in range(actions.size):
@@ -162,7 +163,7 @@ def plan_each(
     n_representatives, has_end, is_stale, n_seen, mean, squares, scale, representatives,
     C, W, r, N, Q,
 ):  # fmt: skip
-    """Q of each task that has changed since it was planned for, by value iteration from 0."""
+    """Compute Q of each stale task by value iteration from 0."""
     n_actions, capacity = W.shape[1], W.shape[2]
     base, spread = np.empty((n_actions, capacity)), np.empty((n_actions, capacity))
     row, weight = np.empty(base.size * capacity, np.uint32), np.empty(base.size * capacity)
@@ -176,7 +177,7 @@ def plan_each(
         for a in range(n_actions):
             for z in range(m):
                 total = W[i, a, z]
-                if total == 0.0:  # untried: to every state alike
+                if total == 0.0:  # untried: leads to all states with equal probability
                     base[a, z], spread[a, z] = 0.0, gamma / (m + has_end[i])
                     continue
                 base[a, z], spread[a, z] = r[i, a, z] / total, 0.0
@@ -198,7 +199,7 @@ def read_each(
     states, width, n_representatives, has_end, is_stale, n_seen, mean, squares, scale,
     representatives, C, W, r, N, Q, Q_rows, count_rows,
 ):  # fmt: skip
-    """Q and counts (n_tasks, A) of one state per task; left as they are where nothing is known."""
+    """Read Q and counts (n_tasks, A) of one state per task; rows of empty models do not change."""
     near = np.empty(W.shape[2])
     for i in range(states.shape[0]):
         m = n_representatives[i]

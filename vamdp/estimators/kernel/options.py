@@ -13,23 +13,21 @@ from vamdp.estimators.scaled_distances import Scaling, check_scales
 
 @dataclass(frozen=True)
 class KernelOptions:
-    """How the model is learned and planned; symbols are those of `kernel.model`.
+    """Options of the kernel learner; symbols are those of `kernel.model`.
 
     Attributes:
-        task_horizon: steps of one episode, the most sweeps of one planning; at least 1.
-        gamma: discount factor of the estimates, in [0, 1].
-        tolerance: planning stops after a sweep in which no Q moved by this much; at least 0.
-        width: tau, the standard deviation of the Gaussian kernels, in units of the scaled distance;
-            above 0.
-        radius: a state farther than this from all representatives founds a new one; above 0. Half
-            of it to all of it is a good width.
-        max_representatives: representatives of one task at most; then no more are founded.
-        scales: what each coordinate is divided by before distances are taken, above 0. None:
-            running standard deviations of the states of the task, where a coordinate without spread
-            counts nothing.
+        task_horizon: Steps of one episode and the limit of planning sweeps, at least 1.
+        gamma: Discount factor of the estimates, in [0, 1].
+        tolerance: Planning stops after a sweep in which no Q moved by this much; at least 0.
+        width: Standard deviation tau of the Gaussian kernels, in units of the scaled distance,
+            above 0. A good width is 0.5 to 1 times the radius.
+        radius: A state farther than this from all representatives becomes a new one; above 0.
+        max_representatives: Largest number of representatives of one task, at least 1.
+        scales: Divisor of each coordinate in distances, above 0. None: running standard deviations
+            of the task's states; a coordinate without spread is ignored.
 
     Raises:
-        ValueError: an option is out of its range.
+        ValueError: An option is out of range.
     """
 
     task_horizon: int

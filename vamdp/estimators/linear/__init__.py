@@ -1,1 +1,1 @@
-"""Linear action values on fixed features, by least-squares temporal differences."""
+"""Linear action values on fixed features, learned by least-squares temporal differences."""

@@ -1,10 +1,10 @@
-r"""From states (n, d) to features (n, k): the coordinates, random Fourier features, or a function.
+r"""Map states (n, d) to features (n, k): coordinates, random Fourier features, or a function.
 
-Random Fourier features (Rahimi and Recht, 2007) stand for a Gaussian kernel of the scaled states:
+Random Fourier features (Rahimi and Recht, 2007) approximate a Gaussian kernel of the scaled states:
 
     phi_i(s) = sqrt(2 / k) cos(omega_i . s + b_i),    omega_i ~ N(0, I / width^2), b_i ~ U(0, 2 pi)
 
-with phi(s) . phi(t) = exp(-|s - t|^2 / (2 width^2)) on average.
+where phi(s) . phi(t) = exp(-|s - t|^2 / (2 width^2)) in expectation.
 """
 
 import math
@@ -19,25 +19,25 @@ from vamdp.estimators.scaled_distances import check_n_scales
 
 
 class Features:
-    """The features of one state per task; those of the last states are kept.
+    """The features of one state per task; the last result is cached.
 
     Args:
-        options: which features.
+        options: The learner's options, which choose the features.
     """
 
     def __init__(self, options: LinearOptions) -> None:
         self._options = options
         self._waves: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None = None
-        self._n_features: int | None = None  # of every state, once the first was seen
+        self._n_features: int | None = None  # known from the first state on
         self._states = np.zeros((0, 0))
         self._phi = np.zeros((0, 0))
 
     def __call__(self, states: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the features (n_tasks, k) of states (n_tasks, d); not to be written into.
+        """Return the features (n_tasks, k) of states (n_tasks, d); do not modify the result.
 
         Raises:
-            ValueError: there is not one scale for each coordinate, or features of one's own have
-                another shape than before, or are not finite.
+            ValueError: The number of scales is not d, or a custom function returns features of
+                another shape than before or features that are not finite.
         """
         if not np.array_equal(states, self._states):
             phi = self._make(states)
@@ -65,7 +65,7 @@ class Features:
     def _ask(self, states: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         own = self._options.features
         answer: Any = (getattr(own, "transform", None) or own)(states.copy())
-        if hasattr(answer, "toarray"):  # a sparse matrix of SciPy's
+        if hasattr(answer, "toarray"):  # a SciPy sparse matrix
             answer = answer.toarray()
         try:
             phi = np.array(answer, np.float64, order="C")
@@ -81,7 +81,7 @@ class Features:
         if not finite.all():
             i, j = np.argwhere(~finite)[0]
             raise ValueError(
-                f"`features` must return finite numbers, got {phi[i, j]} as number {j} of state "
+                f"`features` must return finite numbers, got {phi[i, j]} in entry {j} for state "
                 f"{states[i].tolist()}."
             )
         return phi
@@ -89,7 +89,7 @@ class Features:
 
 @njit(cache=True)
 def _write_waves(scaled, frequencies, phases, phi):
-    """Random Fourier features of states (n, d) into phi (n, k)."""
+    """Write the random Fourier features of states (n, d) into phi (n, k)."""
     height = math.sqrt(2.0 / phases.size)
     for i in range(phi.shape[0]):
         for j in range(phi.shape[1]):

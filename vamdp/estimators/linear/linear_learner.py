@@ -1,4 +1,4 @@
-"""Linear values behind the door of `Estimator`; the maths is in `linear.policy_iteration`."""
+"""The linear learner as an `Estimator`; `linear.policy_iteration` has the equations."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,44 +21,44 @@ from vamdp.estimators.present_masks import PresentMasks
 from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.scaled_distances import check_n_scales
 
-#: Transitions that there is room for at first; it doubles when full.
+#: Initial capacity for transitions; it doubles when full.
 FIRST_CAPACITY = 16
 
 
 class LinearLearner(QRows):
     """Linear Q of the greedy policy in n_tasks independent tasks, an `Estimator`.
 
-    States are d real numbers. Its parts are those of `q_parts`. Q is shown within what is possible
-    after the rewards seen: from min(0, lowest) / (1 - gamma) to max(0, highest) / (1 - gamma). The
-    count of an action is that of its past steps, each weighed by the squared cosine between its
-    features and those of the state: with one-hot features, the visits.
+    States are d real numbers. Its parts are those of `q_parts`. Estimates of Q are limited to what
+    the observed rewards allow: from min(0, lowest) / (1 - gamma) to max(0, highest) / (1 - gamma).
+    The count of an action is the number of its past steps, each weighted by the squared cosine
+    between that step's features and the state's. With one-hot features these are the visits.
 
-    All transitions of a task are kept, 16 k + A + 16 bytes each: for thousands of steps, not for
-    millions. With the built-in features, row i is bit for bit what a batch of one gives.
+    All transitions of a task are stored, 16 k + A + 16 bytes each, which suits thousands of steps
+    but not millions. With the built-in features, each row equals a batch of one bit for bit.
 
-    A mask counts in the state that it was told of: there, as the present state, and as the one that
-    a transition led to. Elsewhere all actions count as allowed.
+    A mask holds only for the state it was given for: when it is the current state, and in the
+    transition that led to it. In all other states all actions count as allowed.
 
     Args:
-        n_tasks: number of tasks, at least 1.
-        n_actions: number of actions A, at least 1, the same in all tasks.
-        **options: the fields of `LinearOptions`.
+        n_tasks: Number of tasks, at least 1.
+        n_actions: Number of actions A, at least 1, the same in all tasks.
+        **options: The fields of `LinearOptions`.
 
     Raises:
-        ValueError: an option is out of its range.
-        TypeError: an option is unknown, or `features` are something else.
+        ValueError: An option is out of range.
+        TypeError: An option is unknown, or `features` has the wrong type.
 
     Example:
         >>> learner = LinearLearner(1, 2, gamma=0.5, regularisation=1.0, features=np.ones_like)
         >>> learner.update([[0.0]], [1], [6.0], [[1.0]], [False])
-        >>> learner.q_values([[3.0]]).tolist()  # (1 + 1) w = 6: w was 0, and action 0 as good
+        >>> learner.q_values([[3.0]]).tolist()  # (1 + 1) w = 6: action 0 was greedy at w = 0
         [[0.0, 3.0]]
         >>> learner.update([[0.0]], [1], [6.0], [[1.0]], [False])
         >>> learner.q_values([[3.0]]).tolist()  # (2 + 1 - 2 * 0.5) w = 12
         [[0.0, 6.0]]
     """
 
-    #: States come as the real coordinates of the observation.
+    #: States are real-valued observations, see `Estimator`.
     takes_reals = True
 
     def __init__(self, n_tasks: int, n_actions: int, **options: Any) -> None:
@@ -68,12 +68,12 @@ class LinearLearner(QRows):
             float(o.gamma), float(o.regularisation), int(o.n_improvements), int(o.improve_every),
         )  # fmt: skip
         self._features = Features(o)
-        self._n_coordinates: int | None = None  # of every state, once the first was seen
+        self._n_coordinates: int | None = None  # known from the first state on
         self._masks = PresentMasks(self.n_tasks, self.n_actions)
-        self._fit: Fit | None = None  # allocated when the first features show their number
+        self._fit: Fit | None = None  # allocated when the first features arrive
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
-        """Forget the tasks in `rows`; the features are the same in all tasks, whatever the seed."""
+        """Forget the tasks in `rows`; seeds are ignored, because all tasks share the features."""
         self.forget(rows)
 
     def begin_episodes(
@@ -82,7 +82,7 @@ class LinearLearner(QRows):
         states: npt.NDArray[np.float64],
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
-        """Note what the states allow in which episodes begin."""
+        """Store the masks of the first states in `rows`."""
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
             self._masks.note(rows, self._coordinates(states), masks)
@@ -99,8 +99,8 @@ class LinearLearner(QRows):
         """Learn one transition of each task; the arguments are `BatchValueEstimator.update`'s.
 
         Raises:
-            ValueError: an argument has the wrong shape, type or range, or the features have.
-                Nothing is learned then.
+            ValueError: An argument or its features have the wrong shape, type or range; nothing is
+                learned.
         """
         now, taken, paid, then, ends, masks = as_transitions(
             self.n_tasks, self.n_actions, self._n_coordinates,
@@ -114,7 +114,7 @@ class LinearLearner(QRows):
             self._masks.note(~ends, then, masks)
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
-        """Forget the tasks of the mask (n_tasks,), or all."""
+        """Forget the tasks marked in `tasks` (n_tasks,), or all."""
         which = self._marked(tasks)
         self._masks.forget(which)
         if self._fit is not None:
@@ -127,11 +127,11 @@ class LinearLearner(QRows):
         return coordinates
 
     def _with_room(self, n_features: int) -> Fit:
-        """What was learned, with room for one more transition of each task."""
+        """Return what was learned, with room for one more transition in each task."""
         old = self._fit or allocate(self.n_tasks, self.n_actions, n_features, FIRST_CAPACITY)
         capacity = old.phi.shape[1]
         if old.n_steps.max() == capacity:
-            # Only what grows with the steps: the systems of equations are large.
+            # Copy only the arrays that grow with the steps; the systems of equations are large.
             longer = {}
             for name in BY_STEP:
                 array = getattr(old, name)

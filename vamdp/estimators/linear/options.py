@@ -11,27 +11,27 @@ from vamdp.estimators.scaled_distances import Scaling, check_scales
 
 @dataclass(frozen=True)
 class LinearOptions:
-    """How values are learned; symbols are those of `linear.policy_iteration`.
+    """Options of the linear learner; symbols are those of `linear.policy_iteration`.
 
     Attributes:
-        gamma: discount factor of the estimates, in [0, 1).
-        regularisation: lambda, above 0, in squared lengths of phi: as many transitions with reward
-            0 to the end, along each feature.
-        features: None, the scaled coordinates and a constant; an integer, so many random Fourier
-            features; or a fitted transformer of scikit-learn's kind or any function, states (n, d)
-            -> features (n, k). It gets the states as they are.
-        width: of the Gaussian kernel that random Fourier features stand for, in units of the scaled
-            distance; above 0.
-        scales: what each coordinate is divided by, above 0. None: they are taken as they are. They
-            cannot be running ones, as the kernel learner's: features of old and new states would
-            not fit together.
-        features_seed: of the random Fourier features, which are the same in all tasks.
-        n_improvements: rounds of evaluating and improving the policy after a transition, at most.
-        improve_every: steps of a task between two of these; Q rests in between.
+        gamma: Discount factor of the estimates, in [0, 1).
+        regularisation: lambda, above 0, in units of the squared length of phi. It acts like lambda
+            terminated transitions with reward 0 along each feature.
+        features: None: the scaled coordinates and a constant. An integer k: k random Fourier
+            features. Otherwise a fitted scikit-learn transformer or a function from states (n, d)
+            to features (n, k), which gets unscaled states.
+        width: Width of the Gaussian kernel that random Fourier features approximate, in units of
+            the scaled distance, above 0.
+        scales: Divisor of each coordinate, above 0. None: 1. Unlike the kernel learner's, scales
+            cannot be running, because features of old and new states would not match.
+        features_seed: Seed of the random Fourier features, which all tasks share; at least 0.
+        n_improvements: Largest number of rounds of policy evaluation and improvement after a
+            transition, at least 1.
+        improve_every: Number of steps of a task between two updates of Q, at least 1.
 
     Raises:
-        ValueError: an option is out of its range.
-        TypeError: `features` are something else.
+        ValueError: An option is out of range.
+        TypeError: `features` has the wrong type.
     """
 
     gamma: float = 0.95
@@ -47,8 +47,8 @@ class LinearOptions:
         """Check every option."""
         if not 0 <= as_number(self.gamma) < 1:
             raise ValueError(
-                f"`gamma` must be in [0, 1), got {self.gamma!r}: without discounting, least "
-                "squares may have no solution."
+                f"`gamma` must be in [0, 1), got {self.gamma!r}: without discounting, the least-"
+                "squares system may have no solution."
             )
         check_scale("regularisation", self.regularisation)
         check_scale("width", self.width)
@@ -69,11 +69,11 @@ class LinearOptions:
         own = self.features is None or isinstance(self.features, (int, np.integer))
         if self.scales is not None and not own:
             raise ValueError(
-                f"`scales` must be None with `features` of your own, got {self.scales!r}: "
-                "scale there."
+                f"`scales` must be None with custom `features`, got {self.scales!r}. Scale the "
+                "states in `features` instead."
             )
 
 
 def is_transformer(features: Any) -> bool:
-    """Whether it maps states to features by itself."""
+    """Whether `features` is a transformer or a function."""
     return hasattr(features, "transform") or callable(features)

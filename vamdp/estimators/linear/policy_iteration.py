@@ -1,25 +1,26 @@
-r"""Least-squares policy iteration after every transition, from all transitions of the task.
+r"""Online least-squares policy iteration on all transitions of a task.
 
-Q(s, a) = phi(s) . w_a, features phi (k,), weights w (A, k). For the transitions u = (s, a, r, s')
-of a task and a policy, the fixed point of least squares (LSTDQ) solves, in blocks of k,
+Q(s, a) = phi(s) . w_a, with features phi (k,) and weights w (A, k). For the transitions
+u = (s, a, r, s') of a task and a policy pi, the least-squares fixed point (LSTDQ) solves, in blocks
+of k,
 
     (M + lambda I) w = b,    M[a, a] += phi(s) phi(s)^T,    M[a, pi(s')] -= gamma phi(s) phi(s')^T,
                              b[a] += r phi(s),
 
 where nothing is subtracted after a terminated transition, and pi is greedy in w among the actions
-that s' allows. The behaviour may be any: pi is followed in s' alone. Evaluating and improving in
-turns is LSPI (Lagoudakis and Parr, JMLR 4, 2003), doing so after every transition, from the policy
-and the weights of the one before, is online LSPI (Busoniu, Ernst, De Schutter and Babuska, ACC
-2010). A round ends when no greedy action changed, or after `n_improvements` of them.
+that s' allows. The behaviour policy is arbitrary, because pi is evaluated only in s'. Alternating
+evaluation and improvement is LSPI (Lagoudakis and Parr, JMLR 4, 2003). Doing so after every
+transition, from the previous policy and weights, is online LSPI (Busoniu, Ernst, De Schutter and
+Babuska, ACC 2010). It stops when no greedy action changes, or after `n_improvements` rounds.
 
-Why not fitted Q-iteration, whose sweeps need no system of equations: under a behaviour that is not
-the greedy policy's it may diverge (Tsitsiklis and Van Roy, Machine Learning 22, 1996), and as many
-sweeps as the horizon cost more than the few systems that are solved here. LSTDQ has a solution
-wherever the matrix is regular, and lambda sees to untried directions: their weights are 0.
+Fitted Q-iteration needs no system of equations, but it may diverge off-policy (Tsitsiklis and Van
+Roy, Machine Learning 22, 1996), and its sweeps over a horizon cost more than the few systems solved
+here. LSTDQ has a solution whenever the matrix is regular. lambda handles untried directions: their
+weights are 0.
 
-Greedy actions must be asked for anew, so the features of a task's transitions are kept: 16 k bytes
-each. A round costs O(n A k) for n transitions, O(k^2) for each greedy action that changes, and
-O((A k)^3 / 3) for the system.
+Greedy actions are recomputed in every round, so the features of a task's transitions are stored,
+16 k bytes each. A round costs O(n A k) for n transitions, O(k^2) for each greedy action that
+changes, and O((A k)^3 / 3) for the system.
 """
 
 from typing import NamedTuple
@@ -29,33 +30,33 @@ import numpy.typing as npt
 
 from vamdp.compiled import njit
 
-#: The greedy action after a terminated transition.
+#: Stands for the greedy action after a terminated transition.
 NONE = -1
 
 
 class Fit(NamedTuple):
-    """What was learned of each task; the first axis is the task everywhere."""
+    """What was learned in each task; the first axis of every array is the task."""
 
-    n_steps: npt.NDArray[np.int64]  # (n_tasks,) transitions
-    lowest: npt.NDArray[np.float64]  # (n_tasks,) reward, or 0
-    highest: npt.NDArray[np.float64]  # (n_tasks,) likewise
-    phi: npt.NDArray[np.float64]  # (n_tasks, capacity, k) of the states acted in
-    next_phi: npt.NDArray[np.float64]  # (n_tasks, capacity, k) of those reached
+    n_steps: npt.NDArray[np.int64]  # (n_tasks,) number of transitions
+    lowest: npt.NDArray[np.float64]  # (n_tasks,) smallest reward, at most 0
+    highest: npt.NDArray[np.float64]  # (n_tasks,) largest reward, at least 0
+    phi: npt.NDArray[np.float64]  # (n_tasks, capacity, k) features of the states acted in
+    next_phi: npt.NDArray[np.float64]  # (n_tasks, capacity, k) features of the next states
     actions: npt.NDArray[np.int64]  # (n_tasks, capacity)
-    next_actions: npt.NDArray[np.int64]  # (n_tasks, capacity) greedy ones, or NONE
-    allowed: npt.NDArray[np.bool_]  # (n_tasks, capacity, A) in the states reached
+    next_actions: npt.NDArray[np.int64]  # (n_tasks, capacity) greedy next actions, or NONE
+    allowed: npt.NDArray[np.bool_]  # (n_tasks, capacity, A) actions the next states allow
     M: npt.NDArray[np.float64]  # (n_tasks, A k, A k)
     b: npt.NDArray[np.float64]  # (n_tasks, A k)
     w: npt.NDArray[np.float64]  # (n_tasks, A k)
     alike: npt.NDArray[np.float64]  # (n_tasks, A, k, k) sum of phi phi^T / |phi|^2 of each action
 
 
-#: Fields of `Fit` with an entry for each transition.
+#: Fields of `Fit` with one entry per transition.
 BY_STEP = ("phi", "next_phi", "actions", "next_actions", "allowed")
 
 
 def allocate(n_tasks: int, n_actions: int, n_features: int, capacity: int) -> Fit:
-    """Room for `capacity` transitions of each task, and nothing learned."""
+    """Return an empty fit with room for `capacity` transitions per task."""
     steps, n = (n_tasks, capacity), n_actions * n_features
     return Fit(
         np.zeros(n_tasks, np.int64), np.zeros(n_tasks), np.zeros(n_tasks),
@@ -69,7 +70,7 @@ def allocate(n_tasks: int, n_actions: int, n_features: int, capacity: int) -> Fi
 
 @njit(cache=True, inline="always")
 def _greedy(phi, w, allowed):
-    """The action of the largest phi . w_a that is allowed, the first one among equals."""
+    """Return the first allowed action with the largest phi . w_a."""
     k, best, largest = phi.size, NONE, -np.inf
     for a in range(allowed.size):
         if allowed[a]:
@@ -95,9 +96,9 @@ def _add_block(M, a, b, one, other, factor):
 def _eliminate(room):
     """Bring a system, the matrix and its right side (n, n + 1), to triangular form.
 
-    Returns whether it is regular. Rows change places, so that each divides by the largest entry.
+    Returns whether the matrix is regular. Rows are swapped for partial pivoting.
     """
-    # Unsigned where most of the time goes: numba then needs no test for negative indices.
+    # Unsigned in the innermost loop, so that numba does not test for negative indices.
     n = room.shape[0]
     end = np.uint64(n + 1)
     for x in range(n):
@@ -109,7 +110,7 @@ def _eliminate(room):
                 room[x, z], room[pivot, z] = room[pivot, z], room[x, z]
         for y in range(x + 1, n):
             factor = room[y, x] / room[x, x]
-            if factor != 0.0:  # blocks of actions that never follow one another stay empty
+            if factor != 0.0:  # blocks of actions that never follow each other are zero
                 to, of = np.uint64(y), np.uint64(x)
                 for z in range(np.uint64(x + 1), end):
                     room[to, z] -= factor * room[of, z]
@@ -118,9 +119,9 @@ def _eliminate(room):
 
 @njit(cache=True)
 def _solve(M, regularisation, b, room, solution):
-    """Solve (M + regularisation I) solution = b; returns whether that can be done.
+    """Solve (M + regularisation I) solution = b; returns whether there is a finite solution.
 
-    If not, the solution is left as it was. `room` (n, n + 1) is written into.
+    If there is none, `solution` does not change. `room` (n, n + 1) is scratch space.
     """
     n = b.size
     room[:, :n], room[:, n] = M, b
@@ -141,7 +142,7 @@ def _solve(M, regularisation, b, room, solution):
 @njit(cache=True, inline="always")
 def _improve(i, gamma, regularisation, n_improvements, n_steps, phi, next_phi, actions,
              next_actions, allowed, M, b, w, room):  # fmt: skip
-    """Evaluate the policy of task i and make it greedy, in turns."""
+    """Alternate evaluating the policy of task i and making it greedy."""
     for _ in range(n_improvements):
         if not _solve(M[i], regularisation, b[i], room, w[i]):
             return
@@ -166,7 +167,7 @@ def learn_each(
     gamma, regularisation, n_improvements, improve_every,
     n_steps, lowest, highest, phi, next_phi, actions, next_actions, allowed, M, b, w, alike,
 ):  # fmt: skip
-    """One transition of each task, and what it makes of the policy; masks (., A) or (., 0)."""
+    """Learn one transition of each task, and improve its policy; masks are (., A) or (., 0)."""
     k, n = phi.shape[2], b.shape[1]
     room = np.empty((n, n + 1))
     for i in range(taken.size):
@@ -198,7 +199,7 @@ def learn_each(
 
 @njit(cache=True)
 def read_each(phi_now, gamma, n_steps, lowest, highest, w, alike, Q_rows, count_rows):
-    """Q and counts (n_tasks, A) of one state per task; left as they are where nothing is known."""
+    """Read Q and counts (n_tasks, A) of one state per task; rows of new tasks do not change."""
     k = phi_now.shape[1]
     for i in range(phi_now.shape[0]):
         if n_steps[i] == 0:
@@ -219,7 +220,7 @@ def read_each(phi_now, gamma, n_steps, lowest, highest, w, alike, Q_rows, count_
             best = max(best, value)
             count_rows[i, a] = max(count / length, 0.0) if length > 0.0 else 0.0
         least, most = lowest[i] / (1.0 - gamma), highest[i] / (1.0 - gamma)
-        # All are moved alike, so that the actions keep their order and distances.
+        # All actions move by the same amount, which keeps their order and distances.
         moved = min(max(best, least), most) - best
         for a in range(Q_rows.shape[1]):
             Q_rows[i, a] = max(Q_rows[i, a] + moved, least)

@@ -1,1 +1,1 @@
-"""The learner of the paper: counts, the model that they make, and value iteration on it."""
+"""The learner of the RL3 paper: counts, a model estimated from them, and value iteration on it."""

@@ -1,7 +1,7 @@
-"""The paper's learner for many tasks at once.
+"""The RL3 paper's learner for a batch of tasks.
 
-The room for the models is kept here; `arguments` checks what comes in, and the compiled calls of
-`kernels` do the work.
+This class owns the storage of the models. `arguments` checks transitions, and the compiled
+functions of `kernels` learn and plan.
 """
 
 from collections.abc import Sequence
@@ -39,32 +39,31 @@ from vamdp.estimators.model_based.storage import (
 )
 from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts
 
-#: Room that a model starts with, in states and in transitions; it doubles when full.
+#: Initial capacity of a model for states and for transitions; each doubles when full.
 FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 4, 8
 
 
 class BatchValueEstimator:
     """Q-estimates of n_tasks independent tasks, each learned from its own transitions.
 
-    An `Estimator` (`vamdp.estimators.estimator`); its parts are those of `q_parts`.
-
-    The batched twin of `ValueEstimator`: the first axis of every array is the task, and row i is
-    bit for bit what a `ValueEstimator` of its own would give.
+    It is an `Estimator` (`vamdp.estimators.estimator`) with the parts of `q_parts`, and the batched
+    twin of `ValueEstimator`: the first axis of every array is the task, and each row equals a
+    separate `ValueEstimator` bit for bit.
 
     Args:
-        n_tasks: number of tasks, at least 1.
-        n_actions: number of actions A, at least 1, the same in all tasks.
-        task_horizon: see `EstimatorOptions`.
-        threads: tasks planned at the same time, at most the machine's cores. Above 1 a parallel
-            kernel is compiled.
-        **options: the other fields of `EstimatorOptions`.
+        n_tasks: Number of tasks, at least 1.
+        n_actions: Number of actions A, at least 1, the same in all tasks.
+        task_horizon: Steps of one episode and the limit of planning sweeps, at least 1.
+        threads: Number of tasks planned in parallel, at most numba's number of threads. Above 1, a
+            parallel kernel is compiled.
+        **options: The other fields of `EstimatorOptions`.
 
     Raises:
-        ValueError: an option is out of its range.
-        TypeError: an option is unknown.
+        ValueError: An option is out of range.
+        TypeError: An option is unknown.
     """
 
-    #: See `Estimator`.
+    #: Names of the parts with one entry per action, see `Estimator`.
     action_parts = Q_ACTION_PARTS
 
     def __init__(
@@ -75,25 +74,25 @@ class BatchValueEstimator:
         check_positive_integer("threads", threads)
         if threads > MOST_THREADS:
             raise ValueError(
-                f"`threads` must be at most {MOST_THREADS}, the threads that "
-                f"numba has here, got {threads}."
+                f"`threads` must be at most {MOST_THREADS}, numba's number of threads, got "
+                f"{threads}."
             )
         self.n_tasks = int(n_tasks)
         self.n_actions = int(n_actions)
         self.options = as_options(EstimatorOptions, {"task_horizon": task_horizon, **options})
         self._threads = int(threads)
-        # Starting from the last tables, no planning repeats the sweeps of the one before. And a
-        # single sweep costs less than to find out that it can be skipped.
+        # With a warm start, planning does not repeat earlier sweeps. With task_horizon 1, doing the
+        # sweep costs less than checking whether it can be skipped.
         skips = not self.options.warm_start and task_horizon > 1
         self._n_recorded = int(task_horizon) if skips else 0
         self._options_array = self.options.as_array()
-        self._is_stale = False  # whether transitions may have come in that no planning has seen
-        self.storage: Storage | None  # allocated when the first state shows its length
-        self.where: npt.NDArray[np.int64]  # where it lies, for compiled calls
+        self._is_stale = False  # whether transitions may have arrived since the last planning
+        self.storage: Storage | None  # allocated when the first state arrives
+        self.where: npt.NDArray[np.int64]  # the addresses of its arrays, for compiled calls
         self._store(None)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Copies do without the sweeps that are kept: they are large, and no value depends on them.
+        # Copies leave out the recorded sweeps: they are large, and no value depends on them.
         self.plan()
         arrays = saved_arrays(self.storage) if self.storage else None
         return {**self.__dict__, "storage": arrays, "where": None}
@@ -105,25 +104,25 @@ class BatchValueEstimator:
 
     @property
     def n_states(self) -> npt.NDArray[np.int64]:
-        """Abstract states in each model, shape (n_tasks,)."""
+        """Number of abstract states in each model, shape (n_tasks,)."""
         return self._size(N_STATES)
 
     @property
     def n_sweeps(self) -> npt.NDArray[np.int64]:
-        """Sweeps of each task's last planning, shape (n_tasks,); 0 before the first.
+        """Number of sweeps of each task's last planning, shape (n_tasks,); 0 before the first.
 
-        Sweeps that were skipped because they could not have changed count as done.
+        Sweeps that were skipped because their result was known count as done.
         """
         self.plan()
         return self._size(N_SWEEPS)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the models of all tasks take."""
+        """Memory of the models of all tasks, in bytes."""
         return sum(array.nbytes for array in self.storage) if self.storage else 0
 
     def parts(self) -> dict[str, spaces.Box]:
-        """The parts that it adds to an observation: advantages, value and counts."""
+        """Return the parts added to an observation: advantages, value and counts."""
         return q_parts(self.n_actions)
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
@@ -136,7 +135,7 @@ class BatchValueEstimator:
         states: npt.NDArray[np.float64],
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
-        """Note what the states allow in which episodes begin."""
+        """Store the masks of the first states in `rows`."""
         if action_masks is not None:
             self.set_action_masks(states, action_masks, rows & action_masks.any(axis=1))
 
@@ -149,20 +148,20 @@ class BatchValueEstimator:
         terminated: npt.ArrayLike,
         next_action_masks: npt.ArrayLike | None = None,
     ) -> None:
-        """Take in one transition of each task; see `ValueEstimator.update` for when it plans.
+        """Learn one transition of each task; see `ValueEstimator.update` for when it plans.
 
         Args:
-            states: (n_tasks,) ints or (n_tasks, d) numbers, the states acted in.
-            actions: (n_tasks,) ints in [0, A).
-            rewards: (n_tasks,) finite.
-            next_states: as `states`.
-            terminated: (n_tasks,) bools, whether the task's own end was reached. A truncation is
-                an ordinary transition: pass False.
-            next_action_masks: (n_tasks, A) bools, the actions that `next_states` allow; a row
-                without any leaves them as they were.
+            states: The states acted in, ints of shape (n_tasks,) or numbers of shape (n_tasks, d).
+            actions: The actions taken, ints of shape (n_tasks,) in [0, A).
+            rewards: The rewards, finite numbers of shape (n_tasks,).
+            next_states: The states reached, like `states`.
+            terminated: Whether the task ended the episode, bools of shape (n_tasks,). A truncation
+                is an ordinary transition: pass False.
+            next_action_masks: The actions that `next_states` allow, bools of shape (n_tasks, A). A
+                row without True keeps the last known mask.
 
         Raises:
-            ValueError: an argument has the wrong shape, type or range. Nothing is learned then.
+            ValueError: An argument has the wrong shape, type or range; nothing is learned.
         """
         transitions = as_transitions(
             self.n_tasks, self.n_actions, self._n_coordinates,
@@ -175,52 +174,55 @@ class BatchValueEstimator:
         self.note_unplanned()
 
     def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
-        """Advantages, value and counts of one state per task into `out` (n_tasks, 2 A + 1)."""
+        """Write advantages, value and counts of one state per task into `out`.
+
+        `out` has shape (n_tasks, 2 A + 1).
+        """
         coordinates = self._coordinates(states)
         self.plan()
         self.make_storage(coordinates.shape[1])
         write_states(self.where, coordinates, scales.values, scales.counts, out)
 
     def fast_step(self, scales: Scales, start: int) -> FastStep:
-        """What a wrapper around one environment steps instead of `update` and `write`."""
+        """Return a faster replacement of `update` and `write` for a single environment."""
         return FastStep(self, scales, start)
 
     def plan(self) -> None:
-        """Renew Q and V of the tasks that learned something since they were planned for."""
+        """Update Q and V of the tasks that have changed since their last planning."""
         if self._is_stale:
             _, plan = drivers(self._threads)
             plan(self.where, self._options_array)
             self._is_stale = False
 
     def note_unplanned(self) -> None:
-        """Plan before the next look: transitions have come in; with a warm start that is done."""
+        """Plan before the next look-up; with a warm start, each update has planned already."""
         self._is_stale = not self.options.warm_start
 
     def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The newest Q of one state per task, shape (n_tasks, A); zeros for unknown states."""
+        """Return the current Q of one state per task, shape (n_tasks, A); 0 for unknown states."""
         self.plan()
         return self._look_up(states)[0]
 
     def value(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The maximum of Q over the allowed actions of one state per task, shape (n_tasks,)."""
+        """Return the maximum of Q over the allowed actions of one state per task, (n_tasks,)."""
         self.plan()
         Q_rows, _, allowed = self._look_up(states)
         best: npt.NDArray[np.float64] = np.where(allowed, Q_rows, -np.inf).max(axis=1)
         return best
 
     def counts(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """How often each action was taken in one state per task, shape (n_tasks, A)."""
+        """Return how often each action was taken in one state per task, shape (n_tasks, A)."""
         return self._look_up(states)[1]
 
     def abstract_states(self, states: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """The abstract state that one state per task lives in, shape (n_tasks,); -1: none yet."""
+        """Return the living abstract state of one state per task, shape (n_tasks,); -1 if none."""
         coordinates, abstract = self._coordinates(states), np.full(self.n_tasks, -1, np.int64)
         if self.storage is not None:
             look_up_abstract(self.where, coordinates, abstract)
         return abstract
 
     def allowed_actions(self, states: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """The actions that one state per task allows, as far as was told, shape (n_tasks, A)."""
+        """Return the allowed actions of one state per task, shape (n_tasks, A); True if unknown."""
         return self._look_up(states)[2]
 
     def set_action_masks(
@@ -229,12 +231,16 @@ class BatchValueEstimator:
         action_masks: npt.ArrayLike,
         applies: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Tell which actions states allow, where no transition leads to them (an episode's start).
+        """Set the masks of states that no transition led to, such as start states.
 
         Args:
-            states: one state per task, as in `update`.
-            action_masks: (n_tasks, A) bools.
-            applies: (n_tasks,) bools, the tasks that this is for; None: all.
+            states: One state per task, as in `update`.
+            action_masks: The allowed actions, bools of shape (n_tasks, A).
+            applies: The tasks to set masks for, bools of shape (n_tasks,). None: all.
+
+        Raises:
+            ValueError: An argument has the wrong shape, type or range, or a mask that applies
+                allows no action.
         """
         if applies is None:
             applies = np.ones(self.n_tasks, np.bool_)
@@ -242,16 +248,19 @@ class BatchValueEstimator:
         some = allowed.any(axis=1) | ~applies
         check_each("action_masks", allowed, some, "a mask that allows an action")
         coordinates = self._coordinates(states)
-        self.plan()  # what was learned before is planned for without them
+        self.plan()  # plan earlier transitions first, without the new masks
         self.make_storage(coordinates.shape[1])
         while not set_masks(self.where, coordinates, allowed, applies):
             self.grow()
 
     def forget(self, tasks: npt.ArrayLike | None = None) -> None:
-        """Begin new tasks: empty their models, counts and values.
+        """Begin new tasks: clear their models, counts and values.
 
         Args:
-            tasks: (n_tasks,) bools, the tasks to forget; None: all.
+            tasks: The tasks to forget, bools of shape (n_tasks,). None: all.
+
+        Raises:
+            ValueError: `tasks` has another shape.
         """
         which: Any = slice(None) if tasks is None else np.asarray(tasks, dtype=np.bool_)
         if tasks is not None and which.shape != (self.n_tasks,):
@@ -261,7 +270,7 @@ class BatchValueEstimator:
             self.storage.hash_table[which] = 0
 
     def model(self, task: int) -> LearnedModel:
-        """The model of one task as dense arrays; memory grows with the square of its states."""
+        """Return the model of one task as dense arrays, whose size is quadratic in its states."""
         if not 0 <= task < self.n_tasks:
             raise ValueError(f"`task` must be in [0, {self.n_tasks}), got {task!r}.")
         if self.storage is None:
@@ -269,7 +278,7 @@ class BatchValueEstimator:
         return as_dense(Storage(*(array[task] for array in self.storage)), self.options)
 
     def get_state(self) -> dict[str, Any]:
-        """All that was learned, as a dict of arrays and plain values; copies, safe to keep."""
+        """Return everything learned as a dict of plain values and copied arrays."""
         self.plan()
         arrays = saved_arrays(self.storage) if self.storage else {}
         return {
@@ -280,10 +289,10 @@ class BatchValueEstimator:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a `get_state` of an estimator with the same sizes and options.
+        """Restore a `get_state` of an estimator with the same sizes and options.
 
         Raises:
-            ValueError: `state` is of another estimator, or damaged. Nothing is changed then.
+            ValueError: `state` is damaged or from another kind of estimator; nothing is changed.
             TypeError: `state` is not a dict.
         """
         if not isinstance(state, dict):
@@ -305,10 +314,10 @@ class BatchValueEstimator:
         self._store(None if empty else check_storage(arrays, *sizes))
         self._is_stale = False
 
-    # Room
+    # Storage
 
     def make_storage(self, n_coordinates: int) -> Storage:
-        """The storage, allocated at the first state."""
+        """Return the storage; the first call allocates it."""
         if self.storage is None:
             room = (FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY, self._n_recorded)
             self._store(allocate(self.n_tasks, self.n_actions, n_coordinates, *room))
@@ -316,7 +325,7 @@ class BatchValueEstimator:
         return self.storage
 
     def grow(self) -> None:
-        """Double the room that is short."""
+        """Double each capacity that is too small."""
         assert self.storage is not None, "a kernel found the storage too small"
         _, _, capacity = self.storage.blocked.shape
         triple_capacity = self.storage.triple_values.shape[2]

@@ -1,4 +1,4 @@
-"""A learned model written out as dense arrays, to look at or to solve by other means."""
+"""Return a learned model as dense arrays, for inspection or for other solvers."""
 
 from typing import NamedTuple
 
@@ -25,8 +25,8 @@ class AbstractState(NamedTuple):
     """One state of a learned model.
 
     Attributes:
-        members: the concrete states in it, in order of first sight.
-        terminal: whether it is absorbing.
+        members: Its concrete states, in order of first visit.
+        terminal: Whether it is absorbing.
     """
 
     members: tuple[State, ...]
@@ -34,12 +34,13 @@ class AbstractState(NamedTuple):
 
 
 class LearnedModel(NamedTuple):
-    """A learned model as dense arrays over its S abstract states, as planning sees it.
+    """A learned model as dense arrays over its S abstract states, as planning uses it.
 
     Attributes:
-        states: the S abstract states, in the arrays' order.
-        P: transition probabilities ``P[s, a, s']``, shape (S, A, S); terminal states stay.
-        R: expected rewards ``R[s, a]``, shape (S, A), with the `bonus` of little tried actions.
+        states: The S abstract states, in the order of the arrays.
+        P: Transition probabilities ``P[s, a, s']``, shape (S, A, S); terminal states lead to
+            themselves.
+        R: Expected rewards ``R[s, a]``, shape (S, A), including the option `bonus`.
     """
 
     states: list[AbstractState]
@@ -48,7 +49,7 @@ class LearnedModel(NamedTuple):
 
 
 def as_dense(model: Storage, options: EstimatorOptions) -> LearnedModel:
-    """Write out the model of one task, given its rows of the storage (no task axis)."""
+    """Return the dense model of one task, given its rows of the storage (no task axis)."""
     n_actions, capacity = model.blocked.shape
     n_states, n_concrete, n_triples = model.sizes[[N_STATES, N_CONCRETE, N_TRIPLES]]
     members: list[list[State]] = [[] for _ in range(n_states)]
@@ -71,6 +72,6 @@ def as_dense(model: Storage, options: EstimatorOptions) -> LearnedModel:
 
 
 def decode(key: npt.NDArray[np.uint64]) -> State:
-    """A key as the state it stands for: a lone number is an int, several are a tuple."""
+    """Return the state of a key: an int if it is one integer, otherwise a tuple."""
     numbers = tuple(int(x) if x.is_integer() else x for x in key.view(np.float64).tolist())
     return numbers if len(numbers) > 1 or not isinstance(numbers[0], int) else numbers[0]

@@ -1,4 +1,4 @@
-"""The step of one environment, in one compiled call with few arguments."""
+"""Learn and write one step of a single environment in one compiled call with few arguments."""
 
 from typing import Any
 
@@ -29,22 +29,23 @@ from vamdp.estimators.model_based.storage import Storage
 
 DONE, NO_ROOM, BAD_REWARD = range(3)
 
-# Entries of the array of addresses after those of the storage; START is where values are written.
+# Entries of the array of addresses after those of the storage. START is the first entry of the
+# observation to write.
 STATES, ALLOWED, OPTIONS, START = range(N_ENTRIES, N_ENTRIES + 4)
 # Entries of the array of options after those of the estimator.
 VALUE_SCALE, COUNT_SCALE = N_OPTIONS, N_OPTIONS + 1
-#: Where no values are asked for.
+#: Pass this to `step` if no values are to be written.
 NO_VECTOR = np.zeros(0, np.float32)
 
 
 @njit(cache=True)
 def _step(where, action, reward, terminated, is_masked, out):
-    """Learn one transition of one task, and write its values into the observation.
+    """Learn one transition of one task, and write the next state's values into the observation.
 
-    `where` holds the addresses of the storage, of the present and the next state (2, d), of the
-    actions that the next one allows (A,), read if is_masked, and of the options. The next state
-    becomes the present one. The values are written into `out` (size,) from entry START on; where
-    `out` is empty nobody sees them, and planning waits.
+    `where` holds the addresses of the storage, of the current and the next state (2, d), of the
+    next state's mask (A,), which is read if is_masked, and of the options. The next state becomes
+    the current one. The values are written into `out` (size,) from entry START on. If `out` is
+    empty, nothing is written and planning is postponed.
     """
     if not abs(reward) <= LARGEST_REWARD:  # also NaN
         return BAD_REWARD
@@ -75,11 +76,11 @@ class FastStep:
     """Learns one task step by step, and writes the values of its states.
 
     Args:
-        learner: a `BatchValueEstimator` of one task.
-        scales: what Q and counts are divided by.
-        start: where the values begin in an observation vector.
-        state_name: what errors call a state.
-        mask_name: what errors call a mask.
+        learner: A `BatchValueEstimator` of one task.
+        scales: Divisors of Q and counts.
+        start: Index of the first value in an observation vector.
+        state_name: Name of a state in error messages.
+        mask_name: Name of a mask in error messages.
     """
 
     def __init__(
@@ -98,22 +99,22 @@ class FastStep:
         self._part = slice(start, start + 2 * learner.n_actions + 1)
         self._options = np.array([*learner.options.as_array(), *scales])
         self._allowed = np.ones(learner.n_actions, np.bool_)  # in the next state
-        self._states = np.zeros((2, 1))  # the present and the next
+        self._states = np.zeros((2, 1))  # the current and the next
         self._one_number = True
-        self._storage: Storage | None = None  # that the addresses belong to
+        self._storage: Storage | None = None  # the storage that the addresses belong to
         self._where = np.zeros(0, np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy has its arrays elsewhere.
+        # The arrays of a copy have other addresses.
         return {**self.__dict__, "_storage": None, "_where": None}
 
     def begin(self, state: State, mask: Any = None) -> None:
-        """Make `state` the present one, and note the actions (A,) that it allows.
+        """Make `state` the current one, and store its mask (A,).
 
         Raises:
-            ValueError: a number of the state is not finite or too large, the state has another
+            ValueError: A number of the state is not finite or too large, the state has another
                 length, or the mask has another shape or allows no action.
-            TypeError: the state is neither an int nor a tuple of numbers.
+            TypeError: The state is neither an int nor a tuple of numbers.
         """
         if not self._place(0, state):
             coordinates = self.coordinates(self._state_name.removeprefix("next_"), state)
@@ -135,15 +136,15 @@ class FastStep:
         mask: Any,
         vector: npt.NDArray[np.float32],
     ) -> None:
-        """Learn the transition from the present state; the next one becomes the present one.
+        """Learn the transition from the current state to the next, which becomes the current one.
 
-        Its values are written into the vector (size,), from `start` on. With NO_VECTOR nothing is
-        planned until somebody looks.
+        The values of the next state are written into the vector (size,), from `start` on. With
+        NO_VECTOR nothing is written, and planning is postponed to the next look-up.
 
         Raises:
-            ValueError: the reward is not finite, or the state or the mask is impossible as in
-                `begin`. Nothing is learned then.
-            TypeError: the state is neither an int nor a tuple of numbers; likewise.
+            ValueError: The reward is not finite or too large, or the state or the mask is invalid
+                as in `begin`; nothing is learned.
+            TypeError: The state is neither an int nor a tuple of numbers; nothing is learned.
         """
         if type(next_state) is int and self._one_number and abs(next_state) <= LARGEST_INTEGER:
             self._states[1, 0] = next_state  # `_place`, without the call
@@ -151,8 +152,8 @@ class FastStep:
             coordinates = self.coordinates(self._state_name, next_state)
             if coordinates.shape != self._states[:1].shape:
                 raise ValueError(
-                    f"`{self._state_name}` must have {self._states.shape[1]} numbers as the state "
-                    f"before, got {next_state!r}."
+                    f"`{self._state_name}` must have {self._states.shape[1]} numbers like the "
+                    f"previous state, got {next_state!r}."
                 )
             self._states[1] = coordinates
         if mask is not None:
@@ -171,16 +172,16 @@ class FastStep:
             self._learner.note_unplanned()
 
     def show(self, vector: npt.NDArray[np.float32]) -> None:
-        """Write the present state's values into the vector (size,), from `start` on."""
+        """Write the current state's values into the vector (size,), from `start` on."""
         self._learner.write(self._states[:1], self._scales, vector[None, self._part])
 
     def coordinates(self, name: str, state: State) -> npt.NDArray[np.float64]:
-        """A state as the learner takes it, (1, d); errors are those of `state_coordinates`."""
+        """Return a state as coordinates (1, d); raises as `state_coordinates` does."""
         storage = self._learner.storage
         return state_coordinates(name, state, None if storage is None else storage.keys.shape[2])
 
     def _place(self, row: int, state: State) -> bool:
-        """Put a state of ints that fits where the kernel looks; returns whether it is one."""
+        """Copy a state of ints with the right length into `_states`; returns whether it is one."""
         states = self._states
         if type(state) is int:
             if states.shape[1] == 1 and -LARGEST_INTEGER <= state <= LARGEST_INTEGER:
@@ -195,7 +196,7 @@ class FastStep:
         return False
 
     def _attach(self, state: State) -> None:
-        """Look up where the arrays lie."""
+        """Collect the addresses of the arrays."""
         storage = self._learner.make_storage(self._states.shape[1])
         n_coordinates = storage.keys.shape[2]
         if n_coordinates != self._states.shape[1]:

@@ -1,9 +1,9 @@
-"""The compiled calls of the learner: each opens the storage and walks the tasks of a batch.
+"""The compiled functions of the learner: each opens the storage and loops over a batch of tasks.
 
-States come as float64 coordinates, (n_tasks, d); here they become keys, their bit patterns.
+States are float64 coordinates, (n_tasks, d); their bit patterns are the keys.
 
-The serial driver is the default. The parallel one is compiled only when more than one thread is
-asked for: a parallel kernel that ran in a process makes forking it unsafe.
+The serial driver is the default. The parallel driver is compiled only if more than one thread is
+requested, because a process that has run a parallel kernel cannot be forked safely.
 """
 
 import os
@@ -30,8 +30,8 @@ from vamdp.estimators.state_numbers import number_of
 MOST_THREADS: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined] # set at import
 IMPORTING_PROCESS = os.getpid()
 
-# Where numba has neither OpenMP nor TBB, it aborts a process that runs parallel code in two Python
-# threads. A forked process runs none, and so never waits for a lock that it was born with.
+# Without OpenMP and TBB, numba aborts a process that runs parallel code in two Python threads at
+# once. A forked process runs no parallel code, so it never waits for a lock held at the fork.
 _ONE_AT_A_TIME = threading.RLock()
 
 
@@ -40,11 +40,11 @@ def learn(
     task, key, action, reward, next_key, terminated, next_allowed, plans,
     states, model, plan, options,
 ):  # fmt: skip
-    """Take in one transition of one task; returns the next concrete state's number.
+    """Learn one transition of one task; returns the number of the next concrete state.
 
     next_allowed is (A,), or (0,) without a mask; options are `EstimatorOptions.as_array`. Planning
-    follows if it `plans` or starts warm: each of those plannings goes on from the one before.
-    Others start from nothing, and can wait until asked for.
+    follows if `plans` is true, or always with a warm start, because each planning then continues
+    the previous one. Without a warm start, planning begins from zero and can be postponed.
     """
     n_states_before = model.sizes[task, N_STATES]
     c, c_next = meet(task, key, states), meet(task, next_key, states)
@@ -57,7 +57,7 @@ def learn(
         model.absorbing[task, s_next] = True
     states.visits[task, c, action] += 1
     count(task, action, s, s_next, reward, model)
-    # A new S changes every row, a cluster that became absorbing its own rows, a count one row.
+    # A new S changes every row, a newly absorbing cluster changes its own rows, a count one row.
     entered = model.sizes[task, N_STATES] != n_states_before
     every = entered or newly_absorbing
     renew_rows(task, action, s, every, model, options)
@@ -70,7 +70,7 @@ def learn(
 
 @njit(cache=True, inline="always")
 def has_room(task, states, model):
-    """Whether a transition fits: at most two concrete and two abstract states, and one triple."""
+    """Whether a transition fits; it adds at most two concrete and abstract states and a triple."""
     sizes = states.sizes
     free = states.keys.shape[1] - max(sizes[task, N_STATES], sizes[task, N_CONCRETE])
     return free >= 2 and sizes[task, N_TRIPLES] < model.triples.shape[2]
@@ -85,7 +85,7 @@ def _all_have_room(where):
     return True
 
 
-# Kernels run in parallel cannot take the opened storage into their loops: each row opens it.
+# Parallel kernels cannot pass the opened storage into their loops, so each row opens it.
 
 
 @njit(cache=True)
@@ -105,9 +105,9 @@ def _plan_row(i, where, options):
 
 
 def _learn_each(where, options, states, actions, rewards, next_states, terminated, allowed):
-    """One transition of each task: the body of the serial and of the parallel driver.
+    """Learn one transition of each task, in the serial and in the parallel driver.
 
-    Returns whether there was room; if not, nothing is done.
+    Returns whether there was room; if not, nothing is learned.
     """
     if not _all_have_room(where):
         return False
@@ -117,7 +117,7 @@ def _learn_each(where, options, states, actions, rewards, next_states, terminate
 
 
 def _plan_each(where, options):
-    """Plan for each task that has changed since it was planned for; without warm start."""
+    """Plan each task that has changed since its last planning; not for a warm start."""
     for i in prange(where[N_TASKS]):
         _plan_row(i, where, options)
 
@@ -132,7 +132,7 @@ def _in_parallel(kernel: Callable[..., Any], threads: int) -> Callable[..., Any]
 
     def run(*arguments: Any) -> Any:
         with _ONE_AT_A_TIME:
-            numba.set_num_threads(threads)  # of this Python thread
+            numba.set_num_threads(threads)  # applies to this Python thread only
             return compiled(*arguments)
 
     return run
@@ -140,16 +140,16 @@ def _in_parallel(kernel: Callable[..., Any], threads: int) -> Callable[..., Any]
 
 @cache
 def _compiled_in_parallel(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    # Not cached on disk: numba would take it for the serial driver, whose name and source are one.
+    # Not cached on disk: numba would confuse it with the serial driver of the same name and source.
     compiled: Callable[..., Any] = njit(parallel=True)(kernel)
     return compiled
 
 
 def drivers(threads: int) -> tuple[Callable[..., bool], Callable[..., None]]:
-    """The compiled `_learn_each` and `_plan_each` for so many threads.
+    """Return the compiled `_learn_each` and `_plan_each` for this number of threads.
 
-    With more than one they run one after the other, whichever Python thread calls. In a forked
-    process they are the serial ones.
+    With more than one thread, calls from several Python threads run one after the other. A forked
+    process gets the serial functions.
     """
     # A forked process lacks the parent's threads, and the OpenMP runtime would abort it.
     if threads == 1 or os.getpid() != IMPORTING_PROCESS:
@@ -159,7 +159,7 @@ def drivers(threads: int) -> tuple[Callable[..., bool], Callable[..., None]]:
 
 @njit(cache=True)
 def set_masks(where, states, allowed, rows):
-    """Note the masks of the tasks in `rows`; returns whether there was room, as `_learn_each`."""
+    """Store the masks of the tasks in `rows`; returns whether there was room, as `_learn_each`."""
     known, model, _ = open_storage(where)
     for i in range(rows.size):
         if known.sizes[i, N_CONCRETE] == known.keys.shape[1]:
@@ -173,7 +173,7 @@ def set_masks(where, states, allowed, rows):
 
 @njit(cache=True)
 def look_up(where, states, Q_rows, visits, allowed):
-    """The Q row, counts and allowed actions of one state per task; left as it is where unknown."""
+    """Read Q, counts and allowed actions of one state per task; unknown states change nothing."""
     known, _, plan = open_storage(where)
     state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):
@@ -189,7 +189,7 @@ def look_up(where, states, Q_rows, visits, allowed):
 
 @njit(cache=True)
 def look_up_abstract(where, states, abstract):
-    """The abstract state that one state per task lives in; left as it is where there is none."""
+    """Read the living abstract state of one state per task; entries without one do not change."""
     known, _, _ = open_storage(where)
     state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):
@@ -200,7 +200,10 @@ def look_up_abstract(where, states, abstract):
 
 @njit(cache=True, inline="always")
 def write_state(task, c, value_scale, count_scale, states, plan, out):
-    """The parts of concrete state c (-1: unknown) into out (2 A + 1,); zeros before it is tried."""
+    """Write the parts of concrete state c into out (2 A + 1,).
+
+    They are zeros if the state is unknown (c = -1) or not in the model.
+    """
     s = states.ids[task, c, LIVING] if c >= 0 else -1
     if s < 0:
         for i in range(out.size):
@@ -214,7 +217,7 @@ def write_state(task, c, value_scale, count_scale, states, plan, out):
 
 @njit(cache=True)
 def write_states(where, states, value_scale, count_scale, out):
-    """The parts of one state per task into out (n_tasks, 2 A + 1)."""
+    """Write the parts of one state per task into out (n_tasks, 2 A + 1)."""
     known, _, plan = open_storage(where)
     state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):

@@ -1,29 +1,28 @@
-r"""The model of one task, learned from its transitions, kept ready for planning.
+r"""The model of one task, estimated from its transitions, in the form that planning reads.
 
-From the counts N(s, a, s') of this task, with Laplace smoothing alpha over the S states that the
-model has at this moment (design of the estimates: RL3, arXiv 2306.15909, section 4 and appendix A):
+It is computed from the counts N(s, a, s') of the task, with Laplace smoothing alpha over the S
+states that the model has at this moment (RL3, arXiv 2306.15909, section 4 and appendix A):
 
     tried row:    P(s'|s,a) = (N(s,a,s') + alpha) / (N(s,a) + alpha S)
     untried row:  P(s'|s,a) = 1 / S, reward 0
     terminal:     absorbing, reward 0
 
-and, with G(s,a,s') the sum of the rewards of a triple, the expected reward of a tried row is
+With G(s,a,s') the sum of the rewards of a triple, the expected reward of a tried row is
 
-    reward_model "transition":    sum_s' P(s'|s,a) G(s,a,s') / N(s,a,s') over the s' seen
+    reward_model "transition":    sum_s' P(s'|s,a) G(s,a,s') / N(s,a,s') over the s' observed
     reward_model "state_action":  sum_s' G(s,a,s') / N(s,a).
 
-The first gives triples never seen a reward of 0, and so shrinks rewards. On top of either comes, in
-tried and untried rows, a reward for trying what is little known,
+The first assigns reward 0 to triples never observed, so smoothing shrinks rewards. To both, in
+tried and untried rows, the exploration bonus of MBIE-EB is added,
 
-    bonus / sqrt(1 + N(s,a)),
+    bonus / sqrt(1 + N(s,a))
 
-the exploration bonus of MBIE-EB (Strehl and Littman, An analysis of model-based interval estimation
-for Markov decision processes, 2008, section 3.3), with 1 + N so that an untried row has one too.
-Smoothing leaves it as it is.
+(Strehl and Littman, An analysis of model-based interval estimation for Markov decision processes,
+2008, section 3.3), with 1 + N so that untried rows have one too. Smoothing does not affect it.
 
-What planning reads (``base``, ``spread``, ``weight`` of `value_iteration`) is a function of the
-counts and of S. A transition changes one row of it; only a state that enters the model, and so
-changes S, changes all rows. The tables are thus always what a rebuild from the counts would give.
+Planning reads ``base``, ``spread`` and ``weight`` (see `vamdp.mdp.bellman`), which are functions of
+the counts and of S. A transition changes one row; only a new state, which changes S, changes all
+rows. The tables therefore always equal a rebuild from the counts.
 """
 
 import numpy as np
@@ -68,14 +67,14 @@ def count(task, a, s, s_next, reward, model):
     triples[task, NEXT, k] = 0
     if last == 0:
         row_counts[task, FIRST_TRIPLE, a, s] = k + 1
-    else:  # at the end: sums along the chain then run in the order in which a sweep adds them
+    else:  # append: sums along the chain then run in the order in which a sweep adds them
         triples[task, NEXT, last - 1] = k + 1
 
 
 @njit(cache=True, inline="always")
 def renew_rows(task, a, s, every, model, options):
-    """Renew what planning reads of row (s, a), or of `every` row."""
-    # Read once: nobody knows that the rows' arrays do not overlap these.
+    """Update what planning reads of row (s, a), or of `every` row."""
+    # Read these once: the compiler cannot know that writing rows does not change them.
     n_states, n_actions = model.sizes[task, N_STATES], model.tables.shape[2]
     gamma, alpha, by_pair = options[GAMMA], options[SMOOTHING], options[BY_PAIR] != 0.0
     bonus = options[BONUS]
@@ -97,7 +96,7 @@ def _renew_row(task, a, s, n_states, model, gamma, alpha, by_pair, bonus):
         base += reward_sum / n if by_pair else (seen + alpha) / total * (reward_sum / seen)
         triple_values[task, WEIGHT, k - 1] = 0.0 if absorbing else gamma * seen / total
         k = triples[task, NEXT, k - 1]
-    if bonus != 0.0:  # a root and a division a row, where all rows are renewed
+    if bonus != 0.0:  # saves a root and a division per row
         base += bonus / np.sqrt(1.0 + n)
     spread = gamma * alpha / total if n > 0.0 else gamma / n_states
     model.tables[task, BASE, a, s] = 0.0 if absorbing else base

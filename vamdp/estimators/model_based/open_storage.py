@@ -1,10 +1,9 @@
-"""The storage as compiled code sees it: states, model and plan, from the addresses of the arrays.
+"""Pass the storage to compiled code as addresses, and open it there as states, model and plan.
 
-To hand a compiled function its arguments takes longer than the work of a step on a small model:
-numba looks at each of the storage's fifteen arrays, and counts references to each as often as a
-task uses it. So the arrays travel as one array, of their addresses and sizes, and a kernel makes
-arrays of them again. That is safe while the storage lives from which the addresses were taken:
-whoever keeps them keeps it too.
+On a small model, passing arguments to a compiled function takes longer than the work of a step:
+numba unpacks each of the storage's fifteen arrays, and counts references to each. So one array of
+addresses and sizes is passed instead, and the kernel rebuilds the arrays from it. The addresses are
+valid only while the storage exists, so whoever holds them must also hold the storage.
 """
 
 import ctypes
@@ -20,15 +19,14 @@ from vamdp.compiled import njit
 from vamdp.estimators.model_based.storage import Storage
 from vamdp.mdp.sweep_history import N_LINES
 
-#: Where the address of each array lies; the sizes follow.
+#: Index of each array's address in `addresses`; the sizes follow.
 AT: Any = Storage(*range(len(Storage._fields)))
 N_TASKS, N_ACTIONS, N_COORDINATES, CAPACITY, TRIPLE_CAPACITY, DEPTH, N_ENTRIES = range(
     len(Storage._fields), len(Storage._fields) + 7
 )
 
-# Groups of the arrays that `Storage` describes. States: concrete ones and their numbers. Model:
-# what was counted, and what planning reads of it. Plan: Q (a plane of `tables`), V, and the sweeps
-# that led there.
+# Groups of the arrays described in `Storage`. States: concrete states and their numbers. Model:
+# counts, and what planning reads of them. Plan: Q (a plane of `tables`), V, and recorded sweeps.
 States = namedtuple("States", "sizes keys ids visits masked hash_table")
 Model = namedtuple(
     "Model", "sizes members absorbing blocked row_counts triples triple_values tables"
@@ -37,7 +35,7 @@ Plan = namedtuple("Plan", "sizes tables V history")
 
 
 def addresses(storage: Storage) -> npt.NDArray[np.int64]:
-    """Where the arrays of a storage lie, and their sizes, (N_ENTRIES,)."""
+    """Return the addresses of a storage's arrays, and their sizes, shape (N_ENTRIES,)."""
     n_tasks, capacity, n_coordinates = storage.keys.shape
     n_actions, triple_capacity = storage.blocked.shape[1], storage.triples.shape[2]
     sizes = (n_tasks, n_actions, n_coordinates, capacity, triple_capacity, storage.history.shape[2])
@@ -46,7 +44,7 @@ def addresses(storage: Storage) -> npt.NDArray[np.int64]:
 
 @intrinsic  # the caller does not pass the typing context
 def pointer(typing_context, address=None):
-    """The address as the pointer that `carray` takes."""
+    """Return an address as the pointer that `carray` takes."""
 
     def generate(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
@@ -58,13 +56,13 @@ def _pointer_of_ctypes(address):
     return ctypes.c_void_p(int(address))
 
 
-if config.DISABLE_JIT:  # type: ignore[attr-defined] # uncompiled, `carray` takes one of ctypes
+if config.DISABLE_JIT:  # type: ignore[attr-defined] # uncompiled, `carray` takes a ctypes pointer
     pointer = _pointer_of_ctypes  # type: ignore[assignment]
 
 
 @njit(cache=True)
 def open_storage(where):
-    """States, model and plan of all tasks, from `addresses`."""
+    """Return states, model and plan of all tasks, from their `addresses`."""
     n, n_actions, d = where[N_TASKS], where[N_ACTIONS], where[N_COORDINATES]
     capacity, triple_capacity = where[CAPACITY], where[TRIPLE_CAPACITY]
     sizes = carray(pointer(where[AT.sizes]), (n, 7), np.int64)

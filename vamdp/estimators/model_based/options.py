@@ -1,4 +1,4 @@
-"""How values are estimated: the options that the estimators and the wrappers around them share."""
+"""The options of the model-based estimators and of the wrappers around them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,29 +19,31 @@ RewardModel = Literal["transition", "state_action"]
 
 @dataclass(frozen=True)
 class EstimatorOptions:
-    """How values are estimated; sections and equations refer to RL3 (arXiv 2306.15909).
+    """Options of the model-based estimators; sections refer to RL3 (arXiv 2306.15909).
 
     Attributes:
-        task_horizon: steps of one episode, the most sweeps of one planning; at least 1.
-        gamma: discount factor of the estimates, in [0, 1].
-        tolerance: planning stops after a sweep in which no Q moved by this much; at least 0.
-        smoothing: Laplace pseudo-count alpha of every transition; at least 0.
-        warm_start: go on from the previous tables instead of zeros, unless a state entered the
-            model. Cheaper, but the estimates then depend on the order of the data; refused with
-            gamma = 1, where values that became too large would never decay.
+        task_horizon: Steps of one episode and the limit of planning sweeps, at least 1.
+        gamma: Discount factor of the estimates, in [0, 1].
+        tolerance: Planning stops after a sweep in which no Q moved by this much; at least 0.
+        smoothing: Laplace pseudo-count alpha of every transition, at least 0.
+        warm_start: Start planning from the previous tables instead of zeros, unless a state entered
+            the model. This is cheaper, but the estimates then depend on the order of the data. It
+            is not allowed with gamma = 1, where values that are too large would never decay.
         reward_model: "transition" averages rewards over (s, a, s'), so that smoothing shrinks them
-            (the authors' released code); "state_action" over (s, a) (the text, appendix A.1).
-        cluster_size: concrete states in one abstract state at most; 1 is no abstraction. The other
-            cluster options have no effect then.
-        cluster_radius: largest Manhattan distance at which a state joins a neighbour's cluster.
-        cluster_terminals: let terminal states join clusters, which become absorbing as a whole
-            (the released code), instead of keeping them apart.
-        bonus: reward added in the model for what was seldom tried, bonus / sqrt(1 + N(s, a)) in
-            every row of a living state, so that plans lead there; at least 0. Values are then
-            optimistic. (MBIE-EB: Strehl and Littman 2008, section 3.3.)
+            (the authors' released code). "state_action" averages over (s, a) (the paper's text,
+            appendix A.1).
+        cluster_size: Largest number of concrete states in one abstract state, at least 1. 1: no
+            abstraction; the other cluster options then have no effect.
+        cluster_radius: Largest Manhattan distance at which a state joins a neighbour's cluster, at
+            least 0.
+        cluster_terminals: Whether terminal states join clusters, which then become absorbing as a
+            whole (the released code). False: they stay separate.
+        bonus: Exploration bonus, at least 0. The model's reward of every row of a living state is
+            increased by bonus / sqrt(1 + N(s, a)), so that plans lead to rarely tried actions and
+            values are optimistic. (MBIE-EB: Strehl and Littman 2008, section 3.3.)
 
     Raises:
-        ValueError: an option is out of its range.
+        ValueError: An option is out of range.
     """
 
     task_horizon: int
@@ -68,12 +70,12 @@ class EstimatorOptions:
             )
         if self.warm_start and self.gamma == 1:
             raise ValueError(
-                "`warm_start` must be False where `gamma` is 1, got True: values that became too "
-                "large would never decay. Pass a `gamma` below 1 or leave `warm_start` out."
+                "`warm_start` must be False if `gamma` is 1, got True: values that are too large "
+                "would never decay. Pass a `gamma` below 1 or leave `warm_start` out."
             )
 
     def as_array(self) -> npt.NDArray[np.float64]:
-        """The options as the compiled kernels take them, in the order of GAMMA and so on."""
+        """Return the options as an array for compiled code, indexed by GAMMA and so on."""
         return np.array(
             [
                 self.gamma,

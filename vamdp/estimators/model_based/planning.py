@@ -1,4 +1,4 @@
-"""Q and V of a learned model, renewed by value iteration; sweeps that cannot differ are skipped."""
+"""Update Q and V of a learned model by value iteration, skipping sweeps whose result is known."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from vamdp.mdp.sweep_history import CHANGED_Q, MOVER, N_LINES, NOTHING
 
 @njit(cache=True, inline="always")
 def note_change(task, a, s, every, plan):
-    """Note that row (s, a) of the model has changed, or `every` row."""
+    """Record that row (s, a) of the model has changed, or `every` row."""
     row = a * plan.tables.shape[3] + s + 1
     if every or plan.sizes[task, CHANGED] not in (0, row):
         plan.sizes[task, N_RECORDED] = 0
@@ -36,7 +36,10 @@ def note_change(task, a, s, every, plan):
 
 @njit(cache=True, inline="always")
 def replan(task, from_zero, model, plan, options):
-    """Renew Q and V of one task, of which row CHANGED has changed, or, if no sweep is left, all."""
+    """Update Q and V of one task.
+
+    If recorded sweeps still hold, only row CHANGED has changed since they were made.
+    """
     tables, V, sizes = plan.tables, plan.V, plan.sizes
     max_sweeps, threshold = np.int64(options[TASK_HORIZON]), options[TOLERANCE] - ROUNDING
     n_states, any_blocked = sizes[task, N_STATES], sizes[task, ANY_BLOCKED] != 0
@@ -54,7 +57,7 @@ def replan(task, from_zero, model, plan, options):
             for i in range(n_states):
                 tables[task, Q_TABLE, b, i] = 0.0
     elif any_blocked:
-        # Masks may have changed since: a stale V could stop the first sweep as if nothing had.
+        # Masks may have changed: with a stale V, the first sweep could stop as if nothing moved.
         maximise(tables[task, Q_TABLE], model.blocked[task], True, n_states, V[task])
     sizes[task, N_SWEEPS] = iterate(
         tables[task, BASE], tables[task, SPREAD],
@@ -67,9 +70,9 @@ def replan(task, from_zero, model, plan, options):
 
 @njit(cache=True)
 def _skip_sweeps(task, s, a, max_sweeps, threshold, model, plan):
-    """Bring Q and V to where planning has to go on, row (s, a) alone having changed.
+    """Set Q and V to the last recorded sweep that still holds, given that only row (s, a) changed.
 
-    Returns the sweeps that are done then, and whether these are all.
+    Returns the number of sweeps that are done by this, and whether planning is complete.
     """
     tables, V, history, sizes = plan.tables, plan.V, plan.history, plan.sizes
     triples, weight = model.triples, model.triple_values[task, WEIGHT]
@@ -86,7 +89,7 @@ def _skip_sweeps(task, s, a, max_sweeps, threshold, model, plan):
     ):
         tables[task, Q_TABLE, a, s] = history[task, lines + CHANGED_Q, n_same - 1]
         return n_same, True
-    # The last sweep to be skipped is done all the same: the next one is compared with its Q.
+    # The last skipped sweep is computed anyway, because the next one is compared with its Q.
     for i in range(n_states):
         V[task, i] = history[task, i, n_same - 2] if n_same > 1 else 0.0
     if n_same == 0:

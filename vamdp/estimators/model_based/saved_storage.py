@@ -1,4 +1,4 @@
-"""What is kept of a learner: its storage as plain arrays, and back again where they can be one."""
+"""Save a learner's storage as plain arrays, and restore it after checking them."""
 
 from typing import Any
 
@@ -22,17 +22,17 @@ from vamdp.estimators.state_numbers import rehash
 
 
 def saved_arrays(storage: Storage) -> dict[str, npt.NDArray[Any]]:
-    """Copies of what makes up planned models, for `check_storage` to read back."""
+    """Return copies of the arrays that `check_storage` needs to restore planned models."""
     arrays = {name: array.copy() for name, array in storage._asdict().items() if name != "history"}
     arrays["sizes"][:, N_RECORDED] = 0
     return arrays
 
 
 def check_storage(arrays: Any, n_tasks: int, n_actions: int, n_recorded: int) -> Storage:
-    """The arrays of a saved `Storage`, copied, if they can be one.
+    """Return a `Storage` with copies of saved arrays, after checking them.
 
     Raises:
-        ValueError: an array is missing, has another shape or type, or points outside the others.
+        ValueError: An array is missing, has another shape or type, or has an index out of range.
     """
     try:
         capacity, n_coordinates = np.shape(arrays["keys"])[1:]
@@ -42,9 +42,9 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int, n_recorded: int) ->
             f"`state['arrays']` must be those of a saved estimator: {error!r}."
         ) from error
     if triple_capacity < 1:
-        raise ValueError("`state['arrays']['triple_values']` must have room for a transition.")
+        raise ValueError("`state['arrays']['triple_values']` must have space for a transition.")
     if capacity < 2 or capacity & (capacity - 1):
-        raise ValueError(f"`state['arrays']['keys']` must have 2**n rows a task, got {capacity}.")
+        raise ValueError(f"`state['arrays']['keys']` must have 2**n rows per task, got {capacity}.")
     storage = allocate(n_tasks, n_actions, n_coordinates, capacity, triple_capacity, n_recorded)
     for name, room in storage._asdict().items():
         if name == "history":
@@ -62,20 +62,20 @@ def check_storage(arrays: Any, n_tasks: int, n_actions: int, n_recorded: int) ->
         "row_counts": (storage.row_counts[:, FIRST_TRIPLE], triple_capacity),
         "triples[:, 0]": (storage.triples[:, ROW], n_actions * capacity - 1),
         "triples[:, 1]": (storage.triples[:, SUCCESSOR], capacity - 1),
-        # A chain leads to ever newer triples, so that it cannot run in a circle.
+        # A chain leads only to newer triples, so it cannot contain a cycle.
         "triples[:, 3]": (_links(storage.triples[:, NEXT]), triple_capacity),
         "sizes[:, 5:]": (storage.sizes[:, [N_RECORDED, CHANGED]], 0),
         "ids": (storage.ids + 1, capacity),
     }
     for name, (values, most) in limits.items():
         if values.size and not 0 <= int(values.min()) <= int(values.max()) <= most:
-            raise ValueError(f"`state['arrays']`: `{name}` points outside its arrays.")
+            raise ValueError(f"`state['arrays']`: `{name}` has an index out of range.")
     rehash(storage.sizes[:, N_CONCRETE], storage.keys, storage.hash_table)
     return storage
 
 
 def _links(following: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-    """How far each triple's chain leads on, 0 at its end; negative where it leads back."""
+    """Return the distance to the next triple of each chain; 0 at its end, negative if backwards."""
     n = following.shape[1]
     far = following.astype(np.int64) - 1 - np.arange(n)
     far[far == 0] = -1  # to itself

@@ -1,6 +1,6 @@
-"""The states of a model, and the actions that they allow.
+"""The concrete and abstract states of a model, and the actions they allow.
 
-Concrete states are what the environment shows, abstract states stand for one or several of them
+Concrete states are the environment's; an abstract state represents one or several of them
 (`vamdp.estimators.grouping`).
 """
 
@@ -22,7 +22,7 @@ from vamdp.estimators.state_numbers import number_or_next
 
 @njit(cache=True, inline="always")
 def meet(task, key, states):
-    """The number of the concrete state with this key, a new one if it was never seen."""
+    """Return the number of the concrete state with this key; a new state gets the next number."""
     n = states.sizes[task, N_CONCRETE]
     c = number_or_next(task, key, n, states.keys, states.hash_table)
     if c == n:
@@ -51,7 +51,7 @@ def _found(task, terminal, model):
 
 @njit(cache=True, inline="always")
 def enter(task, c, terminated, states, model, options):
-    """The abstract state that concrete state c is in, entering the model if it has to."""
+    """Return the abstract state of concrete state c; a new one enters the model if needed."""
     clusters = options[CLUSTER_SIZE] > 1.0
     copy = terminated and not (clusters and options[CLUSTER_TERMINALS] != 0.0)
     column = TERMINAL_COPY if copy else LIVING
@@ -75,7 +75,7 @@ def enter(task, c, terminated, states, model, options):
 
 @njit(cache=True, inline="always")
 def tells(allowed):
-    """Whether a mask (A,) or (0,) allows any action; if not, it tells nothing."""
+    """Whether a mask (A,) or (0,) allows any action; if not, it counts as unknown."""
     for a in range(allowed.size):
         if allowed[a]:
             return True
@@ -84,7 +84,7 @@ def tells(allowed):
 
 @njit(cache=True)
 def set_mask(task, key, allowed, states, model):
-    """Note which actions, allowed (A,), the concrete state offers; it need not be in the model."""
+    """Store the mask `allowed` (A,) of a concrete state, which need not be in the model."""
     c = meet(task, key, states)
     changed = False
     for a in range(allowed.size):
@@ -98,7 +98,7 @@ def set_mask(task, key, allowed, states, model):
 
 @njit(cache=True)
 def _renew_blocked(task, s, states, model):
-    """An action is blocked in an abstract state if every member masks it."""
+    """Block the actions of an abstract state that every member masks."""
     states.sizes[task, N_RECORDED] = 0
     for a in range(model.blocked.shape[1]):
         model.blocked[task, a, s] = True

@@ -1,9 +1,9 @@
-"""Where learned models lie: one block of memory a quantity, one row a task.
+"""The memory of learned models: one array per quantity, one row per task.
 
-A batch of tasks is one set of arrays, so that a compiled call takes few arguments and walks
-contiguous memory. All tasks have the same room, ``capacity`` states and ``triple_capacity``
-transitions; when one needs more, all get more. Nothing grows with the square of the states.
-Tables lie action-major, ``[a, s]``.
+One set of arrays holds a batch of tasks, so that compiled functions take few arguments and read
+contiguous memory. All tasks have the same capacity, ``capacity`` states and ``triple_capacity``
+transitions; when one task needs more, all get more. Nothing grows with the square of the states.
+Tables are action-major, ``[a, s]``.
 """
 
 from typing import NamedTuple
@@ -16,15 +16,15 @@ from vamdp.estimators.model_based.unchanged_sweeps import history_depth
 from vamdp.estimators.state_numbers import rehash
 from vamdp.mdp.sweep_history import N_LINES
 
-# Columns of `sizes`. N_RECORDED are the sweeps of the last planning that `history` holds and that
-# still are those of the model: 0 once more than one row has changed since. CHANGED is the flat row
-# that changed last since the last planning, plus one; 0 where Q and V are those of the model.
+# Columns of `sizes`. N_RECORDED: number of recorded sweeps of the last planning that are still
+# valid; 0 if more than one row has changed since. CHANGED: the flat row that changed last since the
+# last planning, plus one; 0 if Q and V are up to date.
 N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED, N_RECORDED, CHANGED = range(7)
 # Planes of `tables` (float64) and of `row_counts` (unsigned), each (A, capacity).
 Q_TABLE, BASE, SPREAD = range(3)
 COUNT, FIRST_TRIPLE = range(2)
-# Rows of `triples`: flat row, successor, N(s, a, s'), and the next triple of the row. Chains hold
-# a triple's number plus one, the oldest first; 0 ends them.
+# Rows of `triples`: flat row, successor, N(s, a, s'), and the next triple of the row. Chains store
+# a triple's number plus one, the oldest first; 0 is the end.
 ROW, SUCCESSOR, SEEN, NEXT = range(4)
 # Planes of `triple_values`.
 WEIGHT, REWARD_SUM = range(2)
@@ -34,26 +34,26 @@ class Storage(NamedTuple):
     """The learned models of n_tasks tasks.
 
     Attributes:
-        sizes: (n_tasks, 7) how much of each row is in use, sweeps of the last planning, whether any
-            action is blocked, how many of the sweeps in `history` still hold, and what has changed
-            since.
-        tables: (n_tasks, 3, A, capacity) Q and what planning reads.
+        sizes: (n_tasks, 7) numbers of states and triples in use, sweeps of the last planning,
+            whether any action is blocked, number of recorded sweeps that are still valid, and the
+            row that has changed since.
+        tables: (n_tasks, 3, A, capacity) Q, and base and spread for planning.
         row_counts: (n_tasks, 2, A, capacity) N(s, a) and the head of the row's chain of triples.
         V: (n_tasks, capacity) state values.
-        members: (n_tasks, capacity) concrete states in each abstract state.
-        absorbing: (n_tasks, capacity) terminal states.
-        blocked: (n_tasks, A, capacity) actions that no member of the abstract state may take.
-        triples: (n_tasks, 4, triple_capacity) the transitions seen, in order of first sight.
+        members: (n_tasks, capacity) number of concrete states in each abstract state.
+        absorbing: (n_tasks, capacity) whether an abstract state is terminal.
+        blocked: (n_tasks, A, capacity) actions that every member of an abstract state masks.
+        triples: (n_tasks, 4, triple_capacity) the transitions (s, a, s') in order of first visit.
         triple_values: (n_tasks, 2, triple_capacity) the triple's weight in planning,
             gamma N(s,a,s') / (N(s,a) + alpha S), and the sum of its rewards.
         keys: (n_tasks, capacity, d) concrete states, as bit patterns of float64 coordinates.
-        ids: (n_tasks, capacity, 2) their abstract state and that of their terminal copy.
-        visits: (n_tasks, capacity, A) how often each action was taken in the concrete state.
-        masked: (n_tasks, capacity, A) actions not allowed in the concrete state.
+        ids: (n_tasks, capacity, 2) abstract state and terminal copy of each concrete state.
+        visits: (n_tasks, capacity, A) how often each action was taken in a concrete state.
+        masked: (n_tasks, capacity, A) actions that a concrete state does not allow.
         hash_table: (n_tasks, 2 capacity) concrete states by key, see `state_numbers`.
-        history: (n_tasks, capacity + 5, depth) the sweeps of the last planning, see
-            `unchanged_sweeps`. Speed depends on it, no value does: it is neither saved nor carried
-            into room for more states.
+        history: (n_tasks, capacity + 5, depth) the recorded sweeps of the last planning, see
+            `unchanged_sweeps`. It affects speed but no value, so it is neither saved nor copied
+            when the capacity for states grows.
     """
 
     sizes: npt.NDArray[np.int64]
@@ -81,9 +81,9 @@ def allocate(
     triple_capacity: int,
     n_recorded: int,
 ) -> Storage:
-    """Room for n_tasks empty models; `capacity` is a power of two.
+    """Return storage for n_tasks empty models, which records at most n_recorded sweeps.
 
-    At most n_recorded sweeps are kept.
+    `capacity` must be a power of two.
     """
     return Storage(
         sizes=np.zeros((n_tasks, 7), np.int64),
@@ -105,7 +105,7 @@ def allocate(
 
 
 def grow(old: Storage, capacity: int, triple_capacity: int, n_recorded: int) -> Storage:
-    """The same models in larger room; what needs no larger one is shared with the old storage."""
+    """Return the same models with larger capacity; arrays that need not grow are shared."""
     n_tasks, n_actions, old_capacity = old.blocked.shape
     new = allocate(n_tasks, n_actions, old.keys.shape[2], capacity, triple_capacity, n_recorded)
     same = {name: array for name, array in old._asdict().items()

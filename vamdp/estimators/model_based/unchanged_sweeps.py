@@ -1,45 +1,45 @@
-"""Which sweeps of the last planning need not be done again.
+"""Find the sweeps of the last planning that need not be repeated.
 
-A transition changes one row of the model, (s, a), unless a state enters. Value iteration starts
-from V = 0 every time, so sweep k finds what it found at the last planning as long as the V before
-it are the same; only row (s, a) differs. If the maximum over the actions of s differs in no sweep
-up to m, then V of all these sweeps is the same as before, everywhere, and m sweeps are known
-without being done. After half of all steps that is the whole planning.
+Unless a state enters, a transition changes one row of the model, (s, a). Value iteration starts
+from V = 0 every time. Sweep k therefore repeats the last planning, except in row (s, a), as long as
+all earlier V are the same. If the maximum over the actions of s does not change in any sweep up to
+m, then V of all these sweeps is the same in every state, and m sweeps are known without computing
+them. After half of all steps this covers the whole planning.
 
-So V of every sweep is kept (`vamdp.mdp.sweep_history`), the sweeps of a state side by side: then
-the rows of one state are computed for all sweeps at once, by vector operations along k. The sums
-run in the order in which a sweep adds them, so nothing depends on whether sweeps were skipped, to
-the last bit. Where several transitions came in before somebody looked, this holds as long as all of
-them changed one and the same row; otherwise planning begins anew.
+V of every sweep is recorded for this (`vamdp.mdp.sweep_history`), with the sweeps of a state stored
+contiguously: the rows of one state are computed for all sweeps at once, by vector operations along
+k. Sums run in the order of a sweep, so results do not depend on skipping, to the last bit. If
+several transitions arrive between two plannings, this holds as long as all of them changed the same
+row; otherwise planning starts from the beginning.
 
-Whether planning stopped with sweep k depends on how far every entry of Q moved in it. One entry
-that moved enough is noted per sweep; if it is not in row (s, a), it moves as far as it did. If it
-is, and no longer moves that far, the other entries are unknown, and the sweep is done again.
+Whether planning stops after sweep k depends on how far every entry of Q moved in it. One entry that
+moved enough is recorded per sweep. If it is not in row (s, a), it moves as far as before. If it is,
+and no longer moves enough, the other entries are unknown, and the sweep is computed again.
 """
 
 from vamdp.compiled import njit
 from vamdp.mdp.sweep_history import CHANGED_Q, MOVER, N_LINES, NEW_V, NOTHING, ROW_Q, TOTAL
 
-# Sweeps looked at together: enough for vector operations, few enough to stop early.
+# Sweeps examined together: enough for vector operations, few enough to stop early.
 _BLOCK = 64
 
-# A task's history takes at most this much; later sweeps are not kept. At 13x13, where up to 105
-# states need room for 128, it holds 369 sweeps: more than the 350 of the longest planning.
+# Limit of a task's history; later sweeps are not recorded. In 13x13 grids, where up to 105 states
+# need a capacity of 128, it holds 369 sweeps: more than the 350 of the longest planning.
 HISTORY_BYTES = 384 * 1024
 
-# Fewer than these, if there are more to do, are not worth the writing.
+# If a history cannot hold this many of a longer planning's sweeps, recording is not worth its time.
 _LEAST_DEPTH = 32
 
 
 def history_depth(capacity: int, max_sweeps: int) -> int:
-    """How many sweeps are kept for so many states."""
+    """Return how many sweeps are recorded for this capacity of states."""
     depth = min(max_sweeps, HISTORY_BYTES // 8 // (capacity + N_LINES))
     return depth if depth >= min(max_sweeps, _LEAST_DEPTH) else 0
 
 
 @njit(cache=True)
 def _compute_row(start, stop, base, spread, first, successor, next_triple, weight, history, line):
-    """Q of one row in the sweeps from `start` to `stop`, into a line of the history."""
+    """Write Q of one row in the sweeps from `start` to `stop` into a line of the history."""
     lines = history.shape[0] - N_LINES
     out = history[line, start:stop]
     total = history[lines + TOTAL, start:stop]
@@ -62,10 +62,10 @@ def count_unchanged(
     s, changed, n_recorded, threshold,
     base, spread, first, successor, next_triple, weight, blocked, any_blocked, history,
 ):  # fmt: skip
-    """How many sweeps are as before although row (s, changed) is not.
+    """Return the number of sweeps that are unchanged although row (s, changed) has changed.
 
-    Of the next one V may differ, or whether it is the last. `n_recorded` are all or the first of
-    the last planning. Leaves the row's Q of these sweeps in the line CHANGED_Q.
+    The next sweep may differ in V or in whether it is the last. The `n_recorded` sweeps are all, or
+    the first ones, of the last planning. Leaves the row's Q of these sweeps in line CHANGED_Q.
     """
     lines = history.shape[0] - N_LINES
     changed_row = changed * base.shape[1] + s

@@ -1,12 +1,12 @@
-"""The object-level learner: Q-estimates of the task at hand, renewed after every transition.
+"""The RL3 paper's object-level learner: Q-estimates of one task, updated with every transition.
 
-The problem: an agent lives in an unknown task for a while. What would it do if the transitions seen
-so far were all there is to know? Estimate the task's model from counts (`learned_model`), solve it
-by value iteration from Q = V = 0 (at most ``task_horizon`` sweeps, stopping after one in which no
-entry of Q moved by ``tolerance``), and show Q. (RL3, arXiv 2306.15909, Algorithm 1.) For a model
-that nobody looks at nothing is planned: `update` notes the transition, and the first look plans.
+An agent acts in an unknown task. The estimator answers: which action values are optimal if the
+transitions observed so far are all there is to know? It estimates the task's model from counts
+(`learned_model`) and solves it by value iteration from Q = V = 0, with at most ``task_horizon``
+sweeps, stopping after a sweep in which no entry of Q moved by ``tolerance`` (RL3, arXiv 2306.15909,
+Algorithm 1). Planning is lazy: `update` stores the transition, and the next look-up plans.
 
-No environment is needed; feed it from any code base:
+It needs no environment; use it from any code base:
 
     >>> import vamdp
     >>> estimator = vamdp.ValueEstimator(2, task_horizon=10)
@@ -16,9 +16,8 @@ No environment is needed; feed it from any code base:
     >>> estimator.counts(0).tolist()
     [0, 1]
 
-What was learned stays until `forget`: a new episode of the same task changes nothing here, a new
-task must call it. `BatchValueEstimator` does the same for many tasks at once; this class is its
-batch of one.
+Call `forget` when a new task begins. A new episode of the same task needs no call.
+`BatchValueEstimator` does the same for many tasks at once; this class is its batch of one.
 """
 
 from typing import Any
@@ -37,18 +36,18 @@ from vamdp.estimators.model_based.options import EstimatorOptions
 class ValueEstimator:
     """Q-estimates of one task.
 
-    A state is an int, or a tuple of numbers (integers if they are to be clustered); all states of
-    one estimator have the same length.
+    A state is an int, or a tuple of numbers (integers for clustering). All states of one estimator
+    have the same length.
 
     Args:
-        n_actions: number of actions A, at least 1.
-        task_horizon: see `EstimatorOptions`.
-        **options: the other fields of `EstimatorOptions`: gamma, tolerance, smoothing, warm_start,
+        n_actions: Number of actions A, at least 1.
+        task_horizon: Steps of one episode and the limit of planning sweeps, at least 1.
+        **options: The other fields of `EstimatorOptions`: gamma, tolerance, smoothing, warm_start,
             reward_model, cluster_size, cluster_radius, cluster_terminals, bonus.
 
     Raises:
-        ValueError: an option is out of its range.
-        TypeError: an option is unknown.
+        ValueError: An option is out of range.
+        TypeError: An option is unknown.
     """
 
     def __init__(self, n_actions: int, *, task_horizon: int, **options: Any) -> None:
@@ -62,22 +61,22 @@ class ValueEstimator:
 
     @property
     def options(self) -> EstimatorOptions:
-        """How values are estimated."""
+        """The estimator's options."""
         return self.batch.options
 
     @property
     def n_states(self) -> int:
-        """Abstract states in the model, terminal copies included."""
+        """Number of abstract states in the model, terminal copies included."""
         return int(self.batch.n_states[0])
 
     @property
     def n_sweeps(self) -> int:
-        """Sweeps of the last planning, as if each update planned and skipped none; 0 before any."""
+        """Number of sweeps of the last planning, skipped ones included; 0 before the first."""
         return int(self.batch.n_sweeps[0])
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the model takes."""
+        """Memory of the model, in bytes."""
         return self.batch.nbytes
 
     def update(
@@ -89,20 +88,23 @@ class ValueEstimator:
         terminated: bool,
         next_action_mask: npt.ArrayLike | None = None,
     ) -> None:
-        """Take in one transition; planned for when somebody looks, at once with `warm_start`.
+        """Learn one transition.
+
+        Planning is postponed to the next look-up; with `warm_start` it happens at once.
 
         Args:
-            state: the state acted in.
-            action: in [0, A).
-            reward: finite.
-            next_state: the state reached.
-            terminated: whether the task's own end was reached. A truncation is an ordinary
-                transition: pass False.
-            next_action_mask: (A,) bools, the actions that `next_state` allows; None: as before.
+            state: The state acted in.
+            action: The action taken, in [0, A).
+            reward: The reward, finite.
+            next_state: The state reached.
+            terminated: Whether the task ended the episode. A truncation is an ordinary transition:
+                pass False.
+            next_action_mask: The actions that `next_state` allows, bools of shape (A,). None: its
+                last known mask still holds.
 
         Raises:
-            ValueError: an argument is out of its range. Nothing is learned then.
-            TypeError: a state is neither an int nor a tuple of numbers.
+            ValueError: An argument is out of range; nothing is learned.
+            TypeError: A state is neither an int nor a tuple of numbers; nothing is learned.
         """
         if not isinstance(action, (int, np.integer)) or not 0 <= action < self.batch.n_actions:
             raise ValueError(
@@ -116,45 +118,45 @@ class ValueEstimator:
         )
 
     def q_values(self, state: State) -> npt.NDArray[np.float64]:
-        """The newest Q of a state, shape (A,); zeros for a state not in the model."""
+        """Return the current Q of a state, shape (A,); zeros for a state not in the model."""
         row: npt.NDArray[np.float64] = self.batch.q_values(self._one(state))[0]
         return row
 
     def value(self, state: State) -> float:
-        """The maximum of Q over the actions that the state allows."""
+        """Return the maximum of Q over the actions that the state allows."""
         return float(self.batch.value(self._one(state))[0])
 
     def counts(self, state: State) -> npt.NDArray[np.int64]:
-        """How often each action was taken in the state, shape (A,)."""
+        """Return how often each action was taken in the state, shape (A,)."""
         row: npt.NDArray[np.int64] = self.batch.counts(self._one(state))[0]
         return row
 
     def abstract_state(self, state: State) -> int | None:
-        """The number of the abstract state, a cluster, that a state lives in; None: none yet."""
+        """Return the number of a state's living abstract state (its cluster); None if none yet."""
         s = int(self.batch.abstract_states(self._one(state))[0])
         return None if s < 0 else s
 
     def set_action_mask(self, state: State, action_mask: npt.ArrayLike) -> None:
-        """Tell which actions (A,) a state allows, where no transition leads to it (a start)."""
+        """Set the mask (A,) of a state that no transition led to, such as a start state."""
         self.batch.set_action_masks(self._one(state), np.asarray(action_mask)[None])
 
     def forget(self) -> None:
-        """Begin a new task: empty model, counts and values."""
+        """Begin a new task: clear the model, counts and values."""
         self.batch.forget()
 
     def model(self) -> LearnedModel:
-        """The model as dense arrays; memory grows with the square of its states."""
+        """Return the model as dense arrays, whose size is quadratic in its states."""
         return self.batch.model(0)
 
     def get_state(self) -> dict[str, Any]:
-        """All that was learned, as a dict of arrays and plain values; copies, safe to keep."""
+        """Return everything learned as a dict of plain values and copied arrays."""
         return self.batch.get_state()
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a `get_state` of an estimator with the same actions and options.
+        """Restore a `get_state` of an estimator with the same actions and options.
 
         Raises:
-            ValueError: `state` is of another estimator, or damaged. Nothing is changed then.
+            ValueError: `state` is damaged or from another kind of estimator; nothing is changed.
             TypeError: `state` is not a dict.
         """
         self.batch.set_state(state)

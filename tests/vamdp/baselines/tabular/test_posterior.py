@@ -109,7 +109,7 @@ def test_scales_of_the_prior_must_be_above_0(name):
 def test_other_mistakes_in_the_prior_are_named():
     with pytest.raises(ValueError, match=r"`prior_mean` must be finite, got nan"):
         as_prior({"prior_mean": float("nan")})
-    with pytest.raises(TypeError, match="`mean` is no option"):
+    with pytest.raises(TypeError, match="`mean` is not an option"):
         as_prior({"mean": 1.0})
 
 

@@ -92,7 +92,7 @@ def test_without_a_bonus_it_has_another_title():
         ({"n_actions": 0}, ValueError, "`n_actions` must be an integer of at least 1, got 0"),
         ({"bonus": -1.0}, ValueError, "`bonus` must be finite and at least 0, got -1.0"),
         ({"gamma": 2.0}, ValueError, "`gamma`"),
-        ({"discount": 1.0}, TypeError, "`discount` is no option"),
+        ({"discount": 1.0}, TypeError, "`discount` is not an option"),
     ],
 )
 def test_impossible_arguments_are_refused(arguments, error, message):

@@ -173,8 +173,8 @@ GOOD = {
         ({"states": [["a", "b"]] * 2}, r"`states` must be numbers, got <U1"),
         ({"states": [[0, 1], [2, np.nan]]}, r"`states\[1\]` must be finite.*got nan"),
         ({"states": [[0, -(2**53) - 1]] * 2}, r"`states\[0\]` must be finite and below 2\*\*53"),
-        ({"states": [0, 1]}, r"`states` must have 2 numbers a state as before, got 1"),
-        ({"next_states": [0, 1]}, r"`next_states` must have 2 numbers a state.*got 1"),
+        ({"states": [0, 1]}, r"`states` must have 2 numbers per state as before, got 1"),
+        ({"next_states": [0, 1]}, r"`next_states` must have 2 numbers per state.*got 1"),
         ({"next_states": [[0, np.inf]] * 2}, r"`next_states\[0\]` must be finite.*got inf"),
         (
             {"next_action_masks": [True, True]},

@@ -65,7 +65,7 @@ def test_a_bad_transition_is_named_and_changes_nothing(change, error, message):
 
 def test_a_bad_first_transition_does_not_decide_the_length_of_states():
     estimator = vamdp.ValueEstimator(2, task_horizon=5)
-    with pytest.raises(ValueError, match="must have 2 numbers as the state before, got 3"):
+    with pytest.raises(ValueError, match="must have 2 numbers like the previous state, got 3"):
         estimator.update(**GOOD | {"next_state": 3})
     with pytest.raises(ValueError, match=r"`state` must have at least 1 numbers, got \(\)"):
         estimator.update(**GOOD | {"state": ()})
@@ -97,7 +97,7 @@ def test_looking_up_a_bad_state_is_an_error(look):
         ({"tolerance": NAN}, r"`tolerance` must be finite and at least 0, got nan"),
         ({"smoothing": -0.1}, r"`smoothing` must be finite and at least 0, got -0.1"),
         ({"smoothing": INF}, r"`smoothing` must be finite and at least 0, got inf"),
-        ({"warm_start": True}, r"`warm_start` must be False where `gamma` is 1, got True.*below 1"),
+        ({"warm_start": True}, r"`warm_start` must be False if `gamma` is 1, got True.*below 1"),
         ({"reward_model": "mean"}, r'`reward_model` must be "transition" or "state_action", got'),
         ({"cluster_size": 0}, r"`cluster_size` must be an integer of at least 1, got 0"),
         ({"cluster_radius": -1.0}, r"`cluster_radius` must be finite and at least 0, got -1.0"),
@@ -109,7 +109,7 @@ def test_an_option_out_of_its_range_is_named(options, message):
 
 
 def test_an_unknown_option_is_named():
-    with pytest.raises(TypeError, match=r"`cluster_radios` is no option. .*cluster_radius"):
+    with pytest.raises(TypeError, match=r"`cluster_radios` is not an option. .*cluster_radius"):
         vamdp.ValueEstimator(2, task_horizon=5, cluster_radios=2.0)
 
 
