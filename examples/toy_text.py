@@ -33,9 +33,7 @@ taxi = gymnasium.make("Taxi-v4" if "Taxi-v4" in gymnasium.registry else "Taxi-v3
 environments = {
     "CliffWalking": vamdp.ValueAugment(gymnasium.make("CliffWalking-v1"), task_horizon=100),
     "Taxi": vamdp.ValueAugment(vamdp.HoldSeed(taxi), task_horizon=200),
-    "Blackjack": vamdp.ValueAugment(
-        gymnasium.make("Blackjack-v1"), task_horizon=12, state_key=tuple
-    ),
+    "Blackjack": vamdp.ValueAugment(gymnasium.make("Blackjack-v1"), task_horizon=12),
 }
 for name, env in environments.items():
     observation, info = env.reset(seed=args.seed)

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rl3_sb3.action_masks import ActionMasks as ActionMasks
     from rl3_sb3.experiments.domains import Domain as Domain
     from rl3_sb3.experiments.domains import register_domain as register_domain
     from rl3_sb3.networks.transformer import CausalTransformer as CausalTransformer
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rl3_sb3.vec_env import GymnasiumVecEnv as GymnasiumVecEnv
 
 _MODULES = {
+    "ActionMasks": "action_masks",
     "CausalTransformer": "networks.transformer",
     "Domain": "experiments.domains",
     "GymnasiumVecEnv": "vec_env",

@@ -1,6 +1,10 @@
-"""Checks of `TransformerPPO`'s arguments, before anything is built from them."""
+"""Checks of `TransformerPPO`'s arguments, before anything is built from them.
+
+Those that `load` sets instead of the checkpoint are checked like the constructor's.
+"""
 
 import operator
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from gymnasium import Env
@@ -59,10 +63,8 @@ def check_arguments(
     target_kl: float | None,
 ) -> None:
     """Raise ValueError unless each is in the range that `TransformerPPO` documents."""
-    if n_steps is not None:
-        _check_integer("n_steps", n_steps)
+    check_n_steps(n_steps)
     _check_integer("n_epochs", n_epochs)
-    _check_at_least("n_steps", n_steps, 1)
     _check_at_least("batch_size", batch_size, 2 if normalize_advantage else 1)
     _check_at_least("n_epochs", n_epochs, 1)
     _check_at_least("vf_coef", vf_coef, 0)
@@ -78,10 +80,25 @@ def check_arguments(
             raise ValueError(f"`{name}` must be above 0, got {optional}. Pass None for none.")
 
 
-def _check_at_least(name: str, value: float | Schedule | None, least: int) -> None:
+def check_n_steps(n_steps: int | None) -> None:
+    """Raise ValueError unless it is an integer of at least 1, or None."""
+    if n_steps is not None:
+        _check_integer("n_steps", n_steps)
+        _check_at_least("n_steps", n_steps, 1)
+
+
+def check_names(given: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raise TypeError for an argument that `TransformerPPO.load` would set and nobody read."""
+    for name, value in given.items():
+        if name not in known:
+            raise TypeError(
+                f"`{name}` must be left out, got {value!r}: load() takes no such argument. It "
+                f"takes {', '.join(sorted(known))}."
+            )
+
+
+def _check_at_least(name: str, value: float | Schedule, least: int) -> None:
     # not `value < least`, which lets NaN pass
-    if name == "n_steps" and value is None:
-        return
     if not callable(value) and not _number(name, value) >= least:
         raise ValueError(f"`{name}` must be at least {least}, got {value}.")
 

@@ -5,6 +5,10 @@ Gaussian, given by its means followed by its log standard deviations. One vector
 the rollout stores: the exact KL divergence from the behaviour needs the whole distribution, not
 only the log-probability of the action taken.
 
+Forbidden actions get the logit -1e8, so their probability is exactly 0. Log-probabilities, entropy,
+divergence and draws from such logits are those of the distribution over the allowed actions. What
+the network says about a forbidden action gets no gradient.
+
 Drawing actions and the divergence are done here, without torch's distributions, whose checks ask a
 GPU for values and wait for the answer: nothing that does can be replayed (see `cuda_graphs`).
 """
@@ -15,6 +19,9 @@ from typing import Any
 import torch as th
 from gymnasium import spaces
 from torch.distributions import Categorical, Distribution, Independent, Normal
+
+# Its exponential is 0, and 0 times it is 0, where 0 times -inf would make entropy and KL NaN.
+_FORBIDDEN = -1e8
 
 
 def check_action_space(action_space: spaces.Space[Any]) -> None:
@@ -63,6 +70,20 @@ def action_distribution(action_space: spaces.Space[Any], params: th.Tensor) -> D
     mean, log_std = params.chunk(2, dim=-1)
     normal = Normal(mean, log_std.exp(), validate_args=False)
     return Independent(normal, 1, validate_args=False)
+
+
+def only_allowed(logits: th.Tensor, action_masks: th.Tensor) -> th.Tensor:
+    """Return the logits of the distribution over the allowed actions.
+
+    Args:
+        logits: Shape (..., n_actions).
+        action_masks: Bools of the same shape, True where an action is allowed.
+
+    >>> two_of_three = only_allowed(th.zeros(3), th.tensor([True, False, True]))
+    >>> two_of_three.softmax(-1).tolist()
+    [0.5, 0.0, 0.5]
+    """
+    return logits.masked_fill(~action_masks, _FORBIDDEN)
 
 
 def sample_actions(

@@ -13,6 +13,9 @@ leaves the environments as they are. So an episode that still runs at a rollout'
 the next rollout with an empty memory, at position 0. Rollouts of a multiple of H steps never cut a
 meta-episode of H.
 
+Where environments say which actions they allow (see `action_masks`), the others have probability 0
+in playing and in learning.
+
 Started in several processes (see `ranks`), each steps its own environments and all train one
 policy. They are seeded alike, but for their environments.
 
@@ -20,6 +23,7 @@ Source: Schulman et al. 2017 (arXiv 1707.06347); details of RL3 (arXiv 2306.1590
 """
 
 import copy
+import inspect
 import io
 import os
 import pathlib
@@ -39,7 +43,14 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from rl3_sb3.arguments import check_arguments, check_env, check_policy
+from rl3_sb3.action_masks import ActionMasks, Masks
+from rl3_sb3.arguments import (
+    check_arguments,
+    check_env,
+    check_n_steps,
+    check_names,
+    check_policy,
+)
 from rl3_sb3.checkpoint_file import (
     misfits_explained,
     require_complete_checkpoint,
@@ -62,12 +73,16 @@ from rl3_sb3.rollout.acting import Acting
 from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
 from rl3_sb3.rollout.collection import Step, collect
 from rl3_sb3.rollout.rollout_length import rollout_and_context_length
-from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.sequence_policy import Observation, SequencePolicy
 from rl3_sb3.update.symmetry import Symmetry
 from rl3_sb3.update.updates import DivergedError, Settings, Updates
 
 # What a memory of more steps than rollouts have may take in all environments, in bytes.
 _MOST_MEMORY = 2**30
+
+# Arguments of the constructor that `load` has from the checkpoint or as its own, and others of it.
+_NOT_LOADED = {"policy", "env", "device", "_init_setup_model"}
+_LOADING = {"custom_objects", "print_system_info", "force_reset"}
 
 
 class TransformerPPO(PPO):
@@ -79,6 +94,7 @@ class TransformerPPO(PPO):
         policy: "TransformerPolicy", "LstmPolicy", "MarkovPolicy" (no memory), or a `SequencePolicy`
             of yours.
         env: The environment, or its id. Episodes must fit the context, where the policy has one.
+            Action masks that it gives are respected, see `rl3_sb3.ActionMasks`.
         learning_rate: Adam's, for actor and critic; a number or a schedule of the remaining
             progress (1 to 0).
         n_steps: Steps per environment and iteration. None takes the environment's attribute
@@ -201,22 +217,36 @@ class TransformerPPO(PPO):
         self.normalize_returns = normalize_returns and _init_setup_model
         # Written down, so that a checkpoint stays what it is when a default changes.
         self.policy_kwargs = {**self.policy_class.default_choices(), **self.policy_kwargs}
-        if cuda_graphs and self.device.type != "cuda":
-            raise ValueError(
-                f"`cuda_graphs` must be False on the device {self.device}, got True. Leave it out, "
-                "or train on a GPU."
-            )
         self.cuda_graphs = cuda_graphs
-        if not isinstance(symmetry, Symmetry | None):
-            raise ValueError(
-                f"`symmetry` must be a Symmetry or None, got {symmetry!r}. Take Symmetry.of(env)."
-            )
+        self._require_device_of_graphs()
         self.symmetry = symmetry
+        # Of the last observations, with which a checkpoint keeps them.
+        self._last_action_masks: Masks | None = None
         if _init_setup_model:
             self._setup_model()
             self._require_two_steps()
 
+    def _require_device_of_graphs(self) -> None:
+        if self.cuda_graphs and self.device.type != "cuda":
+            raise ValueError(
+                f"`cuda_graphs` must be False on the device {self.device}, got True. Leave it out, "
+                "or train on a GPU."
+            )
+
+    def _check_settings(self) -> None:
+        """Raise ValueError or TypeError where a setting, of whoever it is, is out of its range."""
+        names = inspect.signature(check_arguments).parameters.keys() - {"n_steps"}
+        check_arguments(
+            n_steps=self.n_steps or None, **{name: getattr(self, name) for name in names}
+        )
+        if not isinstance(self.symmetry, Symmetry | None):
+            raise ValueError(
+                f"`symmetry` must be a Symmetry or None, got {self.symmetry!r}. Take "
+                "Symmetry.of(env)."
+            )
+
     def _setup_model(self) -> None:
+        self._check_settings()  # in `load` those of the checkpoint and of the caller are here now
         check_action_space(self.action_space)
         if self.env is not None:
             self.n_steps, context_length = self._lengths_for(self.env)
@@ -233,13 +263,14 @@ class TransformerPPO(PPO):
         self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
         self.gae_lambda = FloatSchedule(self.gae_lambda)  # type: ignore[assignment]
         self._acting: Acting | None = None
+        self._action_masks: ActionMasks | None = None
         self._updates: Updates | None = None
         # Episodes that ended in this rollout, which the other ranks do not know yet.
         self._own_episodes: list[dict[str, Any]] = []
 
     def _excluded_save_params(self) -> list[str]:
         # It is always the same class: a checkpoint need not know where its file lies.
-        own = ["_acting", "_updates", "_own_episodes", "rollout_buffer_class"]
+        own = ["_acting", "_action_masks", "_updates", "_own_episodes", "rollout_buffer_class"]
         return [*super()._excluded_save_params(), *own]
 
     @staticmethod
@@ -294,6 +325,27 @@ class TransformerPPO(PPO):
         self._current_progress_remaining = max(0.0, self._current_progress_remaining)
 
     # ---------------------------------------------------------------- collecting
+
+    def _setup_learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        reset_num_timesteps: bool = True,
+        tb_log_name: str = "run",
+        progress_bar: bool = False,
+    ) -> tuple[int, BaseCallback]:
+        assert self.env is not None, "SB3 has asked for it"
+        begins_anew = reset_num_timesteps or self._last_obs is None  # when SB3 resets
+        prepared = super()._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        self._action_masks = ActionMasks(self.env)
+        if begins_anew:
+            # Should a mask be refused, the next `learn` must begin anew, too.
+            observation, self._last_obs = self._last_obs, None
+            self._last_action_masks = self._action_masks.after_reset()
+            self._last_obs = observation
+        return prepared
 
     def collect_rollouts(
         self,
@@ -363,6 +415,7 @@ class TransformerPPO(PPO):
         def after_step(step: Step) -> bool:
             nonlocal goes_on
             self._last_obs = step.new_obs  # type: ignore[assignment]
+            self._last_action_masks = step.new_masks
             self._last_episode_starts = step.dones
             self.num_timesteps += acting.n_all_envs
             if not nobody_looks:
@@ -375,7 +428,9 @@ class TransformerPPO(PPO):
             return goes_on or n_ranks() > 1
 
         assert self._last_obs is not None, "set by _setup_learn"
-        collect(env, acting, rollout_buffer, self._last_obs, after_step)
+        assert self._action_masks is not None, "made by _setup_learn"
+        present = self._last_obs, self._last_action_masks
+        collect(env, acting, rollout_buffer, self._action_masks, present, after_step)
         self._share_episodes()
         return not any_rank(not goes_on)
 
@@ -524,6 +579,31 @@ class TransformerPPO(PPO):
         if this_rank() > 0:
             self.set_logger(configure(None, []))
 
+    # ---------------------------------------------------------------- acting
+
+    def predict(
+        self,
+        observation: Observation,
+        state: Any = None,
+        episode_start: npt.NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+        action_masks: npt.ArrayLike | None = None,
+    ) -> tuple[npt.NDArray[Any], Any]:
+        """Return actions and the next state, see the policy's `predict`.
+
+        Warns:
+            UserWarning: The training environment gives masks, and none are given here: all actions
+                are allowed then.
+        """
+        if action_masks is None and self._last_action_masks is not None:
+            warnings.warn(
+                "The training environment gives action masks, but `predict` got none, so it may "
+                "choose forbidden actions. Pass `action_masks`, see rl3_sb3.ActionMasks. SB3's "
+                "evaluate_policy and EvalCallback cannot.",
+                stacklevel=2,
+            )
+        return self.policy.predict(observation, state, episode_start, deterministic, action_masks)
+
     # ---------------------------------------------------------------- exchange
 
     def export(
@@ -610,8 +690,12 @@ class TransformerPPO(PPO):
 
         Raises:
             ValueError: The file is truncated or no checkpoint, or `env` has other spaces or a
-                horizon that does not fit; or `policy_kwargs` make another policy.
+                horizon that does not fit; or `policy_kwargs` make another policy; or an argument
+                that is set instead of the checkpoint's is out of its range.
+            TypeError: An argument is no number, or none of the constructor's.
         """
+        check_names(kwargs, {*inspect.signature(cls).parameters} - _NOT_LOADED | _LOADING)
+        check_n_steps(kwargs.get("n_steps"))
         require_complete_checkpoint(path)
         # The constructor's None, which means the default: what the checkpoint says.
         policy_kwargs = kwargs.pop("policy_kwargs", None)
@@ -622,6 +706,8 @@ class TransformerPPO(PPO):
         kwargs["custom_objects"] = own | (kwargs.get("custom_objects") or {})
         with misfits_explained(kwargs):
             model = super().load(path, env, device, **kwargs)
+        if kwargs.get("cuda_graphs"):  # a checkpoint's own is for where it was trained
+            model._require_device_of_graphs()
         if policy_kwargs is not None:
             require_same_arguments(model.policy_class, model.policy_kwargs, policy_kwargs)
         return model

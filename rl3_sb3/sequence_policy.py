@@ -12,7 +12,8 @@ Which networks, a class in `rl3_sb3.policy` says.
 
 The action distribution travels as one flat vector of *distribution parameters*: the logits of a
 categorical distribution, or mean and log standard deviation of a diagonal Gaussian. PPO stores
-them, because the exact KL divergence needs the behaviour's whole distribution.
+them, because the exact KL divergence needs the behaviour's whole distribution. Where actions are
+masked, the parameters are already those of the distribution over the allowed ones.
 """
 
 import inspect
@@ -32,11 +33,13 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 from torch import nn
 from torch.distributions import Distribution
 
+from rl3_sb3.action_masks import as_masks
 from rl3_sb3.distribution import (
     action_distribution,
     check_action_space,
     divergence,
     n_outputs,
+    only_allowed,
     sample_actions,
 )
 from rl3_sb3.networks.network import Memory, Network, Tensors
@@ -217,7 +220,7 @@ class SequencePolicy(ActorCriticPolicy):
         """Flatten a batch of observations into tokens.
 
         Args:
-            obs: A tensor of shape (B, *shape), or a dictionary of them.
+            obs: A tensor of shape `(B, *shape)`, or a dictionary of them.
             features_extractor: Not used; part of SB3's signature.
 
         Returns:
@@ -226,7 +229,7 @@ class SequencePolicy(ActorCriticPolicy):
         return self._tokens.of(obs)
 
     def to_tokens(self, observation: VecEnvObs) -> th.Tensor:
-        """Return a batch of NumPy observations, (B, *shape) or a dictionary, as (B, C) tokens."""
+        """Return a batch of NumPy observations, `(B, *shape)` or a dictionary, as (B, C) tokens."""
         assert not isinstance(observation, tuple), "SB3 has no tuple observations"
         return self.extract_features(obs_as_tensor(observation, self.device))
 
@@ -242,10 +245,11 @@ class SequencePolicy(ActorCriticPolicy):
         """Return KL(p || q), shape (...), of distributions given by parameters (..., n_params)."""
         return divergence(self.action_space, params, others)
 
-    def _to_params(self, outputs: th.Tensor) -> th.Tensor:
+    def _to_params(self, outputs: th.Tensor, action_masks: th.Tensor | None) -> th.Tensor:
         # (..., n_actions) -> (..., n_params): the standard deviation depends on no observation
         if isinstance(self.action_space, spaces.Discrete):
-            return outputs
+            return outputs if action_masks is None else only_allowed(outputs, action_masks)
+        assert action_masks is None, "of Discrete actions only, see `_to_masks`"
         return th.cat([outputs, self.log_std.expand_as(outputs)], dim=-1)
 
     def to_env_actions(self, actions: th.Tensor) -> npt.NDArray[Any]:
@@ -260,9 +264,16 @@ class SequencePolicy(ActorCriticPolicy):
 
     # ---------------------------------------------------------------- whole sequences (training)
 
-    def sequence_params(self, tokens: th.Tensor) -> th.Tensor:
-        """Return the actor's distribution parameters, (B, T, n_params), for tokens (B, T, C)."""
-        return self._to_params(self.actor(self._tokens.for_actor(tokens)))
+    def sequence_params(
+        self, tokens: th.Tensor, action_masks: th.Tensor | None = None
+    ) -> th.Tensor:
+        """Return the actor's distribution parameters, (B, T, n_params).
+
+        Args:
+            tokens: Shape (B, T, C).
+            action_masks: Bools, (B, T, n_actions), True where an action is allowed; None: all are.
+        """
+        return self._to_params(self.actor(self._tokens.for_actor(tokens)), action_masks)
 
     def require_critic(self) -> Network[Any]:
         """Return the critic.
@@ -295,16 +306,17 @@ class SequencePolicy(ActorCriticPolicy):
         return values.squeeze(-1)
 
     def evaluate_actions(
-        self, obs: PyTorchObs, actions: th.Tensor
+        self, obs: PyTorchObs, actions: th.Tensor, action_masks: th.Tensor | None = None
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         """Return values, log-probabilities and entropies, each (B, T), of whole sequences.
 
         Args:
             obs: Tokens, shape (B, T, C).
             actions: Shape (B, T), or (B, T, n_actions) for a `Box`.
+            action_masks: See `sequence_params`.
         """
         assert isinstance(obs, th.Tensor), "sequences come as tokens: see `extract_features`"
-        distribution = self.distribution(self.sequence_params(obs))
+        distribution = self.distribution(self.sequence_params(obs, action_masks))
         return self.sequence_values(obs), distribution.log_prob(actions), distribution.entropy()
 
     # ---------------------------------------------------------------- step by step (acting)
@@ -320,22 +332,31 @@ class SequencePolicy(ActorCriticPolicy):
         return memory
 
     @th.no_grad()
-    def step(self, tokens: th.Tensor, state: Memory) -> tuple[th.Tensor, Memory]:
+    def step(
+        self, tokens: th.Tensor, state: Memory, action_masks: th.Tensor | None = None
+    ) -> tuple[th.Tensor, Memory]:
         """Return distribution parameters, (B, n_params), of the next step, and the next state.
 
         Args:
             tokens: Shape (B, C).
             state: The memory so far, see `Network.require_room` for what it refuses.
+            action_masks: Bools, (B, n_actions), True where an action is allowed; None: all are.
         """
         outputs, state = self.actor.step(self._tokens.for_actor(tokens), state)
-        return self._to_params(outputs), state
+        return self._to_params(outputs, action_masks), state
 
     @th.no_grad()
-    def static_step(self, tokens: th.Tensor, state: Memory, tensors: Tensors) -> Tensors:
+    def static_step(
+        self,
+        tokens: th.Tensor,
+        state: Memory,
+        tensors: Tensors,
+        action_masks: th.Tensor | None = None,
+    ) -> Tensors:
         """Return distribution parameters, (B, n_params), and more; see `Network.static_step`."""
         token = self._tokens.for_actor(tokens)
         outputs, *tensors_after = self.actor.static_step(token, state, tensors)
-        return self._to_params(outputs), *tensors_after
+        return self._to_params(outputs, action_masks), *tensors_after
 
     def predict(  # type: ignore[override]
         self,
@@ -343,6 +364,7 @@ class SequencePolicy(ActorCriticPolicy):
         state: Memory | None = None,
         episode_start: npt.NDArray[np.bool_] | None = None,
         deterministic: bool = False,
+        action_masks: npt.ArrayLike | None = None,
     ) -> tuple[npt.NDArray[Any], Memory]:
         """Return actions for observations, and the state to pass with the next ones.
 
@@ -352,6 +374,9 @@ class SequencePolicy(ActorCriticPolicy):
             episode_start: Shape (B,): True where an episode starts, which empties that row's
                 memory. May be left out at the first call.
             deterministic: Take the most likely action instead of sampling one.
+            action_masks: Bools, or 0 and 1, of shape (B, n_actions), or (n_actions,) for one
+                observation: which actions are allowed. None allows all, also where the policy was
+                trained with masks.
 
         Returns:
             Actions as an array (clipped to a `Box`'s bounds), with a batch axis if the observation
@@ -360,20 +385,31 @@ class SequencePolicy(ActorCriticPolicy):
 
         Raises:
             ValueError: The state is full, stale (the weights changed since), or of another batch
-                size; or what was given is all that `reset` or `step` returned.
+                size; what was given is all that `reset` or `step` returned; or the masks have
+                another shape or other values, one allows no action, or actions are a `Box`.
         """
         _require_observation(observation)
         self.set_training_mode(False)
         obs, vectorized = self.obs_to_tensor(self._tokens.named(observation))
         tokens = self.extract_features(obs)
+        masks = None if action_masks is None else self._to_masks(action_masks, len(tokens))
         if state is None:
             state = self.new_state(len(tokens))
         if episode_start is not None:
             state = state.reset_rows(np.asarray(episode_start, dtype=bool))
-        params, state = self.step(tokens, state)
+        params, state = self.step(tokens, state, masks)
         actions = self.to_env_actions(self._choose(params, deterministic))
         # not actions[0], which makes a number of an array of one
         return (actions if vectorized else actions.squeeze(axis=0)), state
+
+    def _to_masks(self, given: npt.ArrayLike, n_rows: int) -> th.Tensor:
+        if not isinstance(self.action_space, spaces.Discrete):
+            raise ValueError(
+                f"`action_masks` must be left out for the actions {self.action_space}, got "
+                f"{given!r}: only Discrete ones can be masked."
+            )
+        masks = as_masks("action_masks", given, n_rows, self.n_actions)
+        return th.as_tensor(masks, device=self.device)
 
     def _choose(self, params: th.Tensor, deterministic: bool) -> th.Tensor:
         distribution = self.distribution(params)
@@ -382,16 +418,21 @@ class SequencePolicy(ActorCriticPolicy):
         return chosen
 
     def forward(
-        self, obs: PyTorchObs, deterministic: bool = False
+        self,
+        obs: PyTorchObs,
+        deterministic: bool = False,
+        action_masks: th.Tensor | None = None,
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
         """Return actions, values and log-probabilities at the first step of an episode.
 
         Args:
             obs: A batch of observations, each taken as the first of its episode.
             deterministic: Take the most likely actions.
+            action_masks: Bools, (B, n_actions), True where an action is allowed; None: all are.
         """
         tokens = self.extract_features(obs).unsqueeze(1)  # (B, C) -> (B, 1, C)
-        params = self.sequence_params(tokens).squeeze(1)
+        masks = None if action_masks is None else action_masks.unsqueeze(1)
+        params = self.sequence_params(tokens, masks).squeeze(1)
         actions = self._choose(params, deterministic)
         log_probs = self.distribution(params).log_prob(actions)
         return actions, self.sequence_values(tokens), log_probs

@@ -29,6 +29,9 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 # Not part of a step's own info: they describe the episode that ended.
 _FINAL_KEYS = ("final_obs", "final_info")
 
+# What SB3's statistics and the policy read.
+_ALWAYS = ("episode", "action_mask")
+
 
 class GymnasiumVecEnv(VecEnv):
     """Lets SB3 train on a `gymnasium.vector.VectorEnv`.
@@ -42,7 +45,8 @@ class GymnasiumVecEnv(VecEnv):
         vector_env: Its `metadata["autoreset_mode"]` must be SAME_STEP or DISABLED.
         info_keys: Which entries of each step's infos to hand on. None hands on all; splitting a
             batch into dictionaries costs some tenths of a microsecond per entry and environment, so
-            pass `()` if nobody reads them. `final_info` and "episode" are always handed on.
+            pass `()` if nobody reads them. `final_info`, "episode" and "action_mask" are always
+            handed on.
 
     Raises:
         TypeError: `vector_env` is no vector environment.
@@ -116,7 +120,7 @@ class GymnasiumVecEnv(VecEnv):
         assert self._actions is not None, "step_async comes first"
         obs, rewards, terminated, truncated, infos = self.vector_env.step(self._actions)
         dones = np.logical_or(terminated, truncated)
-        step_infos = self._split(infos)
+        step_infos = self.split(infos)
         if dones.any():
             # Only what ended because of a time limit may be bootstrapped.
             timeouts = np.logical_and(truncated, np.logical_not(terminated))
@@ -152,8 +156,12 @@ class GymnasiumVecEnv(VecEnv):
 
     # ---------------------------------------------------------------- infos
 
-    def _split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return one dictionary per environment of the step's own entries."""
+    def split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return one dictionary per environment of a batch's infos, without the final ones.
+
+        Args:
+            infos: As the vector environment's `reset` or `step` returned them.
+        """
         split: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for key, values in infos.items():
             if not self._hands_on(key):
@@ -170,7 +178,7 @@ class GymnasiumVecEnv(VecEnv):
     def _hands_on(self, key: str) -> bool:
         if key.startswith("_") or key in _FINAL_KEYS:
             return False
-        return self._info_keys is None or key in self._info_keys or key == "episode"
+        return self._info_keys is None or key in self._info_keys or key in _ALWAYS
 
     def _row(self, infos: dict[str, Any], i: int | np.intp) -> dict[str, Any]:
         row: dict[str, Any] = _info_at(infos, i)

@@ -12,5 +12,5 @@ multiprocessing.get_start_method()
 
 @pytest.fixture(autouse=True)
 def _same_search_path(monkeypatch):
-    """Forget the folders that a test's own modules came from: the next test's processes start here."""
+    """Forget the folders of a test's own modules: processes of the next test start here."""
     monkeypatch.setattr(sys, "path", [*sys.path])

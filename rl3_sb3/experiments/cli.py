@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from rl3_sb3.experiments.commands import (
     baselines,
+    curves,
     evaluate,
     play,
     pretrained,
@@ -39,6 +40,7 @@ _COMMANDS = (
     evaluate,
     baselines,
     table,
+    curves,
     play,
     sweep,
     publish,

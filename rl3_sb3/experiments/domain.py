@@ -64,7 +64,7 @@ class Domain:
         baselines: The classical agents that its tasks are compared with, by their names in
             `vamdp.baselines.BASELINES`, each with the options that suit the tasks. Those that need
             tables are left out where there are none.
-        action_names: One per action, where the tasks have pictures; none: there is nothing to film.
+        action_names: One per action, for films of tasks on a grid; none: they are numbered.
 
     Raises:
         ValueError: Not exactly one of `env_id`, `tasks` and `environments` is given, or something

@@ -11,13 +11,14 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces.utils import flatdim, flatten
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
 import vamdp.vector
 from rl3_sb3.experiments.learners import estimator_arguments, takes_reals
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 from vamdp.inner_env import discrete_actions, find_owner
+from vamdp.vector_bases import AnyVectorWrapper
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -26,7 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 _WALK, _HELD = 128, 8
 
 
-class FirstEntries(VectorWrapper[Any, Any, Any, Any, Any]):
+class FirstEntries(AnyVectorWrapper):
     """Shows only the first entries of flat observations.
 
     Args:

@@ -14,10 +14,13 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from rl3_sb3.experiments.baselines import make_baselines
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.machine import n_cores
+from rl3_sb3.experiments.results.evaluation import evaluate_agents
 from rl3_sb3.experiments.results.figures import draw_comparison
+from rl3_sb3.experiments.results.run_curves import find_runs
 from rl3_sb3.experiments.results.table import evaluation_table
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -26,6 +29,7 @@ from rl3_sb3.experiments.sweeps.command import run_sweep
 from rl3_sb3.experiments.sweeps.folder import driver_files, driving
 
 _ALGORITHMS = ("rl2", "rl3")
+_CLASSICAL = "beb"  # the best in these tasks; it plays them in seconds
 _SECONDS_BETWEEN_CHECKPOINTS = 15.0
 
 
@@ -136,7 +140,9 @@ def _compare(out: Path, both: list[Cell]) -> str:
         f"held-out tasks, {config.total_steps:,} training steps each\n\n"
         f"{evaluation_table(evaluations)}"
     )
-    runs = {cell.config.title: RunDirectory(out / cell.name) for cell in both}
-    draw_comparison(out / "quickstart.png", config, runs, evaluations)
+    agents = make_baselines(config, CANONICAL, [_CLASSICAL])
+    classical = evaluate_agents(config, agents, n_tasks=both[0].n_tasks)
+    runs = [run for cell in both for run in find_runs(out / cell.name)]
+    draw_comparison(out / "quickstart.png", runs, [*evaluations, classical])
     (out / "table.md").write_text(table + "\n", encoding="utf-8")
     return table

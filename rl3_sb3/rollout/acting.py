@@ -44,20 +44,24 @@ class Acting:
         self._memory = self.policy.new_state(self.n_envs, self._memory)
 
     @th.no_grad()
-    def choose(self, tokens: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+    def choose(
+        self, tokens: th.Tensor, action_masks: th.Tensor | None = None
+    ) -> tuple[th.Tensor, th.Tensor]:
         """Return actions, (B,) or (B, n_actions), and distribution parameters, (B, n_params).
 
         Args:
             tokens: This step's observations, shape (B, C).
+            action_masks: Bools, (B, n_actions), True where an action is allowed; None: all are.
 
         Raises:
             ValueError: An episode is longer than the context.
         """
         if not self._static:
-            params, self._memory = self.policy.step(tokens, self._memory)
+            params, self._memory = self.policy.step(tokens, self._memory, action_masks)
             return self._draw(params), params
         self.policy.actor.require_room(self.n_envs, self._memory)
-        actions, params, *tensors = self._replayed(tokens, *self._memory.tensors())
+        masks = tokens.new_empty(0) if action_masks is None else action_masks
+        actions, params, *tensors = self._replayed(tokens, masks, *self._memory.tensors())
         self._memory = self._memory.stepped(tuple(tensors))
         return actions, params
 
@@ -65,8 +69,11 @@ class Acting:
         """Empty the memory of these rows, shape (B,): their episodes ended."""
         self._memory = self._memory.reset_rows(rows)
 
-    def _static_choice(self, tokens: th.Tensor, *tensors: th.Tensor) -> Tensors:
-        params, *tensors_after = self.policy.static_step(tokens, self._memory, tensors)
+    def _static_choice(self, tokens: th.Tensor, masks: th.Tensor, *tensors: th.Tensor) -> Tensors:
+        action_masks = masks if masks.numel() else None
+        params, *tensors_after = self.policy.static_step(
+            tokens, self._memory, tensors, action_masks
+        )
         return self._draw(params), params, *tensors_after
 
     def _draw(self, params: th.Tensor) -> th.Tensor:

@@ -39,6 +39,8 @@ class SequenceBatch(NamedTuple):
         mask: True at real steps, shape (B, T); None if there is no padding.
         relabelled: True at steps of sequences whose actions have new names, shape (B, T), see
             `rl3_sb3.update.symmetry`; None if nobody asked for it.
+        action_masks: True where an action was allowed, shape (B, T, n_actions); None if no
+            environment gave a mask.
     """
 
     tokens: th.Tensor
@@ -49,6 +51,7 @@ class SequenceBatch(NamedTuple):
     returns: th.Tensor
     mask: th.Tensor | None
     relabelled: th.Tensor | None = None
+    action_masks: th.Tensor | None = None
 
 
 class SequenceRolloutBuffer(RolloutBuffer):
@@ -88,8 +91,9 @@ class SequenceRolloutBuffer(RolloutBuffer):
         )
 
     def reset(self) -> None:
-        """Forget the rollout; the storage stays allocated."""
+        """Forget the rollout; the storage stays allocated, but for masks: there may be none."""
         shape = (self.n_envs, self.buffer_size)
+        self._stored.pop("action_masks", None)
         self.rewards = np.zeros(shape)
         self.ends = np.zeros(shape, dtype=bool)
         self.begins = np.ones(self.n_envs, dtype=bool)  # whether an episode starts at step 0
@@ -104,14 +108,21 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     # ---------------------------------------------------------------- filling
 
-    def add_choice(self, **tensors: th.Tensor) -> None:
+    def add_choice(self, *, action_masks: th.Tensor | None = None, **tensors: th.Tensor) -> None:
         """Store what the policy saw and chose at this step, *before* the environment steps.
 
         An environment may hand out its live buffer, which its next step overwrites.
 
         Args:
+            action_masks: Bools, (n_envs, n_actions), True where an action was allowed. None: all
+                were; of a rollout that has no others nothing is stored.
             tensors: `tokens` (n_envs, C), `actions` (n_envs, ...), `params` (n_envs, n_params).
         """
+        if action_masks is not None:
+            if "action_masks" not in self._stored:  # the steps before had none
+                shape = (self.n_envs, self.buffer_size, action_masks.shape[1])
+                self._stored["action_masks"] = th.ones(shape, dtype=th.bool, device=self.device)
+            self._stored["action_masks"][:, self.pos] = action_masks
         for name, value in tensors.items():
             if name not in self._stored:
                 shape = (self.n_envs, self.buffer_size, *value.shape[1:])

@@ -17,9 +17,11 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
+from rl3_sb3.action_masks import ActionMasks, Masks
 from rl3_sb3.rollout.acting import Acting
 from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
 from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.to_device import to_device
 
 Infos = list[dict[str, Any]]
 Dones = npt.NDArray[np.bool_]
@@ -37,6 +39,8 @@ class Step(NamedTuple):
         rewards: Shape (B,).
         dones: Where an episode ended in either way, (B,).
         infos: One dictionary for each environment.
+        action_masks: Which actions were allowed, (B, n_actions); None: all.
+        new_masks: Which are allowed at `new_obs`; likewise.
     """
 
     obs_tensor: PyTorchObs
@@ -47,6 +51,8 @@ class Step(NamedTuple):
     rewards: npt.NDArray[Any]
     dones: Dones
     infos: Infos
+    action_masks: Masks | None
+    new_masks: Masks | None
 
 
 # Called after every step; False stops.
@@ -57,7 +63,8 @@ def collect(
     env: VecEnv,
     acting: Acting,
     rollout: SequenceRolloutBuffer,
-    observation: VecEnvObs,
+    masks: ActionMasks,
+    present: tuple[VecEnvObs, Masks | None],
     after_step: AfterStep,
 ) -> bool:
     """Fill an empty buffer.
@@ -66,25 +73,33 @@ def collect(
         env: The environments; they go on from where they are.
         acting: Chooses the actions, from an empty memory on.
         rollout: To be filled.
-        observation: The environments' present one.
+        masks: Reads which actions the environments allow.
+        present: The environments' present observation, and what they allow there.
         after_step: See `AfterStep`.
 
     Returns:
         False if `after_step` stopped it; the buffer is of no use then.
     """
     policy = acting.policy
+    observation, action_masks = present
     acting.begin()
     while not rollout.full:
         assert not isinstance(observation, tuple), "SB3 has no tuple observations"
         obs_tensor = obs_as_tensor(observation, policy.device)
         tokens = policy.extract_features(obs_tensor)
-        actions, params = acting.choose(tokens)
-        rollout.add_choice(tokens=tokens, actions=actions, params=params)
+        allowed = None if action_masks is None else to_device(action_masks, policy.device)
+        actions, params = acting.choose(tokens, allowed)
+        rollout.add_choice(tokens=tokens, actions=actions, params=params, action_masks=allowed)
         env_actions = policy.to_env_actions(actions)
         observation, rewards, over, infos = env.step(env_actions)
         dones = np.asarray(over, dtype=bool)
         rollout.add_outcome(rewards, dones)
-        step = Step(obs_tensor, actions, params, env_actions, observation, rewards, dones, infos)
+        new_masks = masks.after_step(dones, infos)
+        step = Step(
+            obs_tensor, actions, params, env_actions, observation, rewards, dones, infos,
+            action_masks, new_masks,
+        )  # fmt: skip
+        action_masks = new_masks
         if not after_step(step):
             return False
         if dones.any():

@@ -73,7 +73,7 @@ class Gradients:
 
     def _compute_both(self, numbers: th.Tensor, *columns: th.Tensor) -> Tensors:
         weights, batch = Weights(*numbers.unbind()), _to_batch(*columns)
-        params = self.policy.sequence_params(batch.tokens)
+        params = self.policy.sequence_params(batch.tokens, batch.action_masks)
         actor = actor_terms(self.policy.distribution(params), batch, weights)
         critic_loss = value_loss(self.policy.sequence_values(batch.tokens), batch, weights)
         loss = actor.policy_loss - weights.ent_coef * actor.entropy + weights.vf_coef * critic_loss
@@ -93,15 +93,10 @@ class Gradients:
 
 
 def _to_columns(batch: SequenceBatch) -> list[th.Tensor]:
-    columns = [batch.tokens, batch.actions, batch.log_probs, batch.advantages, batch.returns]
-    if batch.relabelled is not None:
-        columns += [batch.params, batch.relabelled]
-    return columns if batch.mask is None else [*columns, batch.mask]
+    # Recordings are told apart by shapes: a column that is not there is a tensor without entries.
+    absent = batch.tokens.new_empty(0)
+    return [absent if column is None else column for column in batch]
 
 
 def _to_batch(*columns: th.Tensor) -> SequenceBatch:
-    tokens, actions, log_probs, advantages, returns, *others = columns
-    mask = others.pop() if len(others) % 2 else None
-    # Without a symmetry no term needs the behaviour's whole distribution: any tensor stands in.
-    params, relabelled = others or (tokens, None)
-    return SequenceBatch(tokens, actions, params, log_probs, advantages, returns, mask, relabelled)
+    return SequenceBatch(*(column if column.numel() else None for column in columns))  # type: ignore[arg-type] # those that may be None

@@ -32,7 +32,8 @@ The bound of Schulman et al. (2015), applied to pi_theta^sigma, says what that c
 
 So this divergence, as a mean over the steps, is subtracted with a coefficient. It is the trust
 region of the renamed part, and pulls the policy towards equivariance. It is exact, as the rollout
-holds the behaviour's whole distribution. The divergence that stops the actor remains that of
+holds the behaviour's whole distribution. Which actions are allowed belongs to the history and is
+renamed with it. The divergence that stops the actor remains that of
 histories as they were.
 
 Source: Schulman et al. 2015 (arXiv 1502.05477), theorem 1.
@@ -224,6 +225,7 @@ class Relabelling(NamedTuple):
             tokens=_picked(batch.tokens, to_device(origin, device)),
             actions=new.gather(1, batch.actions.long()).to(batch.actions),
             params=_picked(batch.params, old),
+            action_masks=None if batch.action_masks is None else _picked(batch.action_masks, old),
             relabelled=to_device(self.chosen[ids], device)[:, None].expand(B, T),
         )
 

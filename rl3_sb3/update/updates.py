@@ -179,14 +179,18 @@ class Updates:
         """Return the exact KL(behaviour || current), averaged over all steps of the rollout."""
         total = th.zeros((), dtype=th.float64, device=self.policy.device)
         for batch in rollout.get(self.inference_steps, shuffle=False):
-            (kl,) = self._divergence(batch.tokens, batch.params)
+            masks = () if batch.action_masks is None else (batch.action_masks,)
+            (kl,) = self._divergence(batch.tokens, batch.params, *masks)
             total += (kl if batch.mask is None else kl[batch.mask]).sum()
         sums = th.tensor([total.item(), rollout.ends.size], dtype=th.float64)
         divergence, n_steps = sum_over_ranks(sums).tolist()
         return float(divergence / n_steps)
 
-    def _divergences(self, tokens: th.Tensor, behaviour: th.Tensor) -> Tensors:
-        return (self.policy.divergence(behaviour, self.policy.sequence_params(tokens)),)
+    def _divergences(
+        self, tokens: th.Tensor, behaviour: th.Tensor, action_masks: th.Tensor | None = None
+    ) -> Tensors:
+        params = self.policy.sequence_params(tokens, action_masks)
+        return (self.policy.divergence(behaviour, params),)
 
     def _require_finite(self, metrics: dict[str, float]) -> None:
         norm = nn.utils.parameters_to_vector(self.policy.parameters()).norm().item()

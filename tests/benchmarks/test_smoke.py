@@ -24,6 +24,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("regret.py", ["regret costs", "task costs", "% of an iteration", "frozen-lake"]),
         ("ablation.py", ["Bandits, RL³", "paper", "s per iteration", "(1)"]),
         ("continuous_learners.py", ["acting at random", "kernel, m <= 128", "linear, 32 waves"]),
+        ("action_masks.py", ["seconds per iteration", "without      0", "minutes"]),
         ("training.py", ["arithmetic limit", "LSTM-8", "planning", "MiB"]),
     ],
 )

@@ -1,5 +1,6 @@
 import re
 import textwrap
+import warnings
 from pathlib import Path
 
 from vamdp import SampledVectorEnv
@@ -7,6 +8,7 @@ from vamdp import SampledVectorEnv
 README = Path(__file__).parents[2] / "README.md"
 OWN_TASKS = README.parent / "docs" / "own_tasks.md"
 CONTINUOUS = README.parent / "docs" / "continuous_domains.md"
+MASKS = README.parent / "docs" / "action_masks.md"
 EVALUATION = README.parent / "docs" / "evaluation.md"
 
 
@@ -17,16 +19,15 @@ def python_of(page):
     return "\n".join(textwrap.dedent(block) for block in blocks)
 
 
-def test_the_code_in_the_readme_runs_from_top_to_bottom(tmp_path, monkeypatch):
+def test_the_code_in_the_readme_runs_from_top_to_bottom():
     code = python_of(README)
     shorter = code.replace("learn(300_000, progress_bar=True)", "learn(6_400)")
     assert shorter != code
-    monkeypatch.chdir(tmp_path)
     names = {}
     exec(compile(shorter, str(README), "exec"), names)
     assert names["estimator"].counts(0).tolist() == [0, 0, 1, 0]
     assert names["terminated"]
-    assert (tmp_path / "bandits.zip").exists()
+    assert names["model"].num_timesteps == 6_400
 
 
 def test_the_domain_in_the_docs_makes_environments():
@@ -47,6 +48,17 @@ def test_the_families_in_the_docs_take_their_ranges():
     assert all(
         0.5 <= env.length <= 1 and env.force_mag > 0 for env in names["envs"].unwrapped.tasks
     )
+
+
+def test_the_loops_in_the_docs_pass_masks_on():
+    names = {}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*action masks")
+        exec(compile(python_of(MASKS), str(MASKS), "exec"), names)
+    assert names["terminated"]
+    assert names["allowed"].shape == (4, 6)
+    assert not names["allowed"].all()
+    assert not names["model"].rollout_buffer._stored["action_masks"].all()
 
 
 def test_the_agent_in_the_docs_beats_chance(capsys):

@@ -36,6 +36,7 @@ class ScriptedEnv(gym.Env[Any, Any]):
         dict_obs: bool = False,
         obs_dim: int = 4,
         horizon: int | None = None,
+        masked: bool = False,
     ) -> None:
         box = spaces.Box(-np.inf, np.inf, (obs_dim,), np.float32)
         small = spaces.Box(-np.inf, np.inf, (2,), np.float32)
@@ -45,6 +46,8 @@ class ScriptedEnv(gym.Env[Any, Any]):
         )
         self.length, self.truncates = length, truncates
         self.n_resets = 0
+        if masked:  # forbids the action of the smallest of three entries
+            self.action_masks = lambda: np.arange(3) != np.argmin(self.obs[:3])
         if horizon is not None:
             self.horizon = horizon
 

@@ -231,6 +231,36 @@ def test_a_rollout_length_of_the_callers_is_not_the_environments_fault(load):
         load({}, None, n_steps=9)
 
 
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"gamma": 1.2}, ValueError, r"`gamma` must be in \[0, 1\], got 1.2"),
+        ({"gamma": None}, TypeError, "`gamma` must be a number, got None"),
+        ({"batch_size": 1}, ValueError, "`batch_size` must be at least 2, got 1"),
+        ({"n_steps": 0}, ValueError, "`n_steps` must be at least 1, got 0"),
+        ({"n_epochs": 1.5}, ValueError, "`n_epochs` must be an integer, got 1.5"),
+        ({"learning_rate": "fast"}, TypeError, "`learning_rate` must be a number, got 'fast'"),
+        ({"clip_range": 0}, ValueError, "`clip_range` must be above 0, got 0"),
+        ({"target_kl": -1.0}, ValueError, "`target_kl` must be above 0, got -1.0"),
+        ({"symmetry": 3}, ValueError, "`symmetry` must be a Symmetry or None, got 3"),
+        ({"cuda_graphs": True, "device": "cpu"}, ValueError, "`cuda_graphs` must be False"),
+        ({"learning_rte": 0.1}, TypeError, "`learning_rte` must be left out, .* learning_rate,"),
+        ({"_init_setup_model": True}, TypeError, "`_init_setup_model` must be left out"),
+    ],
+)
+def test_what_is_set_instead_of_the_checkpoints_is_checked_as_on_construction(
+    load, given, error, message
+):
+    with pytest.raises(error, match=f"^{message}"):
+        load({}, None, **given)
+
+
+def test_what_is_set_instead_of_the_checkpoints_is_what_the_model_learns_with(load):
+    model = load({}, None, gamma=0.5, learning_rate=lambda left: left, verbose=0, batch_size=12)
+    assert (model.gamma, model.batch_size, model.lr_schedule(0.25)) == (0.5, 12, 0.25)
+    model.learn(24)
+
+
 def test_parameters_travel_between_models(trained, make_vec, make_model):
     other = make_model(make_vec([6, 6, 6], horizon=6), n_steps=12, seed=9)
     other.set_parameters(trained.get_parameters())

@@ -39,7 +39,7 @@ def arrays(folders, name):
 
 
 @pytest.mark.parametrize(
-    "case", ["aligned", "ragged", "truncated", "box", "unequal", "relabelled", "lstm"]
+    "case", ["aligned", "ragged", "truncated", "box", "unequal", "relabelled", "masked", "lstm"]
 )
 def test_two_ranks_train_like_one_process_in_double_precision(trained, case):
     for name, alone, ranks in arrays(trained, f"{case}-float64-parameters"):

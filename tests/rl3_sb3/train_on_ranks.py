@@ -42,6 +42,12 @@ CASES = {
         "symmetry": Symmetry([[0, 1, 2]], share=0.5),
         "target_kl": 1e-4,
     },
+    "masked": {
+        "lengths": [4, 3, 7, 5],
+        "masked": True,
+        "symmetry": Symmetry([[0, 1, 2]], share=0.5),
+        "target_kl": 1e-4,
+    },
     "lstm": {"lengths": [4, 3, 7, 5, 8, 2], "truncates": True, "policy": "LstmPolicy"},
 }
 

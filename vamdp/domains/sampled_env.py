@@ -37,6 +37,8 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         state_key: Function from an observation to a state; exists only if the environments have one
             for their observations. In a batch, each environment uses its own.
         task_horizon: The first environment's, or else its time limit; exists only if it has either.
+        action_masks: Function that returns which actions the current environment allows; exists
+            only if the environments have this method (the convention of sb3-contrib).
 
     Raises:
         TypeError: `env_distribution` is not callable or does not return an environment.
@@ -54,6 +56,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
     state_key: StateKey
     task_horizon: int
+    action_masks: Callable[[], Any]
 
     def __init__(self, env_distribution: EnvDistribution) -> None:
         self.env_distribution = env_distribution
@@ -66,6 +69,8 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         # A state_key below a wrapper that changes observations would misread them.
         if keyed is not None and single_space(keyed) == probe.observation_space:
             self.state_key = self._present_state_key
+        if find_owner(probe, "action_masks") is not None:
+            self.action_masks = self._present_action_masks
         limit = episode_time_scale(probe, None, 0)
         if limit:
             self.task_horizon = limit
@@ -189,6 +194,11 @@ class SampledEnv(gymnasium.Env[Any, Any]):
     def _present_state_key(self, observation: Any) -> Any:
         """Return the current environment's key of an observation; it may depend on the task."""
         return find_owner(self.task, "state_key").state_key(observation)
+
+    def _present_action_masks(self) -> Any:
+        """Ask the present environment; None if it has no masks, unlike the first one."""
+        owner = find_owner(self.task, "action_masks")
+        return None if owner is None else owner.action_masks()
 
     def _draw(self, rng: np.random.Generator) -> gymnasium.Env[Any, Any]:
         if not callable(self.env_distribution):

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import TimeLimit
 
 from vamdp.domains.batch_arguments import (
@@ -20,11 +20,12 @@ from vamdp.domains.batch_arguments import (
     seed_of_each,
 )
 from vamdp.domains.sampled_env import EnvDistribution, SampledEnv
+from vamdp.vector_bases import AnySyncVectorEnv
 
 Env = gymnasium.Env[Any, Any]
 
 
-class SampledVectorEnv(SyncVectorEnv[Any, Any]):
+class SampledVectorEnv(AnySyncVectorEnv):
     """Steps num_envs drawn environments in a loop; environment i equals `SampledEnv` with its seed.
 
     It is the counterpart of `TaskVectorEnv` for tasks that are environments. With seed s,

@@ -13,6 +13,7 @@ from gymnasium.spaces import Discrete
 
 from vamdp.domains.coordinates import Coordinates
 from vamdp.domains.dynamics import TaskTable, _start, _transition
+from vamdp.domains.grids.places import Places, places_of
 from vamdp.domains.grids.view import RENDER_FPS, RENDER_MODES, GridView, check_mode
 from vamdp.mdp.tabular_mdp import TabularMDP
 
@@ -45,16 +46,17 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         feature_scale: None: observations are state indices. A number: observations are
             `task.features` divided by it, float32 of shape (d,). The features must be integers and
             the same in all tasks. The environment then has a `state_key` for `vamdp.ValueAugment`.
-        render_mode: None, or "ansi", "rgb_array" or "human" for tasks with a `grid`; see
-            `vamdp.domains.grids.view`. Rendering through a `vamdp.ValueAugment` adds its values to
-            the picture.
+        render_mode: None, or "ansi", "rgb_array" or "human" for tasks on a grid; see
+            `vamdp.domains.grids.view`. A task is on a grid if it has a `grid`, or if its `features`
+            are two integers, row and column; see `vamdp.domains.grids.places`. Rendering through a
+            `vamdp.ValueAugment` adds its values to the picture.
 
     Attributes:
         grid_view: The renderer of the grid; its `show_counts` may be set.
 
     Raises:
         TypeError: `task_distribution` is not callable or does not return a TabularMDP, or
-            `render_mode` is given for tasks without a grid.
+            `render_mode` is given for tasks that are not on a grid.
         ValueError: The tasks' features cannot be used as observations, or `render_mode` is unknown.
 
     Example:
@@ -78,7 +80,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
     ) -> None:
         self.task_distribution = task_distribution
         probe = draw_task(task_distribution, np.random.default_rng(0))
-        if probe.grid is None:
+        if places_of(probe) is None:
             check_render_mode(render_mode)
         else:
             check_mode(render_mode)
@@ -95,6 +97,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._n_states, self._n_actions = probe.n_states, probe.n_actions
         self._table = TaskTable.empty(1, probe.n_states * probe.n_actions + 1)
         self._task: TabularMDP | None = None
+        self._places: Places | None = None  # of the task, once it was rendered
         self._task_seed: int | None = None
         self._state = -1  # no episode is running
         self._elapsed = 0
@@ -149,6 +152,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._task_seed = draw_key(self.np_random)
         self._table = self._table.with_task(0, task, self._task_seed)
         self._task = task
+        self._places = None
         self._state = -1
         self._seen = None
 
@@ -232,15 +236,25 @@ class TaskEnv(gymnasium.Env[Any, Any]):
 
         Raises:
             ResetNeeded: No task has been drawn or set yet.
-            ValueError: The current task has no grid.
+            ValueError: The current task is not on a grid.
             DependencyNotInstalled: Pillow or pygame is missing.
         """
-        if self.task.grid is None and self.render_mode is not None:
+        task = self.task
+        if self.render_mode is None:
+            return self.grid_view.render((), None, 1.0, self._shown)  # which warns
+        self._places = self._places or places_of(task)
+        if self._places is None:
             raise ValueError(
-                f"`task` must have a grid to be rendered, got {self.task} without one."
+                "`task` must have a grid to be rendered, or two whole numbers as `features` of "
+                f"each state, got {task} with neither."
             )
-        scale = float(np.abs(self.task.reward).max()) or 1.0
-        return self.grid_view.render(self.task.grid or (), self._seen, scale, self._shown)
+        grid, cells, states = self._places
+        return self.grid_view.render(
+            grid,
+            None if self._seen is None else int(cells[self._seen]),
+            float(np.abs(task.reward).max()) or 1.0,
+            lambda cell: self._shown(int(states[cell])),
+        )
 
     def close(self) -> None:
         """Close the window of mode "human"."""
@@ -298,6 +312,6 @@ def check_render_mode(render_mode: str | None) -> None:
     """
     if render_mode is not None:
         raise TypeError(
-            f"`render_mode` must be None for batches and for tasks without a grid, got "
-            f"{render_mode!r}."
+            f"`render_mode` must be None for batches and for tasks that are on no grid, got "
+            f"{render_mode!r}. Tasks whose `features` are row and column have pictures."
         )

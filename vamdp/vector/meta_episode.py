@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from vamdp.inner_env import asks_for_new_task, is_refusal, require_vector
@@ -22,10 +22,16 @@ from vamdp.vector.batched_steps import (
     read_outcome,
     require_same_step,
 )
-from vamdp.wrappers.meta_setup import MetaSetup, without_statistics
+from vamdp.vector_bases import AnyVectorWrapper
+from vamdp.wrappers.meta_setup import (
+    LARGEST_SHOWN,
+    MetaSetup,
+    unshowable_reward,
+    without_statistics,
+)
 
 
-class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
+class MetaEpisode(MetaSetup, AnyVectorWrapper):
     """The batched `vamdp.MetaEpisode`; all meta-episodes are in step.
 
     At step `horizon` terminated is True everywhere, the observation is the next meta-episodes'
@@ -88,10 +94,10 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
             raise ValueError(
                 "`options['reset_mask']` must be left out: all meta-episodes begin together."
             )
-        options = self._with_task_set(options)
         seeds = as_seeds(seed, self.num_envs)
         if None in seeds and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
+        options = self._with_task_set(options)
         try:
             observations, infos = self.env.reset(seed=inner_seed(seed, seeds), options=options)
         except BaseException as error:
@@ -115,8 +121,8 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         Raises:
             ResetNeeded: `reset` was not called, or the task was changed or a step failed since.
             ValueError: an action is out of range (nothing is stepped then), or an environment gives
-                a reward that is no number, an end that is no bool or an observation outside its
-                space (the meta-episodes are over then).
+                a reward that is no finite number or too large to be shown, an end that is no bool
+                or an observation outside its space (the meta-episodes are over then).
             TypeError: NumPy cannot read what it gives; likewise.
         """
         if self._t >= self.horizon:
@@ -128,6 +134,12 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         infos = dict(infos)
         observations = read_batch(self._inner_space, observations, n)
         rewards, terminated, truncated = read_outcome(n, *outcome)
+        with np.errstate(over="ignore"):  # checked in the next line
+            shown_rewards = rewards / self.reward_scale
+        fits = np.abs(shown_rewards) <= LARGEST_SHOWN  # False for NaN
+        if not fits.all():
+            i = int(np.argmin(fits))
+            raise unshowable_reward(f"rewards[{i}]", float(rewards[i]), self.reward_scale)
         self._tau += 1
         self._returns += rewards
         ended = terminated | truncated
@@ -153,7 +165,7 @@ class MetaEpisode(MetaSetup, VectorWrapper[Any, Any, Any, Any, Any]):
         self._inner.write_batch(observations, vectors[:, :start])
         vectors[self._rows, start + indices] = 1
         start += self._n_actions
-        vectors[:, start] = rewards / self.reward_scale
+        vectors[:, start] = shown_rewards
         vectors[:, start + 1] = self._tau / self.task_horizon
         vectors[:, start + 2] = t / self.horizon
         shown = self._parts.present(vectors)

@@ -3,16 +3,17 @@
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import VectorEnv
 
 from vamdp.inner_env import discrete_actions, require_vector
 from vamdp.vector.batched_steps import Step, require_same_step
+from vamdp.vector_bases import AnyVectorWrapper
 from vamdp.wrappers.known_tasks import BATCH_SEAM, TRAINING_ONLY, find_simulator
 from vamdp.wrappers.solved_tasks import SolvedTasks
 from vamdp.wrappers.task_access import TaskAccess
 
 
-class RegretReward(TaskAccess, VectorWrapper[Any, Any, Any, Any, Any]):
+class RegretReward(TaskAccess, AnyVectorWrapper):
     """The batched `vamdp.RegretReward`.
 
     infos["reward"] has the sampled rewards of all environments, (num_envs,), in every step; where

@@ -3,16 +3,17 @@
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from vamdp.inner_env import require_vector
 from vamdp.vector.batched_steps import Seeds, Step, final_observations, require_same_step
+from vamdp.vector_bases import AnyVectorWrapper
 from vamdp.wrappers.known_tasks import BATCH_SEAM, find_simulator
 from vamdp.wrappers.task_part import TaskPart, beside
 
 
-class ShowTask(TaskPart, VectorWrapper[Any, Any, Any, Any, Any]):
+class ShowTask(TaskPart, AnyVectorWrapper):
     """The batched `vamdp.ShowTask`.
 
     Where an episode or meta-episode ended, infos["final_obs"] is a Dict of batches too, to be read

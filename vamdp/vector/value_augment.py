@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from vamdp.estimators.arguments import (
@@ -32,10 +32,11 @@ from vamdp.vector.batched_steps import (
     read_outcome,
     require_same_step,
 )
+from vamdp.vector_bases import AnyVectorWrapper
 from vamdp.wrappers.value_setup import ValueSetup
 
 
-class ValueAugment(ValueSetup, VectorWrapper[Any, Any, Any, Any, Any]):
+class ValueAugment(ValueSetup, AnyVectorWrapper):
     """The batched `vamdp.ValueAugment`: the same parts, observations of shape (num_envs, size).
 
     Where an episode ends, infos["final_obs"] holds its last observation with all parts, a float32

@@ -19,7 +19,12 @@ from vamdp.inner_env import (
     plain_seed,
     require_single,
 )
-from vamdp.wrappers.meta_setup import MetaSetup, without_statistics
+from vamdp.wrappers.meta_setup import (
+    LARGEST_SHOWN,
+    MetaSetup,
+    unshowable_reward,
+    without_statistics,
+)
 
 
 class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -121,9 +126,9 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
                 comes after is restarted by a bare `reset()`.
         """
         seed = plain_seed(seed)
-        options = self._with_task_set(options)
         if seed is None and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
+        options = self._with_task_set(options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
         except BaseException as error:
@@ -146,8 +151,8 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         Raises:
             ResetNeeded: the meta-episode is over, did not begin or failed.
             ValueError: the action is out of range (nothing is stepped then), or the environment
-                gives a reward that is no number, an end that is no bool or an observation outside
-                its space (the meta-episode is over then).
+                gives a reward that is no finite number or too large to be shown, an end that is no
+                bool or an observation outside its space (the meta-episode is over then).
         """
         if self._t >= self.horizon:
             raise ResetNeeded(
@@ -161,6 +166,9 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         observation, reward, terminated, truncated, info = self.env.step(action)
         if type(reward) is not float:
             reward = as_reward(reward)
+        shown_reward = reward / self.reward_scale
+        if not -LARGEST_SHOWN <= shown_reward <= LARGEST_SHOWN:  # also NaN
+            raise unshowable_reward("reward", reward, self.reward_scale)
         if type(terminated) is not bool:
             terminated = as_end("terminated", terminated)
         if type(truncated) is not bool:
@@ -184,7 +192,7 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         self._inner.write(observation, vector[:start])
         vector[start + i] = 1
         start += self._n_actions
-        vector[start] = reward / self.reward_scale
+        vector[start] = shown_reward
         vector[start + 1] = self._tau / self.task_horizon
         vector[start + 2] = t / self.horizon
         self._t = t

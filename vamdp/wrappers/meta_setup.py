@@ -3,6 +3,7 @@
 from typing import Any
 
 import gymnasium
+import numpy as np
 
 from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.inner_batch import (
@@ -21,6 +22,9 @@ from vamdp.wrappers.observation import (
     meta_boxes,
 )
 from vamdp.wrappers.task_access import TaskAccess
+
+#: Of a reward divided by its scale: the largest float32.
+LARGEST_SHOWN = float(np.finfo(np.float32).max)
 
 
 class MetaSetup(TaskAccess):
@@ -80,6 +84,15 @@ class MetaSetup(TaskAccess):
     def _task_changed(self) -> None:
         self._task_is_chosen = True
         self._t = self.horizon
+
+
+def unshowable_reward(name: str, reward: float, scale: float) -> ValueError:
+    """What is wrong with a reward that, divided by its scale, is no float32, or no number."""
+    return ValueError(
+        f"`{name}` must be at most {LARGEST_SHOWN:.2g} times `reward_scale` = {scale:g} in size, "
+        f"got {reward!r}: it is shown in 32 bits. Scale the rewards down, or pass a larger "
+        "`reward_scale`."
+    )
 
 
 def without_statistics(info: dict[str, Any]) -> dict[str, Any]:

@@ -143,31 +143,45 @@ def _write_leaf(leaf: Leaf, value: Any, out: Float32) -> None:
     """Write what stands at a leaf of one observation into out (its size,), which holds zeros."""
     space, kind = leaf.space, type(leaf.space)
     if kind is spaces.Discrete:
-        place = place_of(value, int(space.start), int(space.n))
-        if place < 0:
-            raise _outside(space, value)
-        out[place] = 1
+        out[read_numbers(space, value) - space.start] = 1
     elif kind is spaces.MultiDiscrete:
-        array = np.asarray(value)
-        if array.shape != space.shape or array.dtype.kind not in "iu":
-            raise _outside(space, value)
-        places = array.astype(np.int64) - space.start
-        if (places < 0).any() or (places >= space.nvec).any():
-            raise _outside(space, value)
-        out[leaf.offsets + places.ravel()] = 1
+        out[leaf.offsets + (read_numbers(space, value) - space.start).ravel()] = 1
     elif kind is spaces.Box or kind is spaces.MultiBinary:
-        try:
-            array = np.asarray(value, space.dtype)
-        except (TypeError, ValueError, RuntimeError):
-            raise _outside(space, value) from None
-        if array.shape != space.shape:
-            raise _outside(space, value)
-        out[:] = array.ravel()
+        out[:] = read_numbers(space, value).ravel()
     else:
         try:
             out[:] = np.asarray(spaces.flatten(space, value))
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             raise _outside(space, value) from error
+
+
+def read_numbers(space: Any, value: Any) -> npt.NDArray[Any]:
+    """One observation in a Discrete, MultiDiscrete, MultiBinary or Box space, as an array.
+
+    Raises:
+        ValueError: it has another shape or type, or a whole number is out of its range.
+    """
+    if isinstance(space, spaces.Discrete):
+        place = place_of(value, int(space.start), int(space.n))
+        if place < 0:
+            raise _outside(space, value)
+        return np.array(place + int(space.start))
+    if isinstance(space, spaces.MultiDiscrete):
+        array = np.asarray(value)
+        if array.shape != space.shape or array.dtype.kind not in "iu":
+            raise _outside(space, value)
+        whole = array.astype(np.int64)
+        places = whole - space.start
+        if (places < 0).any() or (places >= space.nvec).any():
+            raise _outside(space, value)
+        return whole
+    try:
+        array = np.asarray(value, space.dtype)
+    except (TypeError, ValueError, RuntimeError):
+        raise _outside(space, value) from None
+    if array.shape != space.shape:
+        raise _outside(space, value)
+    return array
 
 
 def _outside(space: gymnasium.Space[Any], value: Any) -> ValueError:

@@ -1,8 +1,8 @@
 """From an observation to what a learner takes for the state.
 
 In this order: a `state_key` that the user passed; a Discrete observation itself; the numbers of the
-observation, for learners of real-valued states; the environment's own `state_key`; and bins, where
-an observation is a few real numbers.
+observation, for learners of real-valued states; the environment's own `state_key`; the tuple of its
+numbers, where all are whole; and bins, where an observation is a few real numbers.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,11 @@ from vamdp.estimators.state_bins import StateBins
 from vamdp.inner_batch import has_in_processes, owners
 from vamdp.inner_env import StateKey, single_space
 from vamdp.space_trees import rows_of
+from vamdp.wrappers.whole_numbers import (
+    batched_whole_numbers,
+    holds_whole_numbers,
+    whole_numbers,
+)
 
 #: Above this many real numbers bins are no plain answer: hardly two states would share theirs.
 MOST_BINNED_NUMBERS = 8
@@ -81,9 +86,13 @@ def find_state_source(
         return StateSource()
     if takes_reals:
         return StateSource(partial(_numbers, space), partial(_batched_numbers, space))
-    source = _of_environment(env, space)
-    if source is not None:
-        return source
+    return _of_environment(env, space) or _of_space(space)
+
+
+def _of_space(space: gymnasium.Space[Any]) -> StateSource:
+    """What needs no function: whole numbers, or bins of a few real ones."""
+    if holds_whole_numbers(space):
+        return StateSource(partial(whole_numbers, space), partial(batched_whole_numbers, space))
     if isinstance(space, spaces.Box) and _is_few_reals(space):
         return _binned(space, StateBins.of_space(space))
     raise ValueError(
@@ -156,7 +165,9 @@ def _key_hint(space: gymnasium.Space[Any]) -> str:
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return (
             "Real numbers hardly ever come back: pass a function of a few of them, cut into bins, "
-            'or take estimator="kernel". If these do come back, pass state_key=tuple.'
+            "such as state_key=lambda o: tuple(np.floor(o[:2] * 5).astype(int)), or take "
+            'estimator="kernel"; the observation itself is still shown whole. If these do come '
+            "back, pass state_key=tuple."
         )
     if isinstance(space, spaces.Dict):
         name = next(iter(space), "name")

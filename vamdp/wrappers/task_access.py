@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from vamdp.inner_env import layers
 
@@ -21,8 +21,9 @@ class TaskAccess:
     def reset_task(self, task: Any = None) -> None:
         """Draw the next task (None) or set one, and forget the present one.
 
-        Call `reset` before the next step. An environment that has no tasks to choose from keeps its
-        only one: the learner begins anew all the same.
+        Call `reset` before the next step. Environments that have no `reset_task` of their own, but
+        `sample_tasks` and `set_task`, are set the next task that they sample. One that has no tasks
+        to choose from keeps its only one: the learner begins anew all the same.
 
         Args:
             task: what the environment below takes; a sequence of them for a batch.
@@ -32,8 +33,9 @@ class TaskAccess:
                 `set_task` of its own.
         """
         below = self._find("reset_task")
-        if below is None and task is not None:
-            below = self._find("set_task")
+        if below is None:
+            task = self._sampled() if task is None else task
+            below = None if task is None else self._find("set_task")
         if below is not None:
             below(task)
         elif task is not None:
@@ -57,12 +59,18 @@ class TaskAccess:
     def _with_task_set(self, options: dict[str, Any] | None) -> dict[str, Any] | None:
         """Reset options, once a task in them is set where the environment itself would not look.
 
-        Ours take it from the options. Others have methods for it, and pass the options over.
+        Ours take it from the options. Others have methods for it, and pass the options over. The
+        next task of those with `reset_task` is their `reset`'s to draw; those that can only sample
+        one and set it are set it here.
 
         Raises:
-            ValueError: nobody below takes a task.
+            ValueError: nobody below takes a task, or tasks would be set beside a `reset_mask`.
         """
-        if options is None or options.get("task") is None:
+        if options is None:
+            return options
+        if options.get("task") is None:
+            if options.get("new_task") and self._find("reset_task") is None:
+                self._set_sampled(options.get("reset_mask"))
             return options
         owner = next((env for env in layers(self.env) if _takes_tasks(env)), None)
         if owner is None:
@@ -72,6 +80,24 @@ class TaskAccess:
         if not isinstance(owner, (SyncVectorEnv, AsyncVectorEnv)) and not _is_ours(owner):
             self.reset_task(options["task"])
         return options
+
+    def _set_sampled(self, reset_mask: Any) -> None:
+        task = self._sampled()
+        if task is None:
+            return
+        if reset_mask is not None and not all(reset_mask):
+            raise ValueError(
+                "`options['reset_mask']` must be left out with \"new_task\", got "
+                f"{reset_mask}: the tasks of {self.env} are set for all environments together."
+            )
+        self.reset_task(task)
+
+    def _sampled(self) -> Any:
+        """The next task, or one for each of a batch; None if the environment cannot sample one."""
+        sample = self._find("sample_tasks")
+        if sample is None or self._find("set_task") is None:
+            return None
+        return sample(self.env.num_envs) if isinstance(self.env, VectorEnv) else sample(1)[0]
 
     def _fixed(self) -> str:
         return f"{self.env} has no reset_task or set_task method that could set it."

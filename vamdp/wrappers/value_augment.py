@@ -54,9 +54,10 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         state_key: observation -> int or tuple of numbers, equal for equal states (with an injected
             estimator any hashable): states with one key are one to the learner, a group. Or
             `StateBins`. None: a Discrete observation is its own key; else the environment's
-            `state_key`; else, for up to 8 real numbers, bins within the space's bounds, or of
-            running scales where it has none. Learners with `takes_reals` get the real numbers
-            themselves. A callable cannot travel in an EnvSpec's JSON.
+            `state_key`; else the tuple of its numbers, if all are whole (MultiDiscrete,
+            MultiBinary, a Dict or Tuple of Discretes); else, for up to 8 real numbers, bins within
+            the space's bounds, or of running scales where it has none. Learners with `takes_reals`
+            get the real numbers themselves. A callable cannot travel in an EnvSpec's JSON.
         show_state: whether the observation has the part "state".
         flatten: False gives a Dict of the parts instead of one vector.
         estimator: the learner. A name of `vamdp.estimators.BUILT_INS`; None is "model-based", a

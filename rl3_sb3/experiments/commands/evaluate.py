@@ -8,6 +8,8 @@ from typing import Any
 
 from rl3_sb3.experiments.commands.options import add_machine, add_trust, add_variation, use_machine
 
+_N_AGENTS = 3  # that take steps: the random one, and the policy twice
+
 
 def add(commands: Any) -> None:
     """Add the parser."""
@@ -23,10 +25,12 @@ def add(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.pretrained.listing import recorded_line
-    from rl3_sb3.experiments.results.evaluation import evaluate
+    from rl3_sb3.experiments.results.evaluation import evaluate, n_steps_of_play
     from rl3_sb3.experiments.results.table import evaluation_table
+    from rl3_sb3.experiments.runs.progress import play_bar
     from rl3_sb3.experiments.runs.run_directory import RunDirectory
     from rl3_sb3.experiments.runs.run_policy import load_run_policy
+    from rl3_sb3.experiments.settings.run_config import check_integer
 
     device = use_machine(options)
     directory = RunDirectory(options.dir)
@@ -35,13 +39,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     policy, n_training_steps = load_run_policy(
         directory, config, device, trust_pickle=options.trust_pickle, best=options.best
     )
-    evaluation = evaluate(
-        config,
-        policy,
-        n_training_steps=n_training_steps,
-        n_tasks=options.tasks,
-        variation=options.variation,
-    )
+    check_integer("tasks", options.tasks, 1)
+    with play_bar(_N_AGENTS * n_steps_of_play(config, options.tasks)) as (report, stepped):
+        evaluation = evaluate(
+            config,
+            policy,
+            n_training_steps=n_training_steps,
+            n_tasks=options.tasks,
+            variation=options.variation,
+            report=report,
+            stepped=stepped,
+        )
     file = directory.write_evaluation(evaluation)
     print(evaluation_table([evaluation]))
     if recorded := recorded_line(directory.path, evaluation):

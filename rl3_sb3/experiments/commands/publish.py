@@ -14,7 +14,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps")
     parser.add_argument(
-        "--out", type=Path, default=Path("pretrained"), help="where they go (%(default)s)"
+        "--out",
+        type=Path,
+        default=Path("pretrained"),
+        help="where they go (%(default)s); other seeds join the record of an agent that lies there",
     )
     parser.set_defaults(command=_publish)
 
@@ -27,9 +30,9 @@ def _publish(options: argparse.Namespace) -> None:
     th.set_num_threads(1)
     for sweep in options.sweeps:
         for record, n_missing in publish_sweep(sweep, options.out):
-            n_all = len(record.runs) + n_missing
+            missing = f" ({n_missing} of the sweep's are missing)" if n_missing else ""
             print(
-                f"{options.out / record.name}: {len(record.runs)} of {n_all} runs, the policy of "
+                f"{options.out / record.name}: {len(record.runs)} runs{missing}, the policy of "
                 f"seed {record.exported} in {record.weights}",
                 flush=True,
             )

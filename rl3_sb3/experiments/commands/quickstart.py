@@ -30,6 +30,7 @@ def _quickstart(options: argparse.Namespace) -> int:
     size = SMOKE if options.smoke else FULL
     out = options.out or default_folder(size, options.seed)
     print(f"RL² and RL³, {size.n_steps:,} training steps each, into {out}", file=sys.stderr)
+    print("(code is compiled the first time, which takes some 20 s more)", file=sys.stderr)
     table, signal = quickstart(out, size, options.seed)
     if signal is not None:
         print("the same command goes on from here")

@@ -9,6 +9,7 @@ state after each step, and the state that each restart leads to.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import gymnasium
@@ -19,11 +20,14 @@ from gymnasium.spaces.utils import flatdim
 
 import vamdp
 from rl3_sb3.experiments.environments import meta_arguments, value_arguments
+from rl3_sb3.experiments.films.legend import seen_of
 from rl3_sb3.experiments.films.panels import keep
 from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.results.evaluation import PolicyAgent
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.sequence_policy import SequencePolicy
+from vamdp.domains.grids.places import places_of
+from vamdp.domains.grids.view import Thought
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -34,11 +38,17 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     Args:
         env: Renders arrays. Advantages and counts are read from its observations, if it has them.
         film: Where the shots go. A reset goes on with it: the camera films one task.
+        counts_visits: Whether the pictures show how often the agent acted in each place, as the
+            camera has counted: where no learner counts.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], film: Film) -> None:
+    def __init__(
+        self, env: gymnasium.Env[Any, Any], film: Film, *, counts_visits: bool = False
+    ) -> None:
         super().__init__(env)
         self._film = film
+        self._visits: Counter[bytes] | None = Counter() if counts_visits else None
+        self._present = b""  # the place that the agent is in
         self._layout = env.get_wrapper_attr("layout") if env.has_wrapper_attr("layout") else None
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
@@ -59,6 +69,8 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; see the environment."""
+        if self._visits is not None:
+            self._visits[self._present] += 1
         observation, reward, terminated, truncated, info = self.env.step(action)
         last = self._film.shots[-1]
         last.action = int(action)
@@ -73,9 +85,18 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, info
 
     def _shoot(self, observation: Any, **facts: Any) -> None:
-        picture: Any = self.env.render()
+        self._present = _place(observation)
+        picture = self._picture()
         advantages = None if facts.get("ended") else self._advantages(observation)
         self._film.shots.append(Shot(keep(picture), advantages=advantages, **facts))
+
+    def _picture(self) -> Any:
+        if self._visits is None:
+            return self.env.render()
+        visits = self._visits
+        view = self.env.get_wrapper_attr("grid_view")
+        with view.lent(lambda observation: Thought(visits=visits[_place(observation)])):
+            return self.env.render()
 
     def _advantages(self, observation: Any) -> FloatArray | None:
         if self._layout is None or "advantage" not in self._layout:
@@ -87,6 +108,11 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         scale = self.env.get_wrapper_attr("value_scale")
         advantages: FloatArray = observation[self._layout["advantage"]] * scale
         return advantages
+
+
+def _place(observation: Any) -> bytes:
+    """Return what tells the place where this is seen from others."""
+    return np.asarray(observation).tobytes()
 
 
 def make_filmed_env(
@@ -102,14 +128,15 @@ def make_filmed_env(
         config: Of a run whose tasks are grids.
         film: Where the shots go.
         variation: Which distribution the task comes from.
-        show_counts: Whether pictures show visit counts, where there is a learner.
+        show_counts: Whether pictures show visit counts: the learner's, or else the camera's.
     """
     env = config.facts.make_env(config.size, variation, "rgb_array")
     env.get_wrapper_attr("grid_view").show_counts = show_counts
     if config.estimator is not None:
         env = vamdp.ValueAugment(env, **value_arguments(config))
     n_entries = flatdim(env.observation_space)
-    env = vamdp.MetaEpisode(Camera(env, film), config.horizon, **meta_arguments(config))
+    camera = Camera(env, film, counts_visits=show_counts and config.estimator is None)
+    env = vamdp.MetaEpisode(camera, config.horizon, **meta_arguments(config))
     if config.algorithm.shows_history:
         return env
     box: Any = env.observation_space
@@ -146,6 +173,15 @@ def record(
     agent = PolicyAgent(policy)
     with th.random.fork_rng():
         observation, _ = env.reset(seed=FIRST_HELD_OUT_SEED + task)
+        places = places_of(env.get_wrapper_attr("get_task")())
+        assert places is not None, "its picture was just taken"
+        seen = seen_of(
+            places.grid,
+            values=config.estimator is not None,
+            visits=show_counts,
+            clusters=config.estimator_options.get("cluster_size", 1) > 1,
+        )
+        film.seen.extend(seen)
         agent.start(1, FIRST_HELD_OUT_SEED + task)
         over = False
         while not over:

@@ -3,7 +3,7 @@
     RL³                   goal: +100       title, and what has just happened
     [ picture of the task            ]
     episode 2    step 41 of 350   return -87
-    [stay -1.2][north 0.0][east -3.4] ...      Q - max Q of the present tile; the action in yellow
+    [stay -1.2][north 0][east -3.4] ...        Q - max Q of the present tile; the action in yellow
 
 All pictures of a film share one palette: the colours that tiles and panels are drawn with, and
 mixes of them with ink, for the edges of letters. Hence files are small, and nothing flickers.
@@ -19,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from rl3_sb3.experiments.films.legend import legend_strip
 from rl3_sb3.experiments.films.shot import Shot, Still
 from vamdp.domains.grids.picture import (
     AGENT_COLOUR,
+    BORDER_COLOUR,
     INK,
     LINE_COLOUR,
     MOST_GREY,
@@ -108,23 +110,39 @@ def keep(picture: npt.NDArray[np.uint8]) -> Still:
 
 
 def film_frame(
-    titles: Sequence[str], shots: Sequence[Shot], horizon: int, action_names: Sequence[str]
+    titles: Sequence[str],
+    shots: Sequence[Shot],
+    horizon: int,
+    action_names: Sequence[str],
+    seen: Sequence[str] = (),
 ) -> Still:
-    """Draw the panels of several agents in the same task side by side."""
-    return _side_by_side(
+    """Draw the panels of several agents in the same task side by side.
+
+    Args:
+        titles: Of the agents.
+        shots: Of each.
+        horizon: Steps of the meta-episode.
+        action_names: One per action.
+        seen: What the legend below explains, see `legend.seen_of`; nothing: there is none.
+    """
+    frame = _side_by_side(
         [
             _panel(caption(title, shot, horizon, action_names), shot)
             for title, shot in zip(titles, shots, strict=True)
         ]
     )
+    return _with_legend(frame, tuple(seen))
 
 
-def snapshot_sheet(rows: Sequence[Sequence[tuple[str, Shot]]], horizon: int) -> Still:
+def snapshot_sheet(
+    rows: Sequence[Sequence[tuple[str, Shot]]], horizon: int, seen: Sequence[str] = ()
+) -> Still:
     """Draw shots in rows, without the actions.
 
     Args:
         rows: Titles and shots; a title may be "".
         horizon: Steps of the meta-episode.
+        seen: See `film_frame`.
     """
     strips = []
     for row in rows:
@@ -133,7 +151,22 @@ def snapshot_sheet(rows: Sequence[Sequence[tuple[str, Shot]]], horizon: int) -> 
     sheet = _blank(max(strip.width for strip in strips), sum(strip.height for strip in strips))
     for i, strip in enumerate(strips):
         sheet.paste(strip, (0, i * strip.height))
-    return sheet
+    return _with_legend(sheet, tuple(seen))
+
+
+def _with_legend(frame: Still, seen: tuple[str, ...]) -> Still:
+    if not seen:
+        return frame
+    strip = _legend(seen, frame.width - 2 * MARGIN)
+    whole = _blank(frame.width, frame.height + strip.height)
+    whole.paste(frame, (0, 0))
+    whole.paste(strip, (MARGIN, frame.height))
+    return whole
+
+
+@lru_cache(maxsize=4)  # the same in all frames of a film
+def _legend(seen: tuple[str, ...], width: int) -> Still:
+    return keep(np.asarray(legend_strip(seen, width)))
 
 
 def _panel(words: Caption, shot: Shot) -> Still:
@@ -228,7 +261,8 @@ def _blank(width: int, height: int) -> Still:
 @lru_cache(maxsize=1)
 def _palette() -> Still:
     grounds = [WHITE, *TILE_COLOURS.values(), LINE_COLOUR, AGENT_COLOUR, _CELL_COLOUR, *shades()]
-    colours: dict[Colour, None] = dict.fromkeys([*grounds, MOST_VIOLET, MOST_GREY, INK])
+    plain = [MOST_VIOLET, MOST_GREY, BORDER_COLOUR, INK]
+    colours: dict[Colour, None] = dict.fromkeys([*grounds, *plain])
     for ground in grounds:
         for share in (1 / 3, 2 / 3):
             ink = WHITE if sum(ground) < 300 else INK

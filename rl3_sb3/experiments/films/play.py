@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL, DOMAINS
 from rl3_sb3.experiments.errors import InputError
@@ -108,13 +109,13 @@ def play_runs(
                 show_counts=options.show_counts,
             )
         )
-    write_gif(options.out, films, configs[0].facts.action_names, options.fps)
+    write_gif(options.out, films, _action_names(configs[0]), options.fps)
     if options.snapshots:
         rows = []
         for film in films:
             titles = [film.title] + [""] * (options.snapshots - 1)
             rows.append(list(zip(titles, snapshots(film, options.snapshots), strict=True)))
-        snapshot_sheet(rows, configs[0].horizon).save(options.snapshots_file)
+        snapshot_sheet(rows, configs[0].horizon, _seen(films)).save(options.snapshots_file)
     return films
 
 
@@ -146,8 +147,8 @@ def write_gif(file: Path, films: Sequence[Film], action_names: Sequence[str], fp
         millisecs * (_END_FACTOR if any(shot.ended for shot in shots) else 1) for shots in frames
     ]
     durations[-1] = max(_LAST_MILLISECONDS, durations[-1])
-    titles = [film.title for film in films]
-    pictures = (film_frame(titles, shots, films[0].horizon, action_names) for shots in frames)
+    titles, horizon, seen = [film.title for film in films], films[0].horizon, _seen(films)
+    pictures = (film_frame(titles, shots, horizon, action_names, seen) for shots in frames)
     content = io.BytesIO()
     next(pictures).save(
         content,
@@ -170,20 +171,9 @@ def _by_step(film: Film) -> list[list[Shot]]:
 
 def _check(paths: Sequence[Path], configs: Sequence[RunConfig], options: PlayOptions) -> None:
     for path, config in zip(paths, configs, strict=True):
-        if not (config.facts.action_names and config.facts.has_tables):
-            filmed = ", ".join(name for name, facts in DOMAINS.items() if facts.action_names)
-            raise InputError(
-                f"`DIR` must be a run in a domain with pictures ({filmed}), got {path}, which is "
-                f"of {config.domain}."
-            )
         if options.variation is not None:
             config.facts.check_variation(options.variation)
-        try:
-            config.facts.make_env(config.size, CANONICAL, "rgb_array").close()
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"`DIR` must be a run in tasks with pictures, got {path}: {error}"
-            ) from error
+        _check_pictures(path, config)
         if options.snapshots > config.horizon:
             raise InputError(
                 f"`--snapshots` must be at most the {config.horizon} steps of a meta-episode, got "
@@ -195,6 +185,34 @@ def _check(paths: Sequence[Path], configs: Sequence[RunConfig], options: PlayOpt
                     f"`DIR` must be runs of one {name}, got {ours} in {paths[0]} and {others} in "
                     f"{path}: side by side they live in the same task."
                 )
+
+
+def _check_pictures(path: Path, config: RunConfig) -> None:
+    reason = "its tasks are environments"
+    if config.facts.has_tables:
+        try:
+            config.facts.make_env(config.size, CANONICAL, "rgb_array").close()
+            return
+        except (TypeError, ValueError) as error:
+            reason = str(error)
+    filmed = ", ".join(name for name, facts in DOMAINS.items() if facts.action_names)
+    raise InputError(
+        f"`DIR` must be a run in a domain with pictures ({filmed}), got {path}, which is of "
+        f"{config.domain}: {reason}"
+    )
+
+
+def _action_names(config: RunConfig) -> tuple[str, ...]:
+    """Return the domain's names of the actions, or numbers where it has none."""
+    if config.facts.action_names:
+        return config.facts.action_names
+    space: Any = config.facts.make_env(config.size, CANONICAL).action_space
+    return tuple(f"action {a}" for a in range(space.n))
+
+
+def _seen(films: Sequence[Film]) -> list[str]:
+    """Return what is to be seen in one of the films, once."""
+    return list(dict.fromkeys(name for film in films for name in film.seen))
 
 
 def _facts_that_must_agree(

@@ -50,11 +50,13 @@ class Film:
         title: Of the algorithm.
         horizon: Steps of the meta-episode.
         shots: In their order.
+        seen: What is to be seen in them, by the names of `legend.seen_of`.
     """
 
     title: str
     horizon: int
     shots: list[Shot] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> float:

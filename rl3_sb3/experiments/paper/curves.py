@@ -13,9 +13,9 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.drawing import Axes
 from rl3_sb3.experiments.pretrained.record import CellRecord, FloatArray
+from rl3_sb3.experiments.results.curve_lines import MILLION, draw_levels, draw_seeds, finish
 
 _SMOOTHED = 5  # blocks
-_MILLION = 1e6
 
 
 def draw_curves(axes: Axes, cells: Mapping[str, CellRecord], levels: Mapping[str, float]) -> None:
@@ -29,15 +29,10 @@ def draw_curves(axes: Axes, cells: Mapping[str, CellRecord], levels: Mapping[str
     for algo, cell in cells.items():
         row = ALGORITHMS[algo]
         steps, curves = seeds_curves(cell)
-        axes.plot(steps / _MILLION, curves.mean(axis=0), color=row.colour, label=row.title)
-        if len(curves) > 1:
-            low, high = curves.min(axis=0), curves.max(axis=0)
-            axes.fill_between(steps / _MILLION, low, high, color=row.colour, alpha=0.2, linewidth=0)
-    for (title, level), style in zip(levels.items(), (":", "--", "-.", "-"), strict=False):
-        axes.axhline(level, color="#777777", linestyle=style, linewidth=1, label=title)
+        draw_seeds(axes, steps / MILLION, curves, row.title, color=row.colour)
+    draw_levels(axes, levels)
     axes.set_xlabel("training steps (millions)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
+    finish(axes)
 
 
 def seeds_curves(cell: CellRecord) -> tuple[FloatArray, FloatArray]:

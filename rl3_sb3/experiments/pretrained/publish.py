@@ -1,47 +1,48 @@
 """Make pretrained agents of the runs of a sweep.
 
-The runs of a cell differ by their seed alone. Those that are complete enter the record; the policy
-of the median is exported without its critic, and in half precision if that changes none of its
-scores by more than a tenth of the score's standard error. The record holds what the exported policy
-gets, so that `rl3 evaluate` gives the same numbers again.
+The runs of a cell differ by their seed alone. Those that are complete enter the record. Where there
+is one already, they join it: seeds that it has are replaced, the others stay, with their scores
+although their runs may be gone.
+
+The policy of the median seed is exported, or of the seed nearest to the median whose policy is at
+hand: in the sweep, or exported before. It goes without its critic, and in half precision if that
+changes none of its scores by more than a tenth of the score's standard error. The record holds what
+the exported policy gets, so that `rl3 evaluate` gives the same numbers again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.pretrained.cells import complete_runs
+from rl3_sb3.experiments.pretrained.joining import earlier_record, seed_to_export
 from rl3_sb3.experiments.pretrained.record import (
     PLAYS,
-    RECORD_FILE,
     CellRecord,
+    FloatArray,
     SeedRecord,
     by_step_of,
-    read_record,
     returns_of,
 )
 from rl3_sb3.experiments.results.curves import learning_curve, wall_time
 from rl3_sb3.experiments.results.evaluation import Evaluation, evaluate, mean_and_error
-from rl3_sb3.experiments.results.statistics import median_index
 from rl3_sb3.experiments.results.table import mean_label
 from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.runs.metrics import read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.command import command_of
-from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell
 from rl3_sb3.policy_files.folder import export_policy, load_policy
 
 # Of a score's standard error: how much half precision may change the score.
 _TOLERANCE = 0.1
-# What agents that replace each other have in common.
-_KIND = ("domain", "size", "algo", "horizon", "variation", "recipe")
 
 
 def publish_sweep(sweep: Path, out: Path) -> Iterator[tuple[CellRecord, int]]:
@@ -49,15 +50,15 @@ def publish_sweep(sweep: Path, out: Path) -> Iterator[tuple[CellRecord, int]]:
 
     Args:
         sweep: Its folder.
-        out: Where the folders of the cells go; those of the same names are replaced.
+        out: Where the folders of the cells go. A record that lies there is gone on with.
 
     Yields:
         Each cell's record, and how many of its runs are still missing.
 
     Raises:
         InputError: There is no sweep, or it has no complete run; or the runs of a cell do not
-            belong together, see `complete_runs`; or another agent lies where a cell goes; or the
-            stored scores are not those of the policy.
+            belong together, see `complete_runs`; or an agent of other settings or tasks lies where
+            a cell goes; or the stored scores are not those of the policy.
     """
     n_published = 0
     for name, cells, n_missing in complete_runs(sweep):
@@ -71,54 +72,54 @@ def publish_sweep(sweep: Path, out: Path) -> Iterator[tuple[CellRecord, int]]:
 
 def _publish(name: str, cells: Sequence[Cell], sweep: Path, out: Path) -> CellRecord:
     target = out / name
-    _clear(target, cells[0].config)
     runs = {cell.config.seed: _read_run(cell, sweep) for cell in cells}
+    before = earlier_record(target, cells[0].config, _oracle(_evaluations(cells[0], sweep)))
+    everyone = {} if before is None else {run.seed: run for run in before.runs}
+    everyone |= runs
     trained_on = cells[0].config.variation
-    means = {seed: run.mean(trained_on, PLAYS[0]) for seed, run in runs.items()}
-    exported = list(means)[median_index(list(means.values()))]
+    means = {seed: run.mean(trained_on, PLAYS[0]) for seed, run in everyone.items()}
+    exported = seed_to_export(means, {*runs} if before is None else {*runs, before.exported})
+    if before is not None and exported not in runs:  # its policy lies there
+        record = replace(before, runs=_by_seed(everyone))
+        record.write(target)
+        return record
     chosen = next(cell for cell in cells if cell.config.seed == exported)
     source = RunDirectory(sweep / chosen.name)
+    target.mkdir(parents=True, exist_ok=True)
     weights, evaluations = _export(source, chosen, target)
-    runs[exported] = replace(runs[exported], **_scores(evaluations))
+    everyone[exported] = replace(everyone[exported], **_scores(evaluations))
     replace_content(target / source.config_file.name, source.config_file.read_bytes())
+    for file in target.glob("evaluation*.json"):  # what `rl3 evaluate` wrote of an earlier policy
+        file.unlink()
     record = CellRecord(
         name=name,
         settings=chosen.config.to_dict(),
         exported=exported,
         weights=weights,
-        oracle={each.variation: each.oracle for each in evaluations},
-        runs=[runs[seed] for seed in sorted(runs)],
+        oracle=_oracle(evaluations),
+        runs=_by_seed(everyone),
     )
     record.write(target)
     return record
 
 
-def _clear(target: Path, config: RunConfig) -> None:
-    """Make the folder, without what an earlier agent of the same kind left there.
+def _by_seed(runs: Mapping[int, SeedRecord]) -> list[SeedRecord]:
+    return [runs[seed] for seed in sorted(runs)]
 
-    Raises:
-        InputError: It holds an agent of another kind.
-    """
-    target.mkdir(parents=True, exist_ok=True)
-    if (target / RECORD_FILE).is_file():
-        before = read_record(target).settings
-        for name, value in config.to_dict().items():
-            if name in _KIND and before.get(name) != value:
-                raise InputError(
-                    f"`{target}` must be free or hold an agent of the same `{name}`, got "
-                    f"{before.get(name)!r} there and {value!r} now. Choose another --out."
-                )
-    # Also what `rl3 evaluate` wrote of the earlier policy; and a record beside another policy would
-    # be wrong, should this end early.
-    for file in (target / RECORD_FILE, *target.glob("evaluation*.json")):
-        file.unlink(missing_ok=True)
+
+def _oracle(evaluations: Sequence[Evaluation]) -> dict[str, FloatArray]:
+    return {each.variation: each.oracle for each in evaluations}
+
+
+def _evaluations(cell: Cell, sweep: Path) -> list[Evaluation]:
+    found = [cell.evaluation(sweep, variation) for variation in cell.variations]
+    return [each for each in found if each is not None]
 
 
 def _read_run(cell: Cell, sweep: Path) -> SeedRecord:
     directory = RunDirectory(sweep / cell.name)
     rows = read_metrics(directory.metrics_file)
-    found = [cell.evaluation(sweep, variation) for variation in cell.variations]
-    evaluations = [each for each in found if each is not None]
+    evaluations = _evaluations(cell, sweep)
     return SeedRecord(
         seed=cell.config.seed,
         command=command_of(cell.config),
@@ -140,21 +141,22 @@ def _scores(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 def _export(source: RunDirectory, cell: Cell, target: Path) -> tuple[str, list[Evaluation]]:
     """Export the policy; return the type of its weights, and what the exported policy gets."""
     policy = load_policy(source.policy_folder, "cpu")
-    folder = RunDirectory(target).policy_folder
     before = [_read_evaluation(source, variation) for variation in cell.variations]
     after: list[Evaluation] = []
     for weights in ("float16", "float32"):
-        export_policy(policy, folder, actor_only=True, weights=weights)
-        after = [
-            evaluate(
-                cell.config,
-                load_policy(folder, "cpu"),
-                n_training_steps=each.n_training_steps,
-                n_tasks=cell.n_tasks,
-                variation=each.variation,
-            )
-            for each in before
-        ]
+        # Elsewhere first: should this fail, an earlier policy and its record still lie together.
+        with TemporaryDirectory() as elsewhere:
+            export_policy(policy, Path(elsewhere, "policy"), actor_only=True, weights=weights)
+            after = [
+                evaluate(
+                    cell.config,
+                    load_policy(Path(elsewhere, "policy"), "cpu"),
+                    n_training_steps=each.n_training_steps,
+                    n_tasks=cell.n_tasks,
+                    variation=each.variation,
+                )
+                for each in before
+            ]
         if all(_is_close(a, b) for a, b in zip(after, before, strict=True)):
             break
     else:
@@ -165,6 +167,7 @@ def _export(source: RunDirectory, cell: Cell, target: Path) -> tuple[str, list[E
         )
     assert policy.training_record is not None, "set by load_policy"
     told = replace(policy.training_record, results=_results(after))
+    folder = RunDirectory(target).policy_folder
     export_policy(policy, folder, record=told, actor_only=True, weights=weights)
     return weights, after
 

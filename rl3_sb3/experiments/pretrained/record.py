@@ -6,9 +6,10 @@
         record.json        all seeds: how they were trained, and what they got
 
 So the folder is also that of a run: `rl3 evaluate` and `rl3 play` take it, and `rl3 table` once it
-was evaluated. The policy is the seed's with the median score, as in the paper. Nothing in a record
-is typed by hand: `rl3 publish` writes it from the runs' folders. Total rewards and means are
-rounded to three decimals.
+was evaluated. The policy is the seed's with the median score, as in the paper, or the nearest to it
+that `rl3 publish` had at hand. Nothing in a record is typed by hand: `rl3 publish` writes it from
+the runs' folders, and later runs of other seeds join it. Total rewards and means are rounded to
+three decimals.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class CellRecord:
         name: Of the cell's folder.
         settings: Of the exported run, as in its `config.json`.
         exported: The seed whose policy is exported: the median by its score with sampled actions
-            in the tasks that it was trained on.
+            in the tasks that it was trained on, or the nearest to it that was at hand.
         weights: In which type the policy's weights are stored.
         oracle: The oracle's expected total in each task, by variation; nan where it is not known.
         runs: In the order of their seeds.

@@ -9,7 +9,12 @@ import numpy.typing as npt
 
 from rl3_sb3.experiments.runs.metrics import RETURN, STEPS
 
+FloatArray = npt.NDArray[np.float64]
+
 _POINTS = 100  # of a curve
+# Neighbours on either side in a point's mean: some, of long curves a hundredth; of short curves
+# fewer, or all points would have the same mean.
+_HALF, _SHARE_OF_LONG, _SHARE_OF_SHORT = 4, 100, 4
 _SECONDS = "time/time_elapsed"
 
 
@@ -28,7 +33,7 @@ def wall_time(rows: Sequence[Mapping[str, float]]) -> float:
     return float(sum(ends))
 
 
-def learning_curve(rows: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float64]:
+def learning_curve(rows: Sequence[Mapping[str, float]]) -> FloatArray:
     """Return the last number of steps and the mean return of at most a hundred blocks, (n, 2).
 
     Args:
@@ -37,3 +42,29 @@ def learning_curve(rows: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float6
     points = np.array([[row[STEPS], row[RETURN]] for row in rows])
     blocks = np.array_split(points, min(_POINTS, len(points)))
     return np.array([[block[-1, 0], block[:, 1].mean()] for block in blocks])
+
+
+def centred_mean(values: FloatArray, half: int) -> FloatArray:
+    """Return the mean of each value and its neighbours: a running mean that does not lag.
+
+    Near the ends, where one side has fewer neighbours, the mean is of those that there are.
+
+    Args:
+        values: Shape (n,).
+        half: Neighbours on either side.
+
+    Example:
+        >>> centred_mean(np.array([0.0, 3.0, 6.0, 9.0]), half=1)
+        array([1.5, 3. , 6. , 7.5])
+    """
+    return np.array([values[max(0, i - half) : i + half + 1].mean() for i in range(len(values))])
+
+
+def half_window(n: int) -> int:
+    """Return how many neighbours on either side count in the mean of a curve of n points.
+
+    Example:
+        >>> [half_window(n) for n in (1, 5, 9, 80, 5000)]
+        [0, 1, 2, 4, 50]
+    """
+    return max(min(_HALF, (n - 1) // _SHARE_OF_SHORT), n // _SHARE_OF_LONG)

@@ -7,12 +7,16 @@ oracle, (sum of its totals) / (sum of the oracle's): a mean of ratios would not 
 which even the oracle gets nothing. Of tasks that are environments instead of tables nobody knows
 what the oracle would get: its totals are nan, and it has no row.
 
+Action masks that environments give are respected by the trained policy. Other agents do not know
+them; a warning says so.
+
 A policy plays twice: with sampled actions, as in training, and greedily, taking the most likely
 action. Either can be better, and the paper does not say which it reports.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -21,9 +25,11 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 
+from rl3_sb3.action_masks import ActionMasks
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig, check_integer
 from rl3_sb3.sequence_policy import SequencePolicy
+from rl3_sb3.vec_env import GymnasiumVecEnv
 from vamdp import TabularMDP
 from vamdp.baselines import Agent, RandomAgent
 
@@ -45,6 +51,10 @@ class PolicyAgent:
         policy: Whose actions.
         title: Its name in tables.
         greedy: Take the most likely action instead of sampling one.
+
+    Attributes:
+        action_masks: Which actions are allowed where it acts next, (n_tasks, n_actions); None: all.
+            To be set by whoever steps the environments.
     """
 
     sees: ClassVar[Literal["observations"]] = "observations"
@@ -55,6 +65,7 @@ class PolicyAgent:
         self._greedy = greedy
         self._policy = policy
         self._state = policy.new_state(0)
+        self.action_masks: npt.NDArray[np.bool_] | None = None
 
     def start(self, n_tasks: int, seed: int) -> None:
         """Forget the tasks before."""
@@ -63,7 +74,9 @@ class PolicyAgent:
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Choose actions for observations."""
-        actions, self._state = self._policy.predict(seen, self._state, deterministic=self._greedy)
+        actions, self._state = self._policy.predict(
+            seen, self._state, deterministic=self._greedy, action_masks=self.action_masks
+        )
         return actions
 
     def learn(self, *transition: npt.NDArray[Any]) -> None:
@@ -90,7 +103,7 @@ class Score:
     @property
     def label(self) -> str:
         """The agent in a table."""
-        return f"{self.title}, {self.play}" if self.play else self.title
+        return _label(self.title, self.play)
 
 
 @dataclass(frozen=True)
@@ -193,6 +206,8 @@ def evaluate(
     n_training_steps: int,
     n_tasks: int = N_HELD_OUT_TASKS,
     variation: str | None = None,
+    report: Callable[[str], None] | None = None,
+    stepped: Callable[[], None] | None = None,
 ) -> Evaluation:
     """Let a policy play the held-out tasks, sampled and greedily, between random and oracle.
 
@@ -202,6 +217,8 @@ def evaluate(
         n_training_steps: Steps it was trained for, to be stored.
         n_tasks: The first so many held-out tasks, at least 1.
         variation: Which distribution the tasks come from; None: the one trained on.
+        report: See `evaluate_agents`.
+        stepped: See `evaluate_agents`.
 
     Returns:
         See `evaluate_agents`.
@@ -221,6 +238,8 @@ def evaluate(
         n_training_steps=n_training_steps,
         n_tasks=n_tasks,
         variation=variation,
+        report=report,
+        stepped=stepped,
     )
 
 
@@ -232,6 +251,7 @@ def evaluate_agents(
     n_tasks: int = N_HELD_OUT_TASKS,
     variation: str | None = None,
     report: Callable[[str], None] | None = None,
+    stepped: Callable[[], None] | None = None,
 ) -> Evaluation:
     """Let agents play the same held-out tasks, and solve them for the oracle if they are tables.
 
@@ -241,7 +261,9 @@ def evaluate_agents(
         n_training_steps: See `evaluate`.
         n_tasks: See `evaluate`.
         variation: See `evaluate`.
-        report: Called with the title of each agent that is about to play, the oracle's last.
+        report: Called with the label of each agent that is about to play, the oracle's last.
+        stepped: Called before every step of an agent in a batch of tasks, `n_steps_of_play` times
+            for each agent but the oracle.
 
     Returns:
         The same at every call: all random numbers start from fixed seeds, and torch's generators
@@ -257,8 +279,9 @@ def evaluate_agents(
     with th.random.fork_rng():
         for agent in agents:
             if report is not None:
-                report(agent.title)
-            scores.append(play(config, agent, n_tasks=n_tasks, variation=variation))
+                report(_label(agent.title, _how(agent)))
+            score = play(config, agent, n_tasks=n_tasks, variation=variation, stepped=stepped)
+            scores.append(score)
     oracle = np.full(n_tasks, np.nan)
     if config.facts.has_tables:
         if report is not None:
@@ -284,6 +307,7 @@ def play(
     n_tasks: int,
     variation: str,
     first_seed: int = FIRST_HELD_OUT_SEED,
+    stepped: Callable[[], None] | None = None,
 ) -> Score:
     """Let an agent live through the first held-out tasks.
 
@@ -293,17 +317,41 @@ def play(
         n_tasks: How many.
         variation: Which distribution they come from.
         first_seed: Of the first task's environment; the others' follow.
+        stepped: See `evaluate_agents`.
     """
     returns, by_step = [], np.zeros(config.horizon)
     for seeds in _batches(n_tasks, first_seed):
-        rewards = _play_batch(config, agent, seeds, variation)
+        rewards = _play_batch(config, agent, seeds, variation, stepped or _do_nothing)
         returns.append(rewards.sum(axis=0))
         by_step += rewards.sum(axis=1) / n_tasks
-    how = agent.play if isinstance(agent, PolicyAgent) else ""
-    return Score(agent.title, how, np.concatenate(returns), by_step)
+    return Score(agent.title, _how(agent), np.concatenate(returns), by_step)
 
 
-def _play_batch(config: RunConfig, agent: Agent, seeds: list[int], variation: str) -> FloatArray:
+def _how(agent: Agent) -> str:
+    """Return how a trained policy chooses its actions; "" of all others."""
+    return agent.play if isinstance(agent, PolicyAgent) else ""
+
+
+def _label(title: str, how: str) -> str:
+    return f"{title}, {how}" if how else title
+
+
+def n_steps_of_play(config: RunConfig, n_tasks: int) -> int:
+    """Return how many steps an agent takes in tasks, those of a batch together."""
+    return config.horizon * len(list(_batches(n_tasks, FIRST_HELD_OUT_SEED)))
+
+
+def _do_nothing() -> None:
+    """Nobody wants to know of steps."""
+
+
+def _play_batch(
+    config: RunConfig,
+    agent: Agent,
+    seeds: list[int],
+    variation: str,
+    stepped: Callable[[], None],
+) -> FloatArray:
     """Return the rewards, shape (horizon, n_tasks)."""
     n, sees_states = len(seeds), agent.sees == "states"
     if agent.sees != "observations":
@@ -311,12 +359,23 @@ def _play_batch(config: RunConfig, agent: Agent, seeds: list[int], variation: st
     else:
         envs = make_envs(config, n, variation=variation)
     simulator: Any = envs.unwrapped
-    observations, _ = envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
+    observations, infos = envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
+    single_envs = GymnasiumVecEnv(envs, info_keys=())
+    masks = ActionMasks(single_envs)
+    if not isinstance(agent, PolicyAgent) and masks.at(single_envs.split(infos)) is not None:
+        warnings.warn(
+            f"The environments give action masks, which the agent {agent.title!r} does not know: "
+            "it may take forbidden actions.",
+            stacklevel=2,
+        )
     agent.start(n, seeds[0])
     rewards = np.zeros((config.horizon, n))
     for t in range(config.horizon):
+        stepped()
+        if isinstance(agent, PolicyAgent):
+            agent.action_masks = masks.at(single_envs.split(infos))
         if not sees_states:  # those that see nothing do not look at them
-            observations, rewards[t], *_ = envs.step(agent.act(observations))
+            observations, rewards[t], _, _, infos = envs.step(agent.act(observations))
             continue
         states = simulator.states
         actions = agent.act(states)

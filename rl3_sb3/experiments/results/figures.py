@@ -1,8 +1,9 @@
-"""Figures, drawn into files without a display."""
+"""The picture of a comparison: learning curves, and rewards within the meta-episode."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,55 +11,44 @@ import numpy as np
 
 from rl3_sb3.experiments.algorithms import colour_of
 from rl3_sb3.experiments.drawing import Axes, Figure, MaxNLocator
+from rl3_sb3.experiments.results.curve_lines import finish, untrained_looks
 from rl3_sb3.experiments.results.evaluation import Evaluation, Score
-from rl3_sb3.experiments.runs.metrics import RETURN, STEPS, read_metrics
-from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.results.run_curves import (
+    Run,
+    draw_panel,
+    panels_of,
+    untrained_levels,
+)
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
-# Yardsticks that no algorithm's row colours.
-_GREY, _BLACK = "#777777", "#000000"
-_STYLES = {"sampled": "-", "greedy": "--", "": ":"}
+_GREY = "#777777"  # of trained agents that no algorithm's row colours
+_STYLES = {"sampled": "-", "greedy": "--"}
 
 
-def draw_comparison(
-    file: Path,
-    config: RunConfig,
-    runs: Mapping[str, RunDirectory],
-    evaluations: Sequence[Evaluation],
-) -> None:
+def draw_comparison(file: Path, runs: Sequence[Run], evaluations: Sequence[Evaluation]) -> None:
     """Draw learning curves, and rewards within the meta-episode, side by side.
 
     Args:
         file: Where to; its ending gives the format.
-        config: Of one of the runs; they share domain and horizon.
-        runs: Their folders by title.
-        evaluations: Of the same held-out tasks.
+        runs: In the same tasks.
+        evaluations: Of these runs, and of classical agents perhaps, in the same held-out tasks.
     """
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
     learning, within = figure.subplots(1, 2)
-    _draw_learning(learning, config, runs, evaluations[0])
-    _draw_within(within, config, evaluations)
+    (panel,) = panels_of(runs)
+    draw_panel(learning, replace(panel, levels=untrained_levels(evaluations)), "steps")
+    learning.set_title(f"Meta-training on {panel.title}")
+    _draw_within(within, runs[0].config, evaluations)
+    finish(within)
+    # One for both, outside of them, where it hides nothing.
+    entries = dict[str, Any]()
     for axes in (learning, within):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(
+        entries.values(), entries, loc="outside lower center", ncols=len(entries), frameon=False
+    )
     figure.savefig(file, dpi=150)
-
-
-def _draw_learning(
-    axes: Axes, config: RunConfig, runs: Mapping[str, RunDirectory], evaluation: Evaluation
-) -> None:
-    for score in evaluation.scores:
-        if not score.play:
-            mean = float(np.mean(score.returns))
-            axes.axhline(mean, color=_colour(score), linestyle=":", label=score.label)
-    for title, directory in runs.items():
-        rows = read_metrics(directory.metrics_file)
-        steps = np.array([row[STEPS] for row in rows]) / 1000
-        axes.plot(steps, [row[RETURN] for row in rows], color=colour_of(title, _GREY), label=title)
-    axes.set_title(f"Meta-training on {config.facts.title}")
-    axes.set_xlabel("training steps (thousands)")
-    axes.set_ylabel(f"total reward in {config.horizon} steps")
 
 
 def _draw_within(axes: Axes, config: RunConfig, evaluations: Sequence[Evaluation]) -> None:
@@ -66,21 +56,18 @@ def _draw_within(axes: Axes, config: RunConfig, evaluations: Sequence[Evaluation
     length = min(config.task_horizon, config.horizon)
     n_episodes = config.horizon // length
     episodes = np.arange(1, n_episodes + 1)
-    drawn = set()
-    for score in (score for evaluation in evaluations for score in evaluation.scores):
-        if score.label in drawn:
+    scores = {score.label: score for each in evaluations for score in each.scores}
+    levels = untrained_looks(list(untrained_levels(evaluations)))
+    for label, score in scores.items():
+        if not score.play and label not in levels:
             continue
-        drawn.add(score.label)
-        look: dict[str, Any] = {
-            "color": _colour(score),
-            "linestyle": _STYLES[score.play],
-            "label": score.label,
-        }
+        look = _trained_look(score) if score.play else levels[label]
         if score.by_step is None:
-            axes.axhline(float(np.mean(score.returns)) / config.horizon, **look)
+            level = float(np.mean(score.returns)) / config.horizon
+            axes.axhline(level, linewidth=1, label=label, **look)
             continue
         shown = score.by_step[: n_episodes * length]
-        axes.plot(episodes, shown.reshape(n_episodes, length).mean(axis=1), **look)
+        axes.plot(episodes, shown.reshape(n_episodes, length).mean(axis=1), label=label, **look)
     if axes.get_ylim()[0] >= 0:
         axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -89,5 +76,5 @@ def _draw_within(axes: Axes, config: RunConfig, evaluations: Sequence[Evaluation
     axes.set_ylabel("reward per step")
 
 
-def _colour(score: Score) -> str:
-    return colour_of(score.title, _BLACK if score.by_step is None else _GREY)
+def _trained_look(score: Score) -> dict[str, Any]:
+    return {"color": colour_of(score.title, _GREY), "linestyle": _STYLES[score.play]}

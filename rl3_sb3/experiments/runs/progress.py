@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
 _SECONDS_BETWEEN_LINES = 60
+_MILLION = 1_000_000
+# The time left is told from the speed in these last seconds, in which two iterations should end.
+_SECONDS_OF_SPEED = 3600.0
 
 
 class SignsOfLife:
@@ -89,13 +88,83 @@ def run_bar(config: RunConfig, n_done: int) -> Iterator[RunBar]:
 
 def step_progress() -> Progress:
     """Return the bars' place; each needs the field `reward`, a text, and counts training steps."""
-    # As short as to leave the times room on 80 columns.
+    # The others are as short as to leave the times room on 80 columns.
     return Progress(
-        TextColumn("{task.description}"),
+        _Name(Column()),
         BarColumn(),
-        TextColumn("{task.completed:,} of {task.total:,} steps"),
+        _Steps(Column(no_wrap=True)),
         TextColumn("{task.fields[reward]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
+        _Times(Column(no_wrap=True)),
         console=Console(stderr=True),
+        speed_estimate_period=_SECONDS_OF_SPEED,
     )
+
+
+@contextmanager
+def play_bar(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
+    """Draw a bar of agents that play, on a terminal only, until the block ends.
+
+    Args:
+        total: Steps of all agents together.
+
+    Returns:
+        What to call with the name of the agent that plays from now on, and what to call after each
+        step.
+    """
+    console = Console(stderr=True)
+    columns = (_Name(Column()), BarColumn(), _Times(Column(no_wrap=True)))
+    shown = console.is_terminal and not console.is_dumb_terminal
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
+        bar = progress.add_task("", total=total)
+        yield lambda name: progress.update(bar, description=name), lambda: progress.advance(bar)
+
+
+class _Name(ProgressColumn):
+    """What the bar is of; it is cut where the terminal is narrow, as the bar is."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.description, no_wrap=True, overflow="ellipsis")
+
+
+class _Steps(ProgressColumn):
+    """Steps done, and of how many."""
+
+    def render(self, task: Task) -> Text:
+        return Text(steps_label(int(task.completed), int(task.total or 0)))
+
+
+class _Times(ProgressColumn):
+    """How long it has taken, and how long it probably still takes."""
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(time_label(task.finished_time))
+        return Text(f"{time_label(task.elapsed)}, {time_label(task.time_remaining)} left")
+
+
+def steps_label(n_done: int, n_all: int) -> str:
+    """Return how far a bar is, in millions where there are.
+
+    Example:
+        >>> steps_label(12_800, 64_000), steps_label(12_800, 163_840_000)
+        ('12,800 of 64,000 steps', '0.01 of 163.84 M steps')
+    """
+    if n_all < _MILLION:
+        return f"{n_done:,} of {n_all:,} steps"
+    return f"{n_done / _MILLION:.2f} of {n_all / _MILLION:.2f} M steps"
+
+
+def time_label(seconds: float | None) -> str:
+    """Return a duration in at most five letters or so; "--" if it is not known.
+
+    Example:
+        >>> [time_label(s) for s in (None, 61, 3 * 3600 + 240, 125.5 * 3600)]
+        ['--', '1:01', '3h04', '125h']
+    """
+    if seconds is None:
+        return "--"
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    if not hours:
+        return f"{minute}:{second:02d}"
+    return f"{hours}h{minute:02d}" if hours < 100 else f"{hours}h"

@@ -15,6 +15,7 @@ from typing import Any
 import torch as th
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.compiling import says_compiling
 from rl3_sb3.experiments.runs.learning_env import check_environments
 from rl3_sb3.experiments.runs.progress import run_bar
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
@@ -53,7 +54,8 @@ def train_command(
     with _named_lack_of_memory(), joined_ranks(device) as own_device:
         if this_rank() > 0:
             return _follow(directory, config, own_device, options)
-        return _lead(directory, config, given, own_device, options)
+        with says_compiling():
+            return _lead(directory, config, given, own_device, options)
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def train(
             directory.note_provenance(str(model.device))
             directory.tensorboard.mkdir(exist_ok=True)
             metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)
-            tensorboard = TensorBoardFile(directory.tensorboard, model.num_timesteps)
+            tensorboard = TensorBoardFile(directory.tensorboard, model.num_timesteps, config)
             logger = Logger(str(directory.path), [metrics, tensorboard])
         model.set_logger(logger)
         if state is not None:

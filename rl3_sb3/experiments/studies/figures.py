@@ -8,13 +8,15 @@ import numpy as np
 
 from rl3_sb3.experiments.domains import CANONICAL, domain_of
 from rl3_sb3.experiments.drawing import Axes
+from rl3_sb3.experiments.results.curve_lines import MILLION, draw_seeds, finish
+from rl3_sb3.experiments.results.curves import centred_mean
 from rl3_sb3.experiments.results.evaluation import ORACLE, FloatArray, mean_and_error
 from rl3_sb3.experiments.results.table import aligned, fraction_label, mean_label
 from rl3_sb3.experiments.studies.runs import StudyRun
 
 RANDOM = "random"
-_MILLION = 1e6
 _SHARE = 0.9  # of the best agent's gain
+_HALF = 2  # blocks on either side of each, of whose returns a curve has the mean
 
 
 def by_tasks(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
@@ -79,7 +81,7 @@ def runs_table(
         rows.append(
             [
                 title,
-                f"{seeds[0].n_steps / _MILLION:.2f} M",
+                f"{seeds[0].n_steps / MILLION:.2f} M",
                 _steps_to(seeds, level),
                 mean_label(*mean_and_error(sampled)),
                 mean_label(*mean_and_error(greedy)),
@@ -113,7 +115,9 @@ def _curves(seeds: Sequence[StudyRun]) -> tuple[FloatArray, FloatArray]:
     """Return steps in millions, (n,), and each seed's smoothed returns, as far as all go."""
     curves = [np.array(run.curve) for run in seeds]
     n = min(map(len, curves))
-    return curves[0][:n, 0] / _MILLION, np.array([_smoothed(curve[:n, 1]) for curve in curves])
+    return curves[0][:n, 0] / MILLION, np.array(
+        [centred_mean(curve[:n, 1], _HALF) for curve in curves]
+    )
 
 
 def draw_runs(axes: Axes, runs: Sequence[StudyRun], colours: Mapping[str, str]) -> None:
@@ -125,16 +129,6 @@ def draw_runs(axes: Axes, runs: Sequence[StudyRun], colours: Mapping[str, str]) 
         colours: By the agents' titles; others get matplotlib's next.
     """
     for title, seeds in by_agent(runs).items():
-        steps, returns = _curves(seeds)
-        (line,) = axes.plot(steps, returns.mean(axis=0), color=colours.get(title), label=title)
-        if len(seeds) > 1:
-            band = (returns.min(axis=0), returns.max(axis=0))
-            axes.fill_between(steps, *band, color=line.get_color(), alpha=0.15, linewidth=0)
+        draw_seeds(axes, *_curves(seeds), title, color=colours.get(title))
     axes.set_xlabel("training steps (millions)")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
-
-
-def _smoothed(returns: FloatArray) -> FloatArray:
-    """Return the mean of each point and its neighbours, of two on either side where there are."""
-    return np.array([returns[max(0, i - 2) : i + 3].mean() for i in range(len(returns))])
+    finish(axes)

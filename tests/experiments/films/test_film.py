@@ -4,14 +4,23 @@ import pytest
 import torch as th
 
 import vamdp
+from rl3_sb3.experiments.domains import DOMAINS, Domain
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.films.film import Camera, make_filmed_env, record
+from rl3_sb3.experiments.films.legend import seen_of
 from rl3_sb3.experiments.films.panels import MARGIN, caption, film_frame, keep
 from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.results.evaluation import play
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from vamdp.domains.grids.picture import TILE_COLOURS, draw
+from vamdp.domains.grids.picture import (
+    AGENT_COLOUR,
+    BORDER_COLOUR,
+    MOST_GREY,
+    MOST_VIOLET,
+    TILE_COLOURS,
+    draw,
+)
 
 GRIDS = {
     algo: RunConfig.of("gridworld", algo=algo, horizon=40, n_envs=2)
@@ -174,10 +183,57 @@ def test_without_value_estimates_there_are_no_advantages():
     assert all(shot.advantages is None for shot in first_shots(GRIDS["rl2"], 8))
 
 
+def test_without_a_learner_the_camera_counts_what_a_learner_would_have_counted(monkeypatch):
+    counted = {}
+    for algo in ("rl2", "rl3"):
+        seen = counted[algo] = []
+
+        def look(grid, *, counts, seen=seen, **shown):
+            seen.append(None if counts is None else counts.tolist())
+            return draw(["S"])
+
+        monkeypatch.setattr("vamdp.domains.grids.picture.draw", look)
+        film = Film(algo, 40)
+        env = make_filmed_env(GRIDS[algo], film, variation="canonical", show_counts=True)
+        env.reset(seed=2**31)
+        rng = np.random.default_rng(1)
+        for _ in range(40):
+            env.step(int(rng.integers(5)))
+    assert counted["rl2"] == counted["rl3"]
+    assert sum(counted["rl2"][-1]) == 40
+
+
+def test_a_task_of_ones_own_on_a_grid_is_filmed_with_its_cells(monkeypatch):
+    # States 0, 1, 2 lie in a row, from right to left; action 1 goes to the next, the last pays.
+    P, R = np.zeros((3, 2, 3)), np.zeros((3, 2))
+    for s in range(3):
+        P[s, 0, s] = P[s, 1, min(s + 1, 2)] = 1.0
+    R[1, 1] = 1.0
+    row = vamdp.TabularMDP.from_dense(
+        P, R, terminal=[False, False, True], start=[1, 0, 0], features=[[0, 2], [0, 1], [0, 0]]
+    )
+    monkeypatch.setitem(DOMAINS, "row", Domain(title="Row", tasks=lambda rng: row))
+    config = RunConfig.of("row", horizon=5, n_envs=2)
+    film = record(config, make_model(config, make_training_env(config), "cpu").policy)
+    state, n = 0, film.shots[0].picture.height
+    assert film.shots[0].picture.size == (3 * n, n)
+    for shot in film.shots:
+        if shot.starts:
+            state = 0
+        pixels = np.asarray(shot.picture.convert("RGB"))
+        at = [(pixels[n // 2, c * n + n // 4] == (255, 232, 31)).all() for c in range(3)]
+        assert at == [c == 2 - state for c in range(3)]
+        goal = tuple(pixels[1, 1].tolist())
+        assert goal == TILE_COLOURS["G"]
+        state += shot.action or 0
+    assert film.seen == ["S", "G", "agent", "values"]
+
+
 # -------------------------------------------------------------------- captions
 
 
 PICTURE = keep(draw(["S G"]))
+GRID = ("S G", "OWX")
 NAMES = ("stay", "north", "east", "south", "west")
 
 
@@ -205,7 +261,7 @@ def test_captions_tell_episode_step_return_and_advantages():
     assert words.facts == ("episode 2", "step 41 of 350", "return -87")
     assert words.actions == [
         ("stay", "-12"),
-        ("north", "0.0"),
+        ("north", "0"),
         ("east", "-3.2"),
         ("south", "-100"),
         ("west", "-1.0"),
@@ -215,13 +271,31 @@ def test_captions_tell_episode_step_return_and_advantages():
 def test_captions_of_small_advantages_have_two_decimals_and_none_are_left_out():
     shot = Shot(PICTURE, 1, 0, 3.0, starts=True, advantages=np.array([-0.25, 0.0], np.float32))
     words = caption("", shot, 9, ("west", "south"))
-    assert words.actions == [("west", "-.25"), ("south", ".00")]
+    assert words.actions == [("west", "-.25"), ("south", "0")]
     assert words.event == ""
     unknown = Shot(PICTURE, 1, 0, 2.5)
     words = caption("", unknown, 9, ("west", "south"))
     assert words.actions == [("west", ""), ("south", "")]
     assert words.facts == ("episode 1", "step 0 of 9", "return +2.5")
     assert words.event == ""
+
+
+@pytest.mark.parametrize("width", [1000, 260])
+def test_a_legend_has_a_sample_of_each_colour_within_its_width(width):
+    seen = seen_of(GRID, values=True, visits=True, clusters=True)
+    assert seen == ["S", "G", "O", "W", "X", "agent", "values", "visits", "clusters"]
+    shot = Shot(keep(np.full((40, width, 3), 255, np.uint8)), 1, 1, 0.0)
+    plain = film_frame(["RL³"], [shot], 9, NAMES)
+    frame = film_frame(["RL³"], [shot], 9, NAMES, seen)
+    assert frame.width == plain.width
+    pixels = np.asarray(frame.convert("RGB"))
+    np.testing.assert_array_equal(pixels[: plain.height], np.asarray(plain.convert("RGB")))
+    strip = pixels[plain.height :].reshape(-1, 3)
+    colours = [*(TILE_COLOURS[x] for x in "GOWX"), AGENT_COLOUR, MOST_VIOLET, MOST_GREY]
+    for colour in (*colours, BORDER_COLOUR):
+        assert (strip == colour).all(axis=1).sum() > 60, colour
+    assert (strip == TILE_COLOURS["H"]).all(axis=1).sum() == 0, "no more than is to be seen"
+    assert (pixels[plain.height :, -MARGIN:] == 255).all(), "cut off"
 
 
 def test_the_palette_keeps_the_colours_of_pictures():

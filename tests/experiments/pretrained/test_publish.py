@@ -136,15 +136,128 @@ def test_publishing_again_leaves_nothing_of_the_agent_before(sweep, tmp_path):
     assert not stale.exists()
 
 
-def test_an_agent_of_another_kind_is_not_replaced(sweep, tmp_path):
-    next(publish_sweep(sweep, tmp_path))
-    file = tmp_path / "bandit-12-rl2" / "record.json"
-    values = json.loads(file.read_text())
-    values["settings"]["algo"] = "rl3"
-    file.write_text(text := json.dumps(values))
+def test_an_agent_of_another_kind_is_not_replaced(sweep, published, tmp_path):
+    shutil.copytree(published[0] / "bandit-12-rl3", tmp_path / "bandit-12-rl2")
+    text = (tmp_path / "bandit-12-rl2" / "record.json").read_text()
     with pytest.raises(InputError, match="same `algo`, got 'rl3' there and 'rl2' now"):
         next(publish_sweep(sweep, tmp_path))
-    assert file.read_text() == text
+    assert (tmp_path / "bandit-12-rl2" / "record.json").read_text() == text
+
+
+def only(sweep, folder, seeds, algo="rl2"):
+    """A sweep of which these runs of one cell are all that is there."""
+    folder.mkdir()
+    shutil.copy(sweep / "sweep.toml", folder)
+    for seed in seeds:
+        name = f"bandit-h12-{algo}-s{seed}"
+        shutil.copytree(sweep / name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("first", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])
+def test_seeds_of_another_sweep_join_the_record(sweep, published, tmp_path, first):
+    second = tuple(seed for seed in range(3) if seed not in first)
+    out = tmp_path / "out"
+    ((before, _),) = publish_sweep(only(sweep, tmp_path / "first", first), out)
+    ((record, _),) = publish_sweep(only(sweep, tmp_path / "second", second), out)
+    assert [run.seed for run in before.runs] == list(first)
+    assert [run.seed for run in read_record(out / record.name).runs] == [0, 1, 2]
+    whole = published[1][0][0]
+    for run, alone in zip(record.runs, whole.runs, strict=True):
+        assert run.command == alone.command
+        np.testing.assert_array_equal(run.curve, alone.curve)
+        returns = run.returns["ood"]["greedy"]
+        if run.seed not in (whole.exported, before.exported, record.exported):  # in half precision
+            np.testing.assert_array_equal(returns, alone.returns["ood"]["greedy"])
+    # The median, or what is nearest to it of the policies that were not gone.
+    means = [run.mean("canonical", "sampled") for run in record.runs]
+    distances = np.abs(np.array(means) - np.median(means))
+    at_hand = [before.exported, *second]
+    assert distances[record.exported] == distances[at_hand].min()
+    directory = RunDirectory(out / record.name)
+    assert directory.read_config().seed == record.exported == record.settings["seed"]
+    policy = load_policy(directory.policy_folder, "cpu")
+    again = evaluate(directory.read_config(), policy, n_training_steps=0, n_tasks=6)
+    stored = record.median.returns["canonical"]["sampled"]
+    np.testing.assert_allclose(again.score_of("sampled").returns, stored, atol=0.0005)
+
+
+def edited(file, edit):
+    values = json.loads(file.read_text())
+    edit(values)
+    file.write_text(text := json.dumps(values))
+    return text
+
+
+def test_a_seed_that_is_published_again_is_replaced_alone(sweep, tmp_path):
+    out = tmp_path / "out"
+    next(publish_sweep(only(sweep, tmp_path / "all", (0, 1, 2)), out))
+    edited(
+        out / "bandit-12-rl2" / "record.json",
+        lambda values: [run.update(seconds=-1) for run in values["runs"]],
+    )
+    ((record, _),) = publish_sweep(only(sweep, tmp_path / "again", (1,)), out)
+    assert [run.seed for run in record.runs if run.seconds == -1] == [0, 2]
+    assert len(record.runs) == 3
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda values: values["settings"].update(iterations=4), "`iterations`, got 4 there and 3"),
+        (
+            lambda values: values["settings"]["policy_arguments"].update(d_ff=9),
+            "d_ff`, got 9 there and 8",
+        ),
+        (
+            lambda values: values["oracle"].pop("ood"),
+            r"`evaluation.variations`, got \['canonical'\] there",
+        ),
+        (
+            lambda values: values["oracle"]["ood"].__setitem__(3, 1000),
+            "same ood tasks, got others",
+        ),
+        (
+            lambda values: [
+                each.pop()
+                for each in (
+                    values["oracle"]["ood"],
+                    *(
+                        run["returns"]["ood"][play]
+                        for run in values["runs"]
+                        for play in ("sampled", "greedy")
+                    ),
+                )
+            ],
+            "`evaluation.tasks`, got 5 there and 6",
+        ),
+    ],
+)
+def test_seeds_of_other_settings_or_tasks_do_not_join(sweep, published, tmp_path, edit, message):
+    out = tmp_path / "out"
+    shutil.copytree(published[0] / "bandit-12-rl2", out / "bandit-12-rl2")
+    text = edited(out / "bandit-12-rl2" / "record.json", edit)
+    with pytest.raises(InputError, match=message):
+        next(publish_sweep(only(sweep, tmp_path / "more", (0, 1, 2)), out))
+    assert (out / "bandit-12-rl2" / "record.json").read_text() == text
+
+
+def test_a_failed_publication_leaves_the_agent_before_as_it_was(sweep, published, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(published[0] / "bandit-12-rl2", out / "bandit-12-rl2")
+    files = {f: f.read_bytes() for f in out.rglob("*") if f.is_file()}
+    broken = only(sweep, tmp_path / "broken", (0, 1, 2))
+    for file in broken.glob("*/evaluation.json"):
+        edited(
+            file,
+            lambda values: [
+                score.update(returns=[total + 1 for total in score["returns"]])
+                for score in values["scores"]
+            ],
+        )
+    with pytest.raises(InputError, match="does not get again"):
+        next(publish_sweep(broken, out))
+    assert {f: f.read_bytes() for f in out.rglob("*") if f.is_file()} == files
 
 
 def test_a_copy_is_listed_under_the_name_of_its_folder(published, tmp_path):

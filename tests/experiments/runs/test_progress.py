@@ -1,9 +1,18 @@
 import io
 
+import numba
+import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from rl3_sb3.experiments.runs.progress import RunBar, SignsOfLife, reward_label, step_progress
+from rl3_sb3.experiments.runs.compiling import COMPILING, says_compiling
+from rl3_sb3.experiments.runs.progress import (
+    RunBar,
+    SignsOfLife,
+    play_bar,
+    reward_label,
+    step_progress,
+)
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
 CONFIG = RunConfig.of("bandit", horizon=10, n_envs=10, iterations=10)
@@ -60,13 +69,63 @@ def test_a_terminal_that_cannot_draw_has_lines_and_they_are_printed_as_they_are(
     assert file.getvalue() == "[red]x:100:\n"
 
 
-def test_the_times_of_a_long_run_fit_a_terminal_of_80_columns(monkeypatch):
+@pytest.mark.parametrize("name", ["RL³", "random-mdp-h100-rl3-linear-with-a-long-name-s0"])
+def test_a_long_run_on_80_columns_keeps_its_steps_reward_and_time_left(monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "80")
+    now = 0.0
     progress = step_progress()
-    for reward in ("", reward_label(-144.9)):
-        progress.add_task("2 of 2 cells", total=9_024_000, completed=9_024_000, reward=reward)
+    progress.get_time = lambda: now
+    bar = progress.add_task(name, total=163_840_000, reward=reward_label(-144.9))
+    for n in (1, 2):  # iterations of 20 minutes
+        now = 1200.0 * n
+        progress.update(bar, completed=400_000 * n)
     with progress.console.capture() as captured:
         progress.console.print(progress)
-    lines = captured.get().splitlines()
-    assert len(lines) == 2
-    assert all("9,024,000 of 9,024,000 steps" in line and "0:00:00" in line for line in lines)
+    (line,) = captured.get().splitlines()
+    # 163.04 million steps are left, 1.2 million take an hour.
+    assert line.rstrip().endswith("0.80 of 163.84 M steps reward -144.9 40:00, 135h left")
+    assert len(line) <= 80
+    assert line.startswith(name[:8])
+
+
+def test_a_complete_run_shows_how_long_it_took(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    now = 0.0
+    progress = step_progress()
+    progress.get_time = lambda: now
+    bar = progress.add_task("RL³", total=64_000, reward="")
+    now = 61.0
+    progress.update(bar, completed=64_000)
+    with progress.console.capture() as captured:
+        progress.console.print(progress)
+    assert captured.get().split()[-5:] == ["64,000", "of", "64,000", "steps", "1:01"]
+
+
+def test_agents_that_play_have_a_bar_on_a_terminal_and_nothing_elsewhere(monkeypatch, capsys):
+    with play_bar(4) as (report, stepped):
+        report("RL³, sampled")
+        stepped()
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal then
+    with play_bar(4) as (report, stepped):
+        report("RL³, sampled")
+        stepped()
+        stepped()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "RL³, sampled" in captured.err
+
+
+def test_compiling_is_said_once_and_reading_from_disk_never(capsys):
+    def double(x):
+        return x + x
+
+    with says_compiling():
+        compiled = numba.njit(double)
+        compiled(1)
+        compiled(1.0)
+    assert capsys.readouterr().err == f"{COMPILING}\n"
+    with says_compiling():
+        compiled(1)
+    numba.njit(double)(1)
+    assert capsys.readouterr().err == ""

@@ -86,6 +86,7 @@ def test_keys_of_other_processes_are_asked_for_by_name(closing):
     envs = closing(AsyncVectorEnv, Line, Line)
     with pytest.raises(ValueError, match=r"`state_key` must be given.*use SyncVectorEnv"):
         vamdp.vector.ValueAugment(envs, task_horizon=4)
+    envs = closing(AsyncVectorEnv, Line, Line)  # Gymnasium before 1.4 closes those of a refused one
     vamdp.vector.ValueAugment(envs, task_horizon=4, state_key=tuple)
 
 
@@ -126,6 +127,7 @@ def test_different_limits_are_refused_with_the_argument_to_pass(closing, kind):
     envs = closing(kind, made, lambda: made(9))
     with pytest.raises(ValueError, match=r"`task_horizon` must be given .* got \[6, 9\]"):
         vamdp.vector.MetaEpisode(envs, 17)
+    envs = closing(kind, made, lambda: made(9))
     assert vamdp.vector.MetaEpisode(envs, 17, task_horizon=9).task_horizon == 9
 
 
@@ -139,8 +141,8 @@ def test_different_horizons_of_learners_are_refused_likewise(closing, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_meta_episode_in_any_of_them_is_found(closing, kind):
     same = RecordEpisodeStatistics  # of one space with what is beside it
-    envs = closing(kind, *[lambda: same(vamdp.MetaEpisode(made(), 9))] * 2)
     for wrap, how in ((vamdp.vector.ValueAugment, "task_horizon"), (vamdp.vector.MetaEpisode, "")):
+        envs = closing(kind, *[lambda: same(vamdp.MetaEpisode(made(), 9))] * 2)
         with pytest.raises(ValueError, match="must have no MetaEpisode inside"):
             wrap(envs, **({how: 5} if how else {"horizon": 5}))
 

@@ -126,6 +126,65 @@ def test_values_of_observations_in_any_space_are_equal_on_both_roads(tools, kind
     assert batch.estimator.model(1).states == one.estimator.model().states
 
 
+#: name -> (space, place -> observation in it, place -> its numbers).
+WHOLE = {
+    "one": (spaces.MultiDiscrete([4]), lambda x: np.array([x]), lambda x: (x,)),
+    "whole numbers": (*SPACES["whole numbers"][:2], lambda x: (0, 1 + x, -1, x)),
+    "binary": (*SPACES["binary"][:2], lambda x: (x % 2, x // 2)),
+    "blackjack": (
+        spaces.Tuple((X, spaces.Discrete(9, start=-2))),
+        lambda x: (x, 2 * x - 2),
+        lambda x: (x, 2 * x - 2),
+    ),
+    "dict in dict": (
+        spaces.Dict(b=spaces.Dict(x=X, m=spaces.MultiBinary(2)), a=spaces.MultiDiscrete([9, 4])),
+        lambda x: {"a": np.array([8, x]), "b": {"m": np.array([1, x % 2], np.int8), "x": x}},
+        lambda x: (x, 1, x % 2, 8, x),
+    ),
+    # 100**30 states: one number for all of them would not fit into 64 bits.
+    "huge": (
+        spaces.MultiDiscrete([100] * 30),
+        lambda x: np.array([x] + [99] * 28 + [x // 2]),
+        lambda x: (x, *[99] * 28, x // 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("show_state", [True, False])
+@pytest.mark.parametrize("kind", WHOLE)
+def test_observations_of_whole_numbers_are_their_own_keys_on_both_roads(
+    tools, kind, show_state, monkeypatch
+):
+    monkeypatch.setitem(SPACES, kind, WHOLE[kind])
+    how = {"task_horizon": 4, "show_state": show_state}
+    one = vamdp.ValueAugment(Walk(kind), **how)
+    batch = vamdp.vector.ValueAugment(tools.same_step(lambda: Walk(kind), 2), **how)
+    assert_same_life(one, batch)
+    states = [one.estimator.model().states, batch.estimator.model(1).states]
+    for found in states:
+        keys = {key if isinstance(key, tuple) else (key,) for (key,), _ in found}
+        assert keys == set(map(WHOLE[kind][2], range(4)))
+    assert states[0] == states[1]
+
+
+@pytest.mark.parametrize(
+    ("space", "wrong"),
+    [
+        (spaces.MultiDiscrete([3, 2]), np.array([1, 2])),
+        (spaces.MultiDiscrete([3, 2]), np.array([1.0, 1.0])),
+        (spaces.MultiBinary(2), np.array([1, 1, 0])),
+        (spaces.Dict(x=X, y=X), {"x": 1}),
+        (spaces.Dict(x=X, y=X), {"x": 1, "y": 4}),
+        (spaces.Tuple((X, X)), (1,)),
+    ],
+)
+def test_numbers_outside_their_space_are_no_key(space, wrong, monkeypatch):
+    monkeypatch.setitem(SPACES, "wrong", (space, lambda x: wrong, None))
+    env = vamdp.ValueAugment(Walk("wrong"), task_horizon=4, show_state=False)
+    with pytest.raises(ValueError, match="The observation of `env` must be in"):
+        env.reset(seed=0)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in SPACES if kind not in WITHOUT_FORM])
 def test_meta_episodes_of_observations_in_any_space_are_equal_on_both_roads(tools, kind):
     one = vamdp.MetaEpisode(Walk(kind), 7)
@@ -356,3 +415,37 @@ def test_keys_are_equal_on_both_roads(tools, key, takes_keys):
 
 class Stranger(vamdp.ValueEstimator):
     """Not the very class, so taken as a learner of keys."""
+
+
+@pytest.mark.parametrize(
+    ("reward", "scale", "fits"),
+    [
+        (3e38, 1.0, True),
+        (4e38, 1.0, False),
+        (-4e38, 1.0, False),
+        (4e38, 100.0, True),
+        (1e300, 1e-300, False),
+        (np.inf, 1.0, False),
+        (np.nan, 1.0, False),
+    ],
+)
+def test_a_meta_episode_shows_a_reward_as_a_number_or_names_it(tools, reward, scale, fits):
+    def script():
+        return tools.Script([(1, reward, False, False, {})])
+
+    envs = (
+        vamdp.MetaEpisode(script(), 5, reward_scale=scale),
+        vamdp.vector.MetaEpisode(tools.same_step(script, 2), 5, reward_scale=scale),
+    )
+    for env, action, name in zip(envs, (0, [0, 0]), ("reward", r"rewards\[0\]"), strict=True):
+        env.reset(seed=0)
+        if fits:
+            shown = np.atleast_2d(env.step(action)[0])[0, env.layout["previous_reward"]]
+            np.testing.assert_allclose(shown, reward / scale, rtol=1e-6)
+        else:
+            with pytest.raises(
+                ValueError, match=f"`{name}` must be at most .* times `reward_scale"
+            ):
+                env.step(action)
+            with pytest.raises(gymnasium.error.ResetNeeded):
+                env.step(action)

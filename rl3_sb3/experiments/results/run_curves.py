@@ -1,0 +1,273 @@
+"""The learning curves of trained runs: `rl3 curves`.
+
+Runs in the same tasks share a panel. There, runs that differ only in their seed are one line, the
+mean over the seeds, with a band from the lowest to the highest; other runs have lines of their own.
+
+Drawn is the mean total reward of each iteration's meta-episodes: actions are sampled, and tasks are
+new in every iteration, so that nobody has learned them by heart, and validations would say the same
+with more noise. Each point is the mean of some iterations before and after it, see `centred_mean`;
+of a single run the iterations are to be seen too, as a thin line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.drawing import Axes, Figure
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.results.curve_lines import MILLION, draw_levels, draw_seeds, finish
+from rl3_sb3.experiments.results.curves import FloatArray, centred_mean, half_window
+from rl3_sb3.experiments.results.evaluation import ORACLE, Evaluation
+from rl3_sb3.experiments.results.labels import agent_labels
+from rl3_sb3.experiments.results.table import tasks_label
+from rl3_sb3.experiments.results.yardsticks import TASKS, read_yardsticks
+from rl3_sb3.experiments.runs.metrics import RETURN, STEPS, read_metrics
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.settings.run_config import RunConfig
+
+OVER = ("steps", "iterations")
+RANDOM = "random"
+
+_PANEL = (5.6, 4.4)  # inches
+_STYLES = ("-", "--", "-.", ":")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has begun to learn.
+
+    Attributes:
+        directory: Its folder.
+        config: Its settings.
+        curve: Steps and mean total reward of each iteration, shape (n, 2).
+    """
+
+    directory: RunDirectory
+    config: RunConfig
+    curve: FloatArray
+
+
+@dataclass(frozen=True)
+class Line:
+    """Runs that differ only in their seed.
+
+    Attributes:
+        label: For the legend.
+        runs: In the order of their seeds.
+    """
+
+    label: str
+    runs: Sequence[Run]
+
+    @property
+    def config(self) -> RunConfig:
+        """Their settings, whatever the seed."""
+        return self.runs[0].config
+
+    @property
+    def n_rows(self) -> int:
+        """Iterations that all of them have done."""
+        return min(len(run.curve) for run in self.runs)
+
+    def x(self, over: str) -> FloatArray:
+        """Return steps or iterations, shape (n_rows,)."""
+        steps = self.runs[0].curve[: self.n_rows, 0]
+        return steps if over == "steps" else steps / self.config.steps_per_iteration
+
+    def returns(self, half: int) -> FloatArray:
+        """Return each seed's mean total rewards, shape (n_seeds, n_rows); see `centred_mean`."""
+        return np.array([centred_mean(run.curve[: self.n_rows, 1], half) for run in self.runs])
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines in the same tasks.
+
+    Attributes:
+        title: The tasks.
+        lines: In the order of their first run.
+        levels: Mean total rewards to compare with, by title.
+    """
+
+    title: str
+    lines: Sequence[Line]
+    levels: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def half(self) -> int:
+        """Iterations on either side of a point that is in its mean."""
+        return half_window(max(line.n_rows for line in self.lines))
+
+
+def find_runs(path: Path) -> list[Run]:
+    """Return the folder if it is a run that has done an iteration, else the runs in it."""
+    folders = [path] if RunDirectory(path).config_file.is_file() else sorted(path.glob("*"))
+    directories = [RunDirectory(folder) for folder in folders]
+    found = []
+    for directory in directories:
+        rows = read_metrics(directory.metrics_file)
+        if rows and directory.config_file.is_file():
+            curve = np.array([[row[STEPS], row[RETURN]] for row in rows])
+            found.append(Run(directory, directory.read_config(), curve))
+    return found
+
+
+def panels_of(runs: Sequence[Run], yardsticks: Sequence[Path] = ()) -> list[Panel]:
+    """Return runs by their tasks and agents.
+
+    Args:
+        runs: At least one.
+        yardsticks: Files of `rl3 baselines --json`, of which each panel shows the random agent, the
+            best of the others and the oracle. Where there is none, the levels are those of the
+            runs' evaluations.
+
+    Raises:
+        InputError: A file is of other tasks than all runs.
+    """
+    by_tasks: dict[tuple[object, ...], list[Run]] = {}
+    for run in _without_doubles(runs):
+        by_tasks.setdefault(_tasks(run.config), []).append(run)
+    levels = {}
+    for file in yardsticks:
+        stored = read_yardsticks(file)
+        key = tuple(stored[name] for name in TASKS)
+        if key not in by_tasks:
+            raise InputError(
+                f"`--baselines` must be of the tasks of a run that is drawn, got {file}, which is "
+                f"of {_words(key)}; the runs are of {'; '.join(map(_words, by_tasks))}."
+            )
+        levels[key] = _telling({name: each["mean"] for name, each in stored["agents"].items()})
+    return [
+        Panel(_title(group[0].config), _lines(group), levels.get(key) or _evaluated(group))
+        for key, group in by_tasks.items()
+    ]
+
+
+def draw_panels(file: Path, panels: Sequence[Panel], over: str) -> None:
+    """Draw panels side by side.
+
+    Args:
+        file: Where to; its ending gives the format.
+        panels: At least one.
+        over: "steps" or "iterations".
+    """
+    width, height = _PANEL
+    figure = Figure(figsize=(width * len(panels), height), layout="constrained")
+    (all_axes,) = figure.subplots(1, len(panels), squeeze=False)
+    for axes, panel in zip(all_axes, panels, strict=True):
+        draw_panel(axes, panel, over)
+        axes.legend(frameon=False)
+    figure.savefig(file, dpi=150)
+
+
+def draw_panel(axes: Axes, panel: Panel, over: str) -> None:
+    """Draw the lines of a panel, and its levels.
+
+    Args:
+        axes: Where to.
+        panel: What to draw.
+        over: "steps" or "iterations".
+    """
+    half = panel.half
+    algos: list[str] = []
+    for line in panel.lines:
+        algo, x = line.config.algorithm, line.x(over)
+        # An algorithm keeps its colour; its second line here is dashed.
+        style = _STYLES[algos.count(line.config.algo) % len(_STYLES)]
+        algos.append(line.config.algo)
+        if len(line.runs) == 1 and half:
+            axes.plot(x, line.runs[0].curve[:, 1], color=algo.colour, alpha=0.25, linewidth=1)
+        draw_seeds(axes, x, line.returns(half), line.label, color=algo.colour, linestyle=style)
+    draw_levels(axes, panel.levels)
+    axes.set_title(panel.title)
+    if over == "steps":
+        longest = max(line.x(over)[-1] for line in panel.lines)
+        word, unit = ("millions", MILLION) if longest >= MILLION else ("thousands", MILLION / 1000)
+        axes.set_xlabel(f"training steps ({word})")
+        axes.xaxis.set_major_formatter(lambda steps, _: f"{steps / unit:g}")
+    else:
+        axes.set_xlabel("training iterations")
+    of_several = f"\n(means of {2 * half + 1} iterations)" if half else ""
+    axes.set_ylabel(f"total reward of the training meta-episodes{of_several}")
+    finish(axes)
+
+
+def _tasks(config: RunConfig) -> tuple[object, ...]:
+    return tuple(getattr(config, name) for name in TASKS)
+
+
+def _words(key: tuple[object, ...]) -> str:
+    return " ".join(f"{name} {value}" for name, value in zip(TASKS, key, strict=True) if value)
+
+
+def _title(config: RunConfig) -> str:
+    domain, horizon, _ = tasks_label(config, 0, CANONICAL)
+    shifted = "" if config.variation == CANONICAL else f", {config.variation}"
+    return f"{domain}, H = {horizon}{shifted}"
+
+
+def _without_doubles(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs, each once: a pattern such as runs/* may name one that was named before."""
+    return list({run.directory.path.resolve(): run for run in runs}.values())
+
+
+def _lines(runs: Sequence[Run]) -> list[Line]:
+    """Return the lines of runs in the same tasks."""
+    groups: dict[tuple[str, int], list[Run]] = {}
+    for i, run in enumerate(runs):
+        # The same seed again is no other seed: it gets a line of its own.
+        nth = sum(other.config == run.config for other in runs[:i])
+        settings = repr({**run.config.flat(), "seed": None})
+        groups.setdefault((settings, nth), []).append(run)
+    labels = _labels([group[0] for group in groups.values()])
+    return [
+        Line(
+            label if len(group) == 1 else f"{label}, {len(group)} seeds",
+            sorted(group, key=lambda run: run.config.seed),
+        )
+        for label, group in zip(labels, groups.values(), strict=True)
+    ]
+
+
+def _labels(runs: Sequence[Run]) -> list[str]:
+    """Return the algorithms' titles; where they are equal, what is special about the run follows.
+
+    Where that is equal too (tables do not tell how long a run is), the folder's name follows.
+    """
+    by_algo: dict[str, list[Run]] = {}
+    for run in runs:
+        by_algo.setdefault(run.config.algo, []).append(run)
+    labels = {}
+    for title, alike in ((group[0].config.title, group) for group in by_algo.values()):
+        told = [title] if len(alike) == 1 else agent_labels([run.config for run in alike])
+        for run, label in zip(alike, told, strict=True):
+            name = "" if told.count(label) == 1 else f", {run.directory.path.name}"
+            labels[run.directory.path] = label + name
+    return [labels[run.directory.path] for run in runs]
+
+
+def _evaluated(runs: Sequence[Run]) -> dict[str, float]:
+    """Return what the untrained agents got in an evaluation of one of the runs."""
+    for run in runs:
+        evaluation = run.directory.read_evaluation(run.config.variation)
+        if evaluation is not None:
+            return untrained_levels([evaluation])
+    return {}
+
+
+def untrained_levels(evaluations: Sequence[Evaluation]) -> dict[str, float]:
+    """Return the mean total rewards of the random agent, the best of the others, and the oracle."""
+    scores = [score for each in evaluations for score in each.scores if not score.play]
+    return _telling({score.title: float(np.mean(score.returns)) for score in scores})
+
+
+def _telling(means: Mapping[str, float]) -> dict[str, float]:
+    """Return the means of the random agent, the best of the others, and the oracle."""
+    others = [title for title in means if title not in (RANDOM, ORACLE)]
+    best = sorted(others, key=lambda title: means[title])[-1:]
+    return {title: means[title] for title in (RANDOM, *best, ORACLE) if title in means}

@@ -1,0 +1,58 @@
+"""Observations that hold whole numbers only, as the tuple of these: a key that needs no function.
+
+Equal observations have equal tuples and others have others. One number for all of them, as of
+digits, would be larger than 64 bits for some twenty parts already; learners number the states that
+they meet themselves.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from vamdp.wrappers.state_encoder import read_numbers
+
+
+def holds_whole_numbers(space: gymnasium.Space[Any]) -> bool:
+    """Whether it is Discrete, MultiDiscrete or MultiBinary, or a Dict or Tuple of such."""
+    parts = _parts(space)
+    if parts is not None:
+        return len(parts) > 0 and all(map(holds_whole_numbers, parts.values()))
+    return isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary))
+
+
+def whole_numbers(space: gymnasium.Space[Any], observation: Any) -> tuple[int, ...]:
+    """All numbers of one observation, in the order of the space.
+
+    Raises:
+        ValueError: it is none of the space.
+    """
+    parts = _parts(space)
+    if parts is None:
+        return tuple(read_numbers(space, observation).ravel().tolist())
+    try:
+        each = [(part, observation[place]) for place, part in parts.items()]
+    except (KeyError, IndexError, TypeError):
+        raise ValueError(
+            f"The observation of `env` must be in {space}, got {observation!r}."
+        ) from None
+    return tuple(number for part, seen in each for number in whole_numbers(part, seen))
+
+
+def batched_whole_numbers(space: gymnasium.Space[Any], observations: Any) -> npt.NDArray[np.int64]:
+    """The same for a batch that was read, (n, d)."""
+    parts = _parts(space)
+    if parts is None:
+        return np.asarray(observations, np.int64).reshape(len(observations), -1)
+    each = [batched_whole_numbers(part, observations[place]) for place, part in parts.items()]
+    return np.concatenate(each, axis=1)
+
+
+def _parts(space: Any) -> Mapping[Any, gymnasium.Space[Any]] | None:
+    """The spaces of a Dict or Tuple by their place in an observation; None for others."""
+    if isinstance(space, spaces.Dict):
+        return space.spaces
+    return dict(enumerate(space.spaces)) if isinstance(space, spaces.Tuple) else None
