@@ -54,4 +54,5 @@ autodoc_default_options = {"members": True}
 autosummary_generate = False
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # the fields of a NamedTuple are documented once, not twice
+highlight_language = "none"  # of formulas in docstrings; the pages name the language of their code
 default_role = "py:obj"  # `name` in a docstring is a link where there is such a name, else code

@@ -33,7 +33,14 @@ LOGGED = {
     "KL": ("train/kl", 1.0),
     "actor's epochs": ("train/actor_epochs", 1.0),
 }
-USUAL: dict[str, Any] = {"learning_rate": 1e-3, "ent_coef": 0.01, "batch_size": 640, "seed": 0}
+SMALL = {"d_model": 32, "n_layers": 1, "d_ff": 64, "input_hidden": 64}
+USUAL: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "ent_coef": 0.01,
+    "batch_size": 640,
+    "policy_kwargs": SMALL,
+    "seed": 0,
+}
 #: A run's name -> cost of the trap, iterations, and what differs from the usual settings.
 RUNS: dict[str, tuple[float, int, dict[str, Any]]] = {
     "usual": (0.0, 20, {}),
@@ -42,7 +49,7 @@ RUNS: dict[str, tuple[float, int, dict[str, Any]]] = {
     "little entropy": (3.0, 50, {}),
     "much entropy": (3.0, 50, {"ent_coef": lambda left: 0.3 * left}),
 }
-BLUE, RED, GREY = "#0072b2", "#d55e00", "#777777"
+BLUE, RED, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#777777"
 
 
 def corridors(trap: float) -> vamdp.domains.TaskDistribution:
@@ -66,7 +73,7 @@ class Keep(BaseCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.curves: dict[str, list[float]] = {name: [] for name in ("return", *LOGGED)}
+        self.curves: dict[str, list[float | None]] = {name: [] for name in ("return", *LOGGED)}
 
     def _on_step(self) -> bool:
         return True
@@ -76,11 +83,13 @@ class Keep(BaseCallback):
         self.curves["return"].append(float(np.mean([episode["r"] for episode in episodes])))
         for name, (key, sign) in LOGGED.items():
             logged = self.model.logger.name_to_value.get(key)
-            self.curves[name].append(float("nan") if logged is None else sign * float(logged))
+            self.curves[name].append(None if logged is None else sign * float(logged))
 
 
-def train(trap: float, n_iterations: int, settings: dict[str, Any]) -> dict[str, list[float]]:
-    """Train a run; return its curves, a number for each iteration."""
+def train(
+    trap: float, n_iterations: int, settings: dict[str, Any]
+) -> dict[str, list[float | None]]:
+    """Train a run; return its curves, a number for each iteration; None: nothing was logged yet."""
     envs = vamdp.TaskVectorEnv(corridors(trap), num_envs=N_ENVS)
     envs = VecMonitor(GymnasiumVecEnv(vamdp.vector.MetaEpisode(envs, horizon=HORIZON)))
     model = TransformerPPO("TransformerPolicy", envs, **{**USUAL, **settings})
@@ -107,11 +116,12 @@ def draw_runs(name: str, runs: dict[str, tuple[str, str]], rows: tuple[str, ...]
         axes.set_ylabel(row)
         axes.spines[["top", "right"]].set_visible(False)
         if row == "KL":
-            axes.axhline(0.02, color="black", linestyle=":", linewidth=1, label="target")
+            target = axes.axhline(0.02, color="black", linestyle=":", linewidth=1, label="target")
             axes.set_yscale("log")
-            axes.legend(frameon=False)
+            axes.legend(handles=[target], frameon=False)
         if row == rows[0]:
-            axes.legend(frameon=False)
+            handles = axes.get_lines()
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(runs), frameon=False)
     axes.set_xlabel("training steps (thousands)")
     save(figure, name)
 
@@ -161,14 +171,13 @@ if __name__ == "__main__":
             print(run_name, "return", curves[run_name]["return"][-1], flush=True)
         RECORD.write_text(json.dumps(curves, indent=1) + "\n", "utf-8")
     draw_runs(
-        "not_learning_rate",
-        {"usual": ("rate 0.001", BLUE), "rate 0.02": ("rate 0.02", RED)},
-        ("return", "KL", "actor's epochs"),
-    )
-    draw_runs(
-        "not_learning_entropy",
-        {"usual": ("usual", BLUE), "no brake": ("no entropy bonus, no target for the KL", RED)},
-        ("return", "entropy"),
+        "not_learning_steps",
+        {
+            "usual": ("rate 0.001", BLUE),
+            "rate 0.02": ("rate 0.02", RED),
+            "no brake": ("rate 0.01, no target for the KL", GREEN),
+        },
+        ("return", "entropy", "KL", "actor's epochs"),
     )
     draw_runs(
         "not_learning_still",
