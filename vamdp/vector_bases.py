@@ -1,7 +1,7 @@
-"""Gymnasium's vector classes to build upon, whichever Gymnasium is installed.
+"""Base classes from gymnasium.vector that work with every supported version of Gymnasium.
 
-They take type parameters since Gymnasium 1.4, and raise on them before. Parameters say nothing at
-run time, so only the type checker sees them.
+Since Gymnasium 1.4 these classes take type parameters; earlier versions raise an error on them.
+Parameters have no effect at run time, so only the type checker sees them.
 """
 
 from typing import TYPE_CHECKING, Any, TypeAlias

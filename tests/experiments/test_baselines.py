@@ -217,7 +217,7 @@ def test_registering_checks_name_and_kind(monkeypatch):
     monkeypatch.delitem(BASELINES, "own-agent")
     with pytest.raises(ValueError, match="the name of random"):
         register_baseline("random", OWN)
-    with pytest.raises(ValueError, match="small letters"):
+    with pytest.raises(ValueError, match="lower-case letters"):
         register_baseline("Own:agent", OWN)
     with pytest.raises(TypeError, match="must be a Baseline"):
         register_baseline("other", RandomAgent)

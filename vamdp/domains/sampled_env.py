@@ -196,7 +196,7 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         return find_owner(self.task, "state_key").state_key(observation)
 
     def _present_action_masks(self) -> Any:
-        """Ask the present environment; None if it has no masks, unlike the first one."""
+        """Return the current environment's mask; None if it has none, unlike the first one."""
         owner = find_owner(self.task, "action_masks")
         return None if owner is None else owner.action_masks()
 

@@ -97,7 +97,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._n_states, self._n_actions = probe.n_states, probe.n_actions
         self._table = TaskTable.empty(1, probe.n_states * probe.n_actions + 1)
         self._task: TabularMDP | None = None
-        self._places: Places | None = None  # of the task, once it was rendered
+        self._places: Places | None = None  # the task's, computed when it is first rendered
         self._task_seed: int | None = None
         self._state = -1  # no episode is running
         self._elapsed = 0
@@ -241,12 +241,12 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         """
         task = self.task
         if self.render_mode is None:
-            return self.grid_view.render((), None, 1.0, self._shown)  # which warns
+            return self.grid_view.render((), None, 1.0, self._shown)  # this only warns
         self._places = self._places or places_of(task)
         if self._places is None:
             raise ValueError(
-                "`task` must have a grid to be rendered, or two whole numbers as `features` of "
-                f"each state, got {task} with neither."
+                "`task` must have a grid to be rendered, or two integers as `features` of each "
+                f"state, got {task} with neither."
             )
         grid, cells, states = self._places
         return self.grid_view.render(
@@ -312,6 +312,6 @@ def check_render_mode(render_mode: str | None) -> None:
     """
     if render_mode is not None:
         raise TypeError(
-            f"`render_mode` must be None for batches and for tasks that are on no grid, got "
-            f"{render_mode!r}. Tasks whose `features` are row and column have pictures."
+            f"`render_mode` must be None for batches and for tasks that are not on a grid, got "
+            f"{render_mode!r}. Give the tasks `features`, row and column, to render them."
         )

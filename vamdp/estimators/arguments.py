@@ -127,7 +127,7 @@ def reward_error(name: str, reward: float) -> str:
     if not np.isfinite(as_number(reward)):
         return f"`{name}` must be finite, got {reward!r}."
     return (
-        f"`{name}` must be at most {LARGEST_REWARD:g} in size, got {reward!r}, because values are "
+        f"`{name}` must be at most {LARGEST_REWARD:g} in size, got {reward!r}: values are "
         "written as float32. Scale the rewards down."
     )
 

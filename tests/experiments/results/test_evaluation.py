@@ -8,7 +8,14 @@ import torch as th
 import vamdp
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results import evaluation
-from rl3_sb3.experiments.results.evaluation import evaluate, held_out_tasks, mean_and_error, play
+from rl3_sb3.experiments.results.evaluation import (
+    evaluate,
+    evaluate_agents,
+    held_out_tasks,
+    mean_and_error,
+    n_steps_of_play,
+    play,
+)
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
@@ -182,3 +189,16 @@ def test_an_unknown_variation_is_refused(policy):
 def test_no_tasks_are_refused(policy):
     with pytest.raises(InputError, match="`tasks` must be an integer of at least 1, got 0"):
         evaluate(MDPS, policy, n_training_steps=0, n_tasks=0)
+
+
+def test_progress_names_each_agent_and_counts_its_steps_in_each_batch_of_tasks():
+    config, seen = RunConfig.of("bandit", horizon=3), []
+    evaluate_agents(
+        config,
+        [Cycle(), Cycle()],
+        n_tasks=251,  # a batch of 250, and one of 1
+        report=seen.append,
+        stepped=lambda: seen.append("."),
+    )
+    assert seen == ["cycle", *"......", "cycle", *"......", "oracle"]
+    assert n_steps_of_play(config, 251) == 6

@@ -111,6 +111,7 @@ def test_the_same_seed_twice_is_no_band_and_a_folder_named_twice_is_drawn_once(t
     one, again = write_run(tmp_path / "one", [1.0]), write_run(tmp_path / "again", [2.0])
     ((axes, _),) = drawn(one, again, tmp_path)
     assert lines_of(axes) == {"RL³, one": [[100], [1]], "RL³, again": [[100], [2]]}
+    assert len(axes.lines) == 2
 
 
 def test_other_tasks_have_a_panel_of_their_own(tmp_path):

@@ -348,7 +348,11 @@ def test_features_without_numbers_are_named_at_once():
         ({"features": 0}, ValueError, "`features` must be an integer of at least 1, got 0"),
         ({"features": "rbf"}, TypeError, "`features` must be None, an integer, a trans.*'rbf'"),
         ({"features": 1.5}, TypeError, "`features` must be None, an integer, a trans.*1.5"),
-        ({"features": abs, "scales": (1.0,)}, ValueError, "`scales` must be None with `features`"),
+        (
+            {"features": abs, "scales": (1.0,)},
+            ValueError,
+            "`scales` must be None with custom `features`",
+        ),
         ({"features_seed": -1}, ValueError, "`features_seed` must be an integer of at least 0"),
         ({"n_improvements": 0}, ValueError, "`n_improvements` must be an integer of at least 1"),
         ({"improve_every": 0}, ValueError, "`improve_every` must be an integer of at least 1"),

@@ -352,7 +352,7 @@ def test_what_a_subclass_of_ours_does_itself_is_not_passed_by():
 
 
 def test_threads_are_for_the_model_based_learner():
-    with pytest.raises(ValueError, match="`threads` must be left out with an `estimator`"):
+    with pytest.raises(ValueError, match="`threads` must be left out with a custom `estimator`"):
         mdps(2, estimator=Tally, threads=2)
     with pytest.raises(TypeError, match="`threads` is not an option"):
         mdps(2, estimator="q-learning", threads=2)

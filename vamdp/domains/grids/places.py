@@ -1,16 +1,14 @@
-"""The places of a task's states on a grid, for whoever draws them.
+"""Place a task's states on a grid, for rendering.
 
-A task that was made from tiles has them as its `grid`: state s is cell s. Any other task whose
-states have two whole coordinates is laid out by these, first the row, then the column, and its
-letters say what is known of the states:
+A task built from tiles has a `grid`: state s is cell s. Any other task whose `features` are two
+integers is laid out by these, row first. Its letters follow from its outcomes:
 
     "S"  an episode may start here
-    "G"  an episode ends on reaching it, and that pays more than 0; "X" less than 0; "H" 0
+    "G"  every outcome that leads here ends the episode and pays more than 0; "X" less than 0; "H" 0
     " "  any other state
     "O"  no state is here
 
-An outcome that ends the episode only sometimes, or pays now more, now less than 0, is no mark: the
-state's letter is " " then.
+G, X and H take precedence over S.
 """
 
 from __future__ import annotations
@@ -22,16 +20,16 @@ import numpy.typing as npt
 
 from vamdp.mdp.tabular_mdp import TabularMDP
 
-_MOST_CELLS = 4096  # of a picture; coordinates that lie wider apart are of something else
+_MOST_CELLS = 4096  # with a larger range, the features are probably not places on a grid
 
 
 class Places(NamedTuple):
-    """Where the states are.
+    """The places of a task's states.
 
     Attributes:
         grid: The letters, one string per row.
-        cells: The cell of each state, shape (S,), row * n_columns + column.
-        states: The state in each cell, -1 for none.
+        cells: The cell of each state, row * n_columns + column, shape (S,).
+        states: The state in each cell, or -1, shape (n_rows * n_columns,).
     """
 
     grid: tuple[str, ...]
@@ -40,7 +38,7 @@ class Places(NamedTuple):
 
 
 def places_of(task: TabularMDP) -> Places | None:
-    """Return where a task's states are; None if they are on no grid."""
+    """Return the places of a task's states; None if the task is not on a grid."""
     if task.grid is not None:
         cells = np.arange(task.n_states)
         return Places(task.grid, cells, cells)
@@ -52,7 +50,7 @@ def places_of(task: TabularMDP) -> Places | None:
     if n_rows * n_columns > _MOST_CELLS:
         return None
     cells = (at[:, 0] * n_columns + at[:, 1]).astype(np.int64)
-    if len(np.unique(cells)) < len(cells):  # two states in one place
+    if len(np.unique(cells)) < len(cells):  # two states in the same cell
         return None
     states = np.full(int(n_rows * n_columns), -1)
     states[cells] = np.arange(task.n_states)
@@ -64,7 +62,7 @@ def places_of(task: TabularMDP) -> Places | None:
 
 def _letters(task: TabularMDP) -> npt.NDArray[np.str_]:
     """Return the letter of each state, shape (S,)."""
-    S, start = task.n_states, task.rows[-2]  # the last row is of the starts
+    S, start = task.n_states, task.rows[-2]  # the last row is the start distribution
     reached, ends, reward = task.successor[:start], task.ends[:start], task.reward[:start]
     letters = np.full(S, " ")
     letters[task.successor[start:][task.probability[start:] > 0]] = "S"

@@ -187,7 +187,7 @@ def test_a_start_is_seen_under_its_value_and_a_count_beside_it(n):
         """Where the ink is in the lower half of a tile, inside of the start's box."""
         tile = draw([letter], tile_size=n, **shown).mean(axis=2)
         box = n // 8 + 1
-        return (tile < 120)[n // 2 + n // 6 : n - box, box : n - box]
+        return (tile < 120)[n * 3 // 4 : n - box, box : n - box]
 
     half = (n - 2 * (n // 8 + 1)) // 2
     value, count = {"values": np.array([0.0])}, {"counts": np.array([7])}

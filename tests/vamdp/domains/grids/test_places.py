@@ -53,7 +53,7 @@ def test_a_grid_of_tiles_is_laid_out_as_it_was_drawn():
 def test_states_that_are_no_cells_of_a_grid_have_no_picture(features):
     task = corner(features)
     assert places_of(task) is None
-    with pytest.raises(TypeError, match="Tasks whose `features` are row and column have pictures"):
+    with pytest.raises(TypeError, match="Give the tasks `features`, row and column"):
         vamdp.TaskEnv(lambda rng: task, render_mode="rgb_array")
 
 

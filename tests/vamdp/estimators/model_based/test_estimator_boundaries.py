@@ -208,10 +208,14 @@ def replaced(state, name, function):
         ),
         (lambda s: damaged(s, "sizes", (0, 0), 65), ValueError, r"`sizes` has an index out"),
         (lambda s: damaged(s, "sizes", (0, 1), -1), ValueError, r"`sizes` has an index out"),
-        (lambda s: damaged(s, "sizes", (0, 2), 10**6), ValueError, r"`sizes\[:, 2\]` points"),
+        (lambda s: damaged(s, "sizes", (0, 2), 10**6), ValueError, r"`sizes\[:, 2\]` has an index"),
         (lambda s: damaged(s, "ids", (0, 3), 64), ValueError, r"`ids` has an index out"),
         (lambda s: damaged(s, "ids", (0, 3), -2), ValueError, r"`ids` has an index out"),
-        (lambda s: damaged(s, "row_counts", (0, 1), 9999), ValueError, r"`row_counts` points"),
+        (
+            lambda s: damaged(s, "row_counts", (0, 1), 9999),
+            ValueError,
+            r"`row_counts` has an index",
+        ),
         (lambda s: damaged(s, "triples", (0, 0, 5), 3 * 64), ValueError, r"`triples\[:, 0\]`"),
         (lambda s: damaged(s, "triples", (0, 1, 5), 64), ValueError, r"`triples\[:, 1\]`"),
         # Triple number 5 (stored plus one) leading to itself: a circle.
