@@ -3,6 +3,9 @@
 Seeds of one agent may be trained in several places: what is left of the earlier ones is their
 record and one policy. They belong together where all settings but the seed are the same, and where
 they played the same held-out tasks.
+
+That policy is the record's only if it says so itself: a publication that was killed leaves a new
+policy beside the record before, and files get lost.
 """
 
 from __future__ import annotations
@@ -13,9 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained.listing import settings_of
 from rl3_sb3.experiments.pretrained.record import RECORD_FILE, CellRecord, FloatArray, read_record
 from rl3_sb3.experiments.results.statistics import median_index
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.policy_files.folder import load_policy
+from rl3_sb3.policy_files.strict_json import PolicyFileError
 
 # Expected totals of the oracle are stored to three decimals.
 _ROUNDING = 0.001
@@ -53,6 +60,24 @@ def earlier_record(
                 "domain draws other tasks now. Choose another --out, or move the folder away."
             )
     return record
+
+
+def has_its_policy(folder: Path, record: CellRecord) -> bool:
+    """Return whether the policy beside a record can be read and is of the seed that it names.
+
+    Args:
+        folder: Of the pretrained agent.
+        record: That lies in it.
+    """
+    try:
+        policy = load_policy(RunDirectory(folder).policy_folder, "cpu")
+    except PolicyFileError:
+        return False
+    assert policy.training_record is not None, "set by load_policy"
+    config = settings_of(record)
+    return config.seed == record.exported and (
+        config.environment_seed == policy.training_record.seed
+    )
 
 
 def seed_to_export(means: Mapping[int, float], at_hand: Collection[int]) -> int:

@@ -22,7 +22,11 @@ import numpy as np
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.pretrained.cells import complete_runs
-from rl3_sb3.experiments.pretrained.joining import earlier_record, seed_to_export
+from rl3_sb3.experiments.pretrained.joining import (
+    earlier_record,
+    has_its_policy,
+    seed_to_export,
+)
 from rl3_sb3.experiments.pretrained.record import (
     PLAYS,
     CellRecord,
@@ -78,7 +82,10 @@ def _publish(name: str, cells: Sequence[Cell], sweep: Path, out: Path) -> CellRe
     everyone |= runs
     trained_on = cells[0].config.variation
     means = {seed: run.mean(trained_on, PLAYS[0]) for seed, run in everyone.items()}
-    exported = seed_to_export(means, {*runs} if before is None else {*runs, before.exported})
+    at_hand = {*runs}
+    if before is not None and has_its_policy(target, before):
+        at_hand.add(before.exported)
+    exported = seed_to_export(means, at_hand)
     if before is not None and exported not in runs:  # its policy lies there
         record = replace(before, runs=_by_seed(everyone))
         record.write(target)

@@ -167,13 +167,21 @@ def read_record(folder: Path) -> CellRecord:
 
 
 def _check(record: CellRecord) -> None:
-    """Raise ValueError unless every run has a total in every task, and one run is the exported."""
-    if record.exported not in [run.seed for run in record.runs]:
+    """Raise ValueError or TypeError unless it can be written again and holds what it must.
+
+    Each run has a seed of its own and a total in every task, and one run is the exported.
+    """
+    record.to_dict()
+    seeds = [run.seed for run in record.runs]
+    if any(type(seed) is not int for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise ValueError(f"the seeds {seeds} are no different integers")
+    if record.exported not in seeds:
         raise ValueError(f"the exported seed {record.exported} has no run")
     for run in record.runs:
         for variation, oracle in record.oracle.items():
             for play in PLAYS:
-                if run.returns[variation][play].shape != oracle.shape:
+                totals = run.returns[variation][play]
+                if totals.shape != oracle.shape or not np.isfinite(totals).all():
                     raise ValueError(f"seed {run.seed} did not play all {variation} tasks")
 
 

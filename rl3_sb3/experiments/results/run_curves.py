@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ RANDOM = "random"
 
 _PANEL = (5.6, 4.4)  # inches
 _STYLES = ("-", "--", "-.", ":")
+_DASH, _DOT = (6.0, 2.0), (1.0, 2.0)  # and the gap after it, in widths of a line
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def panels_of(runs: Sequence[Run], yardsticks: Sequence[Path] = ()) -> list[Pane
     by_tasks: dict[tuple[object, ...], list[Run]] = {}
     for run in _without_doubles(runs):
         by_tasks.setdefault(_tasks(run.config), []).append(run)
-    levels = {}
+    means: dict[tuple[object, ...], dict[str, float]] = {}
     for file in yardsticks:
         stored = read_yardsticks(file)
         key = tuple(stored[name] for name in TASKS)
@@ -141,9 +143,15 @@ def panels_of(runs: Sequence[Run], yardsticks: Sequence[Path] = ()) -> list[Pane
                 f"`--baselines` must be of the tasks of a run that is drawn, got {file}, which is "
                 f"of {_words(key)}; the runs are of {'; '.join(map(_words, by_tasks))}."
             )
-        levels[key] = _telling({name: each["mean"] for name, each in stored["agents"].items()})
+        # Files of the same tasks may hold an agent each.
+        found = {name: each["mean"] for name, each in stored["agents"].items()}
+        means.setdefault(key, {}).update(found)
     return [
-        Panel(_title(group[0].config), _lines(group), levels.get(key) or _evaluated(group))
+        Panel(
+            _title(group[0].config),
+            _lines(group),
+            _telling(means.get(key, {})) or _evaluated(group),
+        )
         for key, group in by_tasks.items()
     ]
 
@@ -178,7 +186,7 @@ def draw_panel(axes: Axes, panel: Panel, over: str) -> None:
     for line in panel.lines:
         algo, x = line.config.algorithm, line.x(over)
         # An algorithm keeps its colour; its second line here is dashed.
-        style = _STYLES[algos.count(line.config.algo) % len(_STYLES)]
+        style = _style(algos.count(line.config.algo))
         algos.append(line.config.algo)
         if len(line.runs) == 1 and half:
             axes.plot(x, line.runs[0].curve[:, 1], color=algo.colour, alpha=0.25, linewidth=1)
@@ -195,6 +203,11 @@ def draw_panel(axes: Axes, panel: Panel, over: str) -> None:
     of_several = f"\n(means of {2 * half + 1} iterations)" if half else ""
     axes.set_ylabel(f"total reward of the training meta-episodes{of_several}")
     finish(axes)
+
+
+def _style(nth: int) -> Any:
+    """Return how an algorithm's nth line in a panel is drawn: no two of them alike."""
+    return _STYLES[nth] if nth < len(_STYLES) else (0, _DASH + (nth - 2) * _DOT)
 
 
 def _tasks(config: RunConfig) -> tuple[object, ...]:
@@ -237,7 +250,8 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
 def _labels(runs: Sequence[Run]) -> list[str]:
     """Return the algorithms' titles; where they are equal, what is special about the run follows.
 
-    Where that is equal too (tables do not tell how long a run is), the folder's name follows.
+    Where that is equal too (tables do not tell how long a run is), the folder's name follows, with
+    as many of the folders above it as tell the runs apart.
     """
     by_algo: dict[str, list[Run]] = {}
     for run in runs:
@@ -246,9 +260,20 @@ def _labels(runs: Sequence[Run]) -> list[str]:
     for title, alike in ((group[0].config.title, group) for group in by_algo.values()):
         told = [title] if len(alike) == 1 else agent_labels([run.config for run in alike])
         for run, label in zip(alike, told, strict=True):
-            name = "" if told.count(label) == 1 else f", {run.directory.path.name}"
+            others = zip(alike, told, strict=True)
+            same = [other.directory.path for other, its in others if its == label]
+            name = "" if len(same) == 1 else f", {_name_among(run.directory.path, same)}"
             labels[run.directory.path] = label + name
     return [labels[run.directory.path] for run in runs]
+
+
+def _name_among(folder: Path, folders: Sequence[Path]) -> Path:
+    """Return the last parts of a folder's path, as few as no other folder's path ends with."""
+    parts, others = folder.resolve().parts, [other.resolve().parts for other in folders]
+    n = 1
+    while sum(other[-n:] == parts[-n:] for other in others) > 1:
+        n += 1
+    return Path(*parts[-n:])
 
 
 def _evaluated(runs: Sequence[Run]) -> dict[str, float]:

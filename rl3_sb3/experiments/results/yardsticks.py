@@ -79,12 +79,24 @@ def read_yardsticks(file: Path) -> dict[str, Any]:
             f"`{file}` must be what `rl3 baselines --json` writes, got no JSON: {error}. Write it "
             "again."
         ) from error
-    if not isinstance(values, Mapping) or not {"agents", *TASKS} <= values.keys():
+    if (
+        not isinstance(values, Mapping)
+        or not {"agents", *TASKS} <= values.keys()
+        or any(isinstance(values[name], list | dict) for name in TASKS)
+        or not _has_means(values["agents"])
+    ):
         raise InputError(
             f"`{file}` must be what `rl3 baselines --json` writes, got something else. Write it "
             "again."
         )
     return dict(values)
+
+
+def _has_means(agents: Any) -> bool:
+    return isinstance(agents, Mapping) and all(
+        isinstance(each, Mapping) and isinstance(each.get("mean"), int | float)
+        for each in agents.values()
+    )
 
 
 def _command(config: RunConfig, variation: str, n_tasks: int, names: Sequence[str] | None) -> str:

@@ -131,13 +131,16 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     """
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows = [row for row in reader if None not in row.values()]
     try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = [row for row in reader if None not in row.values()]
         numbers = [{name: float(value) for name, value in row.items() if value} for row in rows]
         if not {STEPS, RETURN} <= set(reader.fieldnames or ()) <= set(COLUMNS):
             raise ValueError(f"columns {reader.fieldnames}")
+        for i, row in enumerate(numbers):
+            if not {STEPS, RETURN} <= row.keys():
+                raise ValueError(f"row {i} lacks {STEPS} or {RETURN}")
     except (TypeError, ValueError) as error:
         raise InputError(
             f"`{path}` must be the metrics of a run, got another file: {error}. "

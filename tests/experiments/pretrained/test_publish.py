@@ -242,6 +242,39 @@ def test_seeds_of_other_settings_or_tasks_do_not_join(sweep, published, tmp_path
     assert (out / "bandit-12-rl2" / "record.json").read_text() == text
 
 
+def _lose(folder, other):
+    shutil.rmtree(folder / "policy")
+
+
+def _exchange(folder, other):  # as a publication leaves it that was killed before its record
+    shutil.rmtree(folder / "policy")
+    shutil.copytree(other / "policy", folder / "policy")
+
+
+def _damage(folder, other):
+    (folder / "policy" / "policy.safetensors").write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [_lose, _exchange, _damage])
+def test_a_policy_that_is_not_the_records_is_not_taken_for_it(sweep, published, tmp_path, damage):
+    before = published[1][0][0]
+    out = tmp_path / "out"
+    shutil.copytree(published[0] / before.name, out / before.name)
+    # The run farthest from the median: with its policy at hand, the one that lies there would stay.
+    means = {run.seed: run.mean("canonical", "sampled") for run in before.runs}
+    other = max(means, key=lambda seed: abs(means[seed] - means[before.exported]))
+    more = only(sweep, tmp_path / "more", (other,))
+    damage(out / before.name, more / f"bandit-h12-rl2-s{other}")
+    ((record, _),) = publish_sweep(more, out)
+    assert record.exported == other
+    assert [run.seed for run in record.runs] == [0, 1, 2]
+    directory = RunDirectory(out / before.name)
+    policy = load_policy(directory.policy_folder, "cpu")
+    again = evaluate(directory.read_config(), policy, n_training_steps=0, n_tasks=6)
+    stored = record.median.returns["canonical"]["greedy"]
+    np.testing.assert_allclose(again.score_of("greedy").returns, stored, atol=0.0005)
+
+
 def test_a_failed_publication_leaves_the_agent_before_as_it_was(sweep, published, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(published[0] / "bandit-12-rl2", out / "bandit-12-rl2")

@@ -90,6 +90,13 @@ def without_a_task(values):
         lambda values: values["runs"][0]["returns"].pop("ood"),
         lambda values: values["runs"][0]["returns"]["ood"].pop("greedy"),
         without_a_task,
+        # What cannot be written again, or would be lost where other seeds join.
+        lambda values: values["runs"].append(values["runs"][0]),
+        lambda values: values["runs"].append({**values["runs"][0], "seed": "3"}),
+        lambda values: values["runs"][0]["returns"]["ood"].update(greedy=[None] * 7),
+        lambda values: values["runs"][0].update(seconds=None),
+        lambda values: values["runs"][0].update(provenance=None),
+        lambda values: values.update(settings="paper"),
     ],
 )
 def test_a_record_that_lacks_something_is_refused(tmp_path, damage):

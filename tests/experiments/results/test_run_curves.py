@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import Evaluation, Score
 from rl3_sb3.experiments.results.run_curves import draw_panel, find_runs, panels_of
 from rl3_sb3.experiments.runs.metrics import RETURN, STEPS
@@ -161,6 +162,30 @@ def test_of_a_file_the_random_agent_the_best_of_the_others_and_the_oracle_are_dr
 # -------------------------------------------------------------------- the command
 
 
+def test_files_of_the_same_tasks_are_taken_together(tmp_path):
+    folder = write_run(tmp_path / "run", [1.0])
+    one = yardsticks(tmp_path / "one.json", random=5, UCB1=7.5)
+    other = yardsticks(tmp_path / "other.json", Gittins=7.9, oracle=9)
+    ((_, panel),) = drawn(folder, yardsticks=[one, other])
+    assert panel.levels == {"random": 5, "Gittins": 7.9, "oracle": 9}
+
+
+def test_folders_of_one_name_are_told_apart_by_those_above_them(tmp_path):
+    folders = [
+        write_run(tmp_path / place / "run", [1.0], iterations=50 + i)
+        for i, place in enumerate(("a/long", "a/short", "b/short"))
+    ]
+    ((axes, _),) = drawn(*folders)
+    assert list(lines_of(axes)) == ["RL³, long/run", "RL³, a/short/run", "RL³, b/short/run"]
+
+
+def test_no_two_lines_of_a_panel_look_alike(tmp_path):
+    folders = [write_run(tmp_path / f"{i}", [1.0], learning_rate=0.001 * i) for i in range(1, 9)]
+    ((axes, _),) = drawn(*folders)
+    looks = {(line.get_color(), str(line._unscaled_dash_pattern)) for line in axes.lines}
+    assert len(looks) == len(axes.lines) == 8
+
+
 def test_the_command_draws_the_picture_and_says_where_each_line_ends(tmp_path, capsys):
     write_run(tmp_path / "runs" / "a", [1.0, 2.0, 3.0], seed=0)
     write_run(tmp_path / "runs" / "b", [3.0, 6.0], seed=1)
@@ -204,3 +229,30 @@ def test_what_cannot_be_drawn_is_one_line_and_no_picture(
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
     assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda values: values.update(agents=None),
+        lambda values: values.update(agents=["random"]),
+        lambda values: values["agents"].update(random=5),
+        lambda values: values["agents"].update(random={"mean": None}),
+        lambda values: values.update(size=[5]),
+    ],
+)
+def test_a_damaged_file_of_yardsticks_is_named(tmp_path, damage):
+    file = yardsticks(tmp_path / "b.json", random=5)
+    values = json.loads(file.read_text())
+    damage(values)
+    file.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"b\.json` must be what `rl3 baselines --json` writes"):
+        drawn(write_run(tmp_path / "run", [1.0]), yardsticks=[file])
+
+
+@pytest.mark.parametrize("text", [f"{STEPS},{RETURN}\n100,\n".encode(), b"\xff\xfe\n"])
+def test_damaged_metrics_are_named(tmp_path, text):
+    folder = write_run(tmp_path / "run", [1.0])
+    RunDirectory(folder).metrics_file.write_bytes(text)
+    with pytest.raises(InputError, match=r"metrics\.csv` must be the metrics of a run"):
+        find_runs(folder)
