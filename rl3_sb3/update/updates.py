@@ -132,9 +132,7 @@ class Updates:
         )
         terms = []
         for ids, n_steps, mean, scale in zip(minibatches, *scales, strict=True):
-            if (
-                n_steps == 0
-            ):  # a segment longer than a minibatch took its place
+            if n_steps == 0:  # a segment longer than a minibatch took its place
                 continue
             weights = Weights(
                 clip_range=settings.clip_range,
