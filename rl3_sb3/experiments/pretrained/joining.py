@@ -1,8 +1,8 @@
-"""New runs beside those that a pretrained agent's record holds already.
+"""Join new runs with those in the record of a pretrained agent.
 
-Seeds of one agent may be trained in several places: what is left of the earlier ones is their
-record and one policy. They belong together where all settings but the seed are the same, and where
-they played the same held-out tasks.
+Seeds of one agent may be trained in several places; of earlier ones, only the record and one policy
+may be left. They belong together if all settings but the seed are equal, and if they played the
+same held-out tasks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rl3_sb3.experiments.pretrained.record import RECORD_FILE, CellRecord, Float
 from rl3_sb3.experiments.results.statistics import median_index
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
-# Expected totals of the oracle are stored to three decimals.
+# The oracle's expected totals are stored with three decimals.
 _ROUNDING = 0.001
 
 
@@ -27,12 +27,12 @@ def earlier_record(
     """Return the record that new runs join, or None if there is none.
 
     Args:
-        folder: Of the pretrained agent.
+        folder: Folder of the pretrained agent.
         config: The settings of the new runs, with any seed.
-        oracle: The oracle's expected total in each task that they played, by variation.
+        oracle: Variation -> the oracle's expected total in each task.
 
     Raises:
-        InputError: The runs there have other settings or played other tasks.
+        InputError: The recorded runs have other settings or played other tasks.
     """
     if not (folder / RECORD_FILE).is_file():
         return None
@@ -56,11 +56,11 @@ def earlier_record(
 
 
 def seed_to_export(means: Mapping[int, float], at_hand: Collection[int]) -> int:
-    """Return the seed with the median score, or the nearest to it of those whose policy is at hand.
+    """Return the seed with the median score, or the nearest one whose policy is available.
 
     Args:
         means: Each seed's score.
-        at_hand: Some of the seeds.
+        at_hand: The seeds whose policy is available.
 
     Example:
         >>> seed_to_export({0: 71.0, 1: 75.0, 2: 74.0}, [0, 1])
@@ -68,7 +68,7 @@ def seed_to_export(means: Mapping[int, float], at_hand: Collection[int]) -> int:
     """
     seeds = sorted(means)
     median = seeds[median_index([means[seed] for seed in seeds])]
-    # The median itself before others of the same score.
+    # Among equal scores, prefer the median itself.
     return min(at_hand, key=lambda s: (abs(means[s] - means[median]), s != median, s))
 
 
