@@ -69,7 +69,7 @@ def _curves(options: argparse.Namespace) -> None:
             print(f"  {line.label}: {line.n_rows:,} iterations, {last:z.1f} in the end")
             longest = max(len(run.curve) for run in line.runs)
             if longest > line.n_rows:
-                print(f"    (up to where all its seeds are; the longest run has {longest:,})")
+                print(f"    (as many as all its seeds have; the longest run has {longest:,})")
     print(f"picture: {options.out}")
     if left_out:
         print(f"left out, without a run that has done an iteration: {left_out}", file=sys.stderr)
