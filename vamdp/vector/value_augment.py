@@ -197,7 +197,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         finite = np.isfinite(rewards)
         if np.count_nonzero(finite) < self.num_envs:
             i = int(np.argmin(finite))
-            raise ValueError(f"`reward` must be finite, got {rewards[i]} in number {i}.")
+            raise ValueError(f"`reward` must be finite, got {rewards[i]} from environment {i}.")
         states = self._states_of(observations)
         ended = terminated | truncated
         next_states = states

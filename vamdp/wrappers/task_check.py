@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
+from vamdp.estimators.arguments import check_action_mask
 from vamdp.inner_env import StateKey, find_owner, layers, require_single, single_space
 from vamdp.wrappers.label_test import Outcomes, numbered
 
@@ -28,8 +29,9 @@ Kind = Literal["distribution", "single", "seeded", "redrawn", "unknown"]
 
 _SENTENCES: dict[Kind, str] = {
     "distribution": "A task distribution: tasks last over their episodes, and differ.",
-    "single": "One task: no difference between tasks was found, or it is too small or too rare. "
-    "If the layout is random, it is redrawn before it can be met twice: see vamdp.HoldSeed.",
+    "single": "One task, as far as random actions show: neither tasks nor episodes differ. If your "
+    "tasks should differ, either random actions rarely meet the difference (pass more n_steps), or "
+    "every reset draws a new layout (check vamdp.HoldSeed(env) instead).",
     "seeded": "Not a task distribution yet: the task changes only with reset(seed=...), so that "
     "all meta-episodes after the first would have the same one. Wrap the environment in "
     'vamdp.HoldSeed, or let reset(options={"new_task": True}) draw a task.',
@@ -104,7 +106,8 @@ def check_tasks(
 
     Raises:
         TypeError: `env` is a vector environment.
-        ValueError: `env` contains a `ValueAugment` or `MetaEpisode`, or a number is too small.
+        ValueError: `env` contains a `ValueAugment` or `MetaEpisode`, a number is too small, or the
+            environment gives a reward that is not finite or a mask that allows no action.
 
     Example:
         >>> print(check_tasks(gymnasium.make("vamdp/Bandit-v0")))
@@ -211,8 +214,15 @@ class _Play:
         rows: list[tuple[Hashable, Hashable, float]] = [(_RESET, state, 0.0)]
         for _ in range(self._n_steps // self._n_episodes):
             mask = info.get("action_mask")
+            if mask is not None:
+                check_action_mask("action_mask", mask, np.size(mask), required=True)
             action = self._actions.sample(*(() if mask is None else (np.asarray(mask, np.int8),)))
             observation, reward, terminated, truncated, info = self._env.step(action)
+            if not np.isfinite(float(reward)):
+                raise ValueError(
+                    f"`reward` must be finite, got {reward} for the action {action} in step "
+                    f"{len(rows)} of an episode. Mend the environment's step."
+                )
             before = state, _hashable(action)
             state = self._state(observation)
             rows.append((before, (state, bool(terminated)), float(reward)))
