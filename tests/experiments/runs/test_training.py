@@ -16,6 +16,7 @@ from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env, train
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.update.updates import Updates
+from vamdp import TaskVectorEnv
 
 
 def small(algo="rl3", domain="bandit", iterations=3, **options):
@@ -196,3 +197,22 @@ def test_training_that_diverges_at_once_has_no_checkpoint(tmp_path):
     config = small(learning_rate=1e30)
     with pytest.raises(InputError, match=r"in iteration 1, .* The last good checkpoint: none yet"):
         train(begun(tmp_path / "run", config), config, device="cpu")
+
+
+def test_an_error_of_the_environment_keeps_its_traceback_and_names_the_last_good_checkpoint(
+    tmp_path, monkeypatch
+):
+    step, calls = TaskVectorEnv.step, []
+
+    def step_and_fail(self, actions):
+        calls.append(actions)
+        if len(calls) == 30:  # in the third iteration
+            raise ValueError("a wall fell down")
+        return step(self, actions)
+
+    monkeypatch.setattr(TaskVectorEnv, "step", step_and_fail)
+    directory = begun(tmp_path / "run", small(iterations=4))
+    with pytest.raises(ValueError, match="a wall fell down") as caught:
+        train(directory, small(iterations=4), device="cpu", save_every=0)
+    assert str(next(iter(directory.checkpoints.files()))) in caught.value.__notes__[0]
+    assert caught.traceback[-1].name == "step_and_fail"
