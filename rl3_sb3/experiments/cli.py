@@ -104,13 +104,13 @@ def _run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """Print warnings about runs as one line."""
+    """Print warnings for the user as one line, without the place in the code."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", RunWarning)
         others = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if issubclass(category, RunWarning):
+            if category in (RunWarning, UserWarning):
                 print("rl3: warning:", message, file=sys.stderr)
             else:
                 others(message, category, *where)

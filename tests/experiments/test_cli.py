@@ -5,10 +5,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 
 import vamdp
+from rl3_sb3.experiments import cli
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.runs.metrics import MetricsFile
 from vamdp.shell import install_command
@@ -424,3 +426,13 @@ def test_commands_that_are_printed_can_be_pasted(capsys, tmp_path, small_options
     status, _, error = run(capsys, "table", out)
     assert status == 2
     assert str(out) in shlex.split(error.split("`")[3])
+
+
+def test_a_warning_for_the_user_is_one_line_and_others_keep_their_place(capsys):
+    with cli._warnings_as_lines():
+        warnings.simplefilter("always")
+        warnings.warn("masks are not used", stacklevel=1)
+        warnings.warn("will be removed", DeprecationWarning, stacklevel=1)
+    first, second, *_ = capsys.readouterr().err.splitlines()
+    assert first == "rl3: warning: masks are not used"
+    assert second.startswith(__file__) and "will be removed" in second

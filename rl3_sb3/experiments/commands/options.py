@@ -25,7 +25,11 @@ def domain_help() -> str:
 
 def variations() -> str:
     """Return the variations of all domains, for a help text."""
-    return "; ".join(f"{name}: {', '.join(facts.variations)}" for name, facts in DOMAINS.items())
+    return "; ".join(
+        f"{name}: {', '.join(facts.variations)}"
+        for name, facts in DOMAINS.items()
+        if facts.variations
+    )
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:

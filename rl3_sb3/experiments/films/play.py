@@ -188,13 +188,14 @@ def _check(paths: Sequence[Path], configs: Sequence[RunConfig], options: PlayOpt
 
 
 def _check_pictures(path: Path, config: RunConfig) -> None:
-    reason = "its tasks are environments"
+    reason = "its tasks are environments, not tables with places on a grid"
     if config.facts.has_tables:
         try:
             config.facts.make_env(config.size, CANONICAL, "rgb_array").close()
             return
         except (TypeError, ValueError) as error:
-            reason = str(error)
+            # gymnasium.make adds which creator raised it.
+            reason = str(error).partition(" was raised from the environment creator")[0]
     filmed = ", ".join(name for name, facts in DOMAINS.items() if facts.action_names)
     raise InputError(
         f"`DIR` must be a run in a domain with pictures ({filmed}), got {path}, which is of "
