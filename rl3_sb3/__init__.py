@@ -1,11 +1,11 @@
-"""Policies that remember for Stable-Baselines3, and the RL3 experiments built on them.
+"""Policies with memory for Stable-Baselines3, and the RL3 experiments built on them.
 
 The modules and folders here are a general extension of SB3: `TransformerPPO` trains on any
 environment whose episodes fit its context, and `GymnasiumVecEnv` lets SB3 use Gymnasium's vector
-environments. They know nothing of `vamdp`; `rl3_sb3.experiments` joins the two.
+environments. They do not depend on `vamdp`; `rl3_sb3.experiments` joins the two.
 
-Names are imported at their first use: the command line must be able to say that torch is missing.
-The policies' names are those of `rl3_sb3.policy.POLICIES`.
+Names are imported when first used, so that the command line can report that torch is missing. The
+policies are those of `rl3_sb3.policy.POLICIES`.
 """
 
 from contextlib import suppress
@@ -59,7 +59,7 @@ def _policies() -> dict[str, Any]:
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    if name == "__all__":  # asked for by `from rl3_sb3 import *`
+    if name == "__all__":  # read by `from rl3_sb3 import *`
         return sorted([*_MODULES, *_policies()])
     if name.endswith("Policy") and name in _policies():
         return _policies()[name]
@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    # What is offered, and not what this file needs for it.
+    # The public names, without what this file imports for itself.
     names = {*_MODULES, *(name for name in globals() if name.startswith("__"))}
     with suppress(ImportError):  # without torch
         names |= {*_policies()}

@@ -1,14 +1,14 @@
-"""Which actions the environments allow at their present observations.
+"""Read which actions the environments allow at their current observations.
 
-Two conventions are read, and a `VecEnv` that follows neither allows all actions:
+Two conventions are supported; without either, all actions are allowed:
 
-- sb3-contrib's: a method `action_masks()` of the environment says what the present state allows;
-- that of Gymnasium's Taxi: `info["action_mask"]` of `reset` and `step` belongs to the observation
-  that came with it. Where a step ends an episode, its info is about the last observation of the old
-  episode, and the mask of the one that is shown stands in the `VecEnv`'s `reset_infos`.
+- sb3-contrib: the environment's method `action_masks()` returns the mask of the current state.
+- Gymnasium's Taxi: `info["action_mask"]` of `reset` and `step` belongs to the observation returned
+  with it. If a step ends an episode, its info belongs to the last observation of that episode, and
+  the mask of the next episode's first observation is in the `VecEnv`'s `reset_infos`.
 
-The method is asked where there is one, and infos are not read then. An environment that gives no
-mask, or None, allows all actions, beside others that give masks and at single steps.
+The method takes precedence over infos. A single environment that returns no mask, or None, allows
+all actions; it may do so at some steps only.
 """
 
 import warnings
@@ -27,13 +27,14 @@ _METHOD, _INFO = "action_masks", "action_mask"
 
 
 class ActionMasks:
-    """Reads the action masks of a `VecEnv`: after each reset and each step, before the next action.
+    """Reads the action masks of a `VecEnv` after each reset and step, before the next action.
 
     Args:
         env: The environments.
 
     Warns:
-        UserWarning: Environments whose actions are not `Discrete` give masks, which are not used.
+        UserWarning: The environments return masks, but their actions are not `Discrete`; the masks
+            are ignored.
 
     >>> import gymnasium
     >>> from stable_baselines3.common.env_util import make_vec_env
@@ -52,7 +53,7 @@ class ActionMasks:
 
     @cached_property
     def _asked(self) -> list[int]:
-        """Which environments have the method; some can only be asked after a reset."""
+        """Indices of the environments with the method; some can be queried only after a reset."""
         if self._env.has_attr(_METHOD):
             return list(range(self._env.num_envs)) if self._has_methods else []
         try:
@@ -70,25 +71,26 @@ class ActionMasks:
             return False
 
     def after_reset(self) -> Masks | None:
-        """Return what is allowed after `env.reset()`.
+        """Return the actions allowed after `env.reset()`.
 
         Returns:
-            Shape (n_envs, n_actions), True where an action is allowed; None if no environment gives
-            a mask.
+            Shape (n_envs, n_actions), True where an action is allowed; None if no environment
+            returns a mask.
 
         Raises:
-            ValueError: A mask has another shape or other values, or allows no action.
+            ValueError: A mask has another shape, holds values other than bools, 0 and 1, or allows
+                no action.
         """
         return self.at(self._env.unwrapped.reset_infos)
 
     def after_step(
         self, dones: npt.NDArray[np.bool_], infos: Sequence[dict[str, Any]]
     ) -> Masks | None:
-        """Return what is allowed after `observation, rewards, dones, infos = env.step(actions)`.
+        """Return the actions allowed after `_, _, dones, infos = env.step(actions)`.
 
         Args:
-            dones: Shape (n_envs,).
-            infos: One dictionary for each environment.
+            dones: True where an episode ended, shape (n_envs,).
+            infos: One dictionary per environment.
 
         Returns:
             See `after_reset`.
@@ -102,10 +104,10 @@ class ActionMasks:
         return self.at(infos)
 
     def at(self, infos: Sequence[dict[str, Any]]) -> Masks | None:
-        """Return what is allowed at the present observations.
+        """Return the actions allowed at the current observations.
 
         Args:
-            infos: One dictionary for each environment, which came with its present observation.
+            infos: The dictionary that came with each environment's current observation.
 
         Returns:
             See `after_reset`.
@@ -157,16 +159,16 @@ def as_masks(name: str, masks: Any, n_rows: int, n_actions: int) -> Masks:
     """Return action masks as bools.
 
     Args:
-        name: Of the argument, for errors.
+        name: Name of the argument in errors.
         masks: Bools, or numbers 0 and 1, of shape (n_rows, n_actions); or (n_actions,) for one row.
-        n_rows: How many observations they are for.
-        n_actions: Of the action space.
+        n_rows: Number of observations.
+        n_actions: Number of actions.
 
     Returns:
         Shape (n_rows, n_actions).
 
     Raises:
-        ValueError: They have another shape or other values, or one allows no action.
+        ValueError: The masks have another shape, hold other values, or one allows no action.
     """
     try:
         array = np.asarray(masks)
@@ -178,7 +180,7 @@ def as_masks(name: str, masks: Any, n_rows: int, n_actions: int) -> Masks:
         got = [np.shape(row) for row in masks] if array.shape == () else array.shape
         raise ValueError(
             f"`{name}` must have a row of {n_actions} actions for each of {n_rows} observations, "
-            f"got the shape {got}. Give one entry for each action, True where it is allowed."
+            f"got the shape {got}. Give one entry per action, True where it is allowed."
         )
     allowed: Masks = array.astype(np.bool_)
     if array.dtype != np.bool_ and not np.array_equal(array, allowed):
@@ -190,7 +192,7 @@ def as_masks(name: str, masks: Any, n_rows: int, n_actions: int) -> Masks:
     if not allowed.any(axis=1).all():
         raise ValueError(
             f"`{name}` must allow an action in every row, got none in row "
-            f"{int(np.argmin(allowed.any(axis=1)))}. End the episode where nothing can be done, or "
-            "allow an action that does nothing."
+            f"{int(np.argmin(allowed.any(axis=1)))}. End the episode where no action is possible, "
+            "or allow an action that does nothing."
         )
     return allowed

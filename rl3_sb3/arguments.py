@@ -1,6 +1,6 @@
-"""Checks of `TransformerPPO`'s arguments, before anything is built from them.
+"""Check the arguments of `TransformerPPO` before anything is built from them.
 
-Those that `load` sets instead of the checkpoint are checked like the constructor's.
+Arguments passed to `load` to replace those of the checkpoint are checked in the same way.
 """
 
 import operator
@@ -18,11 +18,11 @@ from rl3_sb3.tokens import check_observation_space
 
 
 def check_policy(policy: Any, known: list[str]) -> None:
-    """Raise ValueError unless it is a known name, or a class with a `SequencePolicy`'s interface.
+    """Raise ValueError unless `policy` is a known name or a subclass of `SequencePolicy`.
 
     Args:
-        policy: As `TransformerPPO` takes it.
-        known: Names of policies.
+        policy: The `policy` argument of `TransformerPPO`.
+        known: Names of the known policies.
     """
     if isinstance(policy, str):
         good = policy in known
@@ -31,12 +31,12 @@ def check_policy(policy: Any, known: list[str]) -> None:
     if not good:
         raise ValueError(
             f"`policy` must be one of {', '.join(known)}, or a subclass of rl3_sb3.SequencePolicy, "
-            f"got {policy!r}. MarkovPolicy is the one without memory."
+            f"got {policy!r}. The policy without memory is MarkovPolicy."
         )
 
 
 def check_env(env: Any) -> None:
-    """Raise ValueError if an environment has another interface, or spaces that we cannot take."""
+    """Raise ValueError if an environment's interface or spaces are not supported."""
     if isinstance(env, VectorEnv):
         raise ValueError(
             f"`env` must have Stable-Baselines3's interface, got the vector environment {env}. "
@@ -62,7 +62,7 @@ def check_arguments(
     max_grad_norm: float | None,
     target_kl: float | None,
 ) -> None:
-    """Raise ValueError unless each is in the range that `TransformerPPO` documents."""
+    """Raise ValueError unless each argument is in the range that `TransformerPPO` documents."""
     check_n_steps(n_steps)
     _check_integer("n_epochs", n_epochs)
     _check_at_least("batch_size", batch_size, 2 if normalize_advantage else 1)
@@ -81,24 +81,24 @@ def check_arguments(
 
 
 def check_n_steps(n_steps: int | None) -> None:
-    """Raise ValueError unless it is an integer of at least 1, or None."""
+    """Raise ValueError unless `n_steps` is None or an integer of at least 1."""
     if n_steps is not None:
         _check_integer("n_steps", n_steps)
         _check_at_least("n_steps", n_steps, 1)
 
 
 def check_names(given: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raise TypeError for an argument that `TransformerPPO.load` would set and nobody read."""
+    """Raise TypeError for an argument that `TransformerPPO.load` does not know."""
     for name, value in given.items():
         if name not in known:
             raise TypeError(
-                f"`{name}` must be left out, got {value!r}: load() takes no such argument. It "
-                f"takes {', '.join(sorted(known))}."
+                f"`{name}` must be left out, got {value!r}: load() has no such argument. It "
+                f"accepts {', '.join(sorted(known))}."
             )
 
 
 def _check_at_least(name: str, value: float | Schedule, least: int) -> None:
-    # not `value < least`, which lets NaN pass
+    # Not `value < least`, which is False for NaN.
     if not callable(value) and not _number(name, value) >= least:
         raise ValueError(f"`{name}` must be at least {least}, got {value}.")
 
@@ -111,9 +111,9 @@ def _check_integer(name: str, value: Any) -> None:
 
 
 def _number(name: str, value: Any) -> Any:
-    """Return what can be compared with numbers, or raise TypeError."""
+    """Return the value if it can be compared with numbers; raise TypeError otherwise."""
     try:
-        operator.lt(value, 0)  # whether it can be asked
+        operator.lt(value, 0)  # raises if it cannot be compared
     except TypeError:
         raise TypeError(
             f"`{name}` must be a number, got {value!r}. Leave it out for the default."

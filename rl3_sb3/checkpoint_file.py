@@ -1,8 +1,8 @@
-"""Is a file a complete checkpoint, and does it fit? Said in words that help.
+"""Check that a file is a complete checkpoint and fits, and explain in the error if not.
 
-Completeness is asked before anything is loaded. SB3 reads a checkpoint piece by piece. A truncated
-one can even look like a whole archive, because the parameters inside are zip files themselves: then
-the failure comes late and says little.
+Completeness is checked before anything is loaded, because SB3 reads a checkpoint piece by piece. A
+truncated one can even look like a complete archive, since the parameters inside are zip files
+themselves; SB3 would then fail late, with an unclear error.
 """
 
 import io
@@ -16,17 +16,17 @@ from typing import Any
 from rl3_sb3.rollout.rollout_length import LengthError
 from rl3_sb3.sequence_policy import SequencePolicy
 
-# What SB3 writes for an on-policy algorithm.
+# The files in a checkpoint that SB3 writes for an on-policy algorithm.
 _MEMBERS = {"data", "policy.pth", "policy.optimizer.pth"}
 
 
 def require_complete_checkpoint(path: str | pathlib.Path | io.BufferedIOBase) -> None:
-    """Raise ValueError unless the file (or stream) is an undamaged checkpoint.
+    """Raise ValueError unless the file (or stream) is a complete, undamaged checkpoint.
 
-    A file that does not exist passes: opening it gives the better error.
+    A missing file passes, because opening it raises the better error.
 
     Args:
-        path: As SB3 takes it; ".zip" may be missing.
+        path: The file or stream; as in SB3, ".zip" may be left out.
     """
     if isinstance(path, io.BufferedIOBase):
         position = path.tell()
@@ -39,17 +39,17 @@ def require_complete_checkpoint(path: str | pathlib.Path | io.BufferedIOBase) ->
     if not complete:
         raise ValueError(
             f"`path` must be a complete checkpoint, got {path}, which is truncated, damaged or "
-            "something else. Load an earlier checkpoint, or save again."
+            "another kind of file. Load an earlier checkpoint, or save again."
         )
 
 
 @contextmanager
 def misfits_explained(given: Mapping[str, Any]) -> Iterator[None]:
-    """Say what to do where a checkpoint is loaded onto environments that it does not fit.
+    """Replace SB3's errors about environments that do not fit a checkpoint by clearer ones.
 
     Args:
-        given: What the caller sets instead of the checkpoint. Where this is the length of rollouts,
-            the environment is not to blame.
+        given: The arguments that replace those of the checkpoint. If `n_steps` is one of them, an
+            error about lengths is not the environment's fault and stays as it is.
     """
     try:
         yield
@@ -73,15 +73,15 @@ def misfits_explained(given: Mapping[str, Any]) -> Iterator[None]:
 def require_same_arguments(
     policy_class: type[SequencePolicy], stored: Mapping[str, Any], given: Mapping[str, Any]
 ) -> None:
-    """Raise ValueError unless arguments make the policy of a checkpoint.
+    """Raise ValueError unless the arguments create the policy of the checkpoint.
 
-    What is left out has its default, as in the constructor. What `TransformerPPO` fills in there
-    (the context length, and choices like the kind of positions) may be left out.
+    An argument left out has its default, as in the constructor. The context length and the
+    networks' choices, such as the kind of positions, may always be left out.
 
     Args:
-        policy_class: The checkpoint's.
-        stored: The checkpoint's `policy_kwargs`, filled in.
-        given: The caller's.
+        policy_class: The checkpoint's policy class.
+        stored: The checkpoint's `policy_kwargs`, completed.
+        given: The caller's `policy_kwargs`.
     """
     defaults = policy_class.argument_defaults()
     filled_in = {"context_length", *policy_class.default_choices()}
@@ -92,7 +92,7 @@ def require_same_arguments(
         if was != now:
             raise ValueError(
                 f"`policy_kwargs` must make the checkpoint's policy, which has {name} = {was!r}, "
-                f"got {now!r}. Leave them out: the checkpoint knows them."
+                f"got {now!r}. Leave them out: the checkpoint has them."
             )
 
 

@@ -1,15 +1,18 @@
-"""Calls that a GPU replays as CUDA graphs, where `TransformerPPO(cuda_graphs=True)` asks for it.
+"""Replay the networks' calls on a GPU as CUDA graphs, for `TransformerPPO(cuda_graphs=True)`.
 
-No GPU has run this yet; its tests are `pytest -m gpu`. Without it a GPU is called as a CPU is.
+No GPU has run this yet; its tests are `pytest -m gpu`. Without it, a GPU runs the same calls as a
+CPU.
 
 The networks are small, so a GPU spends most of a call waiting for the host to launch the next of
 several hundred kernels. A CUDA graph records the launches of one call and replays them all at once.
-It reads and writes the same memory each time: inputs are copied to where the recorded call found
-them, and outputs lie where it left them.
+It always reads and writes the same memory: inputs are copied to where the recorded call read them,
+and outputs are found where it wrote them.
 
-Hence what a function must be to be replayed: a function of tensors whose shapes recur (scalars that
-vary are tensors too), that asks the GPU nothing (no `.item()`, no sizes that depend on values), and
-whose other effects can bear repetition.
+A function can therefore be replayed only if it
+
+- takes tensors whose shapes recur (scalars that vary must be tensors too);
+- never reads a value back from the GPU (no `.item()`, no sizes that depend on values);
+- has no side effects that must not be repeated.
 """
 
 import functools
@@ -21,21 +24,22 @@ import torch as th
 
 Tensors = tuple[th.Tensor, ...]
 
-# cuBLAS and the allocator settle in the first calls; torch's own documentation makes three.
+# cuBLAS and the allocator allocate in the first calls. torch's documentation warms up three times.
 _WARM_UPS = 3
 
-# Each holds the memory of its intermediate results. Ragged rollouts would make one per shape.
+# Each graph keeps the memory of its intermediate results. Ragged rollouts would need one per shape.
 _MOST_GRAPHS = 4
 
 
 class Replayed:
-    """A function of tensors that a GPU runs from a recording; elsewhere it is called as it is.
+    """A function of tensors that a GPU runs from a recording; other devices call it directly.
 
-    A shape that comes twice is recorded; shapes beyond the first few are computed without.
+    A call is recorded when its shapes occur for the second time. After the first few recordings,
+    further shapes are computed without one.
 
     Args:
-        function: See the module.
-        record: False calls it as it is on GPUs too.
+        function: A function that can be replayed, see the module.
+        record: False calls it directly on GPUs too.
     """
 
     def __init__(self, function: Callable[..., Tensors], *, record: bool) -> None:
@@ -47,13 +51,13 @@ class Replayed:
         """Return the function's outputs; on a GPU the next call may overwrite them.
 
         Args:
-            inputs: All on one device.
+            inputs: Tensors on one device.
         """
         if not (self._record and _can_record(inputs[0].device)):
             return self._function(*inputs)
         shapes = tuple(tensor.shape for tensor in inputs)
         if shapes not in self._recordings:
-            self._recordings[shapes] = None  # may never come again
+            self._recordings[shapes] = None  # these shapes may never recur
             return self._function(*inputs)
         recording = self._recordings[shapes]
         if recording is None:
@@ -68,15 +72,15 @@ def _can_record(device: th.device) -> bool:
 
 
 class _Recording:
-    """One call as a CUDA graph."""
+    """A CUDA graph of one call."""
 
     def __init__(self, function: Callable[..., Tensors], inputs: Tensors) -> None:
         device = inputs[0].device
         self._inputs = [tensor.clone() for tensor in inputs]
-        # What recording draws must not count: a run that goes on records anew.
+        # Restored below, so that recording draws no random numbers: a resumed run records again.
         random_state = th.cuda.get_rng_state(device)
         stream = _side_stream(device)
-        # torch records the *current* device: a graph of another one's work would be empty.
+        # torch records the *current* device: a graph of another device's work would be empty.
         with th.cuda.device(device), _garbage_stays():
             stream.wait_stream(th.cuda.current_stream())
             with th.cuda.stream(stream):
@@ -85,7 +89,7 @@ class _Recording:
             th.cuda.current_stream().wait_stream(stream)
             th.cuda.set_rng_state(random_state, device)
             self._graph = th.cuda.CUDAGraph()
-            # Other threads (NCCL's watchdog) may speak to the GPU meanwhile.
+            # Other threads (NCCL's watchdog) may call the GPU meanwhile.
             with th.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
                 self._outputs = function(*self._inputs)
 
@@ -98,16 +102,16 @@ class _Recording:
 
 @functools.cache
 def _side_stream(device: th.device) -> th.cuda.Stream:
-    # One for all recordings: cuBLAS keeps megabytes of working memory for every stream it has met,
-    # and what it took while warming up it need not take while recording.
+    # One for all recordings: cuBLAS keeps megabytes of workspace per stream. It allocates them in
+    # the warm-up, and not while recording.
     return th.cuda.Stream(device)  # type: ignore[no-untyped-call] # torch's
 
 
 @contextmanager
 def _garbage_stays() -> Iterator[None]:
-    """Free nothing by surprise: a recording fails if an older one is destroyed meanwhile.
+    """Disable garbage collection: a recording fails if an older one is destroyed meanwhile.
 
-    Those of a model that was dropped wait for the garbage collector, as its parts refer to each
+    A dropped model's recordings wait for the garbage collector, because its parts refer to each
     other.
     """
     gc.collect()

@@ -1,16 +1,16 @@
-"""Action distributions as flat vectors of parameters.
+"""Represent action distributions as flat vectors of parameters.
 
-A discrete policy is a categorical distribution, given by its logits; a continuous one a diagonal
-Gaussian, given by its means followed by its log standard deviations. One vector per step is what
-the rollout stores: the exact KL divergence from the behaviour needs the whole distribution, not
-only the log-probability of the action taken.
+A discrete policy is a categorical distribution, given by its logits. A continuous policy is a
+diagonal Gaussian, given by its means followed by its log standard deviations. The rollout stores
+one such vector per step, because the exact KL divergence from the behaviour policy needs the whole
+distribution, not only the log-probability of the action.
 
-Forbidden actions get the logit -1e8, so their probability is exactly 0. Log-probabilities, entropy,
-divergence and draws from such logits are those of the distribution over the allowed actions. What
-the network says about a forbidden action gets no gradient.
+Forbidden actions get the logit -1e8, so that their probability is exactly 0. Log-probabilities,
+entropy, divergence and samples are then those of the distribution over the allowed actions, and the
+network's outputs for forbidden actions get no gradient.
 
-Drawing actions and the divergence are done here, without torch's distributions, whose checks ask a
-GPU for values and wait for the answer: nothing that does can be replayed (see `cuda_graphs`).
+Sampling and divergence do not use torch's distributions, whose checks read values back from the
+GPU: a call that does so cannot be replayed (see `cuda_graphs`).
 """
 
 import math
@@ -20,7 +20,7 @@ import torch as th
 from gymnasium import spaces
 from torch.distributions import Categorical, Distribution, Independent, Normal
 
-# Its exponential is 0, and 0 times it is 0, where 0 times -inf would make entropy and KL NaN.
+# exp(-1e8) is 0, and 0 * -1e8 is 0. With -inf, 0 * -inf would make entropy and KL NaN.
 _FORBIDDEN = -1e8
 
 
@@ -41,7 +41,7 @@ def check_action_space(action_space: spaces.Space[Any]) -> None:
 
 
 def n_outputs(action_space: spaces.Space[Any]) -> int:
-    """Return how many numbers the network gives per step: logits, or means."""
+    """Return the number of the network's outputs per step: logits, or means."""
     if isinstance(action_space, spaces.Discrete):
         return int(action_space.n)
     assert action_space.shape is not None, "a Box has a shape"
@@ -49,7 +49,7 @@ def n_outputs(action_space: spaces.Space[Any]) -> int:
 
 
 def action_distribution(action_space: spaces.Space[Any], params: th.Tensor) -> Distribution:
-    """Return the action distribution of a vector of distribution parameters.
+    """Return the action distribution with these parameters.
 
     Args:
         action_space: `Discrete` or `Box`.
@@ -91,20 +91,20 @@ def sample_actions(
 ) -> th.Tensor:
     """Draw an action for each vector of distribution parameters.
 
-    Randomness is drawn for all rows of a larger batch, of which these are some. Ranks that draw
-    from equally seeded generators then act as one process would with all rows.
+    Random numbers are drawn for all rows of the whole batch, of which only some are used here.
+    Ranks with equally seeded generators then act as one process with all rows would.
 
     Args:
         action_space: `Discrete` or `Box`.
         params: Shape (B, n_params).
-        rows: Which rows of the whole batch these are.
-        n_rows: Rows of the whole batch.
+        rows: The rows of the whole batch in `params`.
+        n_rows: Number of rows of the whole batch.
 
     Returns:
-        Shape (B,) of action numbers, or (B, n_actions).
+        Actions, shape (B,) or (B, n_actions).
     """
     if isinstance(action_space, spaces.Discrete):
-        # The first of independent exponential clocks with rates p rings at i with probability p_i.
+        # Of independent exponential clocks with rates p, clock i rings first with probability p_i.
         clocks = params.new_empty(n_rows, params.shape[1]).exponential_()[rows]
         return (params.softmax(-1) / clocks).argmax(-1)
     mean, log_std = params.chunk(2, dim=-1)
@@ -117,11 +117,11 @@ def divergence(action_space: spaces.Space[Any], params: th.Tensor, others: th.Te
 
     Args:
         action_space: `Discrete` or `Box`.
-        params: Of p, shape (..., n_params).
-        others: Of q, the same shape.
+        params: Parameters of p, shape (..., n_params).
+        others: Parameters of q, the same shape.
 
     Returns:
-        Shape (...); in nats.
+        Shape (...), in nats.
     """
     if isinstance(action_space, spaces.Discrete):
         log_p, log_q = params.log_softmax(-1), others.log_softmax(-1)

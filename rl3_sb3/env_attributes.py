@@ -1,8 +1,8 @@
-"""What environments say of themselves, asked of each: none of them speaks for the others.
+"""Read attributes of every environment of a `VecEnv`, because the first need not speak for all.
 
-A `VecEnv` takes its spaces from its first environment, and nobody looks at the rest. So a second
-one with one state more, or with an action less, fails when that state or action first occurs, which
-may be hours later. The words are other people's too: `horizon` may be a method, or infinite.
+A `VecEnv` takes its spaces from its first environment and does not check the others. A second one
+with one more state, or one action less, would fail when that state or action first occurs, perhaps
+after hours. Attributes may also have another meaning: `horizon` can be a method, or infinite.
 """
 
 import operator
@@ -14,10 +14,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 
 def declared(env: VecEnv, name: str) -> list[Any]:
-    """Return an attribute of each environment, None where one has none.
+    """Return an attribute of each environment, None for one that does not have it.
 
-    Over an `AsyncVectorEnv`, whose environments can only be asked together, all values are None
-    where only some have it.
+    The environments of an `AsyncVectorEnv` can only be queried together: if only some have the
+    attribute, all values are None.
     """
     if env.has_attr(name):
         return list(env.get_attr(name))
@@ -47,11 +47,12 @@ def as_length(value: Any) -> int | None:
 def require_alike(env: VecEnv) -> None:
     """Raise ValueError unless all environments fit the spaces of the first one.
 
-    Observations must lie where the policy looks for them, and each action must exist everywhere.
-    Bounds may differ.
+    All observations must have the layout that the policy expects, and all actions must exist in
+    every environment. Bounds may differ.
 
     Args:
-        env: Its wrappers may change the spaces: what lies inside is compared.
+        env: The environments. The spaces inside its wrappers are compared, as these may change
+            them.
     """
     for name in ("observation_space", "action_space"):
         first, *others = declared(env, name) or [None]
@@ -60,12 +61,12 @@ def require_alike(env: VecEnv) -> None:
             if other is not first and not _fits(inner, outer):
                 raise ValueError(
                     f"`env` must have environments of one `{name}`, got {first} in environment 0 "
-                    f"and {other} in environment {i}. Give all the largest, or train apart."
+                    f"and {other} in environment {i}. Give all the largest one, or train apart."
                 )
 
 
 def _fits(inner: Any, outer: Any) -> bool:
-    """Return whether elements of one space have the place and the range of the other's."""
+    """Return whether every element of the inner space is valid in the outer one."""
     if isinstance(inner, spaces.Dict) and isinstance(outer, spaces.Dict):
         return inner.keys() == outer.keys() and all(_fits(inner[k], outer[k]) for k in inner)
     for kind, size in ((spaces.Discrete, "n"), (spaces.MultiDiscrete, "nvec")):
@@ -78,4 +79,4 @@ def _fits(inner: Any, outer: Any) -> bool:
             return bool(inside.all())
     if isinstance(inner, spaces.Space) and isinstance(outer, spaces.Space):
         return type(inner) is type(outer) and inner.shape == outer.shape
-    return True  # not known
+    return True  # unknown spaces are not compared

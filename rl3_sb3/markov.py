@@ -1,4 +1,4 @@
-"""Where checkpoints of version 0.1 look for `MarkovPolicy`, which is in `rl3_sb3.policy` now."""
+"""Keep the old place of `MarkovPolicy`, now in `rl3_sb3.policy`, for checkpoints of version 0.1."""
 
 from rl3_sb3.policy import MarkovPolicy
 

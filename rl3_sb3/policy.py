@@ -1,7 +1,7 @@
-"""The policies that can be named, each a `SequencePolicy` of one kind of network.
+"""The named policies, each a `SequencePolicy` with one kind of network.
 
-`POLICIES` is the only list of them: of what `TransformerPPO` knows by name, of what can be
-exported, and of what the package offers. A further network gets a class here.
+`POLICIES` is the only list of them. `TransformerPPO` looks names up there, and only these policies
+can be exported. A new network needs a class here.
 """
 
 from typing import Any, ClassVar
@@ -14,34 +14,35 @@ from rl3_sb3.sequence_policy import SequencePolicy
 
 
 class TransformerPolicy(SequencePolicy):
-    """Remembers its episode through attention, see `CausalTransformer`.
+    """A policy that remembers its episode through attention, see `CausalTransformer`.
 
-    Arguments not listed are those of `SequencePolicy`.
+    Other arguments are those of `SequencePolicy`.
 
     Args:
-        context_length: The most steps the policy can remember. `TransformerPPO` fills it in.
+        context_length: Largest number of steps that the policy can remember, at least 1.
+            `TransformerPPO` sets it.
         d_model: Width of both networks; a multiple of `n_heads`.
         n_layers: Decoder layers of each network.
         n_heads: Attention heads per layer.
         d_ff: Hidden width of the feed-forward parts.
         input_hidden: Hidden width of the MLP that embeds an observation.
-        positions: How it knows which step came when: "rotary" by how far apart two steps are,
-            "learned" by a vector for each step of the episode, as in the paper.
-        mixed_precision: Matrix products in bfloat16, see `CausalTransformer`: faster on GPUs,
-            slower on most CPUs. An exported policy acts without.
-        cpu_kernels: False leaves all to torch, see `CausalTransformer`.
+        positions: How the order of steps is encoded. "rotary": by the distance between two steps.
+            "learned": by a vector for each step of the episode, as in the paper.
+        mixed_precision: Compute matrix products in bfloat16, see `CausalTransformer`. This is
+            faster on GPUs and slower on most CPUs. Exported policies do not use it.
+        cpu_kernels: False uses only torch, see `CausalTransformer`.
     """
 
     network: ClassVar[type[Network[Any]]] = CausalTransformer
 
 
 class LstmPolicy(SequencePolicy):
-    """Remembers its episode in an LSTM, see `Lstm`; episodes may have any length.
+    """A policy that remembers its episode in an LSTM, see `Lstm`. Episodes may have any length.
 
-    Arguments not listed are those of `SequencePolicy`.
+    Other arguments are those of `SequencePolicy`.
 
     Args:
-        hidden: Length of the vector in which an episode is remembered.
+        hidden: Length of the LSTM's hidden state.
         n_layers: LSTM layers of each network.
         input_hidden: Width of the layer that embeds an observation.
     """
@@ -50,12 +51,12 @@ class LstmPolicy(SequencePolicy):
 
 
 class MarkovPolicy(SequencePolicy):
-    """Remembers nothing, see `MemorylessNetwork`.
+    """A policy without memory, see `MemorylessNetwork`.
 
-    Arguments not listed are those of `SequencePolicy`.
+    Other arguments are those of `SequencePolicy`.
 
     Args:
-        context_length: Filled in by `TransformerPPO`; it changes nothing.
+        context_length: Set by `TransformerPPO`; it has no effect.
         hidden: Width of both hidden layers.
     """
 

@@ -1,23 +1,23 @@
-"""PPO for policies that remember: whole sequences, and an actor that stops alone.
+"""PPO for policies with memory: whole sequences, and an actor that stops before the critic.
 
 One iteration collects `n_steps` steps per environment with the actor's memory, runs the critic
 once over the finished sequences, and then minimises, for `n_epochs` epochs of minibatches,
 
     L = E[-min(rho A, clip(rho, 1 - eps, 1 + eps) A)] - c_ent E[entropy] + c_vf E[(V - R)^2],
 
-rho being the probability ratio of current policy and behaviour, A the advantage (normalised per
-minibatch), R = A + V_behaviour. `update` says when the actor stops.
+where rho is the probability ratio of current and behaviour policy, A the advantage (normalised per
+minibatch), and R = A + V_behaviour. `rl3_sb3.update` describes when the actor stops.
 
-Boundaries: an episode's end empties its row of the memory; a new rollout empties all rows and
-leaves the environments as they are. So an episode that still runs at a rollout's end goes on in
-the next rollout with an empty memory, at position 0. Rollouts of a multiple of H steps never cut a
-meta-episode of H.
+Boundaries: the end of an episode clears its row of the memory. A new rollout clears all rows, but
+does not reset the environments: an episode that is still running continues in the next rollout
+with an empty memory, at position 0. Rollouts of a multiple of H steps never cut a meta-episode of
+H steps.
 
-Where environments say which actions they allow (see `action_masks`), the others have probability 0
-in playing and in learning.
+If environments return action masks (see `action_masks`), forbidden actions have probability 0 both
+in collecting and in training.
 
-Started in several processes (see `ranks`), each steps its own environments and all train one
-policy. They are seeded alike, but for their environments.
+With several processes (see `ranks`), each steps its own environments and all train one policy.
+They have the same seed, except for the environments.
 
 Source: Schulman et al. 2017 (arXiv 1707.06347); details of RL3 (arXiv 2306.15909, Appendix C).
 """
@@ -77,66 +77,67 @@ from rl3_sb3.sequence_policy import Observation, SequencePolicy
 from rl3_sb3.update.symmetry import Symmetry
 from rl3_sb3.update.updates import DivergedError, Settings, Updates
 
-# What a memory of more steps than rollouts have may take in all environments, in bytes.
+# Largest memory, in bytes over all environments, for a context that is longer than rollouts.
 _MOST_MEMORY = 2**30
 
-# Arguments of the constructor that `load` has from the checkpoint or as its own, and others of it.
+# Constructor arguments that `load` does not accept in its keywords, and further ones of `load`.
 _NOT_LOADED = {"policy", "env", "device", "_init_setup_model"}
 _LOADING = {"custom_objects", "print_system_info", "force_reset"}
 
 
 class TransformerPPO(PPO):
-    """PPO whose policy remembers its episode: through attention, in an LSTM, or not at all.
+    """PPO for policies that remember their episode through attention, in an LSTM, or not at all.
 
-    Arguments not listed mean what they mean in SB3's PPO.
+    Arguments not listed here are those of SB3's PPO.
 
     Args:
-        policy: "TransformerPolicy", "LstmPolicy", "MarkovPolicy" (no memory), or a `SequencePolicy`
-            of yours.
-        env: The environment, or its id. Episodes must fit the context, where the policy has one.
-            Action masks that it gives are respected, see `rl3_sb3.ActionMasks`.
-        learning_rate: Adam's, for actor and critic; a number or a schedule of the remaining
-            progress (1 to 0).
-        n_steps: Steps per environment and iteration. None takes the environment's attribute
-            `horizon`, or else its spec's `max_episode_steps` (the longest of all environments), so
-            many times that all environments of this process give 2048 steps together. Must be a
-            multiple of `horizon`, unless that is no positive integer and means something else.
+        policy: "TransformerPolicy", "LstmPolicy", "MarkovPolicy" (no memory), or a custom subclass
+            of `SequencePolicy`.
+        env: The environment, or its id. Episodes must fit the policy's context, if it has one.
+            Action masks are respected, see `rl3_sb3.ActionMasks`.
+        learning_rate: Adam's learning rate for actor and critic, at least 0; a number or a schedule
+            of the remaining progress (1 to 0).
+        n_steps: Steps per environment and iteration, at least 1. None: the environment's attribute
+            `horizon`, or else the `max_episode_steps` of its spec (the largest of all
+            environments), times the smallest integer with which the environments of this process
+            give 2048 steps together. Must be a multiple of `horizon` if that is a positive integer.
         batch_size: Steps (not sequences) per minibatch, met as nearly as whole sequences and equal
             minibatches allow.
-        n_epochs: Passes over each rollout.
-        gamma: Discount, in [0, 1].
-        gae_lambda: In [0, 1]; a number or a schedule, read when a rollout begins.
-        clip_range: Clipping of the probability ratio, > 0; a number or a schedule.
-        normalize_advantage: Normalise advantages in each minibatch.
-        normalize_returns: Train the critic in units of the rollout's returns, see `update.units`.
-        ent_coef: Entropy coefficient; a number or a schedule.
-        vf_coef: Value loss coefficient.
-        max_grad_norm: Clip the norm of each network's gradient; None does not.
-        target_kl: The actor stops when the mean KL divergence from the behaviour exceeds it after
-            an epoch; None never stops it.
-        symmetry: For tasks that do not care what an action is called: learn from relabelled
-            sequences too, see `Symmetry`. None: from what was played alone.
+        n_epochs: Passes over each rollout, at least 1.
+        gamma: Discount factor, in [0, 1].
+        gae_lambda: GAE's lambda, in [0, 1]; a number or a schedule, read when a rollout begins.
+        clip_range: Clipping of the probability ratio, above 0; a number or a schedule.
+        normalize_advantage: Whether to normalise advantages in each minibatch.
+        normalize_returns: Whether to train the critic in units of the rollout's returns, see
+            `update.units`.
+        ent_coef: Entropy coefficient, at least 0; a number or a schedule.
+        vf_coef: Value loss coefficient, at least 0.
+        max_grad_norm: Largest norm of each network's gradient, above 0; None does not clip.
+        target_kl: The actor stops training for this iteration when, after an epoch, the mean KL
+            divergence from the behaviour policy exceeds this; above 0. None never stops it.
+        symmetry: Also train on sequences with relabelled actions, see `Symmetry`; only for tasks
+            whose actions are exchangeable. None does not.
         stats_window_size: See SB3.
         tensorboard_log: See SB3.
-        policy_kwargs: Arguments of the policy class. Where it has a `context_length`, None or left
-            out covers the longest episode, which the policy can then be evaluated on, although
-            rollouts that are shorter show it no later step; or `n_steps` where an environment does
-            not say how long its episodes are.
+        policy_kwargs: Arguments of the policy class. A `context_length` left out, or None, covers
+            the longest episode: the policy can then act in whole episodes, even if shorter rollouts
+            never train its later positions. If an environment does not declare the length of its
+            episodes, it is `n_steps`.
         verbose: See SB3.
-        seed: Seeds Python, NumPy, torch and the environment.
-        device: "auto" takes a CUDA device if there is one.
+        seed: Seed of Python, NumPy, torch and the environment.
+        device: "auto" uses a CUDA device if there is one.
         cuda_graphs: On a GPU, replay recordings of the networks' calls, see `cuda_graphs`. Not
-            tried on a GPU yet.
+            tested on a GPU yet.
 
     Raises:
-        TypeError: An argument is no number where one is needed.
-        ValueError: An argument is out of range, the policy's name is unknown, the spaces are none
-            that we can take or differ between environments, no `n_steps` can be found, it is no
-            multiple of the environment's `horizon`, or the context is too short.
+        TypeError: An argument is not a number where one is needed.
+        ValueError: An argument is out of range, the policy's name is unknown, a space is not
+            supported or differs between environments, `n_steps` must be given or is not a multiple
+            of the environment's `horizon`, or the context is too short.
 
     Warns:
-        UserWarning: A context as long as the longest episode would take much memory, and covers
-            only `n_steps`.
+        UserWarning: A context as long as the longest episode would need too much memory, so it is
+            only `n_steps` long.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {**POLICIES}
@@ -190,8 +191,8 @@ class TransformerPPO(PPO):
             policy,
             env,
             learning_rate=learning_rate,
-            # A stand-in that passes SB3's checks of minibatches that we do not cut as it does. The
-            # true number may depend on the environment; load() knows it only after this call.
+            # A placeholder that passes SB3's checks, whose minibatches differ from ours. The real
+            # number may depend on the environment, which `load` knows only after this call.
             n_steps=batch_size,
             batch_size=batch_size,
             n_epochs=n_epochs,
@@ -212,15 +213,15 @@ class TransformerPPO(PPO):
             device=device,
             _init_setup_model=False,
         )
-        self.n_steps = n_steps or 0  # 0: not known before _setup_model
-        # In `load`, where the checkpoint has not spoken yet, False: one that is older says nothing.
+        self.n_steps = n_steps or 0  # 0: unknown until _setup_model
+        # In `load` the checkpoint's value is set later; old checkpoints have none, and mean False.
         self.normalize_returns = normalize_returns and _init_setup_model
-        # Written down, so that a checkpoint stays what it is when a default changes.
+        # Stored explicitly, so that a checkpoint keeps its meaning if a default changes.
         self.policy_kwargs = {**self.policy_class.default_choices(), **self.policy_kwargs}
         self.cuda_graphs = cuda_graphs
         self._require_device_of_graphs()
         self.symmetry = symmetry
-        # Of the last observations, with which a checkpoint keeps them.
+        # The masks of the last observations; a checkpoint stores both.
         self._last_action_masks: Masks | None = None
         if _init_setup_model:
             self._setup_model()
@@ -234,26 +235,26 @@ class TransformerPPO(PPO):
             )
 
     def _check_settings(self) -> None:
-        """Raise ValueError or TypeError where a setting, of whoever it is, is out of its range."""
+        """Raise ValueError or TypeError if any setting is out of range."""
         names = inspect.signature(check_arguments).parameters.keys() - {"n_steps"}
         check_arguments(
             n_steps=self.n_steps or None, **{name: getattr(self, name) for name in names}
         )
         if not isinstance(self.symmetry, Symmetry | None):
             raise ValueError(
-                f"`symmetry` must be a Symmetry or None, got {self.symmetry!r}. Take "
+                f"`symmetry` must be a Symmetry or None, got {self.symmetry!r}. Pass "
                 "Symmetry.of(env)."
             )
 
     def _setup_model(self) -> None:
-        self._check_settings()  # in `load` those of the checkpoint and of the caller are here now
+        self._check_settings()  # after `load` these include the checkpoint's and the caller's
         check_action_space(self.action_space)
         if self.env is not None:
             self.n_steps, context_length = self._lengths_for(self.env)
             if "context_length" in self.policy_class.network_defaults():
                 context_length = self._affordable(context_length, self.env.num_envs)
                 self.policy_kwargs = {**self.policy_kwargs, "context_length": context_length}
-        # Nothing is left out, but in a checkpoint that is older than the choice.
+        # Something is missing only in a checkpoint that is older than the choice.
         self.policy_kwargs = {**self.policy_class.oldest_choices(), **self.policy_kwargs}
         super()._setup_model()
         self.policy.require_critic()
@@ -265,24 +266,24 @@ class TransformerPPO(PPO):
         self._acting: Acting | None = None
         self._action_masks: ActionMasks | None = None
         self._updates: Updates | None = None
-        # Episodes that ended in this rollout, which the other ranks do not know yet.
+        # Episodes that ended in this rollout, not yet known to the other ranks.
         self._own_episodes: list[dict[str, Any]] = []
 
     def _excluded_save_params(self) -> list[str]:
-        # It is always the same class: a checkpoint need not know where its file lies.
+        # The buffer's class is always the same; storing it would store its module's path.
         own = ["_acting", "_action_masks", "_updates", "_own_episodes", "rollout_buffer_class"]
         return [*super()._excluded_save_params(), *own]
 
     @staticmethod
     def _wrap_env(env: GymEnv, verbose: int = 0, monitor_wrapper: bool = True) -> VecEnv:
-        # Every environment comes through here: of the constructor, of `set_env` and of `load`.
+        # The constructor, `set_env` and `load` all pass their environment through here.
         check_env(env)
         wrapped: VecEnv = PPO._wrap_env(env, verbose, monitor_wrapper)
         require_alike(wrapped)
         return wrapped
 
     def set_random_seed(self, seed: int | None = None) -> None:
-        """Seed all generators; on several ranks alike, but for the environments."""
+        """Seed all generators: equally on all ranks, except for the environments."""
         super().set_random_seed(seed)
         if seed is not None and self.env is not None and n_ranks() > 1:
             counts = gather_over_ranks(self.env.num_envs)
@@ -293,7 +294,7 @@ class TransformerPPO(PPO):
         return rollout_and_context_length(env, self.n_steps or None, given)
 
     def _require_two_steps(self) -> None:
-        # each rank has an environment
+        # Each rank has at least one environment.
         if self.normalize_advantage and self.n_steps * self.n_envs * n_ranks() == 1:
             raise ValueError(
                 "`n_steps` must give at least 2 steps of all environments together, got 1: one "
@@ -301,11 +302,11 @@ class TransformerPPO(PPO):
             )
 
     def _affordable(self, context_length: int, n_envs: int) -> int:
-        """Return the context length, or `n_steps` where all of a long episode costs too much."""
+        """Return the context length, or `n_steps` if a longer context needs too much memory."""
         if context_length <= self.n_steps or self.policy_kwargs.get("context_length") is not None:
             return context_length
         arguments = {**self.policy_class.argument_defaults(), **self.policy_kwargs}
-        size_of = getattr(self.policy_class.network, "memory_bytes", None)  # not all have it
+        size_of = getattr(self.policy_class.network, "memory_bytes", None)  # optional
         size = size_of(**{**arguments, "context_length": context_length}) if size_of else 0
         if n_envs * size <= _MOST_MEMORY:
             return context_length
@@ -314,13 +315,13 @@ class TransformerPPO(PPO):
             f"{n_envs * size / 2**30:.1f} GiB in {n_envs} environments, so `context_length` is "
             f"n_steps = {self.n_steps}: enough to train, but not to act for longer. Pass "
             f'policy_kwargs={{"context_length": {context_length}}} to act in whole episodes, or '
-            "take LstmPolicy, which needs no context.",
+            "use LstmPolicy, which needs no context.",
             stacklevel=4,
         )
         return self.n_steps
 
     def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
-        # The last rollout can overshoot total_timesteps, and a schedule must not turn negative.
+        # The last rollout may exceed total_timesteps, but a schedule must not become negative.
         super()._update_current_progress_remaining(num_timesteps, total_timesteps)
         self._current_progress_remaining = max(0.0, self._current_progress_remaining)
 
@@ -334,14 +335,14 @@ class TransformerPPO(PPO):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
-        assert self.env is not None, "SB3 has asked for it"
+        assert self.env is not None, "SB3 checks this"
         begins_anew = reset_num_timesteps or self._last_obs is None  # when SB3 resets
         prepared = super()._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
         self._action_masks = ActionMasks(self.env)
         if begins_anew:
-            # Should a mask be refused, the next `learn` must begin anew, too.
+            # If a mask is invalid, the next `learn` must reset again.
             observation, self._last_obs = self._last_obs, None
             self._last_action_masks = self._action_masks.after_reset()
             self._last_obs = observation
@@ -354,23 +355,23 @@ class TransformerPPO(PPO):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        """Fill the buffer with one rollout, remembering each episode from its start.
+        """Fill the buffer with one rollout, with each episode's memory from its start.
 
         Args:
             env: The training environment.
-            callback: Called at every step and around the rollout. With an attribute `reads_steps`
-                that is False it gets no `locals` at steps, which saves the time to make them.
+            callback: Called at every step, and before and after the rollout. If it has an attribute
+                `reads_steps` that is False, it gets no `locals` at steps, which saves time.
             rollout_buffer: A `SequenceRolloutBuffer`.
             n_rollout_steps: Steps per environment.
 
         Returns:
-            False if the callback stopped it. The half rollout is dropped, and because its memory is
-            gone the next `learn` resets the environments.
+            False if the callback stopped it. The partial rollout is then dropped and its memory is
+            lost, so the next `learn` resets the environments.
         """
         assert isinstance(rollout_buffer, SequenceRolloutBuffer), "made by _setup_model"
         assert n_rollout_steps == rollout_buffer.buffer_size, "both are n_steps"
         complete = False
-        self.policy.require_critic()  # before a rollout is played for nothing
+        self.policy.require_critic()  # before collecting a rollout that cannot be used
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         assert self._last_episode_starts is not None, "set by _setup_learn"
@@ -396,7 +397,7 @@ class TransformerPPO(PPO):
         return True
 
     def _scheduled_lambda(self) -> float:
-        # SB3's progress is still that of the iteration before, or of an earlier `learn`.
+        # SB3's progress still belongs to the previous iteration, or to an earlier `learn`.
         progress = max(0.0, 1 - self.num_timesteps / self._total_timesteps)
         gae_lambda = self.gae_lambda(progress)  # type: ignore[operator] # since _setup_model
         if not 0 <= gae_lambda <= 1:
@@ -408,7 +409,7 @@ class TransformerPPO(PPO):
     ) -> bool:
         acting = self._own_acting(env.num_envs)
         goes_on = True
-        # No callback at all, or one that says so: making the locals takes a tenth of collecting.
+        # No callback, or one that reads no steps: making the locals takes a tenth of collecting.
         nobody_looks = type(callback) is ConvertCallback and callback.callback is None
         nobody_looks |= not getattr(callback, "reads_steps", True)
 
@@ -424,7 +425,7 @@ class TransformerPPO(PPO):
             goes_on &= callback.on_step()
             if goes_on:
                 self._update_info_buffer(step.infos, step.dones)
-            # One rank alone cannot stop in the middle: the others would wait for it.
+            # One rank must not stop in the middle: the others would wait for it.
             return goes_on or n_ranks() > 1
 
         assert self._last_obs is not None, "set by _setup_learn"
@@ -438,9 +439,9 @@ class TransformerPPO(PPO):
     def _shown_to_callbacks(
         self, step: Step, env: VecEnv, rollout_buffer: SequenceRolloutBuffer
     ) -> dict[str, Any]:
-        """Return a step by the names that callbacks read in their `locals`, as SB3's PPO does.
+        """Return a step under the names that callbacks find in their `locals` with SB3's PPO.
 
-        The values are NaN: the critic reads whole sequences, after the rollout.
+        "values" is NaN, because the critic reads whole sequences after the rollout.
         """
         return {
             "self": self,
@@ -467,14 +468,14 @@ class TransformerPPO(PPO):
             ]
 
     def _share_episodes(self) -> None:
-        """Let the statistics of all ranks be about the episodes of all."""
+        """Update the episode statistics of every rank with the episodes of all ranks."""
         for episodes in gather_over_ranks(self._own_episodes):
             super()._update_info_buffer(episodes, np.ones(len(episodes), dtype=bool))
         self._own_episodes = []
 
     def _own_acting(self, n_envs: int) -> Acting:
         acting = self._acting
-        # `model.policy` may be replaced, by a trained one for instance.
+        # `model.policy` may have been replaced, for example by a trained one.
         if acting is None or acting.policy is not self.policy or acting.n_envs != n_envs:
             records = self.cuda_graphs and self.device.type == "cuda"
             acting = self._acting = Acting(self.policy, n_envs, cuda_graphs=records)
@@ -544,9 +545,9 @@ class TransformerPPO(PPO):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> Self:
-        """Train for (at least) `total_timesteps` steps, of all ranks together; see SB3's PPO.
+        """Train for at least `total_timesteps` steps, counted over all ranks; see SB3's PPO.
 
-        On several ranks all begin with rank 0's parameters and optimizer, and it alone logs.
+        All ranks start with rank 0's parameters and optimizer state. Only rank 0 logs.
         """
         self._require_two_steps()  # a checkpoint may have come from more environments
         if n_ranks() > 1:
@@ -563,18 +564,18 @@ class TransformerPPO(PPO):
     def _join_ranks(self) -> None:
         if self.get_vec_normalize_env() is not None:
             raise ValueError(
-                f"`env` must not be a VecNormalize on {n_ranks()} ranks: each would normalise by "
-                "statistics of its own. Normalise by fixed numbers instead."
+                f"`env` must not be a VecNormalize on {n_ranks()} ranks: each would use its own "
+                "statistics. Normalise by fixed numbers instead."
             )
         lengths = gather_over_ranks(self.n_steps)
         if len(set(lengths)) > 1:
             raise ValueError(
-                f"`n_steps` must be the same on all ranks, got {lengths}: left out, it depends on "
-                f"each rank's number of environments. Pass n_steps={max(lengths)}, or start all "
-                "with equally many."
+                f"`n_steps` must be the same on all ranks, got {lengths}: if it is left out, it "
+                f"depends on each rank's number of environments. Pass n_steps={max(lengths)}, or "
+                "start all ranks with the same number of environments."
             )
         copy_from_first_rank(self.policy.state_dict().values())
-        # Adam's moments too: rank 0 alone may have read a checkpoint.
+        # Adam's moments too, because perhaps only rank 0 has loaded a checkpoint.
         copy_optimizer_from_first_rank(self.policy.optimizer, self.device)
         if this_rank() > 0:
             self.set_logger(configure(None, []))
@@ -592,8 +593,8 @@ class TransformerPPO(PPO):
         """Return actions and the next state, see the policy's `predict`.
 
         Warns:
-            UserWarning: The training environment gives masks, and none are given here: all actions
-                are allowed then.
+            UserWarning: The training environment returns masks, but none are passed here, so that
+                all actions are allowed.
         """
         if action_masks is None and self._last_action_masks is not None:
             warnings.warn(
@@ -616,16 +617,16 @@ class TransformerPPO(PPO):
         actor_only: bool | None = None,
         weights: str = "float32",
     ) -> None:
-        """Write the policy into a folder that anyone can load without trust; see `load_policy`.
+        """Write the policy into a folder that is safe to load for others; see `load_policy`.
 
-        The optimizer stays behind: `save` is for training on, this for giving away.
+        The optimizer is not included: use `save` to continue training, and this to share a policy.
 
         Args:
             path: A new folder, or the folder of an earlier export, which is replaced.
-            environment: What it was trained on, for the model card. None takes the id in the
+            environment: Name of the training environment, for the model card. None: the id in the
                 environment's spec.
-            description: What the card says besides.
-            results: What the policy achieves: numbers or texts by name, for the card.
+            description: Further text for the model card.
+            results: Results of the policy, numbers or texts by name, for the model card.
             actor_only: See `export_policy`.
             weights: See `export_policy`.
 
@@ -643,7 +644,7 @@ class TransformerPPO(PPO):
         """Continue on another environment with the same spaces and number of environments.
 
         Raises:
-            ValueError: Spaces or horizon do not fit; the model keeps its environment.
+            ValueError: Its spaces or horizon do not fit. The model then keeps its environment.
         """
         wrapped = self._wrap_env(env, self.verbose)
         self._lengths_for(wrapped)  # raises before anything changes
@@ -655,10 +656,10 @@ class TransformerPPO(PPO):
         exact_match: bool = True,
         device: th.device | str = "auto",
     ) -> None:
-        """Load parameters from a checkpoint or `get_parameters()`; all of them or none.
+        """Load parameters from a checkpoint or `get_parameters()`, either all of them or none.
 
         Raises:
-            ValueError: They do not fit this policy. It keeps its own.
+            ValueError: The parameters do not fit this policy, which keeps its own.
         """
         if not isinstance(load_path_or_dict, dict):
             require_complete_checkpoint(load_path_or_dict)
@@ -666,7 +667,7 @@ class TransformerPPO(PPO):
         try:
             super().set_parameters(load_path_or_dict, exact_match, device)
         except (RuntimeError, ValueError, KeyError) as error:
-            # torch copies what fits before it complains about what does not
+            # torch copies the parameters that fit before it raises an error.
             super().set_parameters(before, device=self.device)  # type: ignore[arg-type]
             raise ValueError(
                 "`load_path_or_dict` must hold the parameters of a policy of the same spaces, "
@@ -682,31 +683,31 @@ class TransformerPPO(PPO):
         device: th.device | str = "auto",
         **kwargs: Any,
     ) -> Self:
-        """Make a model from a checkpoint; see SB3's `BaseAlgorithm.load`.
+        """Create a model from a checkpoint; see SB3's `BaseAlgorithm.load`.
 
-        A checkpoint is SB3's own format, which contains pickles: **loading one can run any code
-        that its author put into it**. Load only files that you trust; a stranger's policy should
-        come as an exported folder, for `load_policy`.
+        A checkpoint has SB3's format, which contains pickles: **loading one can run any code that
+        its author put into it**. Load only files that you trust. For policies from strangers, ask
+        for an exported folder, and use `load_policy`.
 
         Raises:
-            ValueError: The file is truncated or no checkpoint, or `env` has other spaces or a
-                horizon that does not fit; or `policy_kwargs` make another policy; or an argument
-                that is set instead of the checkpoint's is out of its range.
-            TypeError: An argument is no number, or none of the constructor's.
+            ValueError: The file is truncated or not a checkpoint; `env` has other spaces or a
+                horizon that does not fit; `policy_kwargs` define another policy; or an argument
+                that replaces the checkpoint's is out of range.
+            TypeError: An argument is not a number, or not one of the constructor's.
         """
         check_names(kwargs, {*inspect.signature(cls).parameters} - _NOT_LOADED | _LOADING)
         check_n_steps(kwargs.get("n_steps"))
         require_complete_checkpoint(path)
-        # The constructor's None, which means the default: what the checkpoint says.
+        # None means the default in the constructor; here it means the checkpoint's value.
         policy_kwargs = kwargs.pop("policy_kwargs", None)
         if kwargs.get("n_steps", ...) is None:
             del kwargs["n_steps"]
-        # Checkpoints of earlier versions name the buffer's class by where it was.
+        # Checkpoints of earlier versions store the buffer's class under its old module.
         own = {"rollout_buffer_class": SequenceRolloutBuffer}
         kwargs["custom_objects"] = own | (kwargs.get("custom_objects") or {})
         with misfits_explained(kwargs):
             model = super().load(path, env, device, **kwargs)
-        if kwargs.get("cuda_graphs"):  # a checkpoint's own is for where it was trained
+        if kwargs.get("cuda_graphs"):  # the checkpoint's value belongs to the training machine
             model._require_device_of_graphs()
         if policy_kwargs is not None:
             require_same_arguments(model.policy_class, model.policy_kwargs, policy_kwargs)

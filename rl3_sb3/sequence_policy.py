@@ -1,19 +1,20 @@
-"""An actor-critic policy that remembers its episode, for Stable-Baselines3.
+"""The base class of actor-critic policies with memory, for Stable-Baselines3.
 
-Actor and critic are separate networks over the same tokens; a token is one flattened observation,
-so whatever the policy shall remember (previous action, previous reward, clocks) must be part of the
-observation. One part may be the critic's alone (see `rl3_sb3.tokens`): what is known in training,
-and unknown where the policy acts. The policy gradient stays unbiased, as the actor never sees it;
-it becomes less noisy, as the critic explains what the actor cannot know. Acting runs the actor
-alone, with its memory as SB3's opaque recurrent `state` (`predict(obs, state, episode_start)`);
-training runs both over whole sequences.
+Actor and critic are separate networks over the same tokens. A token is one flattened observation,
+so everything that the policy should remember (previous action, previous reward, clocks) must be
+part of the observation. Acting runs only the actor and keeps its memory in SB3's opaque recurrent
+`state` (`predict(obs, state, episode_start)`). Training runs both over whole sequences.
 
-Which networks, a class in `rl3_sb3.policy` says.
+One part of the observation may be for the critic only (see `rl3_sb3.tokens`): something known in
+training, but not where the policy acts. The policy gradient stays unbiased, because the actor never
+sees that part, and becomes less noisy, because the critic explains what the actor cannot know.
 
-The action distribution travels as one flat vector of *distribution parameters*: the logits of a
+Subclasses in `rl3_sb3.policy` choose the networks.
+
+An action distribution is represented by a flat vector of *distribution parameters*: the logits of a
 categorical distribution, or mean and log standard deviation of a diagonal Gaussian. PPO stores
-them, because the exact KL divergence needs the behaviour's whole distribution. Where actions are
-masked, the parameters are already those of the distribution over the allowed ones.
+them, because the exact KL divergence needs the behaviour policy's whole distribution. With action
+masks, they are the parameters of the distribution over the allowed actions.
 """
 
 import inspect
@@ -48,37 +49,38 @@ from rl3_sb3.tokens import Tokens
 if TYPE_CHECKING:
     from rl3_sb3.policy_files.record import TrainingRecord
 
-# SB3's gain for the policy's last layer: the first policy is nearly uniform.
+# SB3's gain for the policy's last layer, with which the first policy is nearly uniform.
 _ACTION_HEAD_GAIN = 0.01
 
 Observation = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
 
 
 class SequencePolicy(ActorCriticPolicy):
-    """Actor and critic as two networks of one kind, with one Adam for both.
+    """An actor and a critic of the same kind of network, with one Adam optimizer for both.
 
     Args:
         observation_space: A `Box`, `Discrete`, `MultiDiscrete` or `MultiBinary`, or a `Dict` of
             these, which is flattened in the sorted order of its keys.
         action_space: `Discrete` (starting at 0) or `Box`.
         lr_schedule: SB3's learning rate schedule; its value at 1 is used first.
-        use_sde: Not supported; SB3 passes it always.
-        critic_weight_decay: L2 penalty added to the critic's gradients (not the actor's), >= 0.
-        adam_eps: Adam's epsilon, > 0.
-        log_std_init: First log standard deviation of `Box` actions.
-        critic_only: The key of a `Dict` that only the critic sees; "" for none. Such a policy acts
-            on observations without it too, and where one key is left on what stands there alone.
-        actor_only: Make no critic: the policy acts, but cannot be trained nor asked for values.
-        network_arguments: Of both networks, by name; see the subclass.
+        use_sde: Must be False; part of SB3's signature.
+        critic_weight_decay: L2 penalty added to the critic's gradients (not the actor's), at least
+            0.
+        adam_eps: Adam's epsilon, above 0.
+        log_std_init: Initial log standard deviation of `Box` actions.
+        critic_only: The key of a `Dict` that only the critic sees; "" for none. The policy also
+            acts on observations without this key, or, if one key is left, on its value alone.
+        actor_only: Create no critic. The policy can act, but not be trained or return values.
+        network_arguments: Arguments of both networks; see the subclass.
 
     Attributes:
         network: The networks' class.
-        actor: Tokens to distribution parameters.
-        critic: Tokens to values; None if the policy has the actor only.
-        training_record: What is known about the training of a policy read by `load_policy`.
+        actor: Network from tokens to distribution parameters.
+        critic: Network from tokens to values; None if the policy has no critic.
+        training_record: How a policy from `load_policy` was trained; else None.
 
     Raises:
-        TypeError: The networks have no such argument, or one is missing.
+        TypeError: An argument is unknown to the networks, or is missing.
         ValueError: A space or an argument is not supported.
 
     Source: two networks and the optimizer of RL3 (arXiv 2306.15909, Appendix C); a critic that sees
@@ -132,30 +134,30 @@ class SequencePolicy(ActorCriticPolicy):
 
     @classmethod
     def network_defaults(cls) -> dict[str, Any]:
-        """Return the arguments of the networks and their defaults, `...` where there is none."""
+        """Return the networks' arguments and their defaults, `...` for a required one."""
         _, _, *arguments = inspect.signature(cls.network).parameters.values()  # after the two dims
         return {a.name: ... if a.default is a.empty else a.default for a in arguments}
 
     @classmethod
     def argument_defaults(cls) -> dict[str, Any]:
-        """Return what each argument is where it is left out, `...` where it must be given."""
+        """Return all arguments and their defaults, `...` for a required one."""
         own = inspect.signature(SequencePolicy).parameters.values()
         named = {a.name: a.default for a in own if a.kind is a.KEYWORD_ONLY}
         return named | cls.network_defaults()
 
     @classmethod
     def default_choices(cls) -> dict[str, str]:
-        """Return the networks' choices, see `Network.CHOICES`, as they are where nobody chooses."""
+        """Return the networks' choices (see `Network.CHOICES`) with their default values."""
         return {name: cls.network_defaults()[name] for name in cls._choices()}
 
     @classmethod
     def oldest_choices(cls) -> dict[str, str]:
-        """Return the networks' choices as files mean them that are older than the choice."""
+        """Return the values of the networks' choices in files older than the choice."""
         return {name: texts[0] for name, texts in cls._choices().items()}
 
     @classmethod
     def _choices(cls) -> Mapping[str, tuple[str, ...]]:
-        # Networks of one's own may be older than choices.
+        # Custom networks may have been written before choices existed.
         choices: Mapping[str, tuple[str, ...]] = getattr(cls.network, "CHOICES", {})
         return choices
 
@@ -175,17 +177,17 @@ class SequencePolicy(ActorCriticPolicy):
 
     @property
     def context_length(self) -> int | None:
-        """The most steps of an episode that the policy was made for; None for any number."""
+        """Largest number of steps of an episode; None if there is no limit."""
         length: int | None = self._network_arguments.get("context_length")
         return length
 
     @property
     def actor_space(self) -> spaces.Space[Any]:
-        """What the policy acts on: the observation space without `critic_only`."""
+        """The space on which the policy acts: the observation space without `critic_only`."""
         return self._tokens.actor_space
 
     def _build(self, lr_schedule: Schedule) -> None:
-        """Make networks and optimizer; SB3's constructor calls this last."""
+        """Create networks and optimizer; SB3's constructor calls this last."""
         arguments = self._network_arguments
         self.n_actions = n_outputs(self.action_space)
         self.actor = self.network(self._tokens.actor_size, self.n_actions, **arguments)
@@ -210,7 +212,7 @@ class SequencePolicy(ActorCriticPolicy):
         self.optimizer.register_step_post_hook(lambda *_: self.actor.invalidate_memories())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become a copy or what was pickled; an optimizer loses its hooks on the way."""
+        """Restore from a copy or a pickle, which loses the optimizer's hooks."""
         super().__setstate__(state)  # type: ignore[no-untyped-call] # torch's
         self._invalidate_memories_at_updates()
 
@@ -220,7 +222,7 @@ class SequencePolicy(ActorCriticPolicy):
         """Flatten a batch of observations into tokens.
 
         Args:
-            obs: A tensor of shape `(B, *shape)`, or a dictionary of them.
+            obs: A tensor of shape `(B, *shape)`, or a dictionary of such tensors.
             features_extractor: Not used; part of SB3's signature.
 
         Returns:
@@ -246,16 +248,16 @@ class SequencePolicy(ActorCriticPolicy):
         return divergence(self.action_space, params, others)
 
     def _to_params(self, outputs: th.Tensor, action_masks: th.Tensor | None) -> th.Tensor:
-        # (..., n_actions) -> (..., n_params): the standard deviation depends on no observation
+        # (..., n_actions) -> (..., n_params): the standard deviation ignores observations
         if isinstance(self.action_space, spaces.Discrete):
             return outputs if action_masks is None else only_allowed(outputs, action_masks)
-        assert action_masks is None, "of Discrete actions only, see `_to_masks`"
+        assert action_masks is None, "only for Discrete actions, see `_to_masks`"
         return th.cat([outputs, self.log_std.expand_as(outputs)], dim=-1)
 
     def to_env_actions(self, actions: th.Tensor) -> npt.NDArray[Any]:
-        """Return sampled actions, (B,) or (B, n_actions), as the environment takes them.
+        """Return sampled actions, (B,) or (B, n_actions), in the environment's form.
 
-        `Box` actions are clipped to the bounds, as SB3 does: a Gaussian has none.
+        As in SB3, `Box` actions are clipped to the bounds, because a Gaussian is unbounded.
         """
         env_actions = actions.cpu().numpy().reshape((-1, *(self.action_space.shape or ())))
         if isinstance(self.action_space, spaces.Box):
@@ -279,13 +281,13 @@ class SequencePolicy(ActorCriticPolicy):
         """Return the critic.
 
         Raises:
-            ValueError: The policy has the actor only.
+            ValueError: The policy has no critic.
         """
         if self.critic is None:
             raise ValueError(
                 "`policy` must have a critic to be trained or to give values, got one that was "
-                "exported without its critic (`actor_only`). It can `predict`. To train it on, "
-                "make a `TransformerPPO` of the same sizes and call its policy's "
+                "exported without its critic (`actor_only`). It can `predict`. To continue its "
+                "training, create a `TransformerPPO` of the same sizes and call its policy's "
                 "`load_state_dict(policy.state_dict(), strict=False)`: the critic starts anew."
             )
         return self.critic
@@ -298,7 +300,7 @@ class SequencePolicy(ActorCriticPolicy):
             bootstrap: See `Network`.
 
         Raises:
-            ValueError: The critic's own part is missing, or the critic.
+            ValueError: The critic's own part of the tokens is missing, or the critic.
         """
         critic = self.require_critic()
         self._tokens.require_whole(tokens)
@@ -315,7 +317,7 @@ class SequencePolicy(ActorCriticPolicy):
             actions: Shape (B, T), or (B, T, n_actions) for a `Box`.
             action_masks: See `sequence_params`.
         """
-        assert isinstance(obs, th.Tensor), "sequences come as tokens: see `extract_features`"
+        assert isinstance(obs, th.Tensor), "sequences are tokens: see `extract_features`"
         distribution = self.distribution(self.sequence_params(obs, action_masks))
         return self.sequence_values(obs), distribution.log_prob(actions), distribution.entropy()
 
@@ -325,7 +327,7 @@ class SequencePolicy(ActorCriticPolicy):
         """Return the empty memory of `n_envs` episodes that are about to start.
 
         Args:
-            n_envs: How many.
+            n_envs: Number of episodes.
             replaced: See `Network.new_memory`.
         """
         memory: Memory = self.actor.new_memory(n_envs, replaced)
@@ -339,7 +341,7 @@ class SequencePolicy(ActorCriticPolicy):
 
         Args:
             tokens: Shape (B, C).
-            state: The memory so far, see `Network.require_room` for what it refuses.
+            state: The memory so far; `Network.require_room` raises if it is full or stale.
             action_masks: Bools, (B, n_actions), True where an action is allowed; None: all are.
         """
         outputs, state = self.actor.step(self._tokens.for_actor(tokens), state)
@@ -370,23 +372,23 @@ class SequencePolicy(ActorCriticPolicy):
 
         Args:
             observation: One observation or a batch of them, with or without `critic_only`.
-            state: What the last call returned. None forgets everything.
-            episode_start: Shape (B,): True where an episode starts, which empties that row's
-                memory. May be left out at the first call.
+            state: The state returned by the last call. None clears the whole memory.
+            episode_start: Shape (B,): True where an episode starts, which clears that row of the
+                memory. It may be left out in the first call.
             deterministic: Take the most likely action instead of sampling one.
-            action_masks: Bools, or 0 and 1, of shape (B, n_actions), or (n_actions,) for one
-                observation: which actions are allowed. None allows all, also where the policy was
+            action_masks: Bools, or 0 and 1, True where an action is allowed; shape (B, n_actions),
+                or (n_actions,) for one observation. None allows all actions, even if the policy was
                 trained with masks.
 
         Returns:
             Actions as an array (clipped to a `Box`'s bounds), with a batch axis if the observation
-            has one, and the next state. Calling twice with one state gives the same distribution
-            twice.
+            has one, and the next state. Two calls with the same state give the same distribution.
 
         Raises:
-            ValueError: The state is full, stale (the weights changed since), or of another batch
-                size; what was given is all that `reset` or `step` returned; or the masks have
-                another shape or other values, one allows no action, or actions are a `Box`.
+            ValueError: The state is full, stale (the weights have changed since) or of another
+                batch size; `observation` is the whole return value of `reset` or `step`; or the
+                masks have another shape, hold other values, allow no action, or come with `Box`
+                actions.
         """
         _require_observation(observation)
         self.set_training_mode(False)
@@ -399,7 +401,7 @@ class SequencePolicy(ActorCriticPolicy):
             state = state.reset_rows(np.asarray(episode_start, dtype=bool))
         params, state = self.step(tokens, state, masks)
         actions = self.to_env_actions(self._choose(params, deterministic))
-        # not actions[0], which makes a number of an array of one
+        # Not actions[0], which turns an array of one into a number.
         return (actions if vectorized else actions.squeeze(axis=0)), state
 
     def _to_masks(self, given: npt.ArrayLike, n_rows: int) -> th.Tensor:
@@ -413,7 +415,7 @@ class SequencePolicy(ActorCriticPolicy):
 
     def _choose(self, params: th.Tensor, deterministic: bool) -> th.Tensor:
         distribution = self.distribution(params)
-        # `mode` is typed as a plain property that old torch versions lack in the base class
+        # `mode` is typed as a plain property, missing from the base class in old torch versions.
         chosen: th.Tensor = distribution.mode if deterministic else distribution.sample()
         return chosen
 
@@ -426,7 +428,7 @@ class SequencePolicy(ActorCriticPolicy):
         """Return actions, values and log-probabilities at the first step of an episode.
 
         Args:
-            obs: A batch of observations, each taken as the first of its episode.
+            obs: A batch of observations, each treated as the first of its episode.
             deterministic: Take the most likely actions.
             action_masks: Bools, (B, n_actions), True where an action is allowed; None: all are.
         """
@@ -441,9 +443,9 @@ class SequencePolicy(ActorCriticPolicy):
         return self.forward(observation, deterministic)[0]
 
     def get_distribution(self, obs: PyTorchObs) -> SB3Distribution:
-        """Not supported: the distribution depends on the steps before. See `distribution`."""
+        """Not supported: the distribution depends on earlier steps. See `distribution`."""
         raise NotImplementedError(
-            "The distribution depends on the steps before: use `step` and `distribution`, "
+            "The distribution depends on earlier steps: use `step` and `distribution`, "
             "or `sequence_params` for whole sequences."
         )
 
@@ -455,9 +457,9 @@ class SequencePolicy(ActorCriticPolicy):
 
     @classmethod
     def load(cls, path: str, device: th.device | str = "auto") -> Self:
-        """Make a policy from what `save` wrote, with pickles; see SB3's `BasePolicy.load`.
+        """Create a policy from a file written by `save`, with pickles; see SB3's `BasePolicy.load`.
 
-        A file that is older than one of the networks' choices means the oldest.
+        A file older than one of the networks' choices gets the oldest value.
         """
         device = get_device(device)
         saved = th.load(path, map_location=device, weights_only=False)
@@ -466,7 +468,7 @@ class SequencePolicy(ActorCriticPolicy):
         return policy.to(device)
 
     def load_from_vector(self, vector: npt.NDArray[Any]) -> None:
-        """Set all parameters from one vector; states made before become stale."""
+        """Set all parameters from one vector; earlier states become stale."""
         super().load_from_vector(vector)
         self.actor.invalidate_memories()
 
@@ -475,7 +477,7 @@ class SequencePolicy(ActorCriticPolicy):
             "observation_space": self.observation_space,
             "action_space": self.action_space,
             "lr_schedule": self._dummy_schedule,
-            # as the optimizer has them, which a checkpoint may have brought
+            # From the optimizer, because a checkpoint may have replaced the arguments.
             "critic_weight_decay": self.optimizer.param_groups[1]["weight_decay"],
             "adam_eps": self.optimizer.param_groups[0]["eps"],
             "log_std_init": self.log_std_init,
@@ -486,13 +488,13 @@ class SequencePolicy(ActorCriticPolicy):
 
 
 def _require_observation(given: Any) -> None:
-    """Raise ValueError for a tuple with infos: of an environment's answer, pass the first part."""
+    """Raise ValueError if this is the tuple that `reset` or `step` returned, with its infos."""
     if not isinstance(given, tuple) or not given:
         return
     infos = given[-1] if isinstance(given[-1], list | tuple) else [given[-1]]
     if infos and all(isinstance(info, dict) for info in infos):
         raise ValueError(
             f"`observation` must be an array or a dictionary, got a tuple of {len(given)} with "
-            "infos, the whole answer of an environment. In Gymnasium `obs, info = env.reset()` "
-            "gives two, in a VecEnv of Stable-Baselines3 `obs = env.reset()` one. Pass `obs`."
+            "infos, an environment's whole return value. Gymnasium's `obs, info = env.reset()` "
+            "returns two values, `obs = env.reset()` of Stable-Baselines3's VecEnv one. Pass `obs`."
         )

@@ -1,8 +1,8 @@
-"""The way of numbers from the host to the device.
+"""Copy numbers from the host to the device without waiting.
 
-A GPU works off what it is given while the host prepares what comes next. An ordinary copy ends
-that: it returns only after everything before it is done. A copy from pinned memory, which the
-operating system may not move, is one more thing to be worked off.
+A GPU works through its queue while the host prepares what comes next. An ordinary copy interrupts
+this, because it returns only when everything before it is done. A copy from pinned memory, which
+the operating system may not move, is just one more item in the queue.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ def to_device(numbers: npt.NDArray[Any] | th.Tensor, device: th.device) -> th.Te
 
     Args:
         numbers: An array or a tensor on the host. On a CPU the result shares its memory.
-        device: Where to.
+        device: The target device.
     """
     tensor = th.as_tensor(numbers)
     if device.type == "cuda":

@@ -1,14 +1,14 @@
-"""How an observation becomes a token, and which part of a token the actor reads.
+"""Turn observations into tokens, and define which part of a token the actor reads.
 
-A token is one flattened observation: numbers as they are (pixels divided by 255), one of n states
-as a one-hot vector, counted from the space's start. A `Dict` is flattened in the sorted order of
-its keys. One key may be the critic's alone. It comes last then, so that what the actor reads is one
-piece,
+A token is one flattened observation: numbers unchanged (pixels divided by 255), one of n states as
+a one-hot vector, counted from the space's start. A `Dict` is flattened in the sorted order of its
+keys. One key may be for the critic only. It then comes last, so that the actor's part is
+contiguous:
 
-    token = [ the actor's part | the critic's own ],        actor(token[:n]),   critic(token),
+    token = [ the actor's part | the critic's own ],        actor(token[:n]),   critic(token)
 
-a view of the whole token and no copy of it. The actor's part alone is what a policy acts on where
-nobody gives the rest.
+The actor's part is a view of the token, not a copy. Where the critic's own part is not available,
+the policy acts on the actor's part alone.
 """
 
 from typing import Any
@@ -24,17 +24,18 @@ class Tokens:
     """The tokens of an observation space.
 
     Args:
-        space: See `check_observation_space`.
+        space: A space supported by `check_observation_space`.
         critic_only: The key of a `Dict` that only the critic reads; "" for none.
 
     Attributes:
         size: Length of a token.
-        actor_size: Length of what the actor reads of it.
-        actor_space: What the actor sees: the space without the critic's own part. A `Dict` of
-            which a single key is left is the space at this key.
+        actor_size: Length of the actor's part.
+        actor_space: The space that the actor sees, without the critic's own part. If one key of a
+            `Dict` is left, the space at this key.
 
     Raises:
-        ValueError: Observations of this space are no tokens; it has no such key, or no other.
+        ValueError: The space is not supported, or it does not have the key `critic_only` and
+            another one.
     """
 
     def __init__(self, space: spaces.Space[Any], critic_only: str = "") -> None:
@@ -43,7 +44,7 @@ class Tokens:
         self._critic_only = critic_only
         self._keys = sorted(space.spaces) if isinstance(space, spaces.Dict) else []
         self.actor_space = space
-        self._only_key = ""  # of an actor that reads a single one
+        self._only_key = ""  # the key that the actor reads, if there is just one
         self.actor_size = self.size = int(get_flattened_obs_dim(space))
         if critic_only == "":
             return
@@ -62,14 +63,14 @@ class Tokens:
         """Return a batch of observations as tokens.
 
         Args:
-            obs: A tensor of shape (B, *shape), or a dictionary of them, which may lack the critic's
-                own part.
+            obs: A tensor of shape (B, *shape), or a dictionary of such tensors, in which the
+                critic's own part may be missing.
 
         Returns:
             Shape (B, size), float32; without the critic's own part (B, actor_size).
 
         Raises:
-            ValueError: A state lies outside its space.
+            ValueError: A state is outside its space.
         """
         if not isinstance(self._space, spaces.Dict):
             assert isinstance(obs, th.Tensor), f"{self._space} needs arrays, got {type(obs)}"
@@ -79,7 +80,7 @@ class Tokens:
         return th.cat([_flat(obs[key], self._space[key]) for key in keys], dim=1)
 
     def named(self, observation: Any) -> Any:
-        """Return an observation under its key, if it came bare because the actor reads one key."""
+        """Return an observation as a dictionary if it is the bare value of the actor's only key."""
         if self._only_key and not isinstance(observation, dict):
             return {self._only_key: observation}
         return observation
@@ -93,7 +94,7 @@ class Tokens:
         if self._critic_only and tokens.shape[-1] != self.size:
             raise ValueError(
                 f'`obs` must have the key "{self._critic_only}" for the critic, which was made to '
-                "read it (`critic_only`), got observations without. Only `predict` can do without."
+                "read it (`critic_only`), got observations without it. Only `predict` works so."
             )
 
 
@@ -107,7 +108,7 @@ def check_observation_space(space: spaces.Space[Any]) -> None:
             raise ValueError(
                 "`observation_space` must be a Box, Discrete, MultiDiscrete, MultiBinary, or a "
                 f"Dict of these, got {part}{where}. Wrap the environment in "
-                "gymnasium.wrappers.FlattenObservation, or let it give numbers."
+                "gymnasium.wrappers.FlattenObservation, or return numbers."
             )
         if isinstance(part, spaces.MultiDiscrete) and part.nvec.ndim != 1:
             raise ValueError(
@@ -116,13 +117,13 @@ def check_observation_space(space: spaces.Space[Any]) -> None:
             )
     if sum(int(get_flattened_obs_dim(part)) for part in parts.values()) == 0:
         raise ValueError(
-            f"`observation_space` must hold at least one number, got {space}. Show a constant "
-            "where there is nothing to see."
+            f"`observation_space` must hold at least one number, got {space}. Return a constant "
+            "if there is nothing to observe."
         )
 
 
 def _flat(obs: th.Tensor, space: spaces.Space[Any]) -> th.Tensor:
-    """Return observations, (B, *shape), of a space without parts as (B, size) numbers."""
+    """Return observations, (B, *shape), of a space that is not a Dict as (B, size) numbers."""
     if isinstance(space, spaces.Discrete):
         return _one_hot(obs, int(space.n), int(space.start), space).flatten(1)
     if isinstance(space, spaces.MultiDiscrete):
@@ -150,11 +151,11 @@ def _one_hot(states: th.Tensor, n: int, start: int, space: spaces.Space[Any]) ->
 
 
 def _check(space: spaces.Space[Any], critic_only: str) -> None:
-    """Raise ValueError unless this is a key of a Dict beside others."""
+    """Raise ValueError unless this is one of several keys of a Dict."""
     if not isinstance(space, spaces.Dict):
         raise ValueError(
-            f"`critic_only` must be left out where observations are no Dict, got {critic_only!r} "
-            f"for {space}. Let the environment give a Dict with the critic's own part at a key."
+            f"`critic_only` must be left out if observations are not a Dict, got {critic_only!r} "
+            f"for {space}. Let the environment return a Dict with the critic's own part at a key."
         )
     if critic_only not in space.spaces:
         raise ValueError(
@@ -164,5 +165,5 @@ def _check(space: spaces.Space[Any], critic_only: str) -> None:
     if len(space.spaces) == 1:
         raise ValueError(
             f"`critic_only` must be one key of several, got {critic_only!r}, the only one: nothing "
-            "would be left for the actor. Leave it out, or give the actor a key of its own."
+            "would be left for the actor. Leave it out, or add a key for the actor."
         )

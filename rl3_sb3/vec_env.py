@@ -1,12 +1,12 @@
-"""A Gymnasium vector environment as an SB3 `VecEnv`.
+"""Use a Gymnasium vector environment as an SB3 `VecEnv`.
 
-Both interfaces step many environments at once; they differ in what happens when an episode ends.
-SB3 wants the next episode's first observation in the same step, with the last observation of the
-old one in `info["terminal_observation"]`. Gymnasium's `AutoresetMode.SAME_STEP` does just that, and
-with `DISABLED` this class resets the ended environments itself. The default, `NEXT_STEP`, spends an
-extra step per episode whose action is ignored; no learner may see it, so it is refused.
+Both interfaces step many environments at once. They differ at the end of an episode. SB3 expects
+the first observation of the next episode in the same step, and the last observation of the old one
+in `info["terminal_observation"]`. Gymnasium's `AutoresetMode.SAME_STEP` does the same, and with
+`DISABLED` this class resets the ended environments itself. The default, `NEXT_STEP`, adds a step to
+each episode whose action is ignored. A learner must not see it, so this mode raises an error.
 
-A batched environment needs no list of single ones, so an attribute or method can belong to the
+A batched environment need not consist of single ones, so an attribute or method can belong to the
 whole batch: see `get_attr` and `env_method`.
 """
 
@@ -26,31 +26,31 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvStepReturn,
 )
 
-# Not part of a step's own info: they describe the episode that ended.
+# Not part of a step's info: these describe the episode that ended.
 _FINAL_KEYS = ("final_obs", "final_info")
 
-# What SB3's statistics and the policy read.
+# Always passed on, because SB3's statistics and the policy read them.
 _ALWAYS = ("episode", "action_mask")
 
 
 class GymnasiumVecEnv(VecEnv):
     """Lets SB3 train on a `gymnasium.vector.VectorEnv`.
 
-    Observations are copies: an environment may reuse its buffers. At an episode's end the
-    environment's info dictionary is the last step's (`final_info`, in full), with
-    `terminal_observation` and `TimeLimit.truncated`; the next episode's reset info is in
-    `reset_infos`. At other steps `TimeLimit.truncated` is left out (SB3 reads it as False).
+    Observations are copies, because an environment may reuse its buffers. If an episode ends, the
+    environment's info dictionary is that of the last step (all of `final_info`), with
+    `terminal_observation` and `TimeLimit.truncated`; the reset info of the next episode is in
+    `reset_infos`. In other steps `TimeLimit.truncated` is left out (SB3 reads it as False).
 
     Args:
-        vector_env: Its `metadata["autoreset_mode"]` must be SAME_STEP or DISABLED.
-        info_keys: Which entries of each step's infos to hand on. None hands on all; splitting a
-            batch into dictionaries costs some tenths of a microsecond per entry and environment, so
-            pass `()` if nobody reads them. `final_info`, "episode" and "action_mask" are always
-            handed on.
+        vector_env: The environment. Its `metadata["autoreset_mode"]` must be SAME_STEP or DISABLED.
+        info_keys: The entries of each step's infos to pass on; None passes on all. Splitting a
+            batch into dictionaries takes some tenths of a microsecond per entry and environment, so
+            pass `()` if you do not need them. `final_info`, "episode" and "action_mask" are always
+            passed on.
 
     Raises:
-        TypeError: `vector_env` is no vector environment.
-        ValueError: Its autoreset mode is another one, or not declared.
+        TypeError: `vector_env` is not a vector environment.
+        ValueError: The autoreset mode is another one, or not declared.
 
     >>> from gymnasium import make_vec
     >>> same_step = {"autoreset_mode": AutoresetMode.SAME_STEP}
@@ -65,7 +65,7 @@ class GymnasiumVecEnv(VecEnv):
         if not isinstance(vector_env, VectorEnv):
             raise TypeError(
                 f"`vector_env` must be a gymnasium.vector.VectorEnv, got {type(vector_env)}. "
-                "SB3 takes a single environment as it is."
+                "Pass a single environment to SB3 without this class."
             )
         mode = vector_env.metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED):
@@ -90,7 +90,7 @@ class GymnasiumVecEnv(VecEnv):
     # ---------------------------------------------------------------- reset and step
 
     def reset(self) -> VecEnvObs:
-        """Reset all environments, with the seeds and options set before; they are used once."""
+        """Reset all environments with the seeds and options set before, which are used once."""
         seeded = any(seed is not None for seed in self._seeds)
         obs, infos = self.vector_env.reset(
             seed=list(self._seeds) if seeded else None,  # type: ignore[arg-type] # lists are fine
@@ -112,17 +112,17 @@ class GymnasiumVecEnv(VecEnv):
         return deepcopy(first) or None
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
-        """Keep the actions for `step_wait`."""
+        """Store the actions for `step_wait`."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step all environments; those that end start their next episode in the same step."""
-        assert self._actions is not None, "step_async comes first"
+        """Step all environments; if an episode ends, the next one starts in the same step."""
+        assert self._actions is not None, "call step_async first"
         obs, rewards, terminated, truncated, infos = self.vector_env.step(self._actions)
         dones = np.logical_or(terminated, truncated)
         step_infos = self.split(infos)
         if dones.any():
-            # Only what ended because of a time limit may be bootstrapped.
+            # SB3 bootstraps from the final value only after a time limit.
             timeouts = np.logical_and(truncated, np.logical_not(terminated))
             final_obs, final_infos = self._final(obs, infos, dones)
             if not self._resets_itself:
@@ -140,7 +140,7 @@ class GymnasiumVecEnv(VecEnv):
     def _final(
         self, obs: Any, infos: dict[str, Any], dones: npt.NDArray[np.bool_]
     ) -> tuple[Any, dict[str, Any]]:
-        """Return batches of last observations and last infos, right at least where `dones`."""
+        """Return batches of final observations and infos, valid at least where `dones`."""
         if not self._resets_itself:
             return obs, infos
         if "final_obs" not in infos or not np.all(infos.get("_final_obs", dones)[dones]):
@@ -149,7 +149,7 @@ class GymnasiumVecEnv(VecEnv):
                 f"within the step, got infos {sorted(infos)}. Correct the environment."
             )
         final_info = dict(infos.get("final_info", {}))
-        # Statistics of a wrapper around the autoreset stand beside final_info, not in it.
+        # A statistics wrapper around the autoreset puts "episode" beside final_info, not into it.
         if "episode" in infos:
             final_info.setdefault("episode", infos["episode"])
         return infos["final_obs"], final_info
@@ -157,10 +157,10 @@ class GymnasiumVecEnv(VecEnv):
     # ---------------------------------------------------------------- infos
 
     def split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return one dictionary per environment of a batch's infos, without the final ones.
+        """Return a batch's infos as one dictionary per environment, without the final ones.
 
         Args:
-            infos: As the vector environment's `reset` or `step` returned them.
+            infos: The infos that the vector environment's `reset` or `step` returned.
         """
         split: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for key, values in infos.items():
@@ -187,7 +187,7 @@ class GymnasiumVecEnv(VecEnv):
     # ---------------------------------------------------------------- attributes and methods
 
     def _levels(self) -> Iterator[VectorEnv[Any, Any, Any]]:
-        """Yield the vector environment's wrappers from the outermost on, then the environment."""
+        """Yield the wrappers of the vector environment, outermost first, and then itself."""
         level = self.vector_env
         while isinstance(level, VectorWrapper):
             yield level
@@ -199,10 +199,10 @@ class GymnasiumVecEnv(VecEnv):
     ) -> VectorEnv[Any, Any, Any] | None:
         """Return the level that has this attribute for the batch; None if single ones have it.
 
-        Where single environments can be asked alone, these rows need it; otherwise all.
+        If single environments can be queried separately, only `rows` need it; otherwise all do.
 
-        What every vector environment has (spec, metadata, render_mode, ...) is the single
-        environments' where there are any: a SyncVectorEnv's own `spec` is None.
+        Attributes that every vector environment has (spec, metadata, render_mode, ...) are read
+        from the single environments if there are any: a SyncVectorEnv's own `spec` is None.
         """
         if not hasattr(VectorEnv, name):
             for level in self._levels():
@@ -222,8 +222,8 @@ class GymnasiumVecEnv(VecEnv):
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute of the environments, one value per index.
 
-        An attribute of the vector environment itself (or a wrapper around it) is the same for all:
-        it is returned once per index. The spaces are the single environments'.
+        An attribute of the vector environment itself (or of a wrapper around it) is returned once
+        per index. The spaces are those of the single environments.
 
         Raises:
             AttributeError: There is no such attribute.
@@ -244,11 +244,11 @@ class GymnasiumVecEnv(VecEnv):
         return [values[i] for i in rows]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute where `get_attr` would find it, for all environments or these.
+        """Set an attribute where `get_attr` would find it, in all environments or in `indices`.
 
         Raises:
             AttributeError: There is no such attribute.
-            ValueError: Only some are to be set of what belongs to the whole batch.
+            ValueError: `indices` selects some environments, but the whole batch has one value.
         """
         owner = self._owner(attr_name)
         if owner is not None:
@@ -265,12 +265,12 @@ class GymnasiumVecEnv(VecEnv):
     ) -> list[Any]:
         """Call a method of the environments and return one result per index.
 
-        A method of the vector environment itself runs once for the whole batch, and its one result
-        is returned for each index.
+        A method of the vector environment itself runs once for the whole batch, and its result is
+        returned once per index.
 
         Raises:
             AttributeError: There is no such method.
-            ValueError: It is to run for some environments only, and cannot.
+            ValueError: `indices` selects some environments, but the method runs for all together.
         """
         owner = self._owner(method_name)
         if owner is not None:
@@ -294,9 +294,9 @@ class GymnasiumVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Say for each index whether its environment, or the batch, is wrapped in this class.
+        """Return for each index whether its environment, or the batch, is wrapped in this class.
 
-        The environments inside an AsyncVectorEnv cannot be asked: the answer is False.
+        For environments inside an AsyncVectorEnv this is unknown and returned as False.
         """
         rows = list(self._get_indices(indices))
         if any(isinstance(level, wrapper_class) for level in self._levels()):
@@ -305,7 +305,7 @@ class GymnasiumVecEnv(VecEnv):
         return [envs is not None and is_wrapped(envs[i], wrapper_class) for i in rows]
 
     def get_images(self) -> Sequence[npt.NDArray[Any] | None]:
-        """Return one image per environment, as the vector environment renders them."""
+        """Return one image per environment, from the vector environment's `render`."""
         images = self.vector_env.render()
         return [None] * self.num_envs if images is None else list(images)  # type: ignore[arg-type]
 
@@ -321,15 +321,15 @@ def _copy(obs: Any) -> Any:
 
 
 def _at(batch: Any, i: int | np.intp) -> Any:
-    # An object array of observations and a plain (n_envs, ...) array index alike; a batch of
-    # dictionaries may also come as a dictionary of batches.
+    # An object array and a (n_envs, ...) array are indexed in the same way. A batch of dictionaries
+    # may also be a dictionary of batches.
     if isinstance(batch, dict):
         return {key: value[i] for key, value in batch.items()}
     return batch[i]
 
 
 def _info_at(values: Any, i: int | np.intp) -> Any:
-    """Return environment i's part of a vector info; entries masked out for it are left out."""
+    """Return environment i's part of a vector info, without entries masked out for it."""
     if not isinstance(values, dict):
         return values[i]
     return {

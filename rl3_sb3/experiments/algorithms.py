@@ -1,7 +1,8 @@
-"""The algorithms that are compared: one row each, and nobody asks for their names.
+"""The algorithms that are compared, one row each; no other code depends on their names.
 
-All are trained by the same PPO. A row says what the agent is shown, who estimates the values, and
-which network remembers. Environments, films, tables, figures and the command line read the row.
+All are trained by the same PPO. A row defines what the agent sees, which learner estimates the
+values, and which network remembers. Environments, films, tables, figures and the command line read
+the rows.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from rl3_sb3.experiments.errors import InputError
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What an agent is shown and how it remembers.
+    """What an agent sees and how it remembers.
 
     Attributes:
-        title: Its name in tables and figures.
-        colour: In figures, as matplotlib takes it.
-        policy: The name of the policy's class, see `TransformerPPO.policy_aliases`.
-        policy_arguments: Those that differ from the class's defaults.
-        estimator: Who estimates values, see `vamdp.ValueAugment`; None: nobody, the agent sees
-            none.
-        estimator_options: Those that differ from the domain's.
-        shows_state: Whether it sees the state.
-        shows_history: Whether it sees what `vamdp.MetaEpisode` adds: previous action and reward,
-            and the clocks.
+        title: Name in tables and figures.
+        colour: Colour in figures, in matplotlib's form.
+        policy: Name of the policy's class, see `TransformerPPO.policy_aliases`.
+        policy_arguments: Arguments that differ from the class's defaults.
+        estimator: Learner that estimates values, see `vamdp.ValueAugment`; None: the agent sees no
+            values.
+        estimator_options: Options that differ from the domain's.
+        shows_state: Whether the agent sees the state.
+        shows_history: Whether the agent sees what `vamdp.MetaEpisode` adds: previous action and
+            reward, and the clocks.
     """
 
     title: str
@@ -40,13 +41,13 @@ class Algorithm:
     shows_history: bool = True
 
 
-# Okabe and Ito's colours, told apart by every kind of colour vision, and two of Tol's.
+# Okabe and Ito's colours, which colour-blind readers can distinguish, and two of Tol's.
 ALGORITHMS: Mapping[str, Algorithm] = {
     "rl2": Algorithm("RL²", "#d55e00", estimator=None),
     "rl3": Algorithm("RL³", "#0072b2"),
-    # Pairs of neighbouring tiles are planned for as one.
+    # Pairs of neighbouring cells are planned as one state.
     "rl3-coarse": Algorithm("RL³-coarse", "#56b4e9", estimator_options={"cluster_size": 2}),
-    # For real-valued states, which RL3's learner takes cut into bins.
+    # For real-valued states, which RL3's own learner discretizes into bins.
     "rl3-kernel": Algorithm("RL³ (kernel model)", "#332288", estimator="kernel"),
     "rl3-linear": Algorithm(
         "RL³ (linear values)",
@@ -56,7 +57,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     ),
     "rl2-lstm": Algorithm("RL² (LSTM)", "#e69f00", policy="LstmPolicy", estimator=None),
     "rl3-lstm": Algorithm("RL³ (LSTM)", "#cc79a7", policy="LstmPolicy"),
-    # How much of a result is memory: values and counts alone, and a network that forgets.
+    # To measure the effect of memory: only values and counts, and a network without memory.
     "rl3-markov": Algorithm(
         "RL³ (Markov)",
         "#009e73",
@@ -71,7 +72,7 @@ def algorithm_of(name: str) -> Algorithm:
     """Return the algorithm of this name.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no algorithm of this name.
     """
     if name not in ALGORITHMS:
         raise InputError(f"`algo` must be one of {', '.join(ALGORITHMS)}, got {name!r}.")
@@ -79,5 +80,5 @@ def algorithm_of(name: str) -> Algorithm:
 
 
 def colour_of(title: str, otherwise: str) -> str:
-    """Return the colour of the algorithm with this title, or else the one given."""
+    """Return the colour of the algorithm with this title, or `otherwise` if there is none."""
     return next((row.colour for row in ALGORITHMS.values() if row.title == title), otherwise)

@@ -1,4 +1,4 @@
-"""The classical agents that a domain's trained agents are compared with."""
+"""Create the classical agents that a domain's trained agents are compared with."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from vamdp.inner_env import discrete_actions
 def make_baselines(
     config: RunConfig, variation: str, names: Sequence[str] | None = None
 ) -> list[Agent]:
-    """Make classical agents for a run's tasks.
+    """Create classical agents for a run's tasks.
 
     Args:
-        config: Says which tasks, and H.
-        variation: Which distribution they come from.
-        names: Of agents, see `baseline_of`, or titles of the domain's; None: all that it has, but
-            for those that need tables where the tasks are none. These get the options that the
-            domain says, others their defaults.
+        config: The run, which defines the tasks and H.
+        variation: The task distribution.
+        names: Names of agents, see `baseline_of`, or titles of the domain's agents. None: all of
+            the domain's; those that need tables are left out if the tasks are environments. The
+            domain's agents get the domain's options, others their defaults.
 
     Raises:
-        InputError: A name is unknown or comes twice, or an agent does not fit the tasks.
+        InputError: A name is unknown or occurs twice, or an agent does not fit the tasks.
     """
     domain = config.facts
     facts = task_facts(config, variation)
     if names is None:
         own = list(domain.baselines)
         names = [n for n in own if domain.has_tables or not baseline_of(n).needs_tables]
-    names = [_row_of(name, domain) for name in names if name != ORACLE]  # it is always there
+    names = [_row_of(name, domain) for name in names if name != ORACLE]  # it is always included
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"`--agents` must name each agent once, got {name} twice.")
@@ -45,8 +45,8 @@ def make_baselines(
         if baseline.needs_tables and not domain.has_tables:
             raise InputError(
                 f"`--agents` must fit {domain.title.lower()}, got {name}: it sees the states of "
-                "tables, and these tasks are environments. Leave it out, or say "
-                "Baseline(needs_tables=False) of one that can do without."
+                "tables, and these tasks are environments. Leave it out, or define it with "
+                "Baseline(needs_tables=False) if it works without."
             )
         try:
             agents.append(baseline.make(facts, **options))
@@ -58,13 +58,13 @@ def make_baselines(
     for title in titles:
         if titles.count(title) > 1 or title == ORACLE:
             raise InputError(
-                f"`--agents` must have titles of their own, got {title!r} twice or the oracle's."
+                f"`--agents` must have different titles, got {title!r} twice or the oracle's."
             )
     return agents
 
 
 def _row_of(name: str, domain: Domain) -> str:
-    """Return the name in the table of what may be the title of one of the domain's agents."""
+    """Return the name of the domain's agent with this title, or else `name` itself."""
     titles = {BASELINES[row].title.lower(): row for row in domain.baselines if row in BASELINES}
     return titles.get(name.lower(), name)
 
@@ -73,7 +73,7 @@ def baseline_of(name: str) -> Baseline:
     """Return the agent of this name, or the one that `module:attribute` names.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such agent.
     """
     if name in BASELINES:
         return BASELINES[name]
@@ -93,7 +93,7 @@ def baseline_of(name: str) -> Baseline:
 
 
 def task_facts(config: RunConfig, variation: str) -> TaskFacts:
-    """Return what the classical agents may know of a run's tasks."""
+    """Return what classical agents may know about a run's tasks."""
     envs = config.facts.make_vector_env(1, config.size, variation)
     envs.reset(seed=0)
     simulator: Any = envs.unwrapped

@@ -1,9 +1,9 @@
 """The command line `rl3`.
 
-What needs torch is imported inside the commands, so that `rl3 --help` is quick and works without
-it. Errors in what the user gave are one line and exit status 2; without the extra packages every
-command ends with status 1 and says how to install them. A training that a signal stopped ends with
-128 + the signal's number.
+Modules that need torch are imported inside the commands, so that `rl3 --help` is fast and works
+without it. An error in the user's input is printed as one line, with exit status 2. If a required
+package is missing, every command exits with status 1 and prints how to install it. If a signal
+stops a training run, the status is 128 + the signal's number.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rl3_sb3.experiments.output import end_without_reader, printable
 from vamdp._version import __version__
 from vamdp.shell import install_command
 
-# In the order of the help.
+# In the order of `rl3 --help`.
 _COMMANDS = (
     quickstart,
     train,
@@ -62,17 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
     Args:
-        arguments: Without the program's name; None takes the process's.
+        arguments: The arguments without the program's name; None reads them from `sys.argv`.
     """
     try:
         with printable():
             try:
                 return _run(_parsed(arguments))
             finally:
-                # What is little is written only now.
+                # A short output may still be in the buffer.
                 if sys.stdout is not None:
                     sys.stdout.flush()
-    except BrokenPipeError:  # as of `| head`: who reads has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe, like `| head`
         return end_without_reader()
     except OSError as error:  # a full disk
         end_without_reader()
@@ -90,11 +90,11 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     try:
         with _warnings_as_lines():
-            # A status of its own, or None for success.
+            # A command returns its exit status, or None for success.
             return options.command(options) or 0
     except BrokenPipeError:
         raise
-    except (InputError, OSError) as error:  # OSError: no such folder, no room, no right
+    except (InputError, OSError) as error:  # OSError: no such folder, disk full, no permission
         print("rl3: error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -115,12 +115,12 @@ def _warnings_as_lines() -> Iterator[None]:
             else:
                 others(message, category, *where)
 
-        warnings.showwarning = show  # type: ignore[assignment] # `where` is passed on as it is
+        warnings.showwarning = show  # type: ignore[assignment] # `where` is passed on unchanged
         yield
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports errors as one line; `--help` shows the usage."""
+    """Reports errors as one line; the usage is shown by `--help`."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
@@ -129,7 +129,7 @@ class _Parser(argparse.ArgumentParser):
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     options, unknown = _parser().parse_known_args(arguments)
     if unknown:
-        # The command's own parser, whose help lists what there is.
+        # The command's own parser, whose --help lists its options.
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return options
 

@@ -1,6 +1,6 @@
-"""What a domain is: one task distribution, and what is the same in every run on it.
+"""`Domain`: a task distribution, and what all runs on it have in common.
 
-Tasks are tables, `vamdp.TabularMDP`, or any Gymnasium environments. Of a table all is known: its
+Tasks are tables, `vamdp.TabularMDP`, or any Gymnasium environments. A table is fully known: its
 optimum, which `signal` "regret", `critic_sees` "task" and the oracle need, and its states, which
 the classical agents see. An environment can only be stepped.
 """
@@ -33,42 +33,41 @@ CANONICAL = "canonical"
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """One task distribution, with the settings that suit it.
+    """A task distribution, with the settings that suit it.
 
     Args:
-        title: Its name in tables and figures.
+        title: Name in tables and figures.
         env_id: A Gymnasium id whose vector entry point makes a `vamdp.TaskVectorEnv` or a
-            `vamdp.SampledVectorEnv`, or None where `tasks` or `environments` is given.
+            `vamdp.SampledVectorEnv`; None if `tasks` or `environments` is given.
         tasks: A function from a NumPy generator to a `vamdp.TabularMDP`, or None.
         environments: A function from a NumPy generator to a `gymnasium.Env`, or None.
-        variations: The shifted distributions, by name: arguments of the environment, or another
-            function in the place of `tasks` or `environments`.
-        arguments: The environment's arguments, whatever the variation.
-        feature_scale: Of `tasks` whose states are shown as coordinates, see `vamdp.TaskEnv`.
-        horizons: H by size of the tasks; where they have but one size, it is None.
-        task_horizon: Longest episode, which is cut there; also the sweeps of value iteration.
-            None: H, and nothing is cut.
-        value_scale: Divides Q-estimates in observations.
-        reward_scale: Divides the previous reward in observations.
-        count_scale: Divides visit counts in observations.
-        estimator_options: Of the estimator, where they differ from its defaults. Another estimator
-            than the model-based takes those that it knows.
-        settings: Other settings of a run that suit the domain, by their names in `RunConfig`. Its
-            usual recipe is one.
-        recipes: Those that suit it in one recipe, by the recipe's name.
+        variations: Shifted task distributions by name: arguments of the environment, or another
+            function instead of `tasks` or `environments`.
+        arguments: Arguments of the environment in all variations.
+        feature_scale: Scale of coordinates, if `tasks` are observed as such, see `vamdp.TaskEnv`.
+        horizons: Size of the tasks -> H; the size is None if there is only one.
+        task_horizon: Time limit of episodes, and the number of sweeps of value iteration. None: H,
+            and no time limit.
+        value_scale: Divisor of value estimates in observations.
+        reward_scale: Divisor of the previous reward in observations.
+        count_scale: Divisor of visit counts in observations.
+        estimator_options: Options of the estimator that differ from its defaults. An estimator
+            other than the model-based one uses those that it has.
+        settings: Other settings of a run that suit the domain, by their names in `RunConfig`,
+            including its usual recipe.
+        recipes: Name of a recipe -> settings that suit the domain in this recipe.
         exchangeable_actions: Whether, in each variation, a task and the same task with its actions
             renamed are equally likely.
-        state_bins: How real-valued states are cut for learners of tables; None: as
-            `vamdp.ValueAugment` does by default.
-        has_places: Whether states are places with neighbours, which RL3-coarse puts together.
-        baselines: The classical agents that its tasks are compared with, by their names in
-            `vamdp.baselines.BASELINES`, each with the options that suit the tasks. Those that need
-            tables are left out where there are none.
-        action_names: One per action, for films of tasks on a grid; none: they are numbered.
+        state_bins: Bins of real-valued states for learners of tables; None: the default of
+            `vamdp.ValueAugment`.
+        has_places: Whether states are places with neighbours, which RL3-coarse clusters.
+        baselines: Classical agents to compare with: name in `vamdp.baselines.BASELINES` -> options
+            that suit the tasks. Those that need tables are left out if the tasks are environments.
+        action_names: Name of each action, for films of tasks on a grid; empty: they are numbered.
 
     Raises:
-        ValueError: Not exactly one of `env_id`, `tasks` and `environments` is given, or something
-            else does not fit it.
+        ValueError: Not exactly one of `env_id`, `tasks` and `environments` is given, or another
+            argument does not fit it.
 
     Example:
         >>> from vamdp.domains import Bandits
@@ -103,7 +102,7 @@ class Domain:
     action_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what can be checked without a task."""
+        """Check everything that can be checked without a task."""
         sources = {name: getattr(self, name) for name in ("env_id", "tasks", "environments")}
         given = [name for name, source in sources.items() if source is not None]
         if len(given) != 1:
@@ -119,7 +118,7 @@ class Domain:
         if self.environments is not None and (self.feature_scale is not None or self.action_names):
             raise ValueError(
                 "`feature_scale` and `action_names` must be left out for `environments`, got "
-                f"{self.feature_scale!r} and {self.action_names!r}: they are of tables, and of "
+                f"{self.feature_scale!r} and {self.action_names!r}: they apply to tables, and to "
                 "films of grids."
             )
         if self.task_horizon is not None and not self.task_horizon >= 1:
@@ -129,8 +128,8 @@ class Domain:
                 raise ValueError(f"`recipes` must be of {', '.join(RECIPES)}, got {name!r}.")
             if "recipe" in self.recipes[name]:
                 raise ValueError(
-                    f"`recipes` must hold settings of one recipe, got a `recipe` in {name!r}. Say "
-                    'in `settings` which is the usual one: {"recipe": ...}.'
+                    f"`recipes` must hold settings of one recipe, got a `recipe` in {name!r}. Set "
+                    'the usual one in `settings`: {"recipe": ...}.'
                 )
         for name, variation in self.variations.items():
             if not re.fullmatch(r"[\w-]+", name) or name == CANONICAL:
@@ -144,13 +143,13 @@ class Domain:
 
     @cached_property
     def has_tables(self) -> bool:
-        """Whether its tasks are tables, of which the optimum is known, and not environments."""
+        """Whether the tasks are tables, whose optimum is known, and not environments."""
         if self.env_id is None:
             return self.tasks is not None
         try:
             envs = self.make_vector_env(1, next(iter(self.horizons)), CANONICAL)
         except (TypeError, ValueError, gymnasium.error.Error):
-            return True  # whoever makes them for use is told what is wrong
+            return True  # the error is reported when the environments are made for use
         envs.close()
         return not isinstance(envs.unwrapped, SampledVectorEnv)
 
@@ -186,14 +185,14 @@ class Domain:
     def make_env(
         self, size: int | None, variation: str, render_mode: str | None = None
     ) -> gymnasium.Env[Any, Any]:
-        """Make one environment that equals the first of a batch."""
+        """Make one environment, equal to the first of a batch."""
         if self.env_id is not None:
             arguments = self._env_arguments(size, variation)
             return gymnasium.make(self.env_id, render_mode=render_mode, **arguments)
         draw = self._function(variation)
         env: gymnasium.Env[Any, Any]
         if self.environments is not None:
-            env = SampledEnv(draw)  # it is the function that says how they are rendered
+            env = SampledEnv(draw)  # the function sets the render mode
         else:
             env = TaskEnv(draw, feature_scale=self.feature_scale, render_mode=render_mode)
         limit = self.task_horizon

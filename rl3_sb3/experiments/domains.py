@@ -1,13 +1,13 @@
-"""The task distributions of the experiments, and what is the same in every run on them.
+"""The task distributions of the experiments, and how to register others.
 
-A domain is a row of `DOMAINS`, an object that a package registers with `register_domain` or through
-the entry point group "rl3_sb3.domains", or, named `module:attribute`, whatever a module holds: a
-`Domain`, or a function from a random generator to a `vamdp.TabularMDP` or a `gymnasium.Env`.
+`rl3` finds a domain as a row of `DOMAINS`; as an object that a package registers with
+`register_domain` or through the entry point group "rl3_sb3.domains"; or by `module:attribute`, if
+that is a `Domain`, or a function from a random generator to a `vamdp.TabularMDP` or a
+`gymnasium.Env`.
 
-The settings of the value estimates are those of the paper's authors where the text leaves them open
-(RL3, arXiv 2306.15909, section 5 and Appendix C). Rewards and values are divided by their scales so
-that the network's inputs lie about in [0, 1]. Frozen lakes and all that comes after them are ours,
-not the paper's.
+The options of value estimates are those of the paper's authors where the text leaves them open
+(RL3, arXiv 2306.15909, section 5 and Appendix C). Scales bring the network's inputs roughly into
+[0, 1]. Frozen lakes and all later domains are ours, not the paper's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from vamdp.domains.gridworlds import VARIATIONS
 ENTRY_POINTS = "rl3_sb3.domains"
 
 
-# Where states are real numbers: each learner takes the options that it has.
+# For real-valued states; each learner uses the options that it has.
 _CONTINUOUS = {"gamma": 0.95, "smoothing": 0.01}
 
 DOMAINS: dict[str, Domain] = {
@@ -39,7 +39,7 @@ DOMAINS: dict[str, Domain] = {
         env_id="vamdp/Bandit-v0",
         variations={"ood": {"ood": True}},
         task_horizon=1,
-        # Q is then the mean reward of an arm, untouched by smoothing (Appendix A.1).
+        # Q is then the mean reward of an arm, without smoothing (Appendix A.1).
         estimator_options={"reward_model": "state_action"},
         recipes={
             "paper": {"iterations": 5000, "ent_coef": 0.01},
@@ -66,7 +66,7 @@ DOMAINS: dict[str, Domain] = {
         reward_scale=10.0,
         recipes={
             "paper": {"iterations": 10_000, "ent_coef": "0.1:0"},
-            # Much entropy and renamed actions keep RL2 from ever beginning to learn here.
+            # With much entropy and relabelled actions, RL2 never begins to learn here.
             "ours": {"iterations": 1000, "ent_coef": "0.02:0"},
         },
         exchangeable_actions=True,
@@ -93,7 +93,7 @@ DOMAINS: dict[str, Domain] = {
         estimator_options={"gamma": 0.95, "smoothing": 0.01},
         recipes={
             "paper": {"iterations": 20_000, "ent_coef": 0.04, "learning_rate": 2e-4},
-            # Regrets are ten times as large. Agents whose entropy falls early stand still for ever.
+            # Regrets are ten times as large. If entropy falls early, agents stand still for ever.
             "ours": {
                 "iterations": 3000,
                 "learning_rate": "6e-4:1e-4",
@@ -106,7 +106,7 @@ DOMAINS: dict[str, Domain] = {
         baselines={
             "random": {},
             "certainty-equivalent": {},
-            # A goal's 100 at every step that is left would be far too daring.
+            # A goal's 100 for every remaining step would be far too optimistic.
             "r-max": {"r_max": 0.4, "lookahead": 50},
             "informed": {},
         },
@@ -116,13 +116,13 @@ DOMAINS: dict[str, Domain] = {
         title="Frozen lakes",
         env_id="vamdp/FrozenLake-v0",
         variations={"slippery": {"slippery": True}},
-        # On Gymnasium's default maps, p = 0.8, chance reaches the goal in one of 2300 episodes: who
-        # learns anything is a lottery. At 0.9 it is one of 160.
+        # On Gymnasium's default maps, p = 0.8, random actions reach the goal in 1 of 2300 episodes,
+        # so it is a lottery which runs learn. At 0.9 they reach it in 1 of 160.
         arguments={"p": 0.9},
         horizons={8: 200, 4: 100},
         task_horizon=200,
         estimator_options={"gamma": 0.95, "smoothing": 0.01, "tolerance": 0.001},
-        # Entropy keeps it trying, and one success has to speak for all the steps that led to it.
+        # Entropy keeps it exploring, and one success must credit all steps that led to it.
         recipes={"paper": {"iterations": 2000, "ent_coef": "0.1:0.01", "gae_lambda": 0.95}},
         baselines={
             "random": {},
@@ -132,13 +132,13 @@ DOMAINS: dict[str, Domain] = {
         },
         action_names=("west", "south", "east", "north"),
     ),
-    # Where rewards are sparse, one success has to speak for all the steps that led to it.
+    # Where rewards are sparse, one success must credit all the steps that led to it.
     "cartpole": Domain(
         title="Cart-poles",
         env_id="vamdp/CartPole-v0",
         horizons={None: 400},
         task_horizon=100,
-        # The pole falls sooner than the cart leaves.
+        # The pole falls before the cart leaves the track.
         state_bins=StateBins((1, 4, 8, 6), (-2.4, -3, -0.21, -3), (2.4, 3, 0.21, 3)),
         estimator_options={
             **_CONTINUOUS,
@@ -158,7 +158,7 @@ DOMAINS: dict[str, Domain] = {
         horizons={None: 400},
         task_horizon=200,
         value_scale=10.0,
-        # Cosines and sines of two angles, and how fast they turn.
+        # Cosines and sines of two angles, and their velocities.
         state_bins=StateBins(4, (-1, -1, -1, -1, -6, -8), (1, 1, 1, 1, 6, 8)),
         estimator_options={
             **_CONTINUOUS,
@@ -188,7 +188,7 @@ DOMAINS: dict[str, Domain] = {
     "half-circle": Domain(
         title="Half circles",
         env_id="vamdp/HalfCircle-v0",
-        # At the usual 0.2 chance finds the goal in 1 of 200 meta-episodes, at 0.3 in 1 of 20.
+        # Random actions find the goal in 1 of 200 meta-episodes at the usual 0.2, 1 of 20 at 0.3.
         arguments={"radius": 0.3},
         variations={"small": {"radius": 0.2}},
         task_horizon=20,
@@ -205,19 +205,18 @@ DOMAINS: dict[str, Domain] = {
 
 
 def register_domain(name: str, domain: Domain) -> None:
-    """Let `rl3` know a domain by this name.
+    """Register a domain under a name for `rl3`.
 
-    A package calls this when it is imported. For a domain that `rl3` shall know without importing
-    the package by name, declare an entry point `name = "module:attribute"` in the group
-    "rl3_sb3.domains" instead.
+    A package calls this when it is imported. To make a domain known without an import, declare an
+    entry point `name = "module:attribute"` in the group "rl3_sb3.domains" instead.
 
     Args:
-        name: Without a colon.
-        domain: Its settings.
+        name: The new name, without a colon.
+        domain: The domain.
 
     Raises:
-        ValueError: The name holds a colon, or another domain has it.
-        TypeError: `domain` is no `Domain`.
+        ValueError: The name is empty, contains a colon, or belongs to another domain.
+        TypeError: `domain` is not a `Domain`.
     """
     if not isinstance(domain, Domain):
         raise TypeError(f"`domain` must be a Domain, got {domain!r}.")
@@ -232,7 +231,7 @@ def domain_of(name: str) -> Domain:
     """Return the domain of this name, or the one that `module:attribute` names.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such domain.
     """
     if name in DOMAINS:
         return DOMAINS[name]
@@ -241,7 +240,7 @@ def domain_of(name: str) -> Domain:
     declared = _declared(name)
     if declared is None:
         raise InputError(
-            f"`domain` must be one of {', '.join(DOMAINS)}, or MODULE:NAME of your own tasks, got "
+            f"`domain` must be one of {', '.join(DOMAINS)}, or MODULE:NAME of custom tasks, got "
             f"{name!r}."
         )
     return _as_domain(name, declared)
@@ -249,7 +248,7 @@ def domain_of(name: str) -> Domain:
 
 @cache
 def _declared(name: str) -> Any:
-    """Return what an installed package declares under this name; None if none does."""
+    """Return the object that an installed package declares under this name; None if none does."""
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         return entry.load()
     return None
@@ -271,12 +270,12 @@ def _as_domain(name: str, found: Any) -> Domain:
     return known
 
 
-# To ask a function what it draws takes as long as drawing a task.
+# A cache: to find out what a function draws, it must draw a task.
 _OF_FUNCTIONS: dict[str, Domain] = {}
 
 
 def _draws_environments(draw: Callable[[np.random.Generator], Any]) -> bool:
-    """Return whether a function draws environments; whoever makes them checks what else it does."""
+    """Return whether a function draws environments. Other errors are reported when it is used."""
     try:
         drawn = draw(np.random.default_rng(0))
     except Exception:

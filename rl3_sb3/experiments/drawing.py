@@ -1,8 +1,8 @@
-"""What figures are drawn with: matplotlib, whatever MPLBACKEND says.
+"""Import matplotlib for figures, even if the backend in MPLBACKEND is not installed.
 
-A notebook's kernel leaves MPLBACKEND to the processes that are started in it. If the backend is not
-installed where they run, matplotlib cannot even be imported. Figures go into files, without any
-backend; so it is left out where it cannot be had. Where it can, it stays what the user chose.
+A notebook's kernel passes MPLBACKEND on to the processes that it starts. If the backend is not
+installed there, even importing matplotlib fails. Figures are written into files and need no
+backend, so a missing one is ignored. An installed one stays the user's choice.
 """
 
 import os
@@ -20,7 +20,7 @@ def _import_matplotlib() -> None:
             os.environ["MPLBACKEND"] = backend
     if backend:
         try:
-            matplotlib.rcParams["backend"] = backend  # as matplotlib itself does
+            matplotlib.rcParams["backend"] = backend  # as matplotlib itself does on import
         except ValueError:  # not installed here
             pass
 

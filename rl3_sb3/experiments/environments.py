@@ -1,7 +1,7 @@
-"""The environments of a run: batched tasks, value estimates if wanted, meta-episodes.
+"""Create the environments of a run: batched tasks, value estimates if wanted, meta-episodes.
 
-The algorithms' rows say what is shown: RL2 leaves `ValueAugment` out, RL3 (Markov) shows nothing
-but what `ValueAugment` adds.
+The algorithm's row decides what is shown: RL2 has no `ValueAugment`, and RL3 (Markov) shows only
+what `ValueAugment` adds.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ from vamdp.vector_bases import AnyVectorWrapper
 
 FloatArray = npt.NDArray[np.float32]
 
-# The walk that shows what an environment does: so many actions, each for so many steps. Held for a
-# while they lead somewhere, where rewards are perhaps.
+# The walk that tests what an environment does: this many random actions, each for this many steps.
+# Repeated actions lead further, perhaps to rewards.
 _WALK, _HELD = 128, 8
 
 
@@ -31,13 +31,13 @@ class FirstEntries(AnyVectorWrapper):
     """Shows only the first entries of flat observations.
 
     Args:
-        env: A vector environment with `Box` observations of one axis, and a layout of parts.
-        n_entries: How many to show.
+        env: A vector environment with `Box` observations of one axis, and a `layout`.
+        n_entries: Number of entries to show.
 
     Attributes:
-        layout: Of the parts shown.
+        layout: Name of a shown part -> its slice.
         layout_space: The space of a single observation.
-        action_parts: Those of them with one entry per action.
+        action_parts: Names of the shown parts with one entry per action.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], n_entries: int) -> None:
@@ -56,12 +56,12 @@ class FirstEntries(AnyVectorWrapper):
         self.action_parts = tuple(name for name in owner.action_parts if name in self.layout)
 
     def reset(self, **kwargs: Any) -> tuple[FloatArray, dict[str, Any]]:
-        """Reset; see the environment."""
+        """Reset the environments, and show the first entries."""
         observations, infos = self.env.reset(**kwargs)
         return observations[:, self._shown], infos
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Step; see the environment."""
+        """Step the environments, and show the first entries."""
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
         if "final_obs" in infos:
             infos = {**infos, "final_obs": infos["final_obs"][:, self._shown]}
@@ -71,15 +71,16 @@ class FirstEntries(AnyVectorWrapper):
 def make_envs(
     config: RunConfig, n_envs: int, *, variation: str | None = None
 ) -> VectorEnv[Any, Any, Any]:
-    """Make the environments that a run's agent sees.
+    """Make the environments for a run's agent.
 
     Args:
         config: The run.
-        n_envs: How many environments.
-        variation: Which tasks, "canonical" or a name in the domain's `variations`; None: the run's.
+        n_envs: Number of environments.
+        variation: Task distribution, "canonical" or a name in the domain's `variations`; None: the
+            run's.
 
     Returns:
-        A batch of meta-episodes in step with each other.
+        A batch of meta-episodes that begin and end together.
     """
     envs = config.facts.make_vector_env(n_envs, config.size, variation or config.variation)
     if config.estimator is not None:
@@ -90,10 +91,11 @@ def make_envs(
 
 
 def fingerprint(config: RunConfig) -> str:
-    """Return what tells a run's tasks from those of changed code: a digest of the first one.
+    """Return a digest of a run's first held-out task, which shows whether changed code changed it.
 
-    Of a table it is all that stands in it, of an environment a walk through it: what that does not
-    meet goes unseen. Numbers are rounded first: processors differ in the last bits.
+    For a table the digest covers all its numbers, for an environment a random walk; differences
+    that the walk does not meet go unnoticed. Numbers are rounded first, because processors differ
+    in the last bits.
     """
     envs = config.facts.make_vector_env(1, config.size, config.variation)
     start, _ = envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
@@ -110,7 +112,7 @@ def fingerprint(config: RunConfig) -> str:
             observations, *outcome, _ = envs.step(action[None])
             arrays += [flatten(space, one) for one in iterate(envs.observation_space, observations)]
             arrays += outcome
-        # To which zero a number is rounded is a matter of its last bits.
+        # Adding 0.0 turns -0.0, which rounding may give, into 0.0.
         arrays = [np.round(np.asarray(array, np.float64), 6) + 0.0 for array in arrays]
     envs.close()
     digest = hashlib.sha256(repr(sizes).encode())

@@ -1,9 +1,9 @@
-"""What the command line shows as one line: the error of bad input, the warning about a run."""
+"""The error and the warning that the command line prints as one line."""
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the message names it, its value and what to do."""
+    """The user's input cannot be used; the message has its name, its value and a remedy."""
 
 
 class RunWarning(UserWarning):
-    """Training goes on, but not quite from where the user would think; the message says why."""
+    """Training continues, but not from where the user may expect; the message gives the reason."""

@@ -1,4 +1,4 @@
-"""The object-level learners that a run can have: those built in, and one's own by MODULE:NAME."""
+"""The object-level learners of a run: built-in ones, and custom ones by MODULE:NAME."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from vamdp.estimators import BUILT_INS, Learner
 
 @dataclass(frozen=True)
 class NoOptions:
-    """The options of a function or class that has none."""
+    """The options of a learner that has none."""
 
 
 def learner_of(name: str) -> Learner:
     """Return the learner of this name, or the one that `module:attribute` names.
 
     An attribute is a `vamdp.estimators.Learner`, or a class or function (n_tasks, n_actions) ->
-    learner as `vamdp.ValueAugment` takes it, which has no options then.
+    learner, as for `vamdp.ValueAugment`, which then has no options.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such learner.
     """
     if name in BUILT_INS:
         return BUILT_INS[name]
@@ -47,12 +47,12 @@ def learner_of(name: str) -> Learner:
 
 
 def takes_reals(name: str) -> bool:
-    """Return whether a learner wants real-valued states as they are, see `Estimator`."""
+    """Return whether a learner takes real-valued states without bins, see `Estimator`."""
     return hasattr(learner_of(name).factory, "takes_reals")
 
 
 def estimator_arguments(name: str, options: Mapping[str, Any], task_horizon: int) -> dict[str, Any]:
-    """Return what `ValueAugment` is given for a learner and its options."""
+    """Return the arguments of `ValueAugment` for a learner and its options."""
     if name in BUILT_INS:
         return {"estimator": name, **options}
     make = partial(learner_of(name).make, task_horizon=task_horizon, options=options)

@@ -1,7 +1,7 @@
-"""How many single-threaded runs this machine can take at a time.
+"""Find out how many single-threaded runs fit on this machine at a time.
 
-A container or a batch job may be given less than the machine has. Cores come from the process's
-affinity, and cores and memory from the limits of its control groups (Linux, version 2).
+A container or a batch job may get only a part of the machine. The number of cores is limited by the
+process's affinity, and cores and memory by its control groups (Linux, version 2).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 GIB = 2**30
 
-# What a run with the paper's settings needs at most is 0.9 GiB, libraries and evaluation included
-# (random MDPs with H = 500, gridworlds of 13x13); the rest is room for larger ones.
+# With the paper's settings a run needs at most 0.9 GiB, with libraries and evaluation (random MDPs
+# with H = 500, gridworlds of 13x13). The rest is a reserve for larger ones.
 RUN_MEMORY = 1.5 * GIB
 
 _PROC = Path("/proc")
@@ -22,7 +22,7 @@ _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 
 def n_cores() -> int:
-    """Return how many cores this process may use, at least 1."""
+    """Return the number of cores that this process may use, at least 1."""
     affinity = hasattr(os, "sched_getaffinity")
     found: list[float] = [len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1]
     for group in _control_groups():
@@ -33,7 +33,7 @@ def n_cores() -> int:
 
 
 def available_memory() -> float | None:
-    """Return the bytes that this process and its children may still use; None: nobody tells."""
+    """Return the bytes that this process and its children may still use; None if unknown."""
     found = []
     for line in _read(_PROC / "meminfo").splitlines():
         if line.startswith("MemAvailable:"):
@@ -41,16 +41,16 @@ def available_memory() -> float | None:
     for group in _control_groups():
         if (limit := _read(group / "memory.max").strip()).isdigit():
             statistics = dict(line.split() for line in _read(group / "memory.stat").splitlines())
-            cached = int(statistics.get("inactive_file", 0))  # given back when it is needed
+            cached = int(statistics.get("inactive_file", 0))  # freed when memory is needed
             found.append(float(limit) - int(_read(group / "memory.current")) + cached)
     return min(found, default=None)
 
 
 def n_runs_at_a_time(run_memory: float = RUN_MEMORY) -> int:
-    """Return how many runs fit: one per core, as far as memory allows, and at least one.
+    """Return the number of runs that fit: one per core if memory allows, and at least one.
 
     Args:
-        run_memory: Bytes that one needs.
+        run_memory: Bytes of memory per run.
     """
     memory = available_memory()
     by_memory = math.inf if memory is None else memory // run_memory
@@ -58,7 +58,7 @@ def n_runs_at_a_time(run_memory: float = RUN_MEMORY) -> int:
 
 
 def _control_groups() -> Iterator[Path]:
-    """Yield the folders of this process's control group and of those that contain it."""
+    """Yield the folders of this process's control group and of its parents."""
     for line in _read(_PROC / "self" / "cgroup").splitlines():
         if line.startswith("0::/"):
             group = _CONTROL_GROUPS / line.removeprefix("0::/")

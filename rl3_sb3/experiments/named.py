@@ -1,4 +1,4 @@
-"""What users name as `module:attribute`: tasks and agents of their own."""
+"""Import custom tasks and agents that users name as `module:attribute`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rl3_sb3.experiments.errors import InputError
 
 
 def attribute_of(argument: str, name: str) -> Any:
-    """Return what `module:attribute` names; modules beside the user's are found too.
+    """Return the object that `module:attribute` names; modules in the working folder are found.
 
     Args:
-        argument: What is called so, for the error.
-        name: With a colon.
+        argument: Name of the argument, for the error.
+        name: The text with a colon.
 
     Raises:
-        InputError: There is no such module, or nothing of this name in it.
+        InputError: The module does not exist, fails, or has no such attribute.
     """
     module_name, _, path = name.partition(":")
     here = os.getcwd()
-    if here not in sys.path:  # the script `rl3` does not look there
+    if here not in sys.path:  # the script `rl3` has no working folder in its path
         sys.path.insert(0, here)
     try:
         found: Any = import_module(module_name)
@@ -38,7 +38,7 @@ def attribute_of(argument: str, name: str) -> Any:
             ) from error
         raise InputError(
             f"`{argument}` must be MODULE:NAME of something that can be imported from {here}, got "
-            f"{name!r}: {error}. Call the command where the module lies, or set PYTHONPATH."
+            f"{name!r}: {error}. Run the command in the module's folder, or set PYTHONPATH."
         ) from error
     return found
 

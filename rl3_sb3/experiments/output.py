@@ -1,8 +1,8 @@
-"""Printing wherever standard output goes.
+"""Print to any standard output without errors.
 
-Tables have signs such as ± that not every encoding has: a terminal or a file of a Chinese, Japanese
-or Russian Windows, an old locale. Where a sign is missing, a plain one is printed in its place.
-Where nobody reads any more, as after `| head`, the program ends quietly.
+Tables contain characters such as ±, which some encodings lack: those of older locales, or of a
+terminal or file on Chinese, Japanese or Russian Windows. A missing character is replaced by a plain
+one. If the reader has closed the pipe, as `| head` does, the program ends quietly.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _PLAIN = {
     "’": "'",  # noqa: RUF001
 }
 _HANDLER = "rl3.plain"
-_SIGPIPE = 13  # not every platform's `signal` has it
+_SIGPIPE = 13  # not defined in `signal` on every platform
 
 
 def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Return what is written in place of the signs that the encoding lacks."""
+    """Return a replacement for a character that the encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     sign = error.object[error.start]
-    if "\udc80" <= sign <= "\udcff":  # a byte of a file's name that is not UTF-8
+    if "\udc80" <= sign <= "\udcff":  # a byte of a file name that is not UTF-8
         return bytes([ord(sign) - 0xDC00]), error.start + 1
     return _PLAIN.get(sign, "?"), error.start + 1
 
@@ -44,10 +44,10 @@ codecs.register_error(_HANDLER, _plain)
 
 @contextmanager
 def printable() -> Iterator[None]:
-    """Within it, printing never fails for want of a sign."""
+    """Make printing replace missing characters, within a `with` block."""
     with ExitStack() as stack:
         for stream in (sys.stdout, sys.stderr):
-            # Someone who chose "replace" or "ignore" keeps it.
+            # If the user chose "replace" or "ignore", keep it.
             usual = ("strict", "surrogateescape", "backslashreplace")
             if isinstance(stream, io.TextIOWrapper) and stream.errors in usual:
                 stack.callback(stream.reconfigure, errors=stream.errors)
@@ -56,8 +56,8 @@ def printable() -> Iterator[None]:
 
 
 def end_without_reader() -> int:
-    """Return the exit status of a program whose output nobody reads any more."""
-    # Python would complain once more when it flushes at its end.
+    """Return the exit status of a program whose output has no reader any more."""
+    # Otherwise Python reports the error once more when it flushes at exit.
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

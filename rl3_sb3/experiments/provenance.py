@@ -1,4 +1,4 @@
-"""Where a result comes from: the commit of the code, and the hardware."""
+"""Record where a result comes from: the commit of the code, and the hardware."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def code_commit() -> str:
-    """Return the commit of the checkout that this code lies in; "" if it lies in none.
+    """Return the commit of the checkout that contains this code; "" if there is none.
 
-    Code that differs from its commit has "+" at the end.
+    If the code differs from its commit, "+" is appended.
     """
     here = Path(__file__).resolve().parent
-    # An installed copy may lie inside of somebody else's repository, which does not track it.
+    # An installed copy may lie inside another repository, which does not track it.
     if _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
         return ""
     return commit_of(here, "vamdp", "rl3_sb3")
 
 
 def commit_of(folder: Path, *parts: str) -> str:
-    """Return the commit of the repository that a folder lies in; "" if it lies in none.
+    """Return the commit of the repository that contains a folder; "" if there is none.
 
     Args:
-        folder: Anywhere in it.
-        *parts: Changes of tracked files in these of its folders are told by "+" at the end; none
-            given: all changes.
+        folder: Any folder in the repository.
+        *parts: Folders of the repository. If tracked files in them have changed, "+" is appended.
+            Without any, changes in the whole repository count.
     """
     top = top_of(folder)
     if top is None:
@@ -40,16 +40,16 @@ def commit_of(folder: Path, *parts: str) -> str:
 
 
 def top_of(folder: Path) -> Path | None:
-    """Return the top folder of the repository that a folder lies in; None without one."""
+    """Return the top folder of the repository that contains a folder; None if there is none."""
     top = _git(folder, "rev-parse", "--show-toplevel")
     return None if top is None else Path(top)
 
 
 def hardware(device: str = "cpu") -> str:
-    """Return the processor's name and how many cores may be used, and the GPU's name if one is.
+    """Return the processor, the number of usable cores, and the GPU if one is used, as text.
 
     Args:
-        device: Where the computation runs, as torch names it.
+        device: Device of the computation, in torch's form.
     """
     name = platform.processor() or platform.machine()
     if _CPU_INFO.is_file():
@@ -67,7 +67,7 @@ def hardware(device: str = "cpu") -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says; None if it fails, or is not there."""
+    """Return the output of a git command; None if it fails, or git is not installed."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True

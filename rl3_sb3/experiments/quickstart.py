@@ -1,11 +1,11 @@
-"""The paper's main comparison in a few minutes: RL2 against RL3 on random MDPs.
+"""Run the paper's main comparison in a few minutes: RL2 against RL3 on random MDPs.
 
-Both sides have the same transformer, the same PPO, the recipe `ours` and the same number of steps,
-in a process and on a thread of their own each (with a single core: one after the other). The
-batches are smaller than the recipe's, which learns faster when steps are few.
+Both have the same transformer, the same PPO, the recipe `ours` and the same number of steps. Each
+runs in its own process with one thread (on a single core, one after the other). Batches are smaller
+than the recipe's, because few steps are then used better.
 
-It is a sweep of two cells. Stopped or killed, it goes on where it was when it is called again;
-complete, it shows its table again.
+The quickstart is a sweep of two cells. If it was stopped or killed, the next call continues; if it
+is complete, the next call prints its table again.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from rl3_sb3.experiments.sweeps.command import run_sweep
 from rl3_sb3.experiments.sweeps.folder import driver_files, driving
 
 _ALGORITHMS = ("rl2", "rl3")
-_CLASSICAL = "beb"  # the best in these tasks; it plays them in seconds
+_CLASSICAL = "beb"  # the best in these tasks, and it takes only seconds
 _SECONDS_BETWEEN_CHECKPOINTS = 15.0
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much the quickstart does."""
+    """The size of the comparison."""
 
     horizon: int
     n_envs: int
@@ -45,28 +45,28 @@ class Size:
 
     @property
     def n_steps(self) -> int:
-        """Training steps of each side."""
+        """Training steps of each agent."""
         return self.iterations * self.n_envs * self.horizon
 
 
-# The number to change when machines or code get faster: iterations of 12 800 steps for each side.
+# Change this when machines or code get faster: iterations of 12 800 steps for each agent.
 FULL = Size(horizon=100, n_envs=128, batch_size=1600, iterations=150, n_tasks=256)
 SMOKE = Size(horizon=20, n_envs=16, batch_size=160, iterations=3, n_tasks=16)
 
 
 def quickstart(out: Path, size: Size = FULL, seed: int = 0) -> tuple[str, signal.Signals | None]:
-    """Train RL2 and RL3, evaluate both, draw the picture and return the table.
+    """Train and evaluate RL2 and RL3, draw the figure and return the table.
 
     Args:
         out: A new or empty folder, or that of an earlier call with the same size and seed.
-        size: How much to do.
-        seed: Of both runs.
+        size: The size of the comparison.
+        seed: Seed of both runs.
 
     Returns:
-        The table, and no signal; or no table, and the signal that stopped it before its end.
+        The table and None; or "" and the signal that stopped the quickstart.
 
     Raises:
-        InputError: There is something else in `out`, or a run has failed.
+        InputError: `out` contains something else, or a run has failed.
     """
     both = cells(size, seed)
     if not (_is_empty(out) or _has_begun(out, both)):
@@ -85,10 +85,10 @@ def quickstart(out: Path, size: Size = FULL, seed: int = 0) -> tuple[str, signal
 
 
 def default_folder(size: Size = FULL, seed: int = 0) -> Path:
-    """Return where to go on, or else to begin.
+    """Return the folder of the quickstart to continue, or else a new one.
 
-    That is the first of rl3-quickstart, rl3-quickstart-2, ... that does not exist, or holds a
-    quickstart of this size and seed.
+    This is the first of rl3-quickstart, rl3-quickstart-2, ... that does not exist, or that contains
+    a quickstart of this size and seed.
     """
     folder, number, both = Path("rl3-quickstart"), 1, cells(size, seed)
     while folder.exists() and not _has_begun(folder, both):
@@ -123,18 +123,18 @@ def _is_empty(out: Path) -> bool:
 
 
 def _has_begun(out: Path, both: list[Cell]) -> bool:
-    """Return whether at least one run has begun there, and none with other settings."""
+    """Return whether a run has been started there, and none has other settings."""
     runs = [(RunDirectory(out / cell.name), cell.config) for cell in both]
     stored = [(run.read_config(), config) for run, config in runs if run.config_file.is_file()]
     return bool(stored) and all(found == config for found, config in stored)
 
 
 def _compare(out: Path, both: list[Cell]) -> str:
-    """Draw the picture, write the table and return it."""
+    """Draw the figure, write the table and return it."""
     config = both[0].config
     found = [cell.evaluation(out, CANONICAL) for cell in both]
     evaluations = [evaluation for evaluation in found if evaluation is not None]
-    assert len(evaluations) == len(both), "none of them has failed"
+    assert len(evaluations) == len(both), "no run has failed"
     table = (
         f"{config.facts.title}, meta-episodes of {config.horizon} steps, {both[0].n_tasks} "
         f"held-out tasks, {config.total_steps:,} training steps each\n\n"

@@ -1,1 +1,1 @@
-"""Collecting rollouts, and storing them as whole sequences."""
+"""Collect rollouts, and store them as whole sequences."""

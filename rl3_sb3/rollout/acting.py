@@ -1,10 +1,10 @@
-"""A policy that acts in many environments at once, as fast as its device allows.
+"""Choose actions in many environments at once, as fast as the device allows.
 
-One step is: tokens in, distribution parameters, actions drawn from them. A CPU steps the policy as
-it comes. A GPU may replay one recording for all steps instead (see `cuda_graphs`), of a step that
-is a function of tensors alone.
+One step turns tokens into distribution parameters and draws actions from them. A CPU runs the
+policy's ordinary step. A GPU may instead replay one recording for all steps (see `cuda_graphs`), of
+a step that is a function of tensors only.
 
-Boundaries: an episode's end empties its row of the memory, a new rollout empties all rows.
+Boundaries: the end of an episode clears its row of the memory; a new rollout clears all rows.
 """
 
 import numpy as np
@@ -20,12 +20,12 @@ class Acting:
     """Chooses actions in this rank's environments.
 
     Args:
-        policy: Whose actor chooses.
-        n_envs: Environments of this rank; all ranks must make theirs at once.
-        cuda_graphs: Step in the way that can be recorded, and record it on a GPU.
+        policy: The policy whose actor chooses.
+        n_envs: Number of this rank's environments. All ranks must create their `Acting` together.
+        cuda_graphs: Use the step that can be recorded, and record it on a GPU.
 
     Attributes:
-        n_all_envs: Environments of all ranks.
+        n_all_envs: Number of environments of all ranks.
     """
 
     def __init__(self, policy: SequencePolicy, n_envs: int, *, cuda_graphs: bool = False) -> None:
@@ -40,7 +40,7 @@ class Acting:
         self._replayed = Replayed(self._static_choice, record=cuda_graphs)
 
     def begin(self) -> None:
-        """Empty the memory of all rows: a rollout begins."""
+        """Clear the memory of all rows, at the start of a rollout."""
         self._memory = self.policy.new_state(self.n_envs, self._memory)
 
     @th.no_grad()
@@ -66,7 +66,7 @@ class Acting:
         return actions, params
 
     def forget(self, rows: npt.NDArray[np.bool_]) -> None:
-        """Empty the memory of these rows, shape (B,): their episodes ended."""
+        """Clear the memory of these rows, bools (B,), because their episodes ended."""
         self._memory = self._memory.reset_rows(rows)
 
     def _static_choice(self, tokens: th.Tensor, masks: th.Tensor, *tensors: th.Tensor) -> Tensors:

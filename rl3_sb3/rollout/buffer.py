@@ -1,12 +1,13 @@
-"""One rollout, cut at episode starts and handed out as whole sequences.
+"""Store one rollout, cut at episode starts, and return minibatches of whole sequences.
 
-A transformer learns from sequences, so the unit of a minibatch is a *segment*, see `segments`.
-Meta-episodes that fill the rollout give n_envs segments of equal length: full rows, no padding, no
-mask. Ragged segments are padded to the longest one in their minibatch, and a mask keeps the padding
-out of the loss. Every step is in exactly one segment, hence in exactly one minibatch of an epoch.
+A transformer learns from sequences, so minibatches consist of *segments*, see `segments`. If each
+environment's steps are whole meta-episodes, segments have equal length: full rows, no padding, no
+mask. Segments of different lengths are padded to the longest one in their minibatch, and a mask
+keeps the padding out of the loss. Every step is in exactly one segment, hence in exactly one
+minibatch of an epoch.
 
-The value of the observation after a segment, where the advantages need one, is computed *in
-context*: the critic reads it as one more token of the same segment.
+Advantages may need the value of the observation after a segment. It is computed *in context*: the
+critic reads that observation as one more token of the segment.
 
 Index order: [environment, step], so that a segment is contiguous.
 """
@@ -32,15 +33,15 @@ class SequenceBatch(NamedTuple):
     Attributes:
         tokens: Flattened observations, shape (B, T, C).
         actions: Shape (B, T), or (B, T, n_actions) for continuous actions.
-        params: The behaviour's distribution parameters, shape (B, T, n_params).
-        log_probs: The behaviour's log-probabilities of the actions, shape (B, T).
+        params: The behaviour policy's distribution parameters, shape (B, T, n_params).
+        log_probs: The behaviour policy's log-probabilities of the actions, shape (B, T).
         advantages: Shape (B, T).
         returns: Targets of the critic, advantage + value, shape (B, T).
         mask: True at real steps, shape (B, T); None if there is no padding.
-        relabelled: True at steps of sequences whose actions have new names, shape (B, T), see
-            `rl3_sb3.update.symmetry`; None if nobody asked for it.
+        relabelled: True at steps of sequences whose actions are relabelled, shape (B, T), see
+            `rl3_sb3.update.symmetry`; None without a symmetry.
         action_masks: True where an action was allowed, shape (B, T, n_actions); None if no
-            environment gave a mask.
+            environment returned a mask.
     """
 
     tokens: th.Tensor
@@ -55,20 +56,20 @@ class SequenceBatch(NamedTuple):
 
 
 class SequenceRolloutBuffer(RolloutBuffer):
-    """Holds one rollout of `n_envs` environments and `buffer_size` steps each.
+    """Stores one rollout of `n_envs` environments with `buffer_size` steps each.
 
-    What the network made (tokens, actions, distribution parameters) stays on its device; what the
-    environment made (rewards, ends) stays on the host until the rollout is complete, in double
-    precision. Filled by `add_choice` before the environment's step and `add_outcome` after it.
+    The network's outputs (tokens, actions, distribution parameters) stay on its device. The
+    environments' outputs (rewards, ends) stay on the host until the rollout is complete, in double
+    precision. `add_choice` is called before the environments step, `add_outcome` after it.
 
-    What it shows by the names of SB3's buffer are arrays of shape (n_envs, n_steps, ...), where
-    SB3's are (n_steps, n_envs, ...); observations are tokens, see `rl3_sb3.tokens`.
+    Attributes named as in SB3's buffer are arrays of shape (n_envs, n_steps, ...), where SB3's are
+    (n_steps, n_envs, ...). Observations are tokens, see `rl3_sb3.tokens`.
 
     Args:
         buffer_size: Steps per environment.
         observation_space: Part of SB3's signature; tokens are already flat.
         action_space: Part of SB3's signature.
-        device: Where minibatches lie.
+        device: The device of minibatches.
         gae_lambda: See `generalized_advantages`.
         gamma: See `generalized_advantages`.
         n_envs: Number of environments.
@@ -84,14 +85,14 @@ class SequenceRolloutBuffer(RolloutBuffer):
         gamma: float = 0.99,
         n_envs: int = 1,
     ) -> None:
-        # Storage on the device, made at the first step, which knows the shapes.
+        # Storage on the device, created at the first step, when the shapes are known.
         self._stored: dict[str, th.Tensor] = {}
         super().__init__(
             buffer_size, observation_space, action_space, device, gae_lambda, gamma, n_envs
         )
 
     def reset(self) -> None:
-        """Forget the rollout; the storage stays allocated, but for masks: there may be none."""
+        """Clear the rollout. Its storage stays allocated, except for masks, which are optional."""
         shape = (self.n_envs, self.buffer_size)
         self._stored.pop("action_masks", None)
         self.rewards = np.zeros(shape)
@@ -109,17 +110,17 @@ class SequenceRolloutBuffer(RolloutBuffer):
     # ---------------------------------------------------------------- filling
 
     def add_choice(self, *, action_masks: th.Tensor | None = None, **tensors: th.Tensor) -> None:
-        """Store what the policy saw and chose at this step, *before* the environment steps.
+        """Store the policy's inputs and outputs of this step, *before* the environments step.
 
-        An environment may hand out its live buffer, which its next step overwrites.
+        Later may be too late: an environment may return a buffer that its next step overwrites.
 
         Args:
             action_masks: Bools, (n_envs, n_actions), True where an action was allowed. None: all
-                were; of a rollout that has no others nothing is stored.
+                were. A rollout without masks stores none.
             tensors: `tokens` (n_envs, C), `actions` (n_envs, ...), `params` (n_envs, n_params).
         """
         if action_masks is not None:
-            if "action_masks" not in self._stored:  # the steps before had none
+            if "action_masks" not in self._stored:  # earlier steps had none
                 shape = (self.n_envs, self.buffer_size, action_masks.shape[1])
                 self._stored["action_masks"] = th.ones(shape, dtype=th.bool, device=self.device)
             self._stored["action_masks"][:, self.pos] = action_masks
@@ -130,11 +131,11 @@ class SequenceRolloutBuffer(RolloutBuffer):
             self._stored[name][:, self.pos] = value
 
     def add_outcome(self, rewards: npt.NDArray[Any], dones: npt.NDArray[np.bool_]) -> None:
-        """Store what the environment answered, and go on to the next step.
+        """Store the environments' outputs, and advance to the next step.
 
         Args:
             rewards: Shape (n_envs,).
-            dones: Shape (n_envs,), True where an episode ended in either way.
+            dones: Shape (n_envs,), True where an episode terminated or was truncated.
         """
         self.rewards[:, self.pos] = rewards
         self.ends[:, self.pos] = dones
@@ -142,11 +143,11 @@ class SequenceRolloutBuffer(RolloutBuffer):
         self.full = self.pos == self.buffer_size
 
     def add_tokens_after(self, rows: npt.NDArray[np.int64], tokens: th.Tensor) -> None:
-        """Store the observations that followed the step just added, where a value is needed.
+        """Store the observations after the step just added, where their value is needed.
 
         Args:
-            rows: Environments whose episode was truncated there, or still runs at the rollout's
-                end; shape (n,).
+            rows: The environments whose episode was truncated at this step, or is still running at
+                the rollout's end; shape (n,).
             tokens: Shape (n, C).
         """
         for row, token in zip(rows, tokens, strict=True):
@@ -156,29 +157,29 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     @property
     def observations(self) -> npt.NDArray[Any]:  # type: ignore[override] # SB3's is an attribute
-        """Tokens, shape (n_envs, n_steps, C); a copy."""
+        """Tokens, shape (n_envs, n_steps, C), as a copy."""
         return self._shown("tokens")
 
     @property
     def actions(self) -> npt.NDArray[Any]:  # type: ignore[override] # SB3's is an attribute
-        """Actions as drawn, shape (n_envs, n_steps) or (n_envs, n_steps, n_actions); a copy."""
+        """Actions as sampled, (n_envs, n_steps) or (n_envs, n_steps, n_actions), as a copy."""
         return self._shown("actions")
 
     @property
     def log_probs(self) -> npt.NDArray[Any]:  # type: ignore[override] # SB3's is an attribute
-        """Log-probabilities of the actions, shape (n_envs, n_steps), of a finished rollout."""
+        """Log-probabilities of the actions in a finished rollout, shape (n_envs, n_steps)."""
         return self._shown("log_probs" if self._segments is not None else "")
 
     @property
     def episode_starts(self) -> npt.NDArray[np.bool_]:  # type: ignore[override] # as above
-        """Where an episode starts, shape (n_envs, n_steps)."""
+        """True where an episode starts, shape (n_envs, n_steps)."""
         return np.concatenate([self.begins[:, None], self.ends[:, :-1]], axis=1)
 
     def _shown(self, name: str) -> npt.NDArray[Any]:
         if name not in self._stored:
             raise AttributeError(
-                "`rollout_buffer` must have been filled first: observations and actions come with "
-                "the first step, log_probs when the rollout is complete."
+                "`rollout_buffer` must have been filled first: observations and actions exist "
+                "after the first step, log_probs when the rollout is complete."
             )
         shown: npt.NDArray[Any] = self._stored[name].cpu().numpy().copy()
         return shown
@@ -186,7 +187,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
     # ---------------------------------------------------------------- after the rollout
 
     def require_finite(self) -> None:
-        """Raise ValueError at the first observation or reward that is NaN or infinite."""
+        """Raise ValueError if an observation or reward is NaN or infinite; report the first one."""
         finite = np.isfinite(self.rewards)
         if not finite.all():
             raise self._not_finite("reward", finite, self.rewards)
@@ -208,7 +209,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         return ValueError(
             f"`env` must give finite numbers, got the {what} {values[row, step]} in environment "
             f"{row} at step {step} (from 0) of the rollout. Find out where the environment divides "
-            "by zero, or replace what it gives."
+            "by zero, or replace this value."
         )
 
     def finish(
@@ -220,13 +221,13 @@ class SequenceRolloutBuffer(RolloutBuffer):
         """Compute values, log-probabilities, advantages and returns of the complete rollout.
 
         Args:
-            values_of: The critic: tokens (B, T, C) to values (B, T). T may exceed the longest
-                segment by one, for the observation after it.
-            log_probs_of: Distribution parameters and actions to log-probabilities.
-            batch_size: About how many steps the critic reads at a time.
+            values_of: The critic, from tokens (B, T, C) to values (B, T). T may be one more than
+                the longest segment, for the observation after it.
+            log_probs_of: From distribution parameters and actions to log-probabilities.
+            batch_size: Approximate number of steps that the critic reads at a time.
         """
         assert self.full, "finish() needs a complete rollout"
-        self.ends[:, -1] = True  # the rollout cuts every segment; whether to bootstrap is separate
+        self.ends[:, -1] = True  # segments end with the rollout; they may still be bootstrapped
         self._segments = segments = Segments.between(self.ends)
         flat_values, flat_bootstrap = np.zeros((2, self.ends.size))
         for ids in self._pieces(batch_size):
@@ -249,7 +250,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
             stored[name] = th.as_tensor(getattr(self, name)).to(stored["params"])
 
     def _gather_for_critic(self, ids: Ids) -> tuple[th.Tensor, npt.NDArray[np.bool_]]:
-        """Return the segments' tokens with the observation after each, where one is needed."""
+        """Return the segments' tokens, each followed by the observation after it if needed."""
         segments = self.segments
         lengths = segments.lengths[ids]
         last = segments.starts[ids] + lengths - 1
@@ -265,7 +266,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         return tokens, needed
 
     def explained_variance(self) -> float:
-        """Return 1 - Var(R - V) / Var(R) over the rollouts of all ranks; NaN if returns are equal.
+        """Return 1 - Var(R - V) / Var(R) over all ranks' rollouts; NaN if all returns are equal.
 
         1 is a perfect critic; below 0 it is worse than a constant.
         """
@@ -280,7 +281,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     @property
     def segments(self) -> Segments:
-        """Where the sequences of the finished rollout lie."""
+        """The sequences of the finished rollout."""
         assert self._segments is not None, "minibatches need a finished rollout"
         return self._segments
 
@@ -291,8 +292,8 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
         Args:
             batch_size: Steps per minibatch, met as nearly as equal minibatches of whole segments
-                allow; None gives one minibatch.
-            shuffle: Draw the segments in random order (NumPy's global generator, as SB3 does).
+                allow; None returns a single minibatch.
+            shuffle: Draw the segments in random order (with NumPy's global generator, like SB3).
         """
         pieces = self.deal(self.n_batches(batch_size)) if shuffle else self._pieces(batch_size)
         for ids in pieces:
@@ -300,14 +301,14 @@ class SequenceRolloutBuffer(RolloutBuffer):
                 yield self.minibatch(ids)
 
     def n_batches(self, batch_size: int | None) -> int:
-        """Return how many minibatches of about so many steps the rollout makes."""
+        """Return the number of minibatches of about `batch_size` steps in the rollout."""
         wished = 1 if batch_size is None else max(1, round(self.ends.size / batch_size))
         return min(wished, len(self.segments.starts))
 
     def deal(self, n_batches: int) -> list[Ids]:
         """Return the segments of each minibatch of an epoch, drawn at random."""
-        # One draw from NumPy's global generator, which SB3 seeds, however many segments there are:
-        # so it stays in the same state on all ranks.
+        # Exactly one draw from NumPy's global generator, which SB3 seeds, for any number of
+        # segments: it then stays in the same state on all ranks.
         rng = np.random.default_rng(np.random.randint(2**32, dtype=np.uint64))  # noqa: NPY002
         return self.segments.deal(rng.permutation(len(self.segments.starts)), n_batches)
 
@@ -317,7 +318,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         Args:
             ids: Numbers of at least one segment.
         """
-        if self.segments.aligned:  # they tile the rollout: whole rows instead of single steps
+        if self.segments.aligned:  # equal lengths: gather whole rows instead of single steps
             n_segments, rows = len(self.segments.starts), to_device(ids, self.device)
             columns = {
                 # (n_envs, n_steps, ...) -> (n_segments, T, ...) -> (B, T, ...)

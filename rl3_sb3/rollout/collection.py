@@ -1,9 +1,9 @@
-"""One rollout: the policy acts, the environments answer, the buffer keeps both.
+"""Collect one rollout: the policy acts, the environments step, the buffer stores both.
 
-What SB3 wants to be done after every step (callbacks, counters, statistics) is handed in; here is
-what the buffer needs. Known traps: an environment may reuse the memory of its observations, so they
-are stored before it steps; and an episode that is cut off by a time limit, or by the rollout's end,
-needs the observation after its last step, whose value it is bootstrapped with.
+What SB3 needs after every step (callbacks, counters, statistics) is passed in as a function. Two
+things are easy to get wrong. An environment may reuse the memory of its observations, so they are
+stored before it steps. And an episode that is cut by a time limit, or by the rollout's end, needs
+the observation after its last step, whose value it is bootstrapped with.
 """
 
 from collections.abc import Callable
@@ -28,19 +28,19 @@ Dones = npt.NDArray[np.bool_]
 
 
 class Step(NamedTuple):
-    """One step of B environments, in the words in which SB3 shows it to callbacks.
+    """One step of B environments, with the names that SB3's callbacks expect.
 
     Attributes:
-        obs_tensor: What the policy saw: a tensor (B, *shape), or a dictionary of them.
-        actions: As drawn, on the policy's device: (B,) or (B, n_actions).
-        params: The distribution parameters that they were drawn from, (B, n_params).
-        clipped_actions: As the environments took them, (B, *shape).
-        new_obs: What followed; where an episode ended, the next one's first observation.
+        obs_tensor: The policy's observation: a tensor (B, *shape), or a dictionary of tensors.
+        actions: As sampled, on the policy's device: (B,) or (B, n_actions).
+        params: The distribution parameters that they were sampled from, (B, n_params).
+        clipped_actions: As passed to the environments, (B, *shape).
+        new_obs: The next observation; where an episode ended, the first of the next episode.
         rewards: Shape (B,).
-        dones: Where an episode ended in either way, (B,).
-        infos: One dictionary for each environment.
-        action_masks: Which actions were allowed, (B, n_actions); None: all.
-        new_masks: Which are allowed at `new_obs`; likewise.
+        dones: True where an episode terminated or was truncated, (B,).
+        infos: One dictionary per environment.
+        action_masks: True where an action was allowed, (B, n_actions); None: all were.
+        new_masks: True where an action is allowed at `new_obs`, (B, n_actions); None: all are.
     """
 
     obs_tensor: PyTorchObs
@@ -55,7 +55,7 @@ class Step(NamedTuple):
     new_masks: Masks | None
 
 
-# Called after every step; False stops.
+# Called after every step; returns False to stop.
 AfterStep = Callable[[Step], bool]
 
 
@@ -67,18 +67,18 @@ def collect(
     present: tuple[VecEnvObs, Masks | None],
     after_step: AfterStep,
 ) -> bool:
-    """Fill an empty buffer.
+    """Fill an empty buffer with a rollout.
 
     Args:
-        env: The environments; they go on from where they are.
-        acting: Chooses the actions, from an empty memory on.
-        rollout: To be filled.
-        masks: Reads which actions the environments allow.
-        present: The environments' present observation, and what they allow there.
+        env: The environments, which continue from their current state.
+        acting: Chooses the actions; its memory is cleared first.
+        rollout: The buffer to fill.
+        masks: Reads the environments' action masks.
+        present: The environments' current observation and its action masks.
         after_step: See `AfterStep`.
 
     Returns:
-        False if `after_step` stopped it; the buffer is of no use then.
+        False if `after_step` stopped it; the buffer is then incomplete.
     """
     policy = acting.policy
     observation, action_masks = present
@@ -114,7 +114,7 @@ def collect(
 def _add_last_observations(
     rollout: SequenceRolloutBuffer, policy: SequencePolicy, dones: Dones, infos: Infos
 ) -> None:
-    """Store the last observations of the episodes that ended, but did not terminate."""
+    """Store the last observations of the episodes that were truncated."""
     rows = np.array(
         [
             i

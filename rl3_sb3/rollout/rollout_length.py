@@ -1,9 +1,10 @@
-"""Which rollout length and which context length fit an environment.
+"""Choose a rollout length and a context length that fit an environment.
 
-A transformer must see an episode from its first step on, so a rollout should end where episodes
-end, and the context must cover the longest episode. What each environment says about its episodes
-is read here: the attribute `horizon` (the steps of a meta-episode, all of equal length), or the
-time limit in its spec. The longest counts, and one that says nothing leaves all open.
+A transformer must see an episode from its first step, so a rollout should end where episodes end,
+and the context must cover the longest episode. The length of episodes is read from each
+environment: from the attribute `horizon` (the steps of a meta-episode, all of equal length), or
+from the time limit in its spec. The longest counts. If one environment has neither, the length is
+unknown.
 """
 
 import math
@@ -13,30 +14,30 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.env_attributes import as_length, declared
 
-# Steps of all environments, as many as SB3's PPO takes with one environment: fewer make advantages
-# too noisy to be normalised and learned from for several epochs.
+# Steps of all environments together, as many as SB3's PPO takes with one environment: with fewer,
+# advantages are too noisy to be normalised and used for several epochs.
 _LEAST_STEPS = 2048
 
 
 class LengthError(ValueError):
-    """The episodes of an environment do not fit the rollouts or the context."""
+    """The environment's episodes do not fit the rollouts or the context."""
 
 
 def rollout_and_context_length(
     env: VecEnv, n_steps: int | None, context_length: int | None
 ) -> tuple[int, int]:
-    """Return rollout length and context length for an environment, or say what does not fit.
+    """Return the rollout length and the context length for an environment.
 
     Args:
         env: The environment.
-        n_steps: Steps per rollout. None takes the horizon, or else the longest time limit, once or
-            as many times as all environments need for `_LEAST_STEPS`.
-        context_length: None takes the longest episode, also where rollouts are shorter and cut it:
-            the policy shall act to its end. Where that is unknown, `n_steps`.
+        n_steps: Steps per rollout. None: the horizon, or else the longest time limit, times the
+            smallest integer with which all environments give `_LEAST_STEPS` together.
+        context_length: None: the longest episode, even if rollouts are shorter and cut it, so that
+            the policy can act to its end; `n_steps` if that is unknown.
 
     Raises:
-        LengthError: Nothing says how long a rollout should be; it is no multiple of the horizon;
-            the context is too short; or the environments differ in horizon.
+        LengthError: `n_steps` is None and no length is known, or is not a multiple of the horizon;
+            the context is too short; or the environments have different horizons.
     """
     given_horizons = declared(env, "horizon")
     horizons = [as_length(value) for value in given_horizons]
@@ -61,8 +62,8 @@ def rollout_and_context_length(
             raise LengthError(
                 f"`n_steps` must be a multiple of the environment's horizon {horizon}, "
                 f"got {n_steps}. Pass n_steps={max(1, round(n_steps / horizon)) * horizon}, or "
-                "leave it out. (An attribute `horizon` that means something else can be hidden by "
-                "a wrapper with `horizon = None`.)"
+                "leave it out. (An attribute `horizon` with another meaning can be hidden by a "
+                "wrapper with `horizon = None`.)"
             )
     needed = n_steps if longest is None else min(n_steps, longest)
     if context_length is None:
@@ -76,14 +77,14 @@ def rollout_and_context_length(
 
 
 def environment_id(env: VecEnv | None) -> str:
-    """Return the id in the environments' specs, several with commas, or nothing without one."""
+    """Return the ids in the environments' specs, separated by commas; "" without any."""
     specs = [] if env is None else declared(env, "spec")
     ids = [str(getattr(spec, "id", "")) for spec in specs]
     return ", ".join(dict.fromkeys(filter(None, ids)))
 
 
 def _longest(env: VecEnv, horizons: list[int | None]) -> int | None:
-    """Return the most steps of an episode; None if an environment does not say."""
+    """Return the length of the longest episode; None if an environment does not declare it."""
     lengths = horizons
     if None in horizons:
         limits = [

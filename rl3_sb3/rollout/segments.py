@@ -1,8 +1,8 @@
-"""Where the sequences of a rollout lie, and how they are dealt out to minibatches.
+"""Find the sequences of a rollout, and distribute them over minibatches.
 
-A *segment* is what one environment did from an episode's start (or the rollout's) to its end (or
-the rollout's). Steps are counted in the flat order n_envs * n_steps, in which a segment is
-contiguous. Segments are never cut, so minibatches are as equal as whole segments allow.
+A *segment* consists of an environment's steps from the start of an episode (or of the rollout) to
+its end (or the rollout's). Steps are counted in the flat order n_envs * n_steps, in which a segment
+is contiguous. Segments are never cut, so minibatches are as equal as whole segments allow.
 """
 
 from typing import NamedTuple, Self
@@ -17,8 +17,8 @@ class Segments(NamedTuple):
     """The S segments of a rollout.
 
     Attributes:
-        starts: Flat index of each one's first step, shape (S,).
-        lengths: Shape (S,).
+        starts: Flat index of each segment's first step, shape (S,).
+        lengths: Number of steps in each segment, shape (S,).
     """
 
     starts: Ids
@@ -38,26 +38,26 @@ class Segments(NamedTuple):
 
     @property
     def aligned(self) -> bool:
-        """Whether all are equally long."""
+        """Whether all segments have the same length."""
         return bool((self.lengths == self.lengths[0]).all())
 
     def deal(self, order: Ids, n_batches: int) -> list[Ids]:
-        """Return the segments of each minibatch; one may be empty where segments are long.
+        """Return the segments of each minibatch; one may be empty if segments are long.
 
-        Equal shares of the steps instead of full minibatches and a small rest, whose noisy gradient
-        would count as much as the others'.
+        Every minibatch gets an equal share of the steps. Full minibatches and a small rest would
+        give the rest's noisy gradient the same weight as the others.
 
         Args:
-            order: Segment numbers in the order in which they are dealt out, shape (S,).
-            n_batches: How many minibatches.
+            order: The segments' numbers in the order in which they are distributed, shape (S,).
+            n_batches: Number of minibatches.
         """
         lengths = self.lengths[order]
         steps_before = np.cumsum(lengths) - lengths
-        share = steps_before * n_batches // lengths.sum()  # (S,) which minibatch
+        share = steps_before * n_batches // lengths.sum()  # (S,) index of the minibatch
         return [order[share == i] for i in range(n_batches)]
 
     def indices(self, ids: Ids, T: int) -> tuple[Ids, npt.NDArray[np.bool_]]:
-        """Return where in the flat order the segments' first T steps lie, and which are real.
+        """Return flat indices of the segments' first T steps, and where these are real.
 
         Padding repeats the segment's last step: starts 0, 3, lengths 3, 2, T = 3 gives
         [[0, 1, 2], [3, 4, 4]] and [[1, 1, 1], [1, 1, 0]].

@@ -1,1 +1,1 @@
-"""Training a policy on a finished rollout: losses, gradients, epochs."""
+"""Train a policy on a finished rollout: losses, gradients, epochs."""

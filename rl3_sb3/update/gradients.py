@@ -1,14 +1,14 @@
-"""Gradients of the PPO loss over one minibatch.
+"""Compute the gradients of the PPO loss over one minibatch.
 
     L = E[-min(rho A, clip(rho, 1 - eps, 1 + eps) A)] - c_ent E[entropy] + c_vf E[(V - R)^2]
 
-Actor and critic share no weights, so the first two terms move the actor and the last one the
-critic. A stopped actor is not computed at all. Relabelled actions add a term
-to the actor's loss, see `symmetry`.
+Actor and critic share no weights, so the first two terms train the actor and the last one the
+critic. A stopped actor is not computed at all. Relabelled actions add a term to the actor's loss,
+see `symmetry`.
 
-On a CPU a minibatch is computed in pieces of a few sequences, whose gradients add up: what a piece
-leaves behind then fits the cache when the backward pass comes back to it, and the memory needed
-does not depend on the minibatch.
+On a CPU a minibatch is computed in pieces of a few sequences, whose gradients are summed. The
+intermediate results of a piece are then still in the cache for the backward pass, and the memory
+needed does not depend on the minibatch.
 """
 
 import torch as th
@@ -24,9 +24,9 @@ class Gradients:
     """The gradients of a policy's loss.
 
     Args:
-        policy: Whose.
-        piece_steps: About how many steps are computed at a time; at least one sequence. None: the
-            whole minibatch.
+        policy: The policy to train.
+        piece_steps: Approximate number of steps to compute at a time, at least one sequence. None:
+            the whole minibatch.
         cuda_graphs: Record the computation on a GPU.
     """
 
@@ -39,24 +39,24 @@ class Gradients:
         self._of_critic = Replayed(self._compute_critic, record=cuda_graphs)
 
     def parameters(self, *, actor_trains: bool) -> list[th.nn.Parameter]:
-        """Return the parameters that train, in the order of their gradients; no frozen ones."""
+        """Return the trained parameters in the order of their gradients, without frozen ones."""
         groups = self.policy.optimizer.param_groups[0 if actor_trains else 1 :]  # actor, critic
         return [p for group in groups for p in group["params"] if p.requires_grad]
 
     def of(
         self, batch: SequenceBatch, weights: Weights, *, actor_trains: bool
     ) -> tuple[th.Tensor, Tensors]:
-        """Return the loss terms and the gradients of this minibatch, or of a rank's part of it.
+        """Return the loss terms and gradients of a minibatch, or of a rank's part of it.
 
         Args:
-            batch: Its sequences.
+            batch: The sequences.
             weights: See `Weights`.
             actor_trains: False leaves the actor out.
 
         Returns:
-            The value loss, followed by the three `ActorTerms` if the actor trains, and by the
-            asymmetry if sequences may be relabelled; and one gradient for each of `parameters`. On
-            a GPU the next call may overwrite them.
+            The value loss, then the three `ActorTerms` if the actor trains, then the asymmetry if
+            there is a symmetry; and one gradient for each of `parameters`. On a GPU the next call
+            may overwrite them.
         """
         numbers = to_device(th.tensor(weights, dtype=batch.returns.dtype), batch.returns.device)
         function = self._of_both if actor_trains else self._of_critic
@@ -93,7 +93,7 @@ class Gradients:
 
 
 def _to_columns(batch: SequenceBatch) -> list[th.Tensor]:
-    # Recordings are told apart by shapes: a column that is not there is a tensor without entries.
+    # Recordings are distinguished by shapes, so None becomes a tensor without entries.
     absent = batch.tokens.new_empty(0)
     return [absent if column is None else column for column in batch]
 

@@ -1,7 +1,7 @@
-"""The terms of the PPO loss, as functions of what the networks gave and what the rollout holds.
+"""The terms of the PPO loss, as functions of the networks' outputs and the rollout.
 
-Means run over the real steps of a whole minibatch. A minibatch may be computed in pieces, on
-several ranks: each gives its steps' part of the mean, and the parts add up.
+Means are over the real steps of a whole minibatch. A minibatch may be computed in pieces, or on
+several ranks. Each piece computes its part of the mean, and the parts are summed.
 
 Source: Schulman et al. 2017 (arXiv 1707.06347), equation 7 and section 5.
 """
@@ -15,19 +15,19 @@ from rl3_sb3.rollout.buffer import SequenceBatch
 
 
 class Weights(NamedTuple):
-    """Numbers that the loss of a minibatch needs besides its steps.
+    """Numbers in the loss of a minibatch that do not depend on the step.
 
-    Each is a number or, where a CUDA graph must read it anew, a tensor without dimensions.
+    Each is a number, or a tensor without dimensions if a CUDA graph must read it again.
 
     Attributes:
         clip_range: eps, above 0.
         ent_coef: Entropy coefficient.
         vf_coef: Value loss coefficient.
-        n_steps: Real steps of the whole minibatch, all its pieces together.
+        n_steps: Number of real steps in the whole minibatch.
         advantage_mean: Subtracted from advantages.
-        advantage_scale: Multiplies them after that.
+        advantage_scale: Multiplies advantages after that.
         return_mean: Subtracted from returns.
-        return_scale: Multiplies them after that.
+        return_scale: Multiplies returns after that.
         symmetry_coef: Weight of the divergence from the relabelled behaviour, see `symmetry`.
     """
 
@@ -43,7 +43,7 @@ class Weights(NamedTuple):
 
 
 class ActorTerms(NamedTuple):
-    """Scalars of one minibatch: the clipped surrogate, mean entropy, share of clipped ratios."""
+    """Scalars of one minibatch: clipped surrogate, mean entropy, share of clipped ratios."""
 
     policy_loss: th.Tensor
     entropy: th.Tensor
@@ -54,8 +54,9 @@ def actor_terms(distribution: Distribution, batch: SequenceBatch, weights: Weigh
     """Return -E[min(rho A, clip(rho, 1 - eps, 1 + eps) A)], E[entropy] and the clipped share.
 
     Args:
-        distribution: The current policy's at the minibatch's steps, batch shape (B, T).
-        batch: The minibatch; its log-probabilities are the behaviour's.
+        distribution: The current policy's distribution at the minibatch's steps, batch shape (B,
+            T).
+        batch: The minibatch; its log-probabilities are those of the behaviour policy.
         weights: See `Weights`.
     """
     advantages = (batch.advantages - weights.advantage_mean) * weights.advantage_scale
@@ -74,7 +75,7 @@ def asymmetry(divergences: th.Tensor, batch: SequenceBatch, weights: Weights) ->
     """Return E[KL(relabelled behaviour || current)], 0 at steps that are not relabelled.
 
     Args:
-        divergences: Of each step, shape (B, T).
+        divergences: Divergence at each step, shape (B, T).
         batch: The minibatch, with `relabelled`.
         weights: See `Weights`.
     """
@@ -83,11 +84,11 @@ def asymmetry(divergences: th.Tensor, batch: SequenceBatch, weights: Weights) ->
 
 
 def value_loss(values: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:
-    """Return E[(V - R)^2] for the critic's values, shape (B, T), R in the units of `weights`."""
+    """Return E[(V - R)^2] for the critic's values (B, T), with R in the units of `weights`."""
     returns = (batch.returns - weights.return_mean) * weights.return_scale
     return _mean((values - returns) ** 2, batch, weights)
 
 
 def _mean(x: th.Tensor, batch: SequenceBatch, weights: Weights) -> th.Tensor:
-    # The sum over the real steps, over the steps of the whole minibatch.
+    # The sum over these real steps, divided by the number of steps of the whole minibatch.
     return (x if batch.mask is None else x * batch.mask).sum() / weights.n_steps

@@ -1,40 +1,39 @@
-r"""Learning from relabelled actions, where the tasks do not care what an action is called.
+r"""Train on relabelled actions, for tasks in which the numbering of actions means nothing.
 
-In bandits, random MDPs and the like the actions are *exchangeable*: for every permutation sigma of
-the actions, a task and the task with its actions renamed by sigma are equally likely. Rename the
-actions of a trajectory, both what was done and every entry of an observation that belongs to an
-action: the result is as likely a trajectory of as likely a task, with the same rewards. So some
-sequences of each minibatch are renamed, each by a permutation of its own. Nothing need be played
-for it, and the networks hear that what holds of one action holds of all.
+In bandits, random MDPs and similar tasks, actions are *exchangeable*: for every permutation sigma
+of the actions, a task and the task with its actions renamed by sigma are equally likely. Rename the
+actions of a trajectory, both the actions taken and every observation entry that belongs to an
+action. The result is an equally likely trajectory of an equally likely task, with the same rewards.
+So some sequences of each minibatch are renamed, each by its own permutation. This needs no further
+steps in the environment, and teaches the networks that what holds for one action holds for all.
 
-**The critic** learns V(sigma h) = R, the return of the history h as it was.
+**The critic** learns V(sigma h) = R, the return of the original history h.
 
-**The actor.** Let pi^sigma(a | h) = pi(sigma a | sigma h), the policy that renames, asks pi, and
-renames back. Playing pi^sigma in a task is playing pi in the renamed task, so J(pi^sigma) = J(pi):
-whatever makes pi^sigma better makes pi better. The data are those of pi_old, with advantages A of
+**The actor.** Let pi^sigma(a | h) = pi(sigma a | sigma h) be the policy that renames, applies pi,
+and renames back. Playing pi^sigma in a task is playing pi in the renamed task, so J(pi^sigma) =
+J(pi): what improves pi^sigma improves pi. The data come from pi_old, with the advantages A of
 pi_old, so the surrogate of J(pi_theta^sigma) is PPO's, with the ratio
 
     rho = pi_theta(sigma a | sigma h) / pi_old(a | h),
 
     E[rho A(h, a)] over a ~ pi_old(. | h)  =  sum_a pi_theta(sigma a | sigma h) A(h, a).
 
-The denominator is the stored probability of what was played where it was played. Two others suggest
-themselves. With pi_old(sigma a | sigma h) the ratio is 1 at first, but nobody drew sigma a from it:
-each term of the sum is off by the factor pi_old(a | h) / pi_old(sigma a | sigma h). The probability
-of sigma a after sigma h under the mixture of all renamed behaviours is honest, too, but needs the
-weight of each of the n! renamings given sigma h.
+The denominator is the stored probability of the original action after the original history. Two
+other denominators look plausible. With pi_old(sigma a | sigma h) the ratio starts at 1, but sigma a
+was not sampled from it: each term of the sum is wrong by the factor pi_old(a | h) / pi_old(sigma a
+| sigma h). The probability of sigma a after sigma h under the mixture of all renamed behaviours is
+correct too, but needs the weight of each of the n! renamings given sigma h.
 
-The honest ratio is 1 at first only where pi_old is *equivariant*, pi_old^sigma = pi_old. Elsewhere
-it starts away from 1, clipping bites, and pi_theta^sigma would come to other histories than these.
-The bound of Schulman et al. (2015), applied to pi_theta^sigma, says what that costs:
+The correct ratio starts at 1 only if pi_old is *equivariant*, pi_old^sigma = pi_old. Otherwise it
+starts away from 1, clipping takes effect, and pi_theta^sigma would reach other histories than
+these. The bound of Schulman et al. (2015), applied to pi_theta^sigma, gives the cost:
 
     J(pi_theta) >= J(pi_old) + E[rho A] - C max KL(pi_old(. | h) || pi_theta^sigma(. | h)) over h.
 
 So this divergence, as a mean over the steps, is subtracted with a coefficient. It is the trust
-region of the renamed part, and pulls the policy towards equivariance. It is exact, as the rollout
-holds the behaviour's whole distribution. Which actions are allowed belongs to the history and is
-renamed with it. The divergence that stops the actor remains that of
-histories as they were.
+region of the renamed part, and pulls the policy towards equivariance. It is exact, because the
+rollout stores the behaviour policy's whole distribution. Action masks belong to the history and are
+renamed with it. The divergence that stops the actor is still that of the original histories.
 
 Source: Schulman et al. 2015 (arXiv 1502.05477), theorem 1.
 """
@@ -62,19 +61,18 @@ from rl3_sb3.to_device import to_device
 
 @dataclass(frozen=True, eq=False)
 class Symmetry:
-    """Which entries of a token belong to which action, and how much is learned from renaming them.
+    """The entries of a token that belong to actions, and how much to learn from renaming them.
 
-    Only for tasks whose actions are exchangeable, and for `Discrete` actions.
+    Use it only for tasks with exchangeable, `Discrete` actions.
 
     Args:
-        entries: Shape (n_groups, n_actions): each row says where in a token the entries lie that
+        entries: Shape (n_groups, n_actions). Each row holds the indices of a token's entries that
             belong to action 0, 1, and so on, such as the one-hot of the previous action.
-        share: Which share of sequences is relabelled, in [0, 1]: each with this probability, anew
-            in each epoch.
+        share: Probability that a sequence is relabelled, in [0, 1]; drawn again in each epoch.
         coef: Weight of the divergence from the relabelled behaviour, at least 0.
 
     Raises:
-        ValueError: An argument is out of its range, or an entry comes twice.
+        ValueError: An argument is out of range, or an entry occurs twice.
 
     >>> Symmetry([[0, 1, 2], [6, 7, 8]]).n_actions
     3
@@ -95,7 +93,7 @@ class Symmetry:
         ):
             raise ValueError(
                 "`entries` must hold different indices of a token's entries, one row of n_actions "
-                f"for each group, got {self.entries!r}. Take Symmetry.of(env) for our wrappers."
+                f"for each group, got {self.entries!r}. Use Symmetry.of(env) for our wrappers."
             )
         object.__setattr__(self, "entries", entries.astype(np.int64))
         if not 0 <= self.share <= 1:
@@ -105,18 +103,18 @@ class Symmetry:
 
     @classmethod
     def of(cls, env: VecEnv | gymnasium.Env[Any, Any], **options: Any) -> Self:
-        """Make it for an environment that says which parts of its observations belong to actions.
+        """Create it for an environment that declares which parts belong to actions.
 
         Our wrappers do, by `layout`, `layout_space` and `action_parts`. A plain observation inside
-        them, their part "state", is taken to belong to no action.
+        them, their part "state", is assumed to belong to no action.
 
         Args:
-            env: As `TransformerPPO` takes it. No wrapper may reorder its observations, or scale the
-                entries of one action otherwise than those of another, as a VecNormalize does.
+            env: An environment as for `TransformerPPO`. No wrapper may reorder its observations, or
+                scale the entries of different actions differently, as VecNormalize does.
             **options: `share` and `coef`.
 
         Raises:
-            ValueError: It does not say so, or observations have been changed since.
+            ValueError: The parts are not declared, or a wrapper has changed the observations.
         """
         known = ("action_parts", "layout", "layout_space")
         names, layout, layout_space = (_attribute(env, name) for name in known)
@@ -124,14 +122,14 @@ class Symmetry:
             raise ValueError(
                 "`env` must have the attributes `layout`, `layout_space` and `action_parts`, the "
                 f"names of the parts with one entry per action, got action_parts = {names!r}. Wrap "
-                "it in a MetaEpisode, let its estimator have `action_parts`, or write "
+                "it in a MetaEpisode, add `action_parts` to its estimator, or pass "
                 "Symmetry(entries)."
             )
         if not _is_shown(env.observation_space, layout_space):
             raise ValueError(
                 f"`env` must show the parts {', '.join(layout)} as their wrapper does, got "
                 f"observations in {env.observation_space}. Leave out the wrapper in between, or "
-                "write Symmetry(entries)."
+                "pass Symmetry(entries)."
             )
         places = _places(env.observation_space, layout)
         rows = [np.arange(places[name].start, places[name].stop) for name in names]
@@ -139,7 +137,7 @@ class Symmetry:
 
     @property
     def n_actions(self) -> int:
-        """How many actions there are."""
+        """Number of actions."""
         return int(self.entries.shape[1])
 
     def require_fits(
@@ -148,41 +146,41 @@ class Symmetry:
         action_space: spaces.Space[Any],
         critic_only: str = "",
     ) -> None:
-        """Raise ValueError unless the entries lie in such tokens and belong to such actions.
+        """Raise ValueError unless this symmetry fits the spaces.
 
         Args:
-            observation_space: What is flattened into tokens.
-            action_space: Of the actions.
-            critic_only: The key that comes last in tokens, see `rl3_sb3.tokens`; "": none does.
+            observation_space: The space whose observations are flattened into tokens.
+            action_space: The action space.
+            critic_only: The key that comes last in tokens, see `rl3_sb3.tokens`; "" for none.
         """
         if not isinstance(action_space, spaces.Discrete) or action_space.n != self.n_actions:
             raise ValueError(
                 f"`symmetry` must be of the actions {action_space}, which must be Discrete, got "
-                f"{self.n_actions} of them. Leave it out, or take Symmetry.of(env)."
+                f"{self.n_actions} of them. Leave it out, or use Symmetry.of(env)."
             )
         if critic_only and isinstance(observation_space, spaces.Dict):
             last = max(observation_space)
             if critic_only != last:
                 raise ValueError(
                     f"`critic_only` must be the last key in sorted order, {last!r}, beside a "
-                    f"`symmetry`, got {critic_only!r}: it would be moved there, and the entries "
-                    "would be others. Give it a later name, such as one that begins with z."
+                    f"`symmetry`, got {critic_only!r}: tokens have it last, so that the entries "
+                    "would be shifted. Give it a later name, such as one that begins with z."
                 )
         n_entries = get_flattened_obs_dim(observation_space)
         if self.entries.max() >= n_entries:
             raise ValueError(
                 f"`symmetry` must name entries of tokens, which have {n_entries}, got "
-                f"{self.entries.max()} (from 0). Take Symmetry.of(env) for our wrappers."
+                f"{self.entries.max()} (from 0). Use Symmetry.of(env) for our wrappers."
             )
 
     def draw(self, n_sequences: int) -> Relabelling:
-        """Draw for each sequence whether it is relabelled, and how.
+        """Draw for each sequence whether it is relabelled, and by which permutation.
 
         Args:
-            n_sequences: Of this rank.
+            n_sequences: Number of this rank's sequences.
         """
         # One draw from NumPy's global generator, as in `SequenceRolloutBuffer.deal`: it stays in
-        # the same state on all ranks, whose sequences are relabelled in different ways.
+        # the same state on all ranks. The rank makes their relabellings differ.
         drawn = np.random.randint(2**32, dtype=np.uint64)  # noqa: NPY002
         rng = np.random.default_rng([int(drawn), this_rank()])
         chosen = rng.random(n_sequences) < self.share
@@ -192,12 +190,12 @@ class Symmetry:
 
 
 class Relabelling(NamedTuple):
-    """New names of the actions, one permutation for each sequence of a rollout.
+    """New numbers of the actions, one permutation for each sequence of a rollout.
 
     Attributes:
-        symmetry: Whose these are.
+        symmetry: The symmetry that drew them.
         new_labels: sigma, the new number of each action; shape (n_sequences, n_actions).
-        chosen: Which sequences are relabelled, shape (n_sequences,).
+        chosen: True for the sequences that are relabelled, shape (n_sequences,).
     """
 
     symmetry: Symmetry
@@ -208,11 +206,11 @@ class Relabelling(NamedTuple):
         """Return a minibatch with its actions relabelled.
 
         Args:
-            batch: As the rollout holds it.
-            ids: Which sequences of the rollout these are, shape (B,).
+            batch: The original minibatch.
+            ids: Numbers of its sequences in the rollout, shape (B,).
         """
         old_labels = np.argsort(self.new_labels[ids], axis=1)  # sigma^-1, (B, A)
-        # Entry k of a relabelled token is entry origin[k] of the token as it was: with entries
+        # Entry k of a relabelled token is entry origin[k] of the original: with entries
         # [[2, 3]] of a token of four, exchanging both actions gives [0, 1, 3, 2].
         origin = np.tile(np.arange(batch.tokens.shape[-1]), (len(ids), 1))
         for group in self.symmetry.entries:
@@ -231,26 +229,26 @@ class Relabelling(NamedTuple):
 
 
 def _attribute(env: VecEnv | gymnasium.Env[Any, Any], name: str) -> Any:
-    """Return an attribute that all environments share, or None if one has none."""
+    """Return an attribute that all environments share; None if they do not have it."""
     if isinstance(env, VecEnv):
         first, *others = declared(env, name)
         if any(other is not first and other != first for other in others):
             raise ValueError(
                 f"`env` must have one `{name}` for all environments, got {first} and others. Train "
-                "apart, or write Symmetry(entries)."
+                "separately, or pass Symmetry(entries)."
             )
         return first
     return env.get_wrapper_attr(name) if env.has_wrapper_attr(name) else None
 
 
 def _is_shown(space: spaces.Space[Any], layout_space: spaces.Space[Any]) -> bool:
-    """Return whether observations still have their parts: as long, and a Dict if they were one."""
+    """Return whether observations still have the layout: the same length, and a Dict if it was."""
     lengths = {get_flattened_obs_dim(each) for each in (space, layout_space)}
     return len(lengths) == 1 and type(space) is type(layout_space)
 
 
 def _places(space: spaces.Space[Any], layout: Mapping[str, slice]) -> dict[str, slice]:
-    """Return where in a token the parts of an observation lie."""
+    """Return the slice of each part of an observation in a token."""
     if not isinstance(space, spaces.Dict) or set(space) != set(layout):
         return dict(layout)
     lengths = [get_flattened_obs_dim(space[name]) for name in sorted(space)]

@@ -1,16 +1,16 @@
-"""The units in which the critic learns: those of the rollout's returns.
+"""Train the critic in the units of the rollout's returns.
 
 A network whose last layer reads normalised features can change its outputs by about the learning
-rate at a step. Returns of a hundred then take it ten thousand steps, and until it is there the
-advantages say how much of an episode is left, not which action was good. So for the time of an
-iteration's updates the last layer gives
+rate per step. Returns of about 100 then take ten thousand steps; until then, advantages reflect how
+much of an episode is left, not which action was good. So during an iteration's updates, the last
+layer outputs
 
     y = (V - m) / s,     m = E[R],     s = max(std(R), sqrt(E[(R - V)^2])),
 
-and is trained towards (R - m) / s. Afterwards it gives V again: y s + m is a linear layer as well.
-Nothing is kept from one iteration to the next (but Adam's moments, which are y's), so checkpoints
-and exported policies know nothing of it. Without the second term of s, returns that are almost
-equal would be a unit of almost nothing.
+and is trained towards (R - m) / s. Afterwards it outputs V again: y s + m is a linear layer too.
+Nothing is kept between iterations (except Adam's moments, which are those of y), so checkpoints and
+exported policies are not affected. The second term of s prevents a tiny unit if returns are almost
+equal.
 
 Source: the rescaling of the last layer is that of PopArt (van Hasselt et al. 2016, arXiv
 1602.07714), there with running statistics.
@@ -28,11 +28,11 @@ from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
 
 
 class Units(NamedTuple):
-    """Where 0 lies and how large 1 is.
+    """The zero and the unit of a scale.
 
     Attributes:
-        mean: m.
-        size: s, above 0.
+        mean: m, the zero.
+        size: s, the unit, above 0.
     """
 
     mean: float
@@ -43,7 +43,7 @@ PLAIN = Units(0.0, 1.0)
 
 
 def units_of(rollout: SequenceRolloutBuffer) -> Units:
-    """Return the units of a finished rollout's returns, of all ranks together."""
+    """Return the units of a finished rollout's returns, over all ranks."""
     sums = [float(rollout.ends.size), float(rollout.returns.sum())]
     n_steps, total = sum_over_ranks(th.tensor(sums, dtype=th.float64)).tolist()
     mean = total / n_steps
@@ -55,10 +55,10 @@ def units_of(rollout: SequenceRolloutBuffer) -> Units:
 
 @contextmanager
 def in_units(head: nn.Linear, units: Units) -> Iterator[None]:
-    """Let a critic's last layer give its values in these units, and in the plain ones afterwards.
+    """Make a critic's last layer output values in these units, and restore it afterwards.
 
     Args:
-        head: Changed in place.
+        head: The last layer, changed in place.
         units: See the module; `PLAIN` changes nothing.
     """
     if units == PLAIN:

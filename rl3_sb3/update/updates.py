@@ -1,18 +1,18 @@
-"""One iteration's updates: epochs of minibatches, and an actor that stops alone.
+"""Train one iteration: epochs of minibatches, and an actor that stops before the critic.
 
 After each epoch the exact KL(behaviour || current), averaged over the whole rollout, is compared
-with `target_kl`. Past it the actor stops for this iteration, and the critic, a separate network,
-trains on. A stopped actor has no gradients (None, not zeros), so Adam leaves its weights and
-moments alone.
+with `target_kl`. If it is larger, the actor stops for this iteration; the critic, a separate
+network, continues. A stopped actor has no gradients (None, not zeros), so Adam does not change its
+weights and moments.
 
 The critic may be trained in units of this rollout's returns, see `units`. Gradients are clipped
-network by network: the two share no weights, and one whose gradient is large, as the critic's often
-is, would decide how far the other may go.
+separately for each network. They share no weights, and a large gradient of one, often the critic,
+would otherwise limit the step of the other.
 
-On several ranks (see `ranks`) a minibatch is made of a part from each: the gradients, the
-statistics of its advantages and the divergence are sums over the parts.
+On several ranks (see `ranks`) each contributes a part of every minibatch. Gradients, the statistics
+of advantages and the divergence are summed over the parts.
 
-With a symmetry each epoch relabels the actions of a part of the sequences, see `symmetry`.
+With a symmetry, each epoch relabels the actions of some sequences, see `symmetry`.
 
 Source: Schulman et al. 2017 (arXiv 1707.06347); details of RL3 (arXiv 2306.15909, Appendix C).
 """
@@ -32,22 +32,22 @@ from rl3_sb3.update.losses import Weights
 from rl3_sb3.update.symmetry import Relabelling, Symmetry
 from rl3_sb3.update.units import PLAIN, Units, in_units, units_of
 
-# Steps that a CPU computes at a time, with gradients and without: measured, 1400 to 2000 are level,
-# fewer and more are slower.
+# Steps that a CPU computes at a time, with gradients and without. Measured: 1400 to 2000 take
+# equally long, fewer and more are slower.
 _CPU_PIECE_STEPS = 2000
 
-# Steps that a GPU computes at a time without gradients: a rollout of the paper's, in a few hundred
-# megabytes. Estimated, not measured: smaller pieces take as many launches each.
+# Steps that a GPU computes at a time without gradients: a rollout of the paper takes a few hundred
+# megabytes. Estimated, not measured: smaller pieces need as many launches each.
 _GPU_INFERENCE_STEPS = 32768
 
 
 class DivergedError(FloatingPointError):
-    """Training became NaN or infinite. The model is lost; go on from a checkpoint."""
+    """Training became NaN or infinite. The model is lost; continue from a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """An iteration's numbers, see `TransformerPPO`; `batch_size` counts the steps of all ranks."""
+    """The settings of one iteration, see `TransformerPPO`; `batch_size` counts all ranks' steps."""
 
     n_epochs: int
     batch_size: int
@@ -64,16 +64,16 @@ class Settings:
 class Updates:
     """Trains a policy on finished rollouts.
 
-    Holds nothing from one iteration to the next but recordings of its computations.
+    Only recordings of its computations are kept between iterations.
 
     Args:
-        policy: What is trained, with its optimizer.
+        policy: The policy to train, with its optimizer.
         cuda_graphs: Record computations on a GPU.
     """
 
     def __init__(self, policy: SequencePolicy, *, cuda_graphs: bool = False) -> None:
         self.policy = policy
-        on_gpu = policy.device.type == "cuda"  # which wants few large pieces
+        on_gpu = policy.device.type == "cuda"  # a GPU prefers few large pieces
         self.inference_steps = _GPU_INFERENCE_STEPS if on_gpu else _CPU_PIECE_STEPS
         piece_steps = None if on_gpu else _CPU_PIECE_STEPS
         self._gradients = Gradients(policy, piece_steps, cuda_graphs=cuda_graphs)
@@ -83,11 +83,11 @@ class Updates:
         """Train one iteration.
 
         Args:
-            rollout: Finished.
-            settings: This iteration's.
+            rollout: A finished rollout.
+            settings: The settings of this iteration.
 
         Returns:
-            Means over minibatches by SB3's names ("value_loss", "policy_gradient_loss",
+            Means over minibatches under SB3's names ("value_loss", "policy_gradient_loss",
             "entropy_loss", "clip_fraction"), "kl" after the actor's last epoch, "actor_epochs",
             and with a symmetry "asymmetry", the mean KL(relabelled behaviour || current).
 
@@ -112,7 +112,7 @@ class Updates:
                         kl = self.mean_divergence(rollout)
                         actor_trains = kl <= settings.target_kl
         if settings.target_kl is None:
-            kl = self.mean_divergence(rollout)  # to be reported; no epoch depended on it
+            kl = self.mean_divergence(rollout)  # only reported
         metrics = _metrics(terms, settings) | {"kl": kl, "actor_epochs": actor_epochs}
         metrics["value_loss"] *= units.size**2
         self._require_finite(metrics)
@@ -121,7 +121,7 @@ class Updates:
     def _epoch(
         self, rollout: SequenceRolloutBuffer, settings: Settings, units: Units, actor_trains: bool
     ) -> list[th.Tensor]:
-        """Train one pass over the rollout; return the loss terms of its minibatches."""
+        """Train for one pass over the rollout; return the loss terms of its minibatches."""
         optimizer = self.policy.optimizer
         parameters = self._gradients.parameters(actor_trains=actor_trains)
         minibatches = rollout.deal(self._n_batches(rollout, settings.batch_size))
@@ -132,9 +132,7 @@ class Updates:
         )
         terms = []
         for ids, n_steps, mean, scale in zip(minibatches, *scales, strict=True):
-            if (
-                n_steps == 0
-            ):  # one segment was longer than a minibatch, and took the next one's place
+            if n_steps == 0:  # a segment longer than a minibatch took its place
                 continue
             weights = Weights(
                 clip_range=settings.clip_range,
@@ -152,7 +150,7 @@ class Updates:
                 if relabelling is not None:
                     batch = relabelling.of(batch, ids)
                 found, gradients = self._gradients.of(batch, weights, actor_trains=actor_trains)
-            else:  # the other ranks have a part of it
+            else:  # only other ranks have a part of this minibatch
                 n_terms = (4 if relabelling is None else 5) if actor_trains else 1
                 found = parameters[0].new_zeros(n_terms)
                 gradients = tuple(th.zeros_like(p) for p in parameters)
@@ -220,7 +218,7 @@ def _metrics(terms: list[th.Tensor], settings: Settings) -> dict[str, float]:
 
 
 def _summed(terms: th.Tensor, gradients: Tensors) -> tuple[th.Tensor, Tensors]:
-    """Add up terms and gradients over the ranks, in one message."""
+    """Sum terms and gradients over the ranks, in one message."""
     if n_ranks() == 1:
         return terms, gradients
     message = sum_over_ranks(th.cat([terms, *(g.flatten() for g in gradients)]))

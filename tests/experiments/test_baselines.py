@@ -174,7 +174,7 @@ def test_a_domain_gives_its_options_to_its_agents(monkeypatch):
         (["random", "random"], "once, got random twice"),
         (["nowhere:agent"], "`--agents` must be MODULE:NAME"),
         (["broken"], "must fit bandits, got broken: too few"),
-        (["twin", "random"], "titles of their own, got 'random'"),
+        (["twin", "random"], "different titles, got 'random'"),
     ],
 )
 def test_agents_that_cannot_play_are_named(monkeypatch, agents, words):

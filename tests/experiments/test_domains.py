@@ -131,7 +131,7 @@ def test_own_grids_are_filmed(module, tmp_path):
         ("no_such_module:tasks", "No module named 'no_such_module'"),
         ("my_tasks:missing", "has no attribute 'missing'"),
         ("my_tasks:number", "which is 3"),
-        ("my_tasks", "or MODULE:NAME of your own tasks, got 'my_tasks'"),
+        ("my_tasks", "or MODULE:NAME of custom tasks, got 'my_tasks'"),
         ("my_tasks:", "`domain` must be MODULE:NAME of something that can be imported"),
         (":two_doors", "`domain` must be MODULE:NAME of something that can be imported"),
     ],

@@ -148,7 +148,7 @@ def test_what_needs_the_optimum_is_refused_by_name(name, setting, usual):
     with pytest.raises(InputError) as caught:
         RunConfig.of(name, algo="rl2", **setting)
     assert f"`{key}` must be {usual} in the domain {name}, got {value}: its" in str(caught.value)
-    assert "Leave it out, or bring the tasks as tables" in str(caught.value)
+    assert "Leave it out, or define the tasks as tables" in str(caught.value)
     RunConfig.of("bandit", algo="rl2", **setting)
 
 

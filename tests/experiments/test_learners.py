@@ -99,8 +99,8 @@ def test_an_own_row_has_its_options_and_the_tasks_horizon_only_if_it_wants_it(mo
             r"one of model-based, .*or MODULE:NAME of your own, got 'dynaq'. Did you mean dyna-q",
         ),
         ("{}:nothing", r"must name a vamdp.estimators.Learner, or a function .*which is 3"),
-        ("{}:nobody", r"has no attribute 'nobody'. Call the command where"),
-        ("nowhere_at_all:x", r"No module named 'nowhere_at_all'. Call the command where"),
+        ("{}:nobody", r"has no attribute 'nobody'. Run the command in"),
+        ("nowhere_at_all:x", r"No module named 'nowhere_at_all'. Run the command in"),
     ],
 )
 def test_what_is_no_learner_is_refused(module, name, message):

@@ -156,7 +156,7 @@ def test_values_need_the_critics_part():
         (
             BOX,
             "a",
-            r"`critic_only` must be left out where observations are no Dict, got 'a' for",
+            r"`critic_only` must be left out if observations are not a Dict, got 'a' for",
         ),
         (SPACE, "c", r"`critic_only` must be a key of the observations, a, b, got 'c'"),
         (spaces.Dict({"a": BOX}), "a", r"`critic_only` must be one key of several, got 'a', the o"),

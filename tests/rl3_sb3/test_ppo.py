@@ -17,6 +17,7 @@ from torch.distributions import kl_divergence
 
 from rl3_sb3 import GymnasiumVecEnv, LstmPolicy, MarkovPolicy, SequencePolicy, TransformerPPO
 from rl3_sb3.networks.memoryless import MemorylessNetwork
+from rl3_sb3.policy import POLICIES
 from rl3_sb3.update.updates import DivergedError
 
 ALIGNED, RAGGED = [4, 4, 4], [4, 3, 7]
@@ -559,7 +560,7 @@ def test_a_network_of_ones_own_need_not_know_of_choices(make_vec, make_model, mo
 
 
 def test_an_unknown_policy_is_refused_with_the_known_names(make_vec):
-    known = "TransformerPolicy, LstmPolicy, MarkovPolicy, or a subclass of rl3_sb3.SequencePolicy"
+    known = f"{', '.join(POLICIES)}, or a subclass of rl3_sb3.SequencePolicy"
     for policy in ("MlpPolicy", ActorCriticPolicy, None, MarkovPolicy.load):
         with pytest.raises(ValueError, match=f"{known}, got {re.escape(repr(policy))}"):
             TransformerPPO(policy, make_vec([6, 6], horizon=6))

@@ -12,10 +12,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vamdp.baselines import bandits, tabular
 from vamdp.baselines.agent import Agent
-from vamdp.baselines.grids import InformedAgent
+from vamdp.baselines.bandits.epsilon_greedy import EpsilonGreedy
+from vamdp.baselines.bandits.epsilon_greedy import Greedy as GreedyOnArms
+from vamdp.baselines.bandits.gittins import DiscountedGittins, FiniteHorizonGittins
+from vamdp.baselines.bandits.thompson import OptimisticThompsonSampling, ThompsonSampling
+from vamdp.baselines.bandits.ucb1 import UCB1
+from vamdp.baselines.grids.informed import InformedAgent
 from vamdp.baselines.random_agent import RandomAgent
+from vamdp.baselines.tabular.beb import BEB
+from vamdp.baselines.tabular.greedy import Greedy
+from vamdp.baselines.tabular.psrl import PSRL
+from vamdp.baselines.tabular.rmax import RMax
+from vamdp.baselines.tabular.ucrl2 import UCRL2
+from vamdp.baselines.tabular.value_bonus import ValueBonus
 from vamdp.domains.sampled_env import EnvDistribution
 from vamdp.domains.task_env import TaskDistribution
 
@@ -89,7 +99,7 @@ def _beb(facts: TaskFacts, **options: Any) -> Agent:
 
     The rule was tuned on validation tasks of random MDPs with H = 128 to 1024.
     """
-    return _tabular(tabular.BEB, beta=math.sqrt(facts.horizon / 512))(facts, **options)
+    return _tabular(BEB, beta=math.sqrt(facts.horizon / 512))(facts, **options)
 
 
 def _on_values(bonus: float) -> Callable[..., Agent]:
@@ -97,7 +107,7 @@ def _on_values(bonus: float) -> Callable[..., Agent]:
 
     def make(facts: TaskFacts, **options: Any) -> Agent:
         fixed = {"bonus": bonus, "task_horizon": facts.task_horizon, **facts.estimator_options}
-        return tabular.ValueBonus(facts.n_actions, **{**fixed, **options})
+        return ValueBonus(facts.n_actions, **{**fixed, **options})
 
     return make
 
@@ -110,24 +120,22 @@ def _informed(facts: TaskFacts, **options: Any) -> Agent:
 
 BASELINES: dict[str, Baseline] = {
     "random": Baseline("random", lambda facts: RandomAgent(facts.n_actions), needs_tables=False),
-    "bandit-greedy": Baseline("greedy", _of_arms(bandits.Greedy)),
-    "bandit-eps-greedy": Baseline("eps-greedy", _of_arms(bandits.EpsilonGreedy)),
-    "ucb1": Baseline("UCB1", _of_arms(bandits.UCB1)),
-    "thompson": Baseline("Thompson", _of_arms(bandits.ThompsonSampling)),
-    "optimistic-thompson": Baseline(
-        "optimistic Thompson", _of_arms(bandits.OptimisticThompsonSampling)
-    ),
-    "gittins": Baseline("Gittins", _of_arms(bandits.FiniteHorizonGittins, with_horizon=True)),
+    "bandit-greedy": Baseline("greedy", _of_arms(GreedyOnArms)),
+    "bandit-eps-greedy": Baseline("eps-greedy", _of_arms(EpsilonGreedy)),
+    "ucb1": Baseline("UCB1", _of_arms(UCB1)),
+    "thompson": Baseline("Thompson", _of_arms(ThompsonSampling)),
+    "optimistic-thompson": Baseline("optimistic Thompson", _of_arms(OptimisticThompsonSampling)),
+    "gittins": Baseline("Gittins", _of_arms(FiniteHorizonGittins, with_horizon=True)),
     "gittins-discounted": Baseline(
-        "Gittins (discounted)", _of_arms(bandits.DiscountedGittins, with_horizon=True)
+        "Gittins (discounted)", _of_arms(DiscountedGittins, with_horizon=True)
     ),
-    "greedy": Baseline("greedy", _tabular(tabular.Greedy)),
-    "eps-greedy": Baseline("eps-greedy", _tabular(tabular.Greedy, epsilon=0.02)),
-    "psrl": Baseline("PSRL", _tabular(tabular.PSRL)),
-    "optimistic-psrl": Baseline("optimistic PSRL", _tabular(tabular.PSRL, n_samples=5)),
-    "ucrl2": Baseline("UCRL2", _tabular(tabular.UCRL2)),
+    "greedy": Baseline("greedy", _tabular(Greedy)),
+    "eps-greedy": Baseline("eps-greedy", _tabular(Greedy, epsilon=0.02)),
+    "psrl": Baseline("PSRL", _tabular(PSRL)),
+    "optimistic-psrl": Baseline("optimistic PSRL", _tabular(PSRL, n_samples=5)),
+    "ucrl2": Baseline("UCRL2", _tabular(UCRL2)),
     "beb": Baseline("BEB", _beb),
-    "r-max": Baseline("R-MAX", _tabular(tabular.RMax)),
+    "r-max": Baseline("R-MAX", _tabular(RMax)),
     "certainty-equivalent": Baseline("certainty-equivalent", _on_values(bonus=0.0)),
     "vamdp-bonus": Baseline("VAMDP + bonus", _on_values(bonus=1.0)),
     "informed": Baseline("informed", _informed),

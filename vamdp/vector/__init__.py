@@ -1,15 +1,15 @@
-"""The wrappers of `vamdp.wrappers` over a batch that is stepped at once.
+"""The wrappers of `vamdp.wrappers` for a batch of environments that is stepped at once.
 
-Environment i of the batch shows bit for bit what the single wrappers around the environment with
-its seed show. (With one exception: where an episode ends in a meta-episode's last step, the
-environments below have restarted already and are then reset for the next one. `TaskVectorEnv` keys
-each task's randomness anew; foreign environments have drawn one start more.)
+Environment i of the batch shows the same bits as the single wrappers around an environment with the
+same seed. There is one exception. If an episode ends in the last step of a meta-episode, the
+environments inside restart it and are then reset for the next meta-episode. `TaskVectorEnv` reseeds
+each task, so nothing changes; other environments have drawn one more start state.
 
-The batch restarts ended episodes within the same step (AutoresetMode.SAME_STEP), and
-so must the environments below: an autoreset one step later would put a step without an action into
-every episode.
+The batch restarts ended episodes within the same step (AutoresetMode.SAME_STEP), and the
+environments inside must do the same: with an autoreset one step later, every episode would contain
+a step without an action.
 
-The boundaries clear what `vamdp.wrappers` says, for each environment by itself.
+Each boundary clears what `vamdp.wrappers` says, in each environment separately.
 """
 
 from vamdp.vector.meta_episode import MetaEpisode

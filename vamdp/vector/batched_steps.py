@@ -1,4 +1,4 @@
-"""Reading what a batch of environments takes and gives: seeds, actions, ends, infos."""
+"""Read the inputs and outputs of a batch of environments: seeds, actions, ends, infos."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from vamdp.inner_env import plain_seed
 from vamdp.space_trees import as_array, choose, read_batch, with_rows
 
 Seeds = int | Sequence[int | None] | npt.NDArray[np.integer[Any]] | None
-#: What a step of a vector environment returns.
+#: The return value of `VectorEnv.step`.
 Step = tuple[
     Any, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]
 ]
@@ -27,16 +27,16 @@ def require_same_step(env: VectorEnv[Any, Any, Any]) -> None:
         raise ValueError(
             "`env` must restart ended episodes in the same step, got autoreset_mode = "
             f"{mode}. Pass autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP to "
-            "SyncVectorEnv or AsyncVectorEnv, or it in vector_kwargs of gymnasium.make_vec."
+            "SyncVectorEnv or AsyncVectorEnv, or in vector_kwargs of gymnasium.make_vec."
         )
 
 
 def as_seeds(seed: Seeds, n: int) -> list[int | None]:
-    """One seed an environment, as SyncVectorEnv spreads them and as Gymnasium takes them.
+    """Return one seed per environment, spread as SyncVectorEnv does: one seed s gives s, s + 1...
 
     Raises:
-        TypeError: it is neither an integer nor a sequence of integers.
-        ValueError: a sequence has another length, or a seed is negative.
+        TypeError: The seed is neither an integer nor a sequence of integers.
+        ValueError: A sequence has another length, or a seed is negative.
     """
     if seed is None:
         return [None] * n
@@ -50,15 +50,15 @@ def as_seeds(seed: Seeds, n: int) -> list[int | None]:
 
 
 def inner_seed(seed: Seeds, seeds: list[int | None]) -> Any:
-    """What to pass on of a seed that was read: None and one number spread themselves."""
+    """Return the seed to pass on; the environments spread None or a single seed themselves."""
     return seeds[0] if seed is None or np.shape(seed) == () else seeds  # type: ignore[arg-type]
 
 
 def action_indices(actions: Any, first: int, n_actions: int, n: int) -> npt.NDArray[np.int64]:
-    """Actions (n,) counted from 0.
+    """Return the actions (n,) counted from 0.
 
     Raises:
-        ValueError: they have another shape or type, or one is out of range.
+        ValueError: The actions have another shape or type, or one is out of range.
     """
     array = np.asarray(actions)
     if array.shape != (n,) or array.dtype.kind not in "iu":
@@ -77,13 +77,13 @@ def action_indices(actions: Any, first: int, n_actions: int, n: int) -> npt.NDAr
 def read_outcome(
     n: int, rewards: Any, terminated: Any, truncated: Any
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Rewards and ends as arrays (n,); what already is one is not copied.
+    """Return rewards and ends as arrays (n,), without copying those that have the right type.
 
-    Ends may come as numbers 0 and 1, and all as lists or tensors.
+    Lists and tensors are accepted, and numbers 0 and 1 for the ends.
 
     Raises:
-        ValueError: a shape or type is another, or an end is neither 0 nor 1.
-        TypeError: NumPy cannot read one.
+        ValueError: A shape or type is wrong, or an end is neither 0 nor 1.
+        TypeError: NumPy cannot read a value.
     """
     shape, ends = (n,), [terminated, truncated]
     if type(rewards) is not np.ndarray or rewards.dtype != _FLOAT or rewards.shape != shape:
@@ -119,18 +119,17 @@ def final_observations(
     ended: npt.NDArray[np.bool_],
     observations: Any,
 ) -> Any:
-    """The observations that the step led to: the final ones where episodes ended.
+    """Return the observations that the step led to: the final ones where episodes ended.
 
     Args:
-        space: of a single observation.
-        infos: those of the step. "final_obs" is an array of objects or a list, one entry an
-            environment, or a batch as the observations are.
-        ended: in which environments episodes ended, (n,).
-        observations: a batch that `read_batch` returned.
+        space: The space of a single observation.
+        infos: The infos of the step. "final_obs" is an object array or a list with one entry per
+            environment, or a batch like `observations`.
+        ended: True where an episode ended, (n,).
+        observations: A batch from `read_batch`.
 
     Raises:
-        ValueError: the environment restarted episodes without telling their last observations, or
-            one is outside its space.
+        ValueError: "final_obs" is missing where an episode ended, or one is outside its space.
     """
     final, n = infos.get("final_obs"), len(ended)
     if isinstance(final, list) or (isinstance(final, np.ndarray) and final.dtype == object):
@@ -152,12 +151,12 @@ def final_observations(
 def masks_from(
     infos: dict[str, Any], n_actions: int, n: int
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Action masks from infos, (n, A), and in which environments they are told, (n,).
+    """Return the action masks (n, A) in infos, and where they are known, (n,).
 
-    A mask that is None is not told.
+    None in place of a mask means unknown.
 
     Raises:
-        ValueError: a mask has another length.
+        ValueError: A mask has another length.
     """
     masks, told = np.ones((n, n_actions), np.bool_), np.zeros(n, np.bool_)
     given = infos.get("action_mask")
@@ -181,16 +180,16 @@ def masks_from(
 def merge_infos(
     infos: dict[str, Any], final: dict[str, Any], ended: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """The last step's infos, row by row: from `final` where an episode ended, else from `infos`.
+    """Merge infos row by row: from `final` where an episode ended, else from `infos`.
 
-    A name is left out where no row has it, as SyncVectorEnv does.
+    A name that no row has is left out, as in SyncVectorEnv.
     """
     merged: dict[str, Any] = {}
     everywhere = np.ones(ended.shape, np.bool_)
     both = {**infos, **final}
     for name in both:
         if name[:1] == "_" and name[1:] in both:
-            continue  # a mask, handled with what it masks
+            continue  # a mask, handled together with its values
         told = np.where(
             ended,
             final.get(f"_{name}", everywhere) if name in final else False,
@@ -203,12 +202,12 @@ def merge_infos(
 
 
 def _merge_rows(shown: Any, last: Any, ended: npt.NDArray[np.bool_]) -> Any:
-    """Rows of `last` where an episode ended, else of `shown`; either may be None."""
+    """Return rows of `last` where an episode ended, else of `shown`; either may be None."""
     if isinstance(shown, dict) or isinstance(last, dict):
         return merge_infos(shown or {}, last or {}, ended)
     if shown is None or last is None:
         return shown if last is None else last
     if np.shape(shown) != np.shape(last) or np.shape(last)[:1] != ended.shape:
-        return last  # not one row an environment: nothing to tell apart
+        return last  # not one row per environment, so it cannot be merged
     rows = ended.reshape(-1, *[1] * (np.ndim(shown) - 1))
     return np.where(rows, last, shown)

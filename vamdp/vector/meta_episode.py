@@ -1,4 +1,4 @@
-"""Chaining the episodes of a batch of tasks."""
+"""Chain the episodes of a batch of tasks into meta-episodes."""
 
 import time
 from typing import Any
@@ -32,28 +32,29 @@ from vamdp.wrappers.meta_setup import (
 
 
 class MetaEpisode(MetaSetup, AnyVectorWrapper):
-    """The batched `vamdp.MetaEpisode`; all meta-episodes are in step.
+    """The batched `vamdp.MetaEpisode`; all meta-episodes begin and end together.
 
-    At step `horizon` terminated is True everywhere, the observation is the next meta-episodes'
-    first, and infos carry "final_obs", a float32 array (num_envs, size), and "final_info", both
-    with their masks. Ends of inner episodes appear only as "episode_end" (num_envs,) and, where it
-    is True before the last step, "last_observation" with its mask: an array, a Dict of arrays, or
-    for a Tuple and what is batched as a tuple one object an environment.
+    At step `horizon`, terminated is True everywhere and the observation is the first of the next
+    meta-episodes. infos then has "final_obs", a float32 array (num_envs, size), and "final_info",
+    both with their masks. The ends of inner episodes appear only as "episode_end" (num_envs,). In
+    steps before the last, "last_observation" with its mask holds the last observations of episodes
+    that ended: an array, a Dict of arrays, or, for a Tuple and anything batched as a tuple, one
+    object per environment.
 
     Args:
-        env: a vector environment with Discrete actions that restarts in the same step.
-        horizon: H, steps of a meta-episode, at least 1.
-        task_horizon: what episode_time is divided by; None as in `vamdp.MetaEpisode`.
-        reward_scale: what previous_reward is divided by, above 0.
+        env: A vector environment with Discrete actions that restarts episodes in the same step.
+        horizon: H, the number of steps in a meta-episode, at least 1.
+        task_horizon: Divisor of episode_time, at least 1; None as in `vamdp.MetaEpisode`.
+        reward_scale: Divisor of previous_reward, above 0.
         flatten: False gives a Dict of the parts instead of one array.
 
     Attributes:
         horizon: H.
-        layout: name of a part -> slice of the vector.
-        action_parts: names of the parts with one entry per action; None: unknown.
+        layout: Name of a part -> its slice of the vector.
+        action_parts: Names of the parts with one entry per action; None if unknown.
 
     Raises:
-        ValueError: an argument is out of its range, or `env` restarts in the next step.
+        ValueError: An argument is out of range, or `env` restarts episodes in the next step.
         TypeError: `env` is a single environment.
     """
 
@@ -82,13 +83,13 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start meta-episodes in new tasks, as `vamdp.MetaEpisode.reset`.
+        """Start meta-episodes in new tasks, as `vamdp.MetaEpisode.reset` does.
 
-        Other options than "task" reach the first episode of these meta-episodes only.
-        If it fails, none are running, unless options were refused.
+        Options other than "task" apply to the first episodes only. If this raises, no meta-episodes
+        are running, unless `env` rejected the options before it changed anything.
 
         Raises:
-            ValueError: options have a "reset_mask": the meta-episodes would fall out of step.
+            ValueError: The options have a "reset_mask", but meta-episodes must begin together.
         """
         if options and options.get("reset_mask") is not None:
             raise ValueError(
@@ -104,7 +105,7 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
             if not is_refusal(error, options):
                 self._t = self.horizon
             raise
-        self._t = self.horizon  # until all below succeeded
+        self._t = self.horizon  # until everything below has succeeded
         observations = read_batch(self._inner_space, observations, self.num_envs)
         self._task_is_chosen = False
         self._tau[:] = 0
@@ -116,25 +117,26 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
         return self._parts.present(vectors), without_statistics(infos)
 
     def step(self, actions: Any) -> Step:
-        """Take one step everywhere; at step `horizon`, begin the next meta-episodes.
+        """Step all environments; at step `horizon`, begin the next meta-episodes.
 
         Raises:
-            ResetNeeded: `reset` was not called, or the task was changed or a step failed since.
-            ValueError: an action is out of range (nothing is stepped then), or an environment gives
-                a reward that is no finite number or too large to be shown, an end that is no bool
-                or an observation outside its space (the meta-episodes are over then).
-            TypeError: NumPy cannot read what it gives; likewise.
+            ResetNeeded: `reset` was not called, or not since the task changed or a step failed.
+            ValueError: An action is out of range (no environment is stepped), or an environment
+                returns a reward that is not finite or does not fit into 32 bits, a `terminated` or
+                `truncated` that is not a bool, or an observation outside its space (the
+                meta-episodes are then over).
+            TypeError: NumPy cannot read a returned value (the meta-episodes are then over).
         """
         if self._t >= self.horizon:
             raise ResetNeeded("No meta-episodes are running: call reset() before step().")
         n = self.num_envs
         indices = action_indices(actions, self._first_action, self._n_actions, n)
-        t, self._t = self._t + 1, self.horizon  # after an error below no next step may follow
+        t, self._t = self._t + 1, self.horizon  # after an error below, reset is needed
         observations, *outcome, infos = self.env.step(actions)
         infos = dict(infos)
         observations = read_batch(self._inner_space, observations, n)
         rewards, terminated, truncated = read_outcome(n, *outcome)
-        with np.errstate(over="ignore"):  # checked in the next line
+        with np.errstate(over="ignore"):  # an overflow is reported below
             shown_rewards = rewards / self.reward_scale
         fits = np.abs(shown_rewards) <= LARGEST_SHOWN  # False for NaN
         if not fits.all():
@@ -183,9 +185,9 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
         inner_final: dict[str, Any],
         ended: npt.NDArray[np.bool_],
     ) -> tuple[Any, dict[str, Any]]:
-        """Reset after the last step; its observation and infos become the final ones."""
+        """Reset after the last step; move its observation and infos to the final ones."""
         everywhere = np.ones(self.num_envs, np.bool_)
-        # Where an inner episode ended in the last step, the infos at the top are its restart's.
+        # If an inner episode ended in the last step, the outer infos belong to its restart.
         inner_final = without_statistics(inner_final)
         final_info = merge_infos(infos, inner_final, ended)
         final_info["episode_end"], final_info["_episode_end"] = ended, everywhere.copy()

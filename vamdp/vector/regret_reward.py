@@ -1,4 +1,4 @@
-"""The learning signal of `vamdp.RegretReward` for a batch."""
+"""The batched `vamdp.RegretReward`."""
 
 from typing import Any
 
@@ -16,21 +16,21 @@ from vamdp.wrappers.task_access import TaskAccess
 class RegretReward(TaskAccess, AnyVectorWrapper):
     """The batched `vamdp.RegretReward`.
 
-    infos["reward"] has the sampled rewards of all environments, (num_envs,), in every step; where
-    an episode ended infos["final_info"] has them too. Their masks are "_reward".
+    infos["reward"] has the sampled rewards of all environments, (num_envs,), in every step. If an
+    episode ended, infos["final_info"] has them too. Both have the mask "_reward".
 
-    The optima of all tasks are kept, 8 bytes for each state, action and step of the time limit and
-    as many for each state: 67 MB for 131 lakes of 8x8 with a limit of 200, below 1 MB for
-    gridworlds, which have none.
+    The optimal values of all tasks are kept: 8 bytes per state, action and step of the time limit,
+    plus 8 per state and step. 131 frozen lakes of 8x8 with a limit of 200 take 67 MB; gridworlds,
+    which have no limit, less than 1 MB.
 
     Args:
-        envs: a `vamdp.TaskVectorEnv` with any wrappers that leave actions alone.
-        gamma: see `vamdp.RegretReward`.
+        envs: A `vamdp.TaskVectorEnv`, with any wrappers that do not change actions.
+        gamma: See `vamdp.RegretReward`.
 
     Raises:
         TypeError: `envs` does not know its tasks, or is a single environment.
         ValueError: `gamma` is out of range, a wrapper inside changes actions, or `envs` restarts
-            in the next step.
+            episodes in the next step.
     """
 
     def __init__(self, envs: VectorEnv[Any, Any, Any], *, gamma: float = 0.99) -> None:
@@ -45,12 +45,12 @@ class RegretReward(TaskAccess, AnyVectorWrapper):
         self._rows = np.arange(envs.num_envs)
 
     def _task_changed(self) -> None:
-        """Every step looks whether the tasks are the solved ones."""
+        """Do nothing: every step checks whether the tasks are the solved ones."""
 
     def step(self, actions: Any) -> Step:
-        """Take one step everywhere; the rewards are the actions' advantages before it."""
+        """Step all environments; the rewards are the actions' advantages in the states before."""
         simulator = self._simulator
-        # Before the step: afterwards the next episodes or tasks may have begun.
+        # Read before the step, which may begin the next episodes or tasks.
         tasks, states, elapsed = simulator.tasks, simulator.states, simulator.elapsed_steps
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
         self.solved_tasks.update(tasks)

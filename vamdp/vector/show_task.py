@@ -1,4 +1,4 @@
-"""The true tasks beside the observations of a batch."""
+"""The batched `vamdp.ShowTask`."""
 
 from typing import Any
 
@@ -16,21 +16,21 @@ from vamdp.wrappers.task_part import TaskPart, beside
 class ShowTask(TaskPart, AnyVectorWrapper):
     """The batched `vamdp.ShowTask`.
 
-    Where an episode or meta-episode ended, infos["final_obs"] is a Dict of batches too, to be read
-    where the mask "_final_obs" is True: of the old task, as the observation is of the new one.
+    If an episode or meta-episode ended, infos["final_obs"] is a Dict of batches too. Its rows where
+    the mask "_final_obs" is True are of the old task; the observation is of the new one.
 
-    It keeps what `RegretReward` keeps, and shares it.
+    The memory is that of `RegretReward`, which shares it.
 
     Args:
-        envs: a `vamdp.TaskVectorEnv` with any wrappers that leave actions alone.
-        gamma: see `vamdp.ShowTask`.
-        advantage_scale: see `vamdp.ShowTask`.
-        gain_scale: see `vamdp.ShowTask`.
+        envs: A `vamdp.TaskVectorEnv`, with any wrappers that do not change actions.
+        gamma: See `vamdp.ShowTask`.
+        advantage_scale: See `vamdp.ShowTask`.
+        gain_scale: See `vamdp.ShowTask`.
 
     Raises:
         TypeError: `envs` does not know its tasks, or is a single environment.
-        ValueError: an argument is out of range, a wrapper inside changes actions, there is "task"
-            in the observations already, or `envs` restarts in the next step.
+        ValueError: An argument is out of range, a wrapper inside changes actions, the observations
+            have a key "task" already, or `envs` restarts episodes in the next step.
     """
 
     def __init__(
@@ -56,17 +56,17 @@ class ShowTask(TaskPart, AnyVectorWrapper):
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Reset; see the environment."""
+        """Reset the environments, and add the tasks to their observations."""
         observations, infos = self.env.reset(seed=seed, options=options)
         return self._shown(observations), infos
 
     def step(self, actions: Any) -> Step:
-        """Step; see the environment."""
+        """Step the environments, and add the tasks to their observations."""
         simulator = self._simulator
-        elapsed = simulator.elapsed_steps  # before the step, in which the next episodes may begin
+        elapsed = simulator.elapsed_steps  # read before the step, which may begin new episodes
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
         if "final_obs" in infos:
-            # The solved tasks are still the old ones.
+            # `solved_tasks` still holds the old tasks.
             space = self.env.single_observation_space
             last = final_observations(space, infos, infos["_final_obs"], observations)
             # MetaEpisode terminates at its last step, whether or not an episode does.

@@ -1,4 +1,4 @@
-"""Adding values to the observations of a batch of environments."""
+"""Add values to the observations of a batch of environments."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -37,39 +37,41 @@ from vamdp.wrappers.value_setup import ValueSetup
 
 
 class ValueAugment(ValueSetup, AnyVectorWrapper):
-    """The batched `vamdp.ValueAugment`: the same parts, observations of shape (num_envs, size).
+    """The batched `vamdp.ValueAugment`: the same parts, in observations (num_envs, size).
 
-    Where an episode ends, infos["final_obs"] holds its last observation with all parts, a float32
-    array (num_envs, size) to be read where the mask "_final_obs" is True.
+    If an episode ends, infos["final_obs"] has its last observation with all parts: a float32 array
+    (num_envs, size), valid where the mask "_final_obs" is True.
 
     Args:
-        env: a vector environment with Discrete actions that restarts in the same step.
-        task_horizon: steps of one episode at most, the planning's horizon; at least 1.
-        value_scale: what values are divided by, above 0.
-        count_scale: what counts are divided by, above 0.
-        state_key: observation -> state as in `vamdp.ValueAugment`; called with single observations.
-            Environments in a loop that have one of their own each read theirs; those in processes
-            cannot be asked for it.
-        state_keys: the same for a batch, in its place: observations of all environments -> states,
-            (num_envs,) or (num_envs, d). One call a step instead of num_envs.
-        show_state: whether the observations have the part "state".
+        env: A vector environment with Discrete actions that restarts episodes in the same step.
+        task_horizon: Maximum number of steps in one episode, at least 1. Learners plan that far.
+        value_scale: Divisor of the values, above 0.
+        count_scale: Divisor of the counts, above 0.
+        state_key: Function observation -> key of the state, as in `vamdp.ValueAugment`; called with
+            single observations. With None, each environment of a SyncVectorEnv uses its own
+            `state_key`; those of an AsyncVectorEnv cannot be called.
+        state_keys: A function for the whole batch, instead of `state_key`: observations of all
+            environments -> states (num_envs,) or (num_envs, d). It is called once per step.
+        show_state: Whether the observations have the part "state".
         flatten: False gives a Dict of the parts instead of one array.
-        estimator: the learner, as in `vamdp.ValueAugment`. An `Estimator` of your own has
-            n_tasks = num_envs; of objects that learn one task each pass a list, or a function
+        estimator: The learner, as in `vamdp.ValueAugment`. A custom `Estimator` must have
+            n_tasks = num_envs. Pass objects that learn one task each as a list, or a function
             (n_tasks, n_actions) -> list.
-        threads: tasks that the model-based learner plans at the same time, at most the machine's
-            cores.
-        **options: the options of a built-in learner, such as `EstimatorOptions`.
+        threads: Number of tasks that the model-based learner plans at the same time, at most the
+            number of the machine's cores.
+        **options: Options of a built-in learner, such as those of `EstimatorOptions`.
 
     Attributes:
-        layout: name of a part -> slice of the vector.
-        action_parts: names of the parts with one entry per action; None: the learner does not say.
-        estimator: the learner: a `BatchValueEstimator` where none is named. Behind bins of running
-            scales a `RunningBins`, whose `learners` are those of the tasks.
+        layout: Name of a part -> its slice of the vector.
+        action_parts: Names of the parts with one entry per action; None if the learner does not
+            declare them.
+        estimator: The learner, by default a `BatchValueEstimator`. If the bins adapt to the data,
+            a `RunningBins`, whose `learners` are those of the tasks.
 
     Raises:
-        ValueError: an argument is out of its range, or `env` restarts in the next step.
-        TypeError: `env` is a single environment, `estimator` no learner, or an option unknown.
+        ValueError: An argument is out of range, or `env` restarts episodes in the next step.
+        TypeError: `env` is a single environment, `estimator` is not a learner, or an option is
+            unknown.
     """
 
     def __init__(
@@ -101,23 +103,23 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         self.estimator: Any = self._estimator
         self._is_trusted = is_built_in(self._estimator)
         self._takes_keys = hasattr(self._estimator, "takes_keys")
-        self._n_coordinates: int | None = None  # of every state, once the first was seen
+        self._n_coordinates: int | None = None  # of every state, set by the first one
         self.single_observation_space = self._parts.space
         self.observation_space = batch_space(self._parts.space, env.num_envs)
         self._states: Any = None
-        # Tasks that the learner was not told of: a reset into them failed.
+        # True where a reset failed before the learner was told of the new task.
         self._begins_task = np.zeros(env.num_envs, np.bool_)
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
-        """Begin new tasks in the environments of the mask (num_envs,); None: in all."""
+        """Begin new tasks where the mask (num_envs,) is True, or in all environments if None."""
         rows = np.ones(self.num_envs, np.bool_) if tasks is None else np.array(tasks, np.bool_)
         if rows.shape != (self.num_envs,):
             raise ValueError(f"`tasks` must have shape ({self.num_envs},), got {rows.shape}.")
         self._estimator.begin_tasks(rows, [None] * self.num_envs)
 
     def _begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
-        self._begins_task |= rows  # again with the next reset, should the learner fail in this one
-        # Where no seed is given, what a learner draws begins with what came with the task.
+        self._begins_task |= rows  # the next reset tries again if the learner raises below
+        # Without a seed from the caller, the task's own seed seeds the learner's random numbers.
         if None in seeds:
             of_tasks = task_seeds(self.env)
             seeds = [own if s is None else s for s, own in zip(seeds, of_tasks, strict=True)]
@@ -131,12 +133,13 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
     def reset(
         self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode everywhere, or where options["reset_mask"] says; forget new tasks'.
+        """Start an episode everywhere, or where options["reset_mask"] is True.
 
-        If it fails, no episodes are running, unless options were refused.
+        The learner forgets where the seed or the options begin a new task. If this raises, no
+        episodes are running, unless `env` rejected the options before it changed anything.
 
         Raises:
-            ResetNeeded: a mask leaves out environments although no episodes are running.
+            ResetNeeded: The mask leaves out environments, but no episodes are running.
         """
         options = self._with_task_set(options)
         seeds = as_seeds(seed, self.num_envs)
@@ -152,16 +155,16 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
                 )
         fresh &= started
         try:
-            # SyncVectorEnv takes entries out of the dict that it is given.
+            # A copy, because SyncVectorEnv removes entries from the dict.
             observations, infos = self.env.reset(
                 seed=inner_seed(seed, seeds), options=options and dict(options)
             )
         except BaseException as error:
             if not is_refusal(error, options):
-                self._begins_task |= fresh  # they may have changed: forget with the next reset
+                self._begins_task |= fresh  # tasks may be new: the next reset forgets
                 self._states = None
             raise
-        self._states = None  # until all below succeeded
+        self._states = None  # until everything below has succeeded
         observations = read_batch(self._inner_space, observations, self.num_envs)
         fresh |= self._begins_task
         if fresh.any():
@@ -173,19 +176,20 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         return self._parts.present(vectors), infos
 
     def step(self, actions: Any) -> Step:
-        """Step all environments, learn from the transitions, and show the renewed values.
+        """Step all environments, learn from the transitions, and show the updated estimates.
 
         Raises:
-            ValueError: an action is out of range (nothing is stepped then), or an environment gives
-                a reward that is no finite number, an end that is no bool or an impossible state
-                (nothing is learned then, and the episodes are over).
-            TypeError: NumPy cannot read what it gives; likewise.
-            ResetNeeded: no episodes are running.
+            ValueError: An action is out of range (no environment is stepped), or an environment
+                returns a reward that is not finite, a `terminated` or `truncated` that is not a
+                bool, or an invalid state (nothing is learned, and the episodes are over).
+            TypeError: NumPy cannot read a returned value (nothing is learned, and the episodes are
+                over).
+            ResetNeeded: No episodes are running.
         """
         if self._states is None:
             raise ResetNeeded("No episodes are running: call reset() before step().")
         indices = action_indices(actions, self._first_action, self._n_actions, self.num_envs)
-        present, self._states = self._states, None  # until all below succeeded
+        present, self._states = self._states, None  # until everything below has succeeded
         observations, *outcome, infos = self.env.step(actions)
         infos = dict(infos)
         observations = read_batch(self._inner_space, observations, self.num_envs)
@@ -193,7 +197,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         finite = np.isfinite(rewards)
         if np.count_nonzero(finite) < self.num_envs:
             i = int(np.argmin(finite))
-            raise ValueError(f"`reward` must be finite, got {rewards[i]} in number {i}.")
+            raise ValueError(f"`reward` must be finite, got {rewards[i]} from environment {i}.")
         states = self._states_of(observations)
         ended = terminated | truncated
         next_states = states
@@ -203,7 +207,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         masks = self._masks_reached(infos, ended, terminated)
         if self._is_trusted:
             self._estimator.update(present, indices, rewards, next_states, terminated, masks)
-        else:  # it may write into what it is given
+        else:  # a custom learner may change its arguments: pass copies
             told = rewards.copy(), next_states, terminated.copy()
             self._estimator.update(present, indices, *told, masks)
         if next_states is not states:
@@ -216,7 +220,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
     def _begin_episodes(
         self, infos: dict[str, Any], states: Any, started: npt.NDArray[np.bool_]
     ) -> None:
-        """Tell in which environments episodes start, and with which masks."""
+        """Tell the learner where episodes start, and with which masks."""
         if infos.get("action_mask") is None:  # most environments
             self._estimator.begin_episodes(started, states, None)
             return
@@ -232,10 +236,10 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         ended: npt.NDArray[np.bool_],
         terminated: npt.NDArray[np.bool_],
     ) -> npt.NDArray[np.bool_] | None:
-        """The masks of the states that the step led to; rows of False where none is told.
+        """Return the masks of the states that the step led to; a row of False is unknown.
 
-        The masks at the top of infos belong to the observations shown: where an episode ended, to
-        the next one's start.
+        The masks in the outer infos belong to the returned observations, which are those of the
+        next episode where an episode ended.
         """
         n, last_infos = self.num_envs, infos.get("final_info", {})
         if "action_mask" not in infos and "action_mask" not in last_infos:  # most environments
@@ -249,7 +253,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         return masks & told[:, None]
 
     def _states_of(self, observations: Any) -> Any:
-        """The states: coordinates (num_envs, d), or a list of keys where the learner takes them."""
+        """Return the states: coordinates (num_envs, d), or a list of keys (`takes_keys`)."""
         if self._state_key is None and self._state_keys is None:
             if self._takes_keys:
                 return observations.tolist()
@@ -257,13 +261,13 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
             return coordinates
         if self._state_keys is not None and not (self._takes_keys and self._state_key):
             states = self._state_keys(observations)
-            # A copy: what the function returned may be filled anew in the next step.
+            # A copy, because the function may overwrite its array in the next step.
             coordinates = self._encode("state_keys(observations)", np.array(states))
             if not self._takes_keys:
                 return coordinates
             whole = np.asarray(states).tolist()
             return [tuple(s) if isinstance(s, list) else s for s in whole]
-        assert self._state_key is not None, "looked for on construction"
+        assert self._state_key is not None, "the constructor makes sure of it"
         rows = rows_of(self._inner_space, observations)
         if self._each_state_key is None:
             keys = [self._state_key(one) for one in rows]
@@ -274,7 +278,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         try:
             return self._encode("state_key(observation)", np.asarray(keys))
         except ValueError as error:
-            # NumPy and the check see the batch; what its author wrote is one key.
+            # The error is about the batch. Check each key, to report the one that is wrong.
             for key in cast("list[State]", keys):
                 with suppress(TypeError):
                     state_coordinates("state_key(observation)", key, None)
@@ -288,7 +292,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         return coordinates
 
     def _show(self, observations: Any, states: Any) -> npt.NDArray[np.float32]:
-        """New observation vectors, (num_envs, size)."""
+        """Return new observation vectors, (num_envs, size)."""
         vectors = np.zeros((self.num_envs, self._parts.size), np.float32)
         if self._encoder is not None:
             self._encoder.write_batch(observations, vectors[:, : self._encoder.size])

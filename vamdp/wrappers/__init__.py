@@ -1,12 +1,14 @@
-"""The wrappers that make an MDP a value-augmented one and chain its episodes.
+"""Wrappers that turn an MDP into a value-augmented MDP and chain its episodes.
 
-`ValueAugment` learns the task while the agent acts in it, and shows what it learned: advantages,
-value and visit counts of the present state (RL3, arXiv 2306.15909, Algorithm 1). `MetaEpisode`
-chains the episodes of one task to a budget of H steps and shows what RL2 agents see: the previous
-action and reward, and the clocks (Duan et al., arXiv 1611.02779). `HoldSeed` goes inside both,
-around an environment that draws a new layout at every reset, and makes the layout the task.
-`RegretReward` goes outside these: it replaces the reward that a training algorithm is paid.
-`ShowTask` goes outside all: it shows the true task to a critic.
+From the inside out:
+
+- `HoldSeed` makes the layout the task, for an environment that draws a new one at every reset.
+- `ValueAugment` learns the task while the agent acts in it, and shows the estimates: advantages,
+  value and visit counts of the current state (RL3, arXiv 2306.15909, Algorithm 1).
+- `MetaEpisode` chains the episodes of one task up to a budget of H steps, and shows the inputs of
+  RL2 agents: previous action and reward, and the clocks (Duan et al., arXiv 1611.02779).
+- `RegretReward` replaces the reward that the training algorithm gets.
+- `ShowTask` shows the true task to a critic.
 
 What each boundary clears:
 
@@ -15,8 +17,8 @@ What each boundary clears:
 
 A task begins with ``reset(seed=...)``, with ``reset(options={"new_task": True})`` or
 ``{"task": ...}``, with ``reset_task``, and with every reset of a `MetaEpisode`. A bare ``reset()``
-of a `ValueAugment` starts the next episode of the same task. An environment that draws its layout
-at every reset has no tasks: `check_tasks` plays it and says so.
+of a `ValueAugment` starts the next episode of the same task. If an environment draws its layout at
+every reset, it has no lasting tasks; `check_tasks` detects that.
 """
 
 from vamdp.wrappers.hold_seed import HoldSeed

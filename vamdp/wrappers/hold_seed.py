@@ -1,10 +1,10 @@
-"""A seed as the task: for environments that draw a new layout at every reset.
+"""Make the seed the task, for environments that draw a new layout at every reset.
 
-MiniGrid and other procedurally generated environments draw their layout from their seed, and the
-next one at every bare `reset()`. An agent that is to learn a layout over several episodes must meet
-it again: `HoldSeed` resets every episode of a task with the task's seed. Tasks are then integers,
-drawn from a stream of their own, so that their sequence depends on the seed alone and never on what
-was done in the tasks before.
+MiniGrid and other procedurally generated environments draw their layout from the seed, and a new
+one at every bare `reset()`. To learn a layout over several episodes, an agent must meet it again:
+`HoldSeed` resets every episode of a task with the task's seed. Tasks are therefore integers. They
+come from a separate random stream, so that their sequence depends on the seed only and not on what
+happened in earlier tasks.
 """
 
 import operator
@@ -19,26 +19,28 @@ from vamdp.inner_env import N_SEEDS, layers, plain_seed
 
 
 class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Resets every episode of a task with the task's seed, until told to begin another task.
+    """Resets every episode of a task with the task's seed.
 
-    The task is an int in [0, 2**31). `reset(seed=s)` begins the stream of tasks anew and draws one;
-    `reset()` starts the next episode of the present task, or of the first one drawn;
-    `reset(options={"new_task": True})` draws the next task and `reset(options={"task": 7})` sets
-    one, which wins over everything else. `reset_task` and `set_task` do the same between episodes:
-    they end the running one, so that a `reset()` must follow.
+    A task is an int in [0, 2**31).
 
-    **All that an environment draws from its seed is held, its dynamics too.** Where only the layout
-    is random that is what one wants. Where transitions, rewards or start states are random as well,
-    each episode of a task replays the same noise: the same actions lead to the same states, a
-    learner takes luck for knowledge, and what it plans is the optimum of one fixed sequence of
-    draws. Take `vamdp.domains.SampledEnv` then, with a function that draws an environment whose
-    layout is fixed on construction; its episodes share the layout and go on with the randomness.
+    - `reset()` starts the next episode of the current task; the first call draws a task.
+    - `reset(seed=s)` restarts the stream of tasks and draws one.
+    - `reset(options={"new_task": True})` draws the next task.
+    - `reset(options={"task": 7})` sets the task; it takes precedence over the others.
+    - `reset_task` and `set_task` change the task and end the running episode: call `reset` next.
+
+    **Everything that an environment draws from its seed is held, including its dynamics.** This is
+    what you want if only the layout is random. If transitions, rewards or start states are random
+    too, every episode of a task replays the same noise: the same actions lead to the same states, a
+    learner mistakes luck for knowledge, and its plans are optimal for one fixed sequence of random
+    numbers only. Use `vamdp.domains.SampledEnv` then, with a function that draws an environment
+    whose layout is fixed on construction. Its episodes share the layout, not the noise.
 
     Args:
         env: An environment whose `reset(seed=...)` determines its layout.
 
     Raises:
-        ValueError: There is a `ValueAugment` or `MetaEpisode` inside.
+        ValueError: `env` contains a `ValueAugment` or `MetaEpisode`.
 
     Example:
         >>> env = HoldSeed(gymnasium.make("CartPole-v1"))
@@ -52,17 +54,17 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
         _refuse_learners(env)
-        self._tasks_stream: np.random.Generator | None = None  # until first needed
-        self._tasks_seed: int | None = None  # where it began
+        self._tasks_stream: np.random.Generator | None = None  # created when first needed
+        self._tasks_seed: int | None = None  # the seed of that stream
         self._task: int | None = None
         self._running = False
 
     @property
     def task(self) -> int:
-        """The present task.
+        """The current task.
 
         Raises:
-            ResetNeeded: None was drawn or set yet.
+            ResetNeeded: No task has been drawn or set yet.
         """
         if self._task is None:
             raise ResetNeeded("There is no task yet: call reset() or set_task() first.")
@@ -70,14 +72,14 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     @property
     def task_seed(self) -> int | None:
-        """The task, for whoever draws random numbers of its own in it; None: there is none yet."""
+        """The current task, as a seed for wrappers that draw random numbers; None before any."""
         return self._task
 
     @property
     def np_random_seed(self) -> int:
-        """The seed that the stream of tasks began with, as the last seeded `reset` was given it.
+        """The seed of the stream of tasks: the one last given to `reset`, or a random one.
 
-        The one of the environment inside is the task: `task`.
+        The seed of the environment inside is `task`.
         """
         if self._tasks_seed is None:
             self._begin_tasks(None)
@@ -85,29 +87,29 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return self._tasks_seed
 
     def get_task(self) -> int:
-        """Return the present task."""
+        """Return the current task."""
         return self.task
 
     def sample_tasks(self, n: int) -> list[int]:
-        """Draw n tasks from the tasks stream; the present task stays."""
+        """Draw n tasks from the stream of tasks; the current task stays."""
         return [self._draw() for _ in range(n)]
 
     def set_task(self, task: int) -> None:
-        """Set the task; call `reset` before the next step.
+        """Set the task. Call `reset` before the next step.
 
         Raises:
             TypeError: `task` is not an integer.
-            ValueError: It is out of range.
+            ValueError: `task` is out of range.
         """
         self._task = _checked(task)
         self._running = False
 
     def reset_task(self, task: int | None = None) -> None:
-        """Set the task, or draw the next one if None; call `reset` before the next step.
+        """Set the task, or draw the next one if None. Call `reset` before the next step.
 
         Raises:
             TypeError: `task` is not an integer.
-            ValueError: It is out of range.
+            ValueError: `task` is out of range.
         """
         self.set_task(self._draw() if task is None else task)
 
@@ -117,13 +119,13 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Start an episode, in a new task if the seed or the options ask for one.
 
         Args:
-            seed: Begins the stream of tasks anew and draws one.
-            options: "task": the task to set; "new_task": True draws one. The rest goes to the
-                environment.
+            seed: Restarts the stream of tasks and draws a task.
+            options: "task" sets the task; "new_task": True draws one. Other options are passed to
+                the environment.
 
         Raises:
-            TypeError: The given task or seed is not an integer.
-            ValueError: It is out of range.
+            TypeError: The task or the seed is not an integer.
+            ValueError: The task or the seed is out of range.
         """
         inner_options = dict(options or {})
         task = inner_options.pop("task", None)
@@ -135,7 +137,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             self._begin_tasks(seed)
         if task is not None or seed is not None or new_task or self._task is None:
             self.reset_task(task)
-        self._running = False  # until it succeeded
+        self._running = False  # until the reset below has succeeded
         started = self.env.reset(seed=self.task, options=inner_options or None)
         self._running = True
         return started
@@ -144,7 +146,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """Take one step in the environment.
 
         Raises:
-            ResetNeeded: The task was changed, or none was drawn yet.
+            ResetNeeded: No episode is running: `reset` was not called, or not since `set_task`.
         """
         if not self._running:
             raise ResetNeeded("No episode is running: call reset() before step().")
@@ -161,23 +163,23 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
 
 def _refuse_learners(env: Any) -> None:
-    """Raise ValueError where what is learned of a task would be forgotten at every reset."""
+    """Raise ValueError if a learner inside would forget its task at every reset."""
     for layer in layers(env):
         if any(c.__name__ in ("ValueAugment", "MetaEpisode") for c in type(layer).__mro__):
             raise ValueError(
-                f"`env` must have no {type(layer).__name__} inside, got {env}: to that, the seed "
-                "of every reset is a new task. Put HoldSeed inside it, around the environment."
+                f"`env` must have no {type(layer).__name__} inside, got {env}: HoldSeed passes a "
+                "seed at every reset, which begins a new task there. Put HoldSeed inside it."
             )
 
 
 def _checked(task: Any) -> int:
-    """The task as an int; raise unless it is one in range."""
+    """Return the task as an int; raise if it is not an int in range."""
     try:
         seed = operator.index(task)
     except TypeError:
         seed = None
     if seed is None or isinstance(task, bool):
-        raise TypeError(f"`task` must be an int, the seed that is held, got {type(task).__name__}.")
+        raise TypeError(f"`task` must be an int, used as a seed, got {type(task).__name__}.")
     if not 0 <= seed < N_SEEDS:
         raise ValueError(f"`task` must be in [0, 2**31), got {seed}.")
     return seed

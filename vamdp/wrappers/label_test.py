@@ -1,13 +1,15 @@
-"""Whether outcomes go with labels: permutation tests.
+"""Permutation tests of whether outcomes depend on labels.
 
-The statistic is what the labels explain of the outcomes of each stratum (one action in one state),
+A stratum is one action in one state. The statistic measures how much of the outcomes the labels
+explain,
 
     sum over (stratum, label) of n |mean of the outcomes|^2,
 
-outcomes being one-hot for what is seen next, and numbers for rewards. It is compared with those of
-shuffled labels, in two ways. Where visits of a stratum are independent, labels are shuffled among
-the visits. Where they hang together within an episode, because something is hidden, whole episodes
-change their labels. (Good, Permutation, Parametric and Bootstrap Tests of Hypotheses, 2005.)
+where an outcome is a one-hot vector (what is seen next) or a number (the reward). It is compared
+with its values under shuffled labels. If the visits of a stratum are independent, labels are
+shuffled among visits. If visits of an episode depend on each other, because something is hidden,
+labels are shuffled among whole episodes. (Good, Permutation, Parametric and Bootstrap Tests of
+Hypotheses, 2005.)
 """
 
 from collections.abc import Iterator
@@ -19,18 +21,18 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _N_SHUFFLES = 200
-#: Standard deviations above the shuffled mean. The shuffles alone would err once in 200 times.
+#: Standard deviations above the shuffled mean. 200 shuffles alone would be wrong once in 200 times.
 _FAR = 4.0
 
 
 class Outcomes:
-    """Outcomes of strata, to be asked about labels.
+    """Outcomes by stratum, to be tested against labels.
 
     Args:
-        strata: Of each outcome, shape (n,).
-        kinds: Numbers of what is seen, likewise.
-        rewards: Likewise.
-        seed: Of the shuffles.
+        strata: Stratum of each outcome, shape (n,).
+        kinds: Number of what was seen next, shape (n,).
+        rewards: Reward, shape (n,).
+        seed: Seed of the shuffles.
     """
 
     def __init__(self, strata: Ints, kinds: Ints, rewards: Floats, seed: int) -> None:
@@ -39,15 +41,15 @@ class Outcomes:
         self._seed = seed
 
     def differ_by_visit(self, labels: Ints) -> bool:
-        """Return whether what is seen or paid depends on the label (n,), visits independent."""
+        """Return whether outcomes depend on the labels (n,), if visits are independent."""
         return self._differ(labels, self._shuffled_visits(labels))
 
     def differ_by_episode(self, episodes: Ints, label_of_episode: Ints) -> bool:
-        """Return the same for labels of episodes, whose visits may hang together.
+        """Return whether outcomes depend on the episodes' labels; visits may be dependent.
 
         Args:
-            episodes: Of each outcome, shape (n,).
-            label_of_episode: Shape (n_episodes,).
+            episodes: Episode of each outcome, shape (n,).
+            label_of_episode: Label of each episode, shape (n_episodes,).
         """
         rng = np.random.default_rng(self._seed)
         shuffled = (rng.permutation(label_of_episode)[episodes] for _ in range(_N_SHUFFLES))
@@ -59,7 +61,7 @@ class Outcomes:
         sorted_strata = self._strata[place]
         for _ in range(_N_SHUFFLES):
             shuffled = np.empty_like(labels)
-            # Sorted by (stratum, noise): stratum by stratum, in random order.
+            # Sorting by (stratum, noise) keeps the strata together, in random order within each.
             order = np.lexsort((rng.random(labels.size), sorted_strata))
             shuffled[place] = labels[place][order]
             yield shuffled
@@ -71,7 +73,7 @@ class Outcomes:
         return bool((far & (found > others.max(axis=0))).any())
 
     def _explained(self, labels: Ints) -> Floats:
-        """Return the statistic of what is seen, and of what is paid, shape (2,)."""
+        """Return the statistic of what is seen and that of the rewards, shape (2,)."""
         groups = numbered(self._strata, labels)
         sizes = np.bincount(groups)
         cells = numbered(groups, self._kinds)
@@ -89,7 +91,7 @@ def numbered(first: Ints, second: Ints) -> Ints:
 
 
 def _standardised(strata: Ints, rewards: Floats) -> Floats:
-    """Return rewards less their stratum's mean, in units of all their deviations."""
+    """Return rewards minus their stratum's mean, divided by the deviation over all strata."""
     means = np.bincount(strata, rewards) / np.maximum(np.bincount(strata), 1)
     deviations = rewards - means[strata]
     spread = float(np.sqrt(np.mean(deviations**2)))

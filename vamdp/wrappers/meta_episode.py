@@ -1,4 +1,4 @@
-"""Chaining the episodes of one task: what an RL2 agent lives through (arXiv 1611.02779)."""
+"""Chain the episodes of one task into the meta-episode of an RL2 agent (arXiv 1611.02779)."""
 
 import time
 from typing import Any
@@ -28,45 +28,45 @@ from vamdp.wrappers.meta_setup import (
 
 
 class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Chains the episodes of one task to a meta-episode of exactly `horizon` steps.
+    """Chains the episodes of one task into a meta-episode of exactly `horizon` steps.
 
-    An inner episode that ends is restarted within the same step, which costs none: the observation
-    is the next episode's first, the reward the last one's. The meta-episode ends with
-    terminated=True at step `horizon`, wherever its last episode is; `reset` starts the next task.
+    When an inner episode ends, the next one starts within the same step: the observation is the
+    first of the new episode, the reward is the last of the old one. The meta-episode ends with
+    terminated=True at step `horizon`, even in the middle of an episode. `reset` starts the next
+    task.
 
-    The observation has the inner parts (a plain inner observation is the part "state") and
+    All episodes of a meta-episode must belong to one task. Call `vamdp.check_tasks` to find out
+    whether they do.
+
+    The observation has the inner parts (a plain inner observation becomes the part "state") and
 
         "previous_action"  (A,) one-hot; zeros at a new task
         "previous_reward"  (1,) divided by reward_scale; 0 at a new task
         "episode_time"     (1,) steps since the episode began / task_horizon
         "meta_time"        (1,) steps since the task began / horizon
 
-    ``info["episode_end"]`` tells at every step whether an inner episode ended. Where it did, before
-    the last step, info is the new episode's, plus "last_observation" and "last_info". Statistics
-    that an inner wrapper puts under "episode" are removed, since outer recorders would take them
-    for the whole; if there is such a wrapper, the last step has "episode" {r, l, t} of the
-    meta-episode.
+    ``info["episode_end"]`` is True in a step that ends an inner episode. Unless it is the last
+    step, info is then the new episode's, with "last_observation" and "last_info" of the old one.
+    Statistics that an inner wrapper puts under "episode" are removed, because outer recorders would
+    take them for the meta-episode's. If there is such a wrapper, the last step has "episode"
+    {r, l, t} of the meta-episode.
 
     Args:
-        env: an environment with Discrete actions. What ends its episodes stays: TimeLimit goes
-            inside.
-        horizon: H, steps of a meta-episode, at least 1.
-        task_horizon: what episode_time is divided by; it ends nothing. None: the inner
-            ValueAugment's, else spec.max_episode_steps, else `horizon`.
-        reward_scale: what previous_reward is divided by, above 0. Rewards stay as they are.
+        env: An environment with Discrete actions. A TimeLimit on its episodes goes inside.
+        horizon: H, the number of steps in a meta-episode, at least 1.
+        task_horizon: Divisor of episode_time, at least 1; it does not end episodes. None: that of
+            the inner ValueAugment, else spec.max_episode_steps, else `horizon`.
+        reward_scale: Divisor of previous_reward, above 0. The returned rewards are not scaled.
         flatten: False gives a Dict of the parts instead of one vector.
 
     Attributes:
         horizon: H.
-        layout: name of a part -> slice of the vector.
-        action_parts: names of the parts with one entry per action; None: unknown.
+        layout: Name of a part -> its slice of the vector.
+        action_parts: Names of the parts with one entry per action; None if unknown.
 
     Raises:
-        ValueError: an argument is out of its range, or the actions are not Discrete.
+        ValueError: An argument is out of range, or the actions are not Discrete.
         TypeError: `env` is a vector environment.
-
-    The episodes of a meta-episode must be in one task: `vamdp.check_tasks` plays an environment and
-    says whether they are.
 
     Example:
         >>> import gymnasium, vamdp
@@ -101,12 +101,12 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override] # as gymnasium.Wrapper has it
-        """The specification to make this environment from again.
+        """The specification from which this environment can be made again.
 
-        Its `max_episode_steps` is None, since nothing truncates a meta-episode. The limit of the
-        episodes inside is among the wrappers, the first of them.
+        Its `max_episode_steps` is None, because nothing truncates a meta-episode. The time limit of
+        the inner episodes is the first of its wrappers.
         """
-        spec: EnvSpec | None = super().spec  # a copy of its own
+        spec: EnvSpec | None = super().spec  # a copy, so it may be changed
         if spec is not None and spec.max_episode_steps is not None:
             limit = TimeLimit.wrapper_spec(max_episode_steps=spec.max_episode_steps)
             spec.additional_wrappers = (limit, *spec.additional_wrappers)
@@ -116,14 +116,15 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start a meta-episode in a new task: one that was set, or the next one drawn.
+        """Start a meta-episode in a new task: the one that was set, or the next one drawn.
 
-        If it fails, none is running, unless options were refused.
+        If this raises, no meta-episode is running, unless `env` rejected the options before it
+        changed anything.
 
         Args:
-            seed: the environment's; it begins its streams anew.
-            options: "task" sets one. The others reach the meta-episode's first episode only: what
-                comes after is restarted by a bare `reset()`.
+            seed: Passed to the environment; it restarts the environment's random streams.
+            options: "task" sets the task. Other options apply to the first episode only, because
+                later episodes are started with a bare `reset()`.
         """
         seed = plain_seed(seed)
         if seed is None and not asks_for_new_task(options) and not self._task_is_chosen:
@@ -135,7 +136,7 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
             if not is_refusal(error, options):
                 self._t = self.horizon
             raise
-        self._t = self.horizon  # until all below succeeded
+        self._t = self.horizon  # until everything below has succeeded
         self._task_is_chosen = False
         self._tau = 0
         self._return = 0.0
@@ -146,13 +147,14 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         return self._parts.present(vector), without_statistics(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Take one step, and restart the inner episode if it ends before the last.
+        """Take one step; if it ends an inner episode, start the next one unless H is reached.
 
         Raises:
-            ResetNeeded: the meta-episode is over, did not begin or failed.
-            ValueError: the action is out of range (nothing is stepped then), or the environment
-                gives a reward that is no finite number or too large to be shown, an end that is no
-                bool or an observation outside its space (the meta-episode is over then).
+            ResetNeeded: The meta-episode is over, was not started, or failed.
+            ValueError: The action is out of range (the environment is not stepped), or the
+                environment returns a reward that is not finite or does not fit into 32 bits, a
+                `terminated` or `truncated` that is not a bool, or an observation outside its space
+                (the meta-episode is then over).
         """
         if self._t >= self.horizon:
             raise ResetNeeded(
@@ -162,7 +164,7 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         i = place_of(action, self._first_action, self._n_actions)
         if i < 0:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
-        t, self._t = self._t + 1, self.horizon  # after an error below no next step may follow
+        t, self._t = self._t + 1, self.horizon  # after an error below, reset is needed
         observation, reward, terminated, truncated, info = self.env.step(action)
         if type(reward) is not float:
             reward = as_reward(reward)

@@ -1,4 +1,4 @@
-"""What the single and the batched `MetaEpisode` set up alike."""
+"""The setup that the single and the batched `MetaEpisode` share."""
 
 from typing import Any
 
@@ -23,17 +23,17 @@ from vamdp.wrappers.observation import (
 )
 from vamdp.wrappers.task_access import TaskAccess
 
-#: Of a reward divided by its scale: the largest float32.
+#: The largest scaled reward that can be shown: the largest float32.
 LARGEST_SHOWN = float(np.finfo(np.float32).max)
 
 
 class MetaSetup(TaskAccess):
-    """The budget, and the observation with the parts of meta-episodes.
+    """Checks the constructor's arguments, and builds the observation of meta-episodes.
 
     Attributes:
-        horizon: H.
-        task_horizon: what episode_time is divided by.
-        reward_scale: what previous_reward is divided by.
+        horizon: H, the number of steps in a meta-episode.
+        task_horizon: Divisor of episode_time.
+        reward_scale: Divisor of previous_reward.
     """
 
     def _set_up(
@@ -47,7 +47,7 @@ class MetaSetup(TaskAccess):
         reward_scale: float,
         flatten: bool,
     ) -> None:
-        """Check the arguments of the constructor, and keep what follows from them."""
+        """Check the constructor's arguments and derive everything that depends on them."""
         refuse_meta_episodes(env)
         check_positive_integer("horizon", horizon)
         check_scale("reward_scale", reward_scale)
@@ -67,12 +67,12 @@ class MetaSetup(TaskAccess):
 
     @property
     def layout(self) -> Layout:
-        """Name of a part -> slice of the flat observation."""
+        """Name of a part -> its slice of the flat observation."""
         return self._parts.layout
 
     @property
     def layout_space(self) -> gymnasium.Space[Any]:
-        """The space of a single observation: what wrappers around it show may be another one."""
+        """The space that `layout` describes, of one observation; outer wrappers may change it."""
         return self._parts.space
 
     @property
@@ -87,7 +87,7 @@ class MetaSetup(TaskAccess):
 
 
 def unshowable_reward(name: str, reward: float, scale: float) -> ValueError:
-    """What is wrong with a reward that, divided by its scale, is no float32, or no number."""
+    """Return the error for a scaled reward that is NaN or does not fit into float32."""
     return ValueError(
         f"`{name}` must be at most {LARGEST_SHOWN:.2g} times `reward_scale` = {scale:g} in size, "
         f"got {reward!r}: it is shown in 32 bits. Scale the rewards down, or pass a larger "
@@ -96,5 +96,5 @@ def unshowable_reward(name: str, reward: float, scale: float) -> ValueError:
 
 
 def without_statistics(info: dict[str, Any]) -> dict[str, Any]:
-    """A copy without "episode", which outer recorders would take for the meta-episode's."""
+    """Return a copy without "episode", which outer recorders would take for the meta-episode's."""
     return {name: value for name, value in info.items() if name not in ("episode", "_episode")}

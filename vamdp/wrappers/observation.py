@@ -1,8 +1,8 @@
 """Observations made of named parts.
 
-The wrappers add parts to an observation: a state, advantages, a reward, clocks. Flat, the parts lie
-one after the other in one float32 vector, and a layout maps each name to its slice; apart, they are
-a Dict of the same names.
+The wrappers add parts to an observation: a state, advantages, a reward, clocks. A flat observation
+is one float32 vector with the parts one after the other, and a layout that maps each name to its
+slice. Otherwise, an observation is a Dict of the parts.
 """
 
 from collections.abc import Mapping
@@ -19,21 +19,21 @@ from vamdp.wrappers.state_encoder import StateEncoder
 Float32 = npt.NDArray[np.float32]
 Layout = dict[str, slice]
 
-#: Names of the parts with one entry per action; None: unknown.
+#: Names of the parts with one entry per action; None if unknown.
 ActionParts = tuple[str, ...] | None
 
 
 class Parts:
-    """Named boxes and how they lie in an observation.
+    """Named boxes and their places in an observation.
 
     Args:
-        boxes: the parts in their order, each a one-dimensional Box.
-        flat: whether observations are one vector (True) or a Dict.
+        boxes: The parts in order, each a one-dimensional Box.
+        flat: Whether observations are one vector (True) or a Dict.
 
     Attributes:
-        layout: name -> slice of the flat vector.
-        size: length of the flat vector.
-        space: the space of a single observation.
+        layout: Name of a part -> its slice of the flat vector.
+        size: Length of the flat vector.
+        space: The space of a single observation.
     """
 
     def __init__(self, boxes: Mapping[str, spaces.Box], flat: bool) -> None:
@@ -53,29 +53,29 @@ class Parts:
             self.space = spaces.Dict(dict[str, gymnasium.Space[Any]](self.boxes))
 
     def present(self, vector: Float32) -> Float32 | dict[str, Float32]:
-        """The observation with these flat values, (..., size); the values are not copied."""
+        """Return the observation with these flat values (..., size), without copying them."""
         if self.flat:
             return vector
         return {name: vector[..., part] for name, part in self.layout.items()}
 
 
 class InnerParts:
-    """Reads the flat parts of what a wrapped environment shows, whatever made it.
+    """Reads the parts of the observations of any wrapped environment.
 
-    An environment with a `layout` (ours) keeps its parts; any other observation is one part,
-    "state".
+    The observation of an environment with a `layout` (ours) has the parts of that layout. Any other
+    observation is one part, "state".
 
     Args:
-        space: the space of a single observation.
-        layout: the `layout` found below, if any; foreign ones are passed over.
-        layout_space: the space that it is of. A wrapper in between may have scaled the parts, but
-            not reordered them as FlattenObservation does with a Dict.
-        action_parts: what its owner says of them.
+        space: The space of a single observation.
+        layout: The `layout` found inside, if any. A foreign attribute of that name is ignored.
+        layout_space: The space that `layout` describes. A wrapper in between may scale the parts,
+            but not reorder them, as FlattenObservation does with a Dict.
+        action_parts: The `action_parts` of the same environment.
 
     Attributes:
-        boxes: the parts by their names, in order.
-        action_parts: those with one entry per action. A plain observation has none; where a wrapper
-            in between hides the parts, they are unknown.
+        boxes: Name of a part -> its Box, in order.
+        action_parts: Names of the parts with one entry per action; () for a plain observation; None
+            if a wrapper in between hides the parts.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class InnerParts:
                 self.action_parts = None
 
     def write(self, observation: Any, out: Float32) -> None:
-        """Write one observation into out (size,), which holds zeros."""
+        """Write one observation into `out` (size,), which must hold zeros."""
         if self.encoder is not None:
             self.encoder.write(observation, out)
         elif isinstance(observation, dict):
@@ -115,7 +115,7 @@ class InnerParts:
             out[:] = observation
 
     def write_batch(self, observations: Any, out: Float32) -> None:
-        """Write a batch of observations into out (n_envs, size), which holds zeros."""
+        """Write a batch of observations into `out` (n_envs, size), which must hold zeros."""
         if self.encoder is not None:
             self.encoder.write_batch(observations, out)
         elif isinstance(observations, dict):
@@ -125,7 +125,7 @@ class InnerParts:
 
 
 def meta_boxes(n_actions: int) -> dict[str, spaces.Box]:
-    """The parts that meta-episodes add."""
+    """Return the parts that meta-episodes add."""
     return {
         "previous_action": spaces.Box(0, 1, (n_actions,), np.float32),
         "previous_reward": spaces.Box(-np.inf, np.inf, (1,), np.float32),
@@ -134,5 +134,5 @@ def meta_boxes(n_actions: int) -> dict[str, spaces.Box]:
     }
 
 
-#: Those with one entry per action.
+#: The names of those with one entry per action.
 META_ACTION_PARTS = ("previous_action",)

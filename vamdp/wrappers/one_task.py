@@ -1,4 +1,4 @@
-"""Feeding an estimator of one task from one environment."""
+"""Feed the transitions of one environment to an estimator of one task."""
 
 from typing import Any
 
@@ -16,26 +16,26 @@ from vamdp.estimators.estimator import Estimator, Scales
 
 
 class OneTask:
-    """Steps any `Estimator` of one task.
+    """Steps an `Estimator` of one task.
 
-    A built-in one that has a `fast_step`, as `BatchValueEstimator`, is stepped by that instead: an
-    object with the methods of this class.
+    `ValueAugment` uses a built-in estimator's `fast_step` instead if it has one, such as
+    `BatchValueEstimator`. That object has the same methods as this class.
 
     Args:
-        estimator: the learner.
-        scales: what its numbers are divided by.
-        part: where its parts lie in an observation vector.
+        estimator: The learner.
+        scales: Divisors of its numbers.
+        part: The slice of an observation vector that holds its parts.
     """
 
     def __init__(self, estimator: Estimator, scales: Scales, part: slice) -> None:
         self._estimator, self._scales, self._part = estimator, scales, part
         self._is_trusted = is_built_in(estimator)
         self._takes_keys = hasattr(estimator, "takes_keys")
-        self._n_coordinates: int | None = None  # of every state, once the first was seen
-        self._states: Any = None  # the present state, as a batch of one
+        self._n_coordinates: int | None = None  # of every state, set by the first one
+        self._states: Any = None  # the current state, as a batch of one
 
     def begin(self, state: Any, mask: Any) -> None:
-        """Start an episode in a state that allows the actions of the mask (A,); None: not told."""
+        """Start an episode in a state; the mask (A,) of allowed actions may be None (unknown)."""
         states = self._batch(state)
         self._estimator.begin_episodes(
             np.ones(1, np.bool_), states, self._masks(mask, required=True)
@@ -51,12 +51,12 @@ class OneTask:
         mask: Any,
         vector: npt.NDArray[np.float32],
     ) -> None:
-        """Learn the transition to the next state; write the values of that into the vector.
+        """Learn from a transition; write the next state's estimates into the vector.
 
         Raises:
-            ValueError: the reward is not finite, or the state or the mask is impossible. Nothing is
+            ValueError: The reward is not finite, or the state or the mask is invalid. Nothing is
                 learned then.
-            TypeError: the state is neither an int nor a tuple of numbers; likewise.
+            TypeError: The state is neither an int nor a tuple of numbers. Nothing is learned.
         """
         if not abs(reward) <= LARGEST_REWARD:  # also NaN
             raise ValueError(reward_error("reward", reward))
@@ -73,7 +73,7 @@ class OneTask:
         self.show(vector)
 
     def show(self, vector: npt.NDArray[np.float32]) -> None:
-        """Write the present state's values into the vector (size,)."""
+        """Write the current state's estimates into the vector (size,)."""
         out = vector[None, self._part]
         self._estimator.write(self._states, self._scales, out)
         if not self._is_trusted:

@@ -1,4 +1,4 @@
-"""A learning signal without the noise of rewards, transitions and tasks."""
+"""A training reward without the noise of sampled rewards, transitions and tasks."""
 
 from operator import index
 from typing import Any
@@ -13,40 +13,41 @@ from vamdp.wrappers.task_access import TaskAccess
 
 
 class RegretReward(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Pays the expected advantage of each action in the true task instead of the sampled reward.
+    """Replaces the sampled reward by the action's advantage in the true task.
 
-    The reward is `A(s, a) = Q(s, a) - V(s)`: 0 for the best action, less for all others. Q and V
-    are the optimum of the task played for ever with restarts, see
-    `vamdp.mdp.optimal_advantages`. Only the reward changes. Observations are as before, with the
-    sampled reward in a `MetaEpisode`'s "previous_reward"; ``info["reward"]`` has it too.
+    The reward is `A(s, a) = Q(s, a) - V(s)`: 0 for the best action, negative for others. Q and V
+    are optimal in the task played forever with restarts, see `vamdp.mdp.optimal_advantages`. Only
+    the reward changes: a `MetaEpisode` inside still shows the sampled one as "previous_reward", and
+    ``info["reward"]`` has it too.
 
     **Why the best policy stays the same.** Since `A(s, a) = E[r + gamma V(s')] - V(s)`, where a
-    restart is a move like any other, the V of successive steps cancel. Along every policy
+    restart is a transition like any other, the V of successive steps cancel. For every policy
 
         E sum(t < H) gamma^t A(s_t, a_t) = E sum(t < H) gamma^t r_t - E V(s_0) + gamma^H E V(s_H),
 
     the performance difference lemma (Kakade and Langford, Approximately optimal approximate
-    reinforcement learning, 2002, lemma 6.1). `V(s_0)`, the optimum, does not depend on the policy;
-    so, but for the last term, both sums have the same best policy, for an agent that knows the task
-    and for one that has to find it out.
+    reinforcement learning, 2002, lemma 6.1). The optimal `V(s_0)` does not depend on the policy.
+    Apart from the last term, both sums therefore have the same best policy, both for an agent that
+    knows the task and for one that must explore it.
 
-    **What a cut at step H costs** is that last term: the signal values the state of step H as if
-    the task went on. It is the same number for every policy where H falls on a restart, as always
-    in bandits, and in random MDPs if the time limit divides H. Else it prefers good last states
-    with the weight gamma^H, 0.08 for gamma = 0.99 and H = 250. The same holds for gamma = 1, which
-    needs a time limit, with the gain of H steps as the optimum, and values relative to a start.
+    **What the cut at step H costs** is that last term: the signal values the state at step H as if
+    the task went on. The term is the same for every policy if a restart falls on step H, as always
+    in bandits, and in random MDPs if the time limit divides H. Otherwise the signal prefers good
+    last states, with the weight gamma^H: 0.08 for gamma = 0.99 and H = 250. With gamma = 1, which
+    needs a time limit, the same holds with the gain of H steps in place of V(s_0), and with values
+    relative to a start.
 
-    **It is privileged information of the training simulator.** No such reward exists where the task
-    is unknown. Train with it; evaluate by the environment's rewards.
+    **This is privileged information of the training simulator.** No such reward exists where the
+    task is unknown. Use it for training; evaluate with the environment's rewards.
 
-    It goes outside `ValueAugment` and `MetaEpisode`, which would learn from it or show it. A task
-    is solved in the first step that is taken in it. Episodes must end only where the task says so,
-    or at a TimeLimit.
+    Put this wrapper outside of `ValueAugment` and `MetaEpisode`, which would otherwise learn from
+    this reward or show it. A task is solved at its first step. Episodes must end only where the
+    task says so, or at a TimeLimit.
 
     Args:
-        env: an environment that knows its task as a TabularMDP: `vamdp.TaskEnv` with any wrappers
-            that leave actions alone.
-        gamma: discount factor, the training algorithm's; in [0, 1], below 1 where episodes have no
+        env: An environment that knows its task as a TabularMDP: `vamdp.TaskEnv`, with any wrappers
+            that do not change actions.
+        gamma: Discount factor of the training algorithm, in [0, 1]; below 1 if episodes have no
             time limit.
 
     Raises:
@@ -75,16 +76,16 @@ class RegretReward(TaskAccess, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self.gamma = float(gamma)
 
     def _task_changed(self) -> None:
-        """Every step looks whether the task is the solved one."""
+        """Do nothing: every step checks whether the task is the solved one."""
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Take one step; the reward is the action's advantage in the state before it."""
+        """Step the environment; the reward is the action's advantage in the state before it."""
         simulator = self._simulator
-        # Before the step: afterwards the next episode or task may have begun.
+        # Read before the step, which may begin the next episode or task.
         task, state, elapsed = simulator.task, simulator.state, simulator.elapsed_steps
         observation, reward, terminated, truncated, info = self.env.step(action)
         self.solved_tasks.update([task])
-        # An episode that is played on beyond its limit stays in its last step.
+        # An episode that is continued beyond its limit stays in its last step.
         place = 0 if self._limit is None else max(self._limit - elapsed, 1) - 1
         chosen = index(action) - self._first_action
         advantage = float(self.solved_tasks.advantages[0, place, state, chosen])

@@ -1,4 +1,4 @@
-"""The true task beside the observation, for a critic that knows it."""
+"""Show the true task beside the observation, for a privileged critic."""
 
 from typing import Any
 
@@ -12,48 +12,47 @@ from vamdp.wrappers.task_part import TaskPart, beside
 
 
 class ShowTask(TaskPart, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Shows, beside each observation, what the optimum of the true task says of the present state.
+    """Adds the optimal values of the true task in the current state to each observation.
 
-    An observation becomes the Dict {"observation": as it was, "task": numbers}; a Dict gets the key
-    "task" in addition. The numbers, float32, are
+    An observation becomes the Dict {"observation": the old one, "task": numbers}; a Dict gets the
+    additional key "task". The numbers, float32, are
 
-        "advantage"  (A,) A(s, .) / advantage_scale, 0 for the best actions, less for all others
-        "value"      (1,) h(s) / advantage_scale, what the state is worth above a fresh start
-        "gain"       (1,) g / gain_scale, what the best policy gets per step
+        "advantage"  (A,) A(s, .) / advantage_scale: 0 for the best actions, negative for others
+        "value"      (1,) h(s) / advantage_scale: the state's value above that of a fresh start
+        "gain"       (1,) g / gain_scale: the reward per step of the best policy
 
-    of the task played for ever with restarts, see `vamdp.mdp.optimal_advantages`: together they are
-    all of Q and V, as `(1 - gamma) V = g + (1 - gamma) h` and `Q = V + A`.
+    They refer to the task played forever with restarts, see `vamdp.mdp.optimal_advantages`.
+    Together they determine Q and V: `(1 - gamma) V = g + (1 - gamma) h` and `Q = V + A`.
 
-    **It is privileged information of the training simulator, and for the critic alone.** An actor
-    that sees it plays a game without anything to find out, and is worth nothing where the task is
-    unknown. A critic may see it: a baseline that depends on the task, but not on the action, leaves
-    the policy gradient unbiased and takes away the noise of not knowing the task (Pinto et al.,
-    Asymmetric actor critic for image-based robot learning, 2018; Baisero and Amato, Unbiased
-    asymmetric reinforcement learning under partial observability, 2022; Lambrechts et al., A
-    theoretical justification for asymmetric actor-critic algorithms, 2025). In `rl3_sb3`:
-    ``TransformerPPO(..., policy_kwargs={"critic_only": "task"})``. Its policy then acts in
+    **This is privileged information of the training simulator, and only for the critic.** An actor
+    that sees it has nothing to explore, and is useless where the task is unknown. A critic may see
+    it: a baseline that depends on the task, but not on the action, leaves the policy gradient
+    unbiased and removes the noise of not knowing the task (Pinto et al., Asymmetric actor critic
+    for image-based robot learning, 2018; Baisero and Amato, Unbiased asymmetric reinforcement
+    learning under partial observability, 2022; Lambrechts et al., A theoretical justification for
+    asymmetric actor-critic algorithms, 2025). In `rl3_sb3`, pass
+    ``TransformerPPO(..., policy_kwargs={"critic_only": "task"})``. The trained policy then acts in
     environments without this wrapper.
 
-    The numbers are of the state, the steps left and the task that the observation is of: after an
-    inner restart of the new episode's, after a meta-episode's last step of the old task's. Where
-    that step ended an episode, advantage and value are 0, as of a fresh start; likewise at a
-    TimeLimit.
+    The numbers refer to the same state, remaining steps and task as the observation: after an inner
+    restart to the new episode, after a meta-episode's last step to the old task. If that step ended
+    an episode, also by a TimeLimit, advantage and value are 0, as for a fresh start.
 
-    It goes outside all, a `RegretReward` too, which then shares its solutions if gamma is the same.
-    Episodes must end only where the task says so, or at a TimeLimit.
+    Put this wrapper outermost, also outside of `RegretReward`; with the same gamma, both share
+    their solutions. Episodes must end only where the task says so, or at a TimeLimit.
 
     Args:
-        env: an environment that knows its task as a TabularMDP: `vamdp.TaskEnv` with any wrappers
-            that leave actions alone.
-        gamma: discount factor, the training algorithm's; in [0, 1], below 1 where episodes have no
+        env: An environment that knows its task as a TabularMDP: `vamdp.TaskEnv`, with any wrappers
+            that do not change actions.
+        gamma: Discount factor of the training algorithm, in [0, 1]; below 1 if episodes have no
             time limit.
-        advantage_scale: what advantages and values are divided by, above 0.
-        gain_scale: what the gain is divided by, above 0.
+        advantage_scale: Divisor of advantages and values, above 0.
+        gain_scale: Divisor of the gain, above 0.
 
     Raises:
         TypeError: `env` does not know its task, or is a vector environment.
-        ValueError: an argument is out of range, a wrapper inside changes actions, or there is
-            "task" in the observations already.
+        ValueError: An argument is out of range, a wrapper inside changes actions, or the
+            observations have a key "task" already.
 
     Example:
         >>> import gymnasium, vamdp
@@ -87,12 +86,12 @@ class ShowTask(TaskPart, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructo
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Reset; see the environment."""
+        """Reset the environment, and add the task to its observation."""
         observation, info = self.env.reset(seed=plain_seed(seed), options=options)
         return self._shown(observation, ended=False), info
 
     def step(self, action: Any) -> tuple[dict[str, Any], Any, bool, bool, dict[str, Any]]:
-        """Step; see the environment."""
+        """Step the environment, and add the task to its observation."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         # A MetaEpisode terminates at its last step, whether or not an episode does.
         ended = bool(terminated and info.get("episode_end", True))

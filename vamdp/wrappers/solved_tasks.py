@@ -1,4 +1,4 @@
-"""The optima of the tasks that are being played."""
+"""Keep the optimal values of the tasks being played."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,16 @@ from vamdp.mdp.tabular_mdp import TabularMDP
 
 
 class SolvedTasks:
-    """Keeps the optimum of each of n_tasks tasks, and solves those that are new in their row.
+    """The optimal values of n_tasks tasks, each solved when it first appears in its row.
 
     Args:
-        n_tasks: how many are played side by side.
-        gamma: discount factor, see `vamdp.mdp.optimal_advantages`.
-        max_episode_steps: steps after which an episode is cut; None: never.
+        n_tasks: Number of tasks played side by side.
+        gamma: Discount factor, see `vamdp.mdp.optimal_advantages`.
+        max_episode_steps: Time limit of episodes in steps; None if there is none.
 
     Attributes:
-        gamma: see above.
-        max_episode_steps: see above.
+        gamma: See above.
+        max_episode_steps: See above.
         advantages: (n_tasks, steps left - 1, S, A), see `Optimum`.
         values: (n_tasks, steps left - 1, S).
         gains: (n_tasks, 1).
@@ -37,13 +37,13 @@ class SolvedTasks:
         self._tasks: list[TabularMDP | None] = [None] * n_tasks
 
     def solves_as(self, other: "SolvedTasks") -> bool:
-        """Return whether both find the same optimum for a task."""
+        """Return whether both define the same optimum for a task."""
         same_limit = self.max_episode_steps == other.max_episode_steps
         return same_limit and self.gamma == other.gamma
 
     def update(self, tasks: Sequence[TabularMDP]) -> None:
-        """Let these be the tasks; they are of one size."""
-        if tasks == self._tasks:  # compares identities, in C
+        """Replace the tasks, all of one size, and solve the new ones."""
+        if tasks == self._tasks:  # the same objects: list equality checks identity first
             return
         shape = (len(tasks), self.max_episode_steps or 1, tasks[0].n_states, tasks[0].n_actions)
         if self.advantages.shape != shape:

@@ -1,7 +1,8 @@
-"""A plain observation, or a batch of them, as float32 vectors.
+"""Encode plain observations, one or a batch, as float32 vectors.
 
-The vector is `gymnasium.spaces.flatten` of the observation, one-hot at whole numbers. That function
-takes a number out of its range for another one, so the leaves are written here, and checked.
+The vector is `gymnasium.spaces.flatten` of the observation, which is one-hot for integers. That
+function silently encodes an integer out of range as another one, so the leaves are checked and
+written here.
 """
 
 import warnings
@@ -17,21 +18,21 @@ from vamdp.space_trees import rows_of
 
 Float32 = npt.NDArray[np.float32]
 
-#: A one-hot state above this many entries makes a network's first layer the largest: warn.
+#: Warn above this many entries: the state then dominates the first layer of a network.
 MOST_STATE_ENTRIES = 4096
 
-#: Above this many (64 MiB) not even one observation should be made.
+#: Raise above this many entries (64 MiB): one observation would take too much memory.
 MOST_POSSIBLE_ENTRIES = 2**24
 
 
 class Leaf(NamedTuple):
-    """A space inside that is neither a Dict nor a Tuple, and where it stands.
+    """A space inside an observation space that is neither a Dict nor a Tuple.
 
     Attributes:
-        path: the keys and places that lead to it.
-        space: what it is.
-        part: where its numbers lie in the vector.
-        offsets: where each one-hot begins in them, of a MultiDiscrete.
+        path: Keys and indices that lead to it.
+        space: The space.
+        part: Its slice of the vector.
+        offsets: For a MultiDiscrete, the start of each one-hot vector within that slice.
     """
 
     path: tuple[Any, ...]
@@ -41,13 +42,13 @@ class Leaf(NamedTuple):
 
 
 class StateEncoder:
-    """A plain observation as a float32 vector: one-hot if Discrete, else `spaces.flatten` of it.
+    """Encodes a plain observation: one-hot if Discrete, else `spaces.flatten` of it.
 
     Args:
-        space: the space of a single observation.
+        space: The space of a single observation.
 
     Raises:
-        ValueError: the space has no flat form of a fixed size, or a huge one.
+        ValueError: The space has no flat form of a fixed size, or one that is too large.
     """
 
     def __init__(self, space: gymnasium.Space[Any]) -> None:
@@ -55,7 +56,7 @@ class StateEncoder:
         _check_flat_size(space)  # before anything of this size is allocated
         try:
             flat: Any = spaces.flatten_space(space)
-        except NotImplementedError:  # a space of the environment's own, like MiniGrid's missions
+        except NotImplementedError:  # a custom space, such as MiniGrid's missions
             flat = None
         if not isinstance(flat, spaces.Box):
             raise ValueError(
@@ -73,12 +74,12 @@ class StateEncoder:
                 stacklevel=4,
             )
         self._lowest = int(getattr(space, "start", 0)) if type(space) is spaces.Discrete else 0
-        self._rows = np.zeros(0, np.int64)  # of the last batch
+        self._rows = np.zeros(0, np.int64)  # 0 to n_envs - 1, for the last batch size
         self._leaves: list[Leaf] = []
         self._add_leaves(space, ())
 
     def _add_leaves(self, space: Any, path: tuple[Any, ...]) -> None:
-        """Note the leaves of this space, in the order of `spaces.flatten`."""
+        """Add the leaves of this space, in the order of `spaces.flatten`."""
         if isinstance(space, (spaces.Dict, spaces.Tuple)):
             inner: Any = space.spaces
             for place in inner if isinstance(inner, dict) else range(len(inner)):
@@ -93,10 +94,10 @@ class StateEncoder:
         self._leaves.append(Leaf(path, space, part, offsets))
 
     def write(self, observation: Any, out: Float32) -> None:
-        """Write one observation into out (size,), which holds zeros.
+        """Write one observation into `out` (size,), which must hold zeros.
 
         Raises:
-            ValueError: it is none of the space.
+            ValueError: The observation is not in the space.
         """
         if type(self.space) is spaces.Discrete:
             place = place_of(observation, self._lowest, self.size)
@@ -114,10 +115,11 @@ class StateEncoder:
             _write_leaf(leaf, part, out[leaf.part])
 
     def write_batch(self, observations: Any, out: Float32) -> None:
-        """Write a batch that `read_batch` returned into out (n_envs, size), which holds zeros.
+        """Write a batch from `read_batch` into `out` (n_envs, size), which must hold zeros.
 
         Raises:
-            ValueError: a text, or what else has no range to be read by, is none of its space.
+            ValueError: A part that `read_batch` could not check, such as a text, is not in its
+                space.
         """
         n = len(out)
         if self._rows.size != n:
@@ -140,7 +142,7 @@ class StateEncoder:
 
 
 def _write_leaf(leaf: Leaf, value: Any, out: Float32) -> None:
-    """Write what stands at a leaf of one observation into out (its size,), which holds zeros."""
+    """Write a leaf's value from one observation into `out` (its size,), which must hold zeros."""
     space, kind = leaf.space, type(leaf.space)
     if kind is spaces.Discrete:
         out[read_numbers(space, value) - space.start] = 1
@@ -156,10 +158,10 @@ def _write_leaf(leaf: Leaf, value: Any, out: Float32) -> None:
 
 
 def read_numbers(space: Any, value: Any) -> npt.NDArray[Any]:
-    """One observation in a Discrete, MultiDiscrete, MultiBinary or Box space, as an array.
+    """Return a value of a Discrete, MultiDiscrete, MultiBinary or Box space as an array.
 
     Raises:
-        ValueError: it has another shape or type, or a whole number is out of its range.
+        ValueError: The shape or type does not fit, or an integer is out of range.
     """
     if isinstance(space, spaces.Discrete):
         place = place_of(value, int(space.start), int(space.n))
@@ -193,7 +195,7 @@ def _outside(space: gymnasium.Space[Any], value: Any) -> ValueError:
 
 
 def _check_flat_size(space: gymnasium.Space[Any]) -> None:
-    """Raise ValueError if the flat form is so large that one observation would fill the memory."""
+    """Raise ValueError if one flat observation would take too much memory."""
     try:
         size = spaces.flatdim(space)
     except (NotImplementedError, ValueError):  # it has no flat form

@@ -1,8 +1,8 @@
-"""From an observation to what a learner takes for the state.
+"""Find the function that maps observations to the learner's states.
 
-In this order: a `state_key` that the user passed; a Discrete observation itself; the numbers of the
-observation, for learners of real-valued states; the environment's own `state_key`; the tuple of its
-numbers, where all are whole; and bins, where an observation is a few real numbers.
+The first of these that applies: the user's `state_key`; a Discrete observation itself; the numbers
+of the observation, if the learner takes real-valued states; the environment's own `state_key`; the
+tuple of its integers, if it holds nothing else; bins, if it is a few real numbers.
 """
 
 from collections.abc import Callable
@@ -25,19 +25,18 @@ from vamdp.wrappers.whole_numbers import (
     whole_numbers,
 )
 
-#: Above this many real numbers bins are no plain answer: hardly two states would share theirs.
+#: Above this many real numbers, bins are no default: hardly any two states would share one.
 MOST_BINNED_NUMBERS = 8
 
 
 class StateSource(NamedTuple):
-    """Functions from observations to states.
+    """Functions that map observations to states. A Discrete observation needs none.
 
     Attributes:
-        key: one observation -> state, or None.
-        keys: a batch of them -> states (n,) or (n, d), or None. Neither: a Discrete observation is
-            its own state.
-        each: one key for each environment of a batch, where each has its own; or None.
-        bins: those that a learner of tables needs around it, which follow what is seen, or None.
+        key: One observation -> its state, or None.
+        keys: A batch of observations -> states (n,) or (n, d), or None.
+        each: One `key` per environment, if the environments of a batch have their own; else None.
+        bins: Bins that adapt to the data, to be put around the learner, or None.
     """
 
     key: StateKey | None = None
@@ -54,17 +53,17 @@ def find_state_source(
     *,
     takes_reals: bool,
 ) -> StateSource:
-    """Where the states of an environment's observations come from.
+    """Find out where the states come from.
 
     Args:
-        env: single or vectorised.
-        space: of a single observation.
-        state_key: the user's, or None.
-        state_keys: the user's for batches, or None.
-        takes_reals: whether the learner wants real-valued states.
+        env: The environment, single or vectorised.
+        space: The space of a single observation.
+        state_key: The user's function, or None.
+        state_keys: The user's function for batches, or None.
+        takes_reals: Whether the learner takes real-valued states.
 
     Raises:
-        ValueError: there is nothing that fits, or an argument is no function.
+        ValueError: A `state_key` is needed for this space, or an argument is not a function.
     """
     for name, function in (("state_key", state_key), ("state_keys", state_keys)):
         if function is not None and not callable(function):
@@ -75,7 +74,7 @@ def find_state_source(
         if state_key is not None:
             raise ValueError(
                 f"`state_keys` must be left out with a `state_key`, got {state_keys!r} beside "
-                f"{state_key!r}: either says what the states are."
+                f"{state_key!r}: pass one of them."
             )
         return StateSource(state_key, state_keys)
     if isinstance(state_key, StateBins):
@@ -90,7 +89,7 @@ def find_state_source(
 
 
 def _of_space(space: gymnasium.Space[Any]) -> StateSource:
-    """What needs no function: whole numbers, or bins of a few real ones."""
+    """Return the source for integers, or for a few real numbers."""
     if holds_whole_numbers(space):
         return StateSource(partial(whole_numbers, space), partial(batched_whole_numbers, space))
     if isinstance(space, spaces.Box) and _is_few_reals(space):
@@ -102,14 +101,14 @@ def _of_space(space: gymnasium.Space[Any]) -> StateSource:
 
 
 def _of_environment(env: Any, space: gymnasium.Space[Any]) -> StateSource | None:
-    """The environment's own `state_key`, in a batch that of each; None if there is none."""
+    """Return the source with the environments' own `state_key`; None if they have none."""
     found = owners(env, "state_key")
     for owner in found:
         if single_space(owner) != space:
-            # Its own function would take other numbers for the coordinates that it knows.
+            # Its function would misread the numbers of another observation.
             raise ValueError(
                 f"`state_key` must be given, since the one of {owner} is for observations in "
-                f"{single_space(owner)}, got {space} from the wrappers around it."
+                f"{single_space(owner)}, got None with {space} from the wrappers around it."
             )
     if found:
         first = found[0]
@@ -130,14 +129,14 @@ def _is_few_reals(space: spaces.Box) -> bool:
 
 
 def _binned(space: gymnasium.Space[Any], bins: StateBins) -> StateSource:
-    """Bins as functions if all bounds are known, else for a learner to be put behind."""
+    """Return bins as functions if all bounds are known, else as bins around the learner."""
     if isinstance(space, (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
         raise ValueError(
-            f"`state_key` must be left out or be a function, got {bins}: observations in {space} "
-            "are no real numbers, which bins are for."
+            f"`state_key` must be left out or be a function, got {bins}: bins are for real "
+            f"numbers, and observations are in {space}."
         )
     d = spaces.flatdim(space)
-    bins.counts(d), bins.bounds(d)  # both raise where they are for states of another length
+    bins.counts(d), bins.bounds(d)  # both raise if the bins are for another number of dimensions
     if bins.has_bounds:
         if isinstance(space, spaces.Box):
             return StateSource(bins, bins.keys)
@@ -161,13 +160,13 @@ def _batched_numbers(space: gymnasium.Space[Any], observations: Any) -> npt.NDAr
 
 
 def _key_hint(space: gymnasium.Space[Any]) -> str:
-    """What to do where observations in this space have no key."""
+    """Return what to do if observations in this space have no key."""
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return (
-            "Real numbers hardly ever come back: pass a function of a few of them, cut into bins, "
-            "such as state_key=lambda o: tuple(np.floor(o[:2] * 5).astype(int)), or take "
-            'estimator="kernel"; the observation itself is still shown whole. If these do come '
-            "back, pass state_key=tuple."
+            "Real numbers hardly ever recur. Pass a function that cuts a few of them into bins, "
+            "such as state_key=lambda o: tuple(np.floor(o[:2] * 5).astype(int)), or "
+            'estimator="kernel"; the agent still sees the whole observation. If these numbers do '
+            "recur, pass state_key=tuple."
         )
     if isinstance(space, spaces.Dict):
         name = next(iter(space), "name")
@@ -175,4 +174,4 @@ def _key_hint(space: gymnasium.Space[Any]) -> str:
             f"Pass a function of the parts that make up the state, such as state_key=lambda "
             f'observation: tuple(observation["{name}"]).'
         )
-    return "Pass for example state_key=tuple."
+    return "Pass state_key=tuple, for example."

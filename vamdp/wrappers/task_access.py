@@ -1,4 +1,4 @@
-"""Reaching the task from every level of wrapping: get, set, draw and sample it."""
+"""Pass the task methods (get, set, draw and sample) through every level of wrapping."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,27 +10,27 @@ from vamdp.inner_env import layers
 
 
 class TaskAccess:
-    """Passes the task methods on to the environment below, and forgets where the task changes.
+    """Passes task methods on to the environment inside, and forgets when the task changes.
 
-    Mixed into wrappers that keep something learned in the present task. The names are those that
-    meta-RL code bases call.
+    This is mixed into wrappers that keep something learned about the current task. The method names
+    are those that meta-RL code bases call.
     """
 
     env: Any
 
     def reset_task(self, task: Any = None) -> None:
-        """Draw the next task (None) or set one, and forget the present one.
+        """Set the task, or draw the next one if None, and forget the current one.
 
-        Call `reset` before the next step. Environments that have no `reset_task` of their own, but
-        `sample_tasks` and `set_task`, are set the next task that they sample. One that has no tasks
-        to choose from keeps its only one: the learner begins anew all the same.
+        Call `reset` before the next step. An environment that has `sample_tasks` and `set_task`,
+        but no `reset_task`, is given the next task that it samples. With None, an environment
+        without task methods keeps its only task, and the learner starts again.
 
         Args:
-            task: what the environment below takes; a sequence of them for a batch.
+            task: A task as the environment inside expects it; a sequence of them for a batch.
 
         Raises:
-            ValueError: a task is given to an environment that has neither a `reset_task` nor a
-                `set_task` of its own.
+            ValueError: A task is given, but the environment has neither `reset_task` nor
+                `set_task`.
         """
         below = self._find("reset_task")
         if below is None:
@@ -43,28 +43,29 @@ class TaskAccess:
         self._task_changed()
 
     def set_task(self, task: Any) -> None:
-        """Set the task, and forget the present one; call `reset` before the next step."""
+        """Set the task, and forget the current one. Call `reset` before the next step."""
         if task is None:
             raise ValueError("`task` must be a task, got None. reset_task() draws one.")
         self.reset_task(task)
 
     def get_task(self) -> Any:
-        """The present task, as the environment below gives it."""
+        """Return the current task, as the environment inside does."""
         return self._below("get_task")()
 
     def sample_tasks(self, n: int) -> Any:
-        """Draw n tasks; the present one stays."""
+        """Draw n tasks; the current task stays."""
         return self._below("sample_tasks")(n)
 
     def _with_task_set(self, options: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Reset options, once a task in them is set where the environment itself would not look.
+        """Return the reset options, after setting their task if `reset` would not do it itself.
 
-        Ours take it from the options. Others have methods for it, and pass the options over. The
-        next task of those with `reset_task` is their `reset`'s to draw; those that can only sample
-        one and set it are set it here.
+        Environments of vamdp read the task from the options. Others ignore it there and are set
+        through their methods. For "new_task", an environment with `reset_task` draws the task in
+        its `reset`; one that has only `sample_tasks` and `set_task` gets a sampled task here.
 
         Raises:
-            ValueError: nobody below takes a task, or tasks would be set beside a `reset_mask`.
+            ValueError: No environment inside accepts a task, or "new_task" comes with a
+                `reset_mask` and tasks can only be set in all environments together.
         """
         if options is None:
             return options
@@ -93,7 +94,7 @@ class TaskAccess:
         self.reset_task(task)
 
     def _sampled(self) -> Any:
-        """The next task, or one for each of a batch; None if the environment cannot sample one."""
+        """Return the next task, or one per environment of a batch; None if it cannot sample."""
         sample = self._find("sample_tasks")
         if sample is None or self._find("set_task") is None:
             return None
@@ -109,7 +110,7 @@ class TaskAccess:
         return method
 
     def _find(self, name: str) -> Callable[..., Any] | None:
-        """The outermost method of this name below, or what does the same in each of a loop's."""
+        """Return the outermost method of this name inside, or one that serves a whole batch."""
         for env in layers(self.env):
             if hasattr(env, name):
                 method: Callable[..., Any] = getattr(env, name)
@@ -120,11 +121,11 @@ class TaskAccess:
         return None
 
     def _task_changed(self) -> None:
-        raise AssertionError("the wrapper says what it forgets")
+        raise AssertionError("a wrapper must define what it forgets")
 
 
 def _takes_tasks(env: Any) -> bool:
-    """Whether a layer has a method that sets a task, or all of a loop have."""
+    """Whether a layer, or every environment of a batch, has a method that sets a task."""
     names = ("reset_task", "set_task")
     if isinstance(env, (SyncVectorEnv, AsyncVectorEnv)):
         return any(all(env.call("has_wrapper_attr", name)) for name in names)
@@ -132,11 +133,11 @@ def _takes_tasks(env: Any) -> bool:
 
 
 def _is_ours(env: Any) -> bool:
-    """Whether its `reset` takes options["task"], as those of this package and subclasses do."""
+    """Whether `reset` reads options["task"], as in vamdp's classes and their subclasses."""
     return any(c.__module__.partition(".")[0] == "vamdp" for c in type(env).__mro__)
 
 
-# A loop over single environments has no task methods of its own: these are `TaskVectorEnv`'s.
+# A SyncVectorEnv or AsyncVectorEnv has no task methods. These match those of `TaskVectorEnv`.
 
 
 def _reset_each(env: SyncVectorEnv | AsyncVectorEnv, tasks: Sequence[Any] | None) -> None:
@@ -169,8 +170,8 @@ def _sample_each(env: SyncVectorEnv | AsyncVectorEnv, n: int) -> list[Any]:
 def _envs(env: SyncVectorEnv | AsyncVectorEnv) -> list[Any]:
     if isinstance(env, AsyncVectorEnv):
         raise ValueError(
-            "`env` must not be an AsyncVectorEnv, whose environments in other processes can only "
-            "be told all the same: use SyncVectorEnv."
+            "`env` must not be an AsyncVectorEnv, because a method call there passes the same "
+            "arguments to all its processes: use SyncVectorEnv."
         )
     return env.envs
 

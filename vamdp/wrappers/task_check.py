@@ -1,15 +1,15 @@
-"""Whether an environment is a task distribution: it is played, and what came out is compared.
+"""Test whether an environment is a task distribution, by playing it and comparing the outcomes.
 
-RL2 and RL3 need tasks that last: the same layout in all episodes of a meta-episode, another one in
-the next. Whatever draws its layout at every reset has none, and nobody is told: an agent then
-learns that nothing can be learned. Here the outcomes of the same action in the same state are
-compared
+RL2 and RL3 need tasks that last: the same layout in all episodes of a meta-episode, and another one
+in the next. An environment that draws its layout at every reset has no such tasks. Nothing raises
+an error then; the agent just learns that there is nothing to learn. `check_tasks` therefore plays
+the environment and compares the outcomes of the same action in the same state:
 
-    between the episodes of a task and those of other tasks: if they differ, the tasks last;
-    if not, within an episode and between episodes: if these differ, something is redrawn at every
-        reset; if not, there is one task only.
+    1. If they differ more between tasks than between episodes of a task, the tasks last.
+    2. If not, and they differ between the episodes of a task, something is redrawn at every reset.
+    3. Otherwise there is only one task.
 
-Both are permutation tests, see `label_test`, since dynamics may be random.
+Both comparisons are permutation tests, see `label_test`, because dynamics may be random.
 """
 
 from collections.abc import Hashable
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
+from vamdp.estimators.arguments import check_action_mask
 from vamdp.inner_env import StateKey, find_owner, layers, require_single, single_space
 from vamdp.wrappers.label_test import Outcomes, numbered
 
@@ -28,37 +29,38 @@ Kind = Literal["distribution", "single", "seeded", "redrawn", "unknown"]
 
 _SENTENCES: dict[Kind, str] = {
     "distribution": "A task distribution: tasks last over their episodes, and differ.",
-    "single": "One task: nothing differs between tasks, or so little or so seldom that it was not "
-    "seen. If its layout is random, it is redrawn before it can be met twice: see vamdp.HoldSeed.",
-    "seeded": "No task distribution yet: the task changes only with reset(seed=...), so that every "
-    "meta-episode after the first would be in the same one. Wrap it in vamdp.HoldSeed, or let "
-    'reset(options={"new_task": True}) draw a task.',
-    "redrawn": "No task distribution: something that matters is redrawn at every reset, so that "
-    "what is learned in one episode does not hold in the next. Wrap it in vamdp.HoldSeed if it is "
-    "drawn from the seed, or pass a function that draws environments to vamdp.SampledEnv. (If it "
-    "is only what observations hide, pass a `state_key` that shows it.)",
-    "unknown": "Not known: hardly a state of one episode came back in another. Pass a `state_key` "
+    "single": "One task, as far as random actions show: neither tasks nor episodes differ. If your "
+    "tasks should differ, either random actions rarely meet the difference (pass more n_steps), or "
+    "every reset draws a new layout (check vamdp.HoldSeed(env) instead).",
+    "seeded": "Not a task distribution yet: the task changes only with reset(seed=...), so that "
+    "all meta-episodes after the first would have the same one. Wrap the environment in "
+    'vamdp.HoldSeed, or let reset(options={"new_task": True}) draw a task.',
+    "redrawn": "Not a task distribution: something that matters is redrawn at every reset, so that "
+    "what is learned in one episode does not hold in the next. If it is drawn from the seed, wrap "
+    "the environment in vamdp.HoldSeed; else pass a function that draws environments to "
+    "vamdp.SampledEnv. (If observations only hide something, pass a `state_key` that shows it.)",
+    "unknown": "Unknown: almost no state of one episode occurred in another. Pass a `state_key` "
     "that leaves out what does not matter, or more episodes. If the layout is redrawn at every "
-    "reset, wrap it in vamdp.HoldSeed.",
+    "reset, wrap the environment in vamdp.HoldSeed.",
 }
 _UNSEEDED = (
-    " It does not follow its seeds: reset(seed=...) and the same actions gave something else the "
-    "second time. Draw all that is random from self.np_random."
+    " It does not follow its seeds: reset(seed=...) and the same actions gave a different result "
+    "the second time. Draw all random numbers from self.np_random."
 )
-_RESET = "reset"  # the stratum of resets: where an episode starts is their outcome
-#: Fewer visits that can be compared say nothing.
+_RESET = "reset"  # the stratum of resets; their outcome is the start state
+#: With fewer comparable visits, the answer is "unknown".
 _FEWEST = 20
 
 
 @dataclass(frozen=True)
 class TaskCheck:
-    """What `check_tasks` found; printed, a sentence that says what to do.
+    """The result of `check_tasks`. Printed, it is a sentence that says what to do.
 
     Attributes:
-        kind: "distribution": tasks that last. "single": one task. "seeded": tasks that change with
-            a seed only. "redrawn": another task at every reset. "unknown": states do not recur.
-        follows_seeds: Whether the same seed and actions gave the same again.
-        n_steps: How many were played.
+        kind: "distribution": tasks last. "single": there is one task. "seeded": tasks change only
+            with a seed. "redrawn": the task changes at every reset. "unknown": states do not recur.
+        follows_seeds: Whether the same seed and actions gave the same result twice.
+        n_steps: Number of steps played.
     """
 
     kind: Kind
@@ -67,7 +69,7 @@ class TaskCheck:
 
     @property
     def is_distribution(self) -> bool:
-        """Whether the wrappers can be put around it as it is."""
+        """Whether the environment can be wrapped as it is."""
         return self.kind == "distribution" and self.follows_seeds
 
     def __str__(self) -> str:
@@ -83,26 +85,29 @@ def check_tasks(
     n_steps: int = 1000,
     seed: int = 0,
 ) -> TaskCheck:
-    """Play an environment with random actions, and say whether it is a task distribution.
+    """Play an environment with random actions, and return whether it is a task distribution.
 
-    It is played as `MetaEpisode` does: ``reset(options={"new_task": True})`` begins a task, a bare
-    ``reset()`` the next episode in it. It needs a reset afterwards. What is rare (a goal that
-    random actions do not reach) is not seen; more steps see more.
+    As in `MetaEpisode`, ``reset(options={"new_task": True})`` begins a task and a bare ``reset()``
+    the next episode in it. Random actions miss rare events, such as a goal far away; more steps
+    find more. Reset the environment before you use it afterwards.
 
     Args:
-        env: What is to be wrapped; without `ValueAugment` and `MetaEpisode`.
-        state_key: As `ValueAugment`'s; None: the environment's own, else the observation as it is.
-        n_tasks: At least 2.
-        n_episodes: Of each task, at least 2; where they are short, as many as fill the steps.
-        n_steps: Of each task; an episode is left after n_steps / n_episodes.
-        seed: Of the environment and of the actions.
+        env: The environment to wrap, without `ValueAugment` and `MetaEpisode`.
+        state_key: As in `ValueAugment`. None: the environment's own, else the whole observation.
+        n_tasks: Number of tasks to play, at least 2.
+        n_episodes: Least number of episodes per task, at least 2. If they are short, more are
+            played until `n_steps` is reached.
+        n_steps: Least number of steps per task, at least `n_episodes`. An episode is stopped after
+            n_steps / n_episodes.
+        seed: Seed of the environment and of the actions.
 
     Returns:
-        What it is; ``print`` it.
+        The result; ``print`` it.
 
     Raises:
         TypeError: `env` is a vector environment.
-        ValueError: There is a learner inside, or too little is to be played.
+        ValueError: `env` contains a `ValueAugment` or `MetaEpisode`, a number is too small, or the
+            environment gives a reward that is not finite or a mask that allows no action.
 
     Example:
         >>> print(check_tasks(gymnasium.make("vamdp/Bandit-v0")))
@@ -122,8 +127,8 @@ def check_tasks(
     for layer in layers(env):
         if {c.__name__ for c in type(layer).__mro__} & {"ValueAugment", "MetaEpisode"}:
             raise ValueError(
-                f"`env` must have no {type(layer).__name__} inside, got {env}. Check what it is "
-                "put around."
+                f"`env` must have no {type(layer).__name__} inside, got {env}. Check the "
+                "environment inside it."
             )
     if state_key is None:
         owner = find_owner(env, "state_key")
@@ -147,7 +152,7 @@ def check_tasks(
 
 
 class _Play:
-    """Plays episodes, and keeps what each action led to."""
+    """Plays episodes, and records the outcome of each action."""
 
     def __init__(
         self,
@@ -162,19 +167,19 @@ class _Play:
         self._actions = env.action_space
         self._actions.seed(seed)
         self._numbers: dict[Hashable, int] = {}
-        # Rows (stratum, episode, what is seen, reward).
+        # Rows (stratum, episode, outcome, reward).
         self._rows: list[tuple[int, int, int, float]] = []
         self._task_of_episode: list[int] = []
         self._n_tasks = 0
         self.n_steps_played = 0
 
     def stream(self, seed: int) -> list[Any]:
-        """Return all that an episode shows which begins, like the actions, with this seed."""
+        """Return what an episode with this seed for environment and actions shows."""
         self._actions.seed(seed)
         return self._episode(seed=seed)
 
     def task(self, **begin: Any) -> None:
-        """Play a task that this reset begins."""
+        """Play a task that starts with this reset."""
         n_left, n_steps_left = self._n_episodes, self._n_steps
         while n_left > 0 or n_steps_left > 0:
             rows = self._episode(**begin)
@@ -188,7 +193,7 @@ class _Play:
         self._n_tasks += 1
 
     def kind(self) -> Kind:
-        """Say what the tasks played so far are."""
+        """Return the kind of the tasks played so far."""
         strata, episodes, seen = np.array([row[:3] for row in self._rows], np.int64).T
         rewards = np.array([row[3] for row in self._rows])
         task_of_episode = np.array(self._task_of_episode, np.int64)
@@ -203,14 +208,21 @@ class _Play:
         return "redrawn" if outcomes.differ_by_visit(episodes) else "single"
 
     def _episode(self, **begin: Any) -> list[tuple[Hashable, Hashable, float]]:
-        """Play an episode; return for each step what was before, what is seen, and the reward."""
+        """Play an episode; return (state and action, outcome, reward) of each step."""
         observation, info = self._env.reset(**begin)
         state = self._state(observation)
         rows: list[tuple[Hashable, Hashable, float]] = [(_RESET, state, 0.0)]
         for _ in range(self._n_steps // self._n_episodes):
             mask = info.get("action_mask")
+            if mask is not None:
+                check_action_mask("action_mask", mask, np.size(mask), required=True)
             action = self._actions.sample(*(() if mask is None else (np.asarray(mask, np.int8),)))
             observation, reward, terminated, truncated, info = self._env.step(action)
+            if not np.isfinite(float(reward)):
+                raise ValueError(
+                    f"`reward` must be finite, got {reward} for the action {action} in step "
+                    f"{len(rows)} of an episode. Mend the environment's step."
+                )
             before = state, _hashable(action)
             state = self._state(observation)
             rows.append((before, (state, bool(terminated)), float(reward)))
@@ -227,13 +239,13 @@ class _Play:
 
 
 def _n_comparable(strata: npt.NDArray[np.int64], episodes: npt.NDArray[np.int64]) -> int:
-    """Return how many visits were in another episode than the first one of the same stratum."""
+    """Return the number of visits outside the first episode of their stratum."""
     _, first, number = np.unique(strata, return_index=True, return_inverse=True)
     return int((episodes != episodes[first][number]).sum())
 
 
 def _hashable(thing: Any) -> Hashable:
-    """Return an observation, key or action as something that can be looked up."""
+    """Return an observation, key or action as a hashable object."""
     if isinstance(thing, np.ndarray):
         return thing.shape, thing.tobytes()
     if isinstance(thing, dict):

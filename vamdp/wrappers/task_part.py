@@ -1,4 +1,4 @@
-"""What the single and the batched `ShowTask` have in common: the part "task"."""
+"""The part "task" of an observation, for the single and the batched `ShowTask`."""
 
 from typing import Any
 
@@ -13,23 +13,24 @@ from vamdp.inner_env import discrete_actions, find_owner
 from vamdp.wrappers.solved_tasks import SolvedTasks
 from vamdp.wrappers.task_access import TaskAccess
 
-#: The key of what is added to an observation, and of an observation that is no Dict.
+#: The key of the new part, and the key of an old observation that was not a Dict.
 TASK, OBSERVATION = "task", "observation"
 
 
 class TaskPart(TaskAccess):
-    """Knows the present tasks' optima and writes them as the part "task".
+    """Keeps the optimal values of the current tasks, and writes them as the part "task".
 
     Attributes:
-        advantage_scale: what advantages and values are divided by.
-        gain_scale: what the gain is divided by.
-        task_layout: name of a number in the part "task" -> its slice.
-        layout: name of a part -> its slice in the flat observation followed by the part "task",
-            whose numbers are called "task_advantage" and so on. Only where the observation inside
-            is flat and has a layout.
-        layout_space: the space of a single observation; where there is a layout.
-        action_parts: names of the parts with one entry per action; where there is a layout.
-        solved_tasks: the optima; those of a RegretReward inside that solves the tasks alike.
+        advantage_scale: Divisor of advantages and values.
+        gain_scale: Divisor of the gain.
+        task_layout: Name of a number in the part "task" -> its slice.
+        layout: Name of a part -> its slice of the flat observation followed by the part "task",
+            whose numbers are called "task_advantage" and so on. Exists only if the observation
+            inside is flat and has a layout; the same holds for the next two.
+        layout_space: The space of a single observation.
+        action_parts: Names of the parts with one entry per action.
+        solved_tasks: The optimal values, shared with a RegretReward inside that has the same gamma
+            and time limit.
     """
 
     def _set_up(
@@ -44,7 +45,7 @@ class TaskPart(TaskAccess):
         advantage_scale: float,
         gain_scale: float,
     ) -> spaces.Dict:
-        """Check the arguments of the constructor; return the space of a single observation."""
+        """Check the constructor's arguments; return the space of a single observation."""
         check_scale("advantage_scale", advantage_scale)
         check_scale("gain_scale", gain_scale)
         self.advantage_scale, self.gain_scale = float(advantage_scale), float(gain_scale)
@@ -74,7 +75,7 @@ class TaskPart(TaskAccess):
         return spaces.Dict({**space.spaces, TASK: box})
 
     def _lay_out(self, env: Any, space: gymnasium.Space[Any], shown: spaces.Dict) -> None:
-        """Say where the parts lie, if that is known of the flat observation inside."""
+        """Set `layout` and what belongs to it, if the flat observation inside has a layout."""
         layout, layout_space, action_parts = find_layout(env)
         if layout is None or space != layout_space or not isinstance(space, spaces.Box):
             return
@@ -89,11 +90,11 @@ class TaskPart(TaskAccess):
 
     @property
     def gamma(self) -> float:
-        """Discount factor of the optima."""
+        """Discount factor of the optimal values."""
         return self.solved_tasks.gamma
 
     def _task_changed(self) -> None:
-        """Every observation looks which task it is of."""
+        """Do nothing: every observation checks which task it belongs to."""
 
     def _numbers(
         self,
@@ -101,12 +102,12 @@ class TaskPart(TaskAccess):
         elapsed: npt.NDArray[np.int64],
         ended: npt.NDArray[np.bool_],
     ) -> npt.NDArray[np.float32]:
-        """The part "task" (n_tasks, A + 2) in these states of the solved tasks.
+        """Return the part "task" (n_tasks, A + 2) in these states of the solved tasks.
 
         Args:
-            states: indices (n_tasks,).
-            elapsed: steps since the episodes began (n_tasks,).
-            ended: where the episode is over (n_tasks,); its state is not looked at.
+            states: Indices of the states (n_tasks,).
+            elapsed: Steps since the episodes began (n_tasks,).
+            ended: True where the episode is over (n_tasks,); the state is ignored there.
         """
         solved = self.solved_tasks
         n_actions = self.task_layout["advantage"].stop
@@ -114,7 +115,7 @@ class TaskPart(TaskAccess):
         left = np.ones_like(elapsed)
         if solved.max_episode_steps is not None:
             left = solved.max_episode_steps - elapsed
-        # What follows an end is a fresh start: worth 0 by definition, and nothing is to be chosen.
+        # A fresh start follows the end of an episode: its value is 0, and there is no choice.
         runs = ~ended & (left > 0)
         where = self._rows[runs], left[runs] - 1, states[runs]
         numbers[runs, :n_actions] = solved.advantages[where] / self.advantage_scale
@@ -124,7 +125,7 @@ class TaskPart(TaskAccess):
 
 
 def beside(observation: Any, task: npt.NDArray[np.float32]) -> dict[str, Any]:
-    """An observation, or a batch of them, and its part "task" as a Dict."""
+    """Return an observation, or a batch of them, with its part "task", as a Dict."""
     if isinstance(observation, dict):
         return {**observation, TASK: task}
     return {OBSERVATION: observation, TASK: task}

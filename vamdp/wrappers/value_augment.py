@@ -1,4 +1,4 @@
-"""Adding values to observations: the VAMDP of RL3 (arXiv 2306.15909, section 4)."""
+"""Add values to observations: the value-augmented MDP of RL3 (arXiv 2306.15909, section 4)."""
 
 from operator import index
 from typing import Any
@@ -36,49 +36,53 @@ from vamdp.wrappers.value_setup import ValueSetup
 
 
 class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Adds to each observation what a learner of the present task thinks of the present state.
+    """Adds a learner's estimates for the current state to each observation.
 
-    The observation is a float32 vector of these parts, in this order (A actions); the three last
-    are the learner's, here those of the built-in ones:
+    The observation is a float32 vector of these parts, in this order (A actions). The last three
+    come from the learner; the built-in learners show
 
         "state"      the inner observation, one-hot if Discrete, else gymnasium.spaces.flatten
-        "advantage"  (A,) (Q - max Q) / value_scale; a masked action reads as the worst allowed one
+        "advantage"  (A,) (Q - max Q) / value_scale; a masked action gets the worst allowed one's
         "value"      (1,) max Q / value_scale
         "count"      (A,) visits of each action / count_scale
 
+    What the agent learns in one episode must hold in the next episode of the task. Call
+    `vamdp.check_tasks` to find out whether it does.
+
     Args:
-        env: an environment with Discrete actions. Masks in info["action_mask"] are respected.
-        task_horizon: steps of one episode at most, the planning's horizon; at least 1.
-        value_scale: what values are divided by, above 0; choose it so that they are about 1.
-        count_scale: what counts are divided by, above 0.
-        state_key: observation -> int or tuple of numbers, equal for equal states (with an injected
-            estimator any hashable): states with one key are one to the learner, a group. Or
-            `StateBins`. None: a Discrete observation is its own key; else the environment's
-            `state_key`; else the tuple of its numbers, if all are whole (MultiDiscrete,
-            MultiBinary, a Dict or Tuple of Discretes); else, for up to 8 real numbers, bins within
-            the space's bounds, or of running scales where it has none. Learners with `takes_reals`
-            get the real numbers themselves. A callable cannot travel in an EnvSpec's JSON.
-        show_state: whether the observation has the part "state".
+        env: An environment with Discrete actions. Masks in info["action_mask"] are respected.
+        task_horizon: Maximum number of steps in one episode, at least 1. Learners plan that far.
+        value_scale: Divisor of the values, above 0. Choose it so that scaled values are about 1.
+        count_scale: Divisor of the counts, above 0.
+        state_key: Function observation -> int or tuple of numbers, the key of the state; or
+            `StateBins`. The learner treats states with equal keys as one state. An estimator with
+            `takes_keys` accepts any hashable key. With None, the first of these that applies is the
+            key: a Discrete observation itself; the environment's own `state_key`; the tuple of the
+            observation's integers (MultiDiscrete, MultiBinary, a Dict or Tuple of Discretes); for
+            up to 8 real numbers, bins within the space's bounds, or bins that adapt to the data if
+            the space has no bounds. Learners with `takes_reals` get the real numbers instead. An
+            EnvSpec with a function here cannot be saved as JSON.
+        show_state: Whether the observation has the part "state".
         flatten: False gives a Dict of the parts instead of one vector.
-        estimator: the learner. A name of `vamdp.estimators.BUILT_INS`; None is "model-based", a
-            `ValueEstimator`. Or one of your own: an object with the methods update, q_values,
-            counts and forget of `ValueEstimator`, any `vamdp.estimators.Estimator` of one task, or
-            a function (n_tasks, n_actions) -> one of these.
-        **options: the options of a built-in learner, such as `EstimatorOptions`.
+        estimator: The learner. None or "model-based" is a `ValueEstimator`; the other built-in
+            names are in `vamdp.estimators.BUILT_INS`. Or a custom learner: an object with the
+            methods update, q_values, counts and forget of `ValueEstimator`, any
+            `vamdp.estimators.Estimator` of one task, or a function (n_tasks, n_actions) -> one of
+            these.
+        **options: Options of a built-in learner, such as those of `EstimatorOptions`.
 
     Attributes:
-        layout: name of a part -> slice of the vector.
-        action_parts: names of the parts with one entry per action; None: the learner does not say.
-        estimator: the learner, to look at or to ask: the object that was passed, else the one that
-            was made. Behind bins of running scales its states are the bins.
+        layout: Name of a part -> its slice of the vector.
+        action_parts: Names of the parts with one entry per action; None if the learner does not
+            declare them.
+        estimator: The learner, for inspection: the object that was passed, or the one that was
+            created. If the bins adapt to the data, its states are the bins.
 
     Raises:
-        ValueError: an argument is out of its range, the actions are not Discrete, or other
-            observations have no `state_key`.
-        TypeError: `env` is a vector environment, `estimator` no learner, or an option unknown.
-
-    What is learned must hold in the next episode: `vamdp.check_tasks` plays an environment and says
-    whether it does.
+        ValueError: An argument is out of range, the actions are not Discrete, or a `state_key` is
+            needed for these observations.
+        TypeError: `env` is a vector environment, `estimator` is not a learner, or an option is
+            unknown.
 
     Example:
         >>> import gymnasium, vamdp
@@ -129,7 +133,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             if isinstance(self.estimator, RowByRow):
                 (self.estimator,) = self.estimator.estimators
         self._learner: Any = OneTask(self._estimator, self._scales, self._own_part)
-        # Not a subclass, whose own methods would be passed by.
+        # Not for a subclass: `fast_step` would bypass the methods that it overrides.
         if is_built_in(self._estimator) and hasattr(self._estimator, "fast_step"):
             self._learner = self._estimator.fast_step(self._scales, self._own_part.start)
         space: Any = env.observation_space
@@ -141,23 +145,23 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self._is_flat = flatten
         self._zeros = np.zeros(self._parts.size, np.float32)
         self._is_running = False
-        self._begins_task = False  # one that the learner was not told of: a reset failed
-        # Where what a learner draws in a task begins, unless a seed was given.
+        self._begins_task = False  # a reset failed before the learner was told of the new task
+        # Its `task_seed` seeds the learner's random numbers if `reset` is called without a seed.
         self._task_owner = find_owner(env, "task_seed")
-        # Where there is a picture of tiles (vamdp.domains.grids.view). It asks about observations
-        # of its own environment: where a wrapper changed these, they would be read wrongly.
+        # The grid picture (vamdp.domains.grids.view) asks for estimates of its own environment's
+        # observations. If a wrapper has changed these, they cannot be looked up.
         canvas = find_owner(env, "grid_view")
         is_readable = canvas is not None and canvas.observation_space == env.observation_space
         self._view: Any = canvas.grid_view if is_readable else None
-        # The window shall show what was learned in the same step.
+        # Render after learning, so that the window shows the estimates of the same step.
         self._follows = self._view is not None and self._view.leave_to_wrapper()
 
     def forget(self) -> None:
-        """Begin a new task: clear what was learned."""
+        """Begin a new task: clear everything learned."""
         self._estimator.begin_tasks(np.ones(1, np.bool_), [None])
 
     def _begin_task(self, seed: int | None) -> None:
-        self._begins_task = True  # again with the next reset, should the learner fail in this one
+        self._begins_task = True  # the next reset tries again if the learner raises below
         if seed is None and self._task_owner is not None:
             seed = seed_or_none(self._task_owner.task_seed)
         self._estimator.begin_tasks(np.ones(1, np.bool_), [seed])
@@ -170,9 +174,10 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode; forget if the seed or the options begin a new task.
+        """Start an episode; forget what was learned if the seed or the options begin a new task.
 
-        If it fails, no episode is running, unless options were refused.
+        If this raises, no episode is running, unless `env` rejected the options before it changed
+        anything.
         """
         seed = plain_seed(seed)
         options = self._with_task_set(options)
@@ -181,10 +186,10 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             observation, info = self.env.reset(seed=seed, options=options)
         except BaseException as error:
             if not is_refusal(error, options):
-                self._begins_task |= begins_task  # it may have changed: forget with the next reset
+                self._begins_task |= begins_task  # it may be new: the next reset forgets
                 self._is_running = False
             raise
-        self._is_running = False  # until all below succeeded
+        self._is_running = False  # until everything below has succeeded
         if begins_task or self._begins_task:
             self._begin_task(seed)
         vector = self._zeros.copy()
@@ -196,13 +201,13 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         return (vector if self._is_flat else self._parts.present(vector)), info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Step the environment, learn from the transition, and show the renewed values.
+        """Step the environment, learn from the transition, and show the updated estimates.
 
         Raises:
-            ResetNeeded: no episode is running: none was begun, or it terminated or failed.
-            ValueError: the action is out of range (nothing is stepped then), or the environment
-                gives a reward that is no finite number, an end that is no bool or an impossible
-                state (nothing is learned then, and the episode is over).
+            ResetNeeded: No episode is running: it was not started, has terminated, or failed.
+            ValueError: The action is out of range (the environment is not stepped), or the
+                environment returns a reward that is not finite, a `terminated` or `truncated` that
+                is not a bool, or an invalid state (nothing is learned, and the episode is over).
         """
         if not self._is_running:
             raise ResetNeeded("No episode is running: call reset() before step().")
@@ -212,7 +217,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             i = -1
         if not 0 <= i < self._n_actions:
             raise ValueError(f"`action` must be in {self.action_space}, got {action!r}.")
-        self._is_running = False  # an error below loses a transition: no next one may follow it
+        self._is_running = False  # after an error below, a transition is missing: reset is needed
         observation, reward, terminated, truncated, info = self.env.step(action)
         if type(reward) is not float:
             reward = as_reward(reward)
@@ -230,31 +235,31 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         return shown, reward, terminated, truncated, info
 
     def render(self) -> Any:
-        """Render the environment; a picture of tiles has the learner's values of them, too."""
+        """Render the environment; a picture of a grid also shows the learner's values."""
         if self._view is None:
             return self.env.render()
         with self._view.lent(self._think):
             return self.env.render()
 
     def _think(self, observation: Any) -> Thought:
-        """What the learner has of an observation's state."""
+        """Return the learner's estimates for the state of an observation."""
         key = index(observation) if self._state_key is None else self._key(observation)
         learner = self.estimator
-        if not hasattr(learner, "q_values"):  # an estimator need not have it
+        if not hasattr(learner, "q_values"):  # optional for an estimator
             return Thought()
-        # One of a batch of tasks answers in rows.
+        # A learner of a batch, here of one task, takes and returns rows.
         is_batch = learner is self._estimator
         state = [key] if is_batch else key
         Q, n_visits = learner.q_values(state), int(np.sum(learner.counts(state)))
         cluster = learner.abstract_state(state) if hasattr(learner, "abstract_state") else None
         if n_visits == 0 and not np.any(Q):
             return Thought(cluster=-1 if cluster is None else cluster)
-        # A learner of one's own need not have it; ours leaves masked actions out.
+        # `value` is optional for a custom learner. The built-in ones leave out masked actions.
         value = learner.value(state) if hasattr(learner, "value") else np.max(Q)
         return Thought(float(np.max(value)), n_visits, -1 if cluster is None else cluster)
 
     def _read(self, observation: Any, vector: npt.NDArray[np.float32]) -> Any:
-        """Write an observation into a vector (size,) of zeros; returns the key of its state."""
+        """Write an observation into a vector (size,) of zeros; return the key of its state."""
         if self._n_observations:  # Discrete
             try:
                 place = index(observation) - self._lowest
@@ -274,7 +279,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         return self._key(observation)
 
     def _key(self, observation: Any) -> Any:
-        assert self._state_key is not None, "looked for on construction"
+        assert self._state_key is not None, "the constructor makes sure of it"
         key = self._state_key(observation)
         if type(key) is int or type(key) is tuple:
             return key

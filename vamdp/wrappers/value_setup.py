@@ -1,4 +1,4 @@
-"""What the single and the batched `ValueAugment` set up alike."""
+"""The setup that the single and the batched `ValueAugment` share."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,12 +18,12 @@ from vamdp.wrappers.task_access import TaskAccess
 
 
 class ValueSetup(TaskAccess):
-    """The learner, and the observation that its parts go into.
+    """Checks the constructor's arguments, creates the learner, and builds the observation.
 
     Attributes:
-        task_horizon: steps of one episode at most.
-        value_scale: what values are divided by.
-        count_scale: what counts are divided by.
+        task_horizon: Maximum number of steps in one episode.
+        value_scale: Divisor of the values.
+        count_scale: Divisor of the counts.
     """
 
     def _set_up(
@@ -43,7 +43,7 @@ class ValueSetup(TaskAccess):
         options: Mapping[str, Any],
         state_keys: Callable[[Any], Any] | None = None,
     ) -> None:
-        """Check the arguments of the constructor, and keep what follows from them."""
+        """Check the constructor's arguments and derive everything that depends on them."""
         refuse_meta_episodes(env)
         check_scale("value_scale", value_scale)
         check_scale("count_scale", count_scale)
@@ -72,7 +72,7 @@ class ValueSetup(TaskAccess):
         for name in ("state", *meta_boxes(1)):
             if name in own:
                 raise ValueError(
-                    f"`estimator.parts()` must not have a part {name!r}: the wrappers have it."
+                    f"`estimator.parts()` must not have a part {name!r}: the wrappers use it."
                 )
         self._parts = Parts({**boxes, **own}, flatten)
         start = self._encoder.size if self._encoder else 0
@@ -80,17 +80,17 @@ class ValueSetup(TaskAccess):
 
     @property
     def layout(self) -> Layout:
-        """Name of a part -> slice of the flat observation."""
+        """Name of a part -> its slice of the flat observation."""
         return self._parts.layout
 
     @property
     def layout_space(self) -> gymnasium.Space[Any]:
-        """The space of a single observation: what wrappers around it show may be another one."""
+        """The space that `layout` describes, of one observation; outer wrappers may change it."""
         return self._parts.space
 
     @property
     def action_parts(self) -> ActionParts:
-        """Names of the parts with one entry per action; None if the estimator does not say."""
+        """Names of the parts with one entry per action; None if the estimator declares none."""
         names = getattr(self._estimator, "action_parts", None)
         return None if names is None else tuple(names)
 
@@ -98,7 +98,7 @@ class ValueSetup(TaskAccess):
 def _one_each(
     estimator: Any, n_tasks: int, n_actions: int, task_horizon: int, options: Mapping[str, Any]
 ) -> list[Estimator]:
-    """A learner of a single task for each of them, as bins of running scales need."""
+    """Return one learner per task, as required by bins that adapt to the data."""
     if isinstance(estimator, (list, tuple)):
         return [as_estimator(one, 1, n_actions, task_horizon, options) for one in estimator]
     if not (estimator is None or callable(estimator) or isinstance(estimator, str)):
@@ -110,7 +110,7 @@ def _one_each(
     if "threads" in options:
         raise ValueError(
             f"`threads` must be 1 where the scales of bins are not known, got "
-            f"{options['threads']!r}: each task then has a learner of its own. Or pass a "
-            "`state_key`, such as vamdp.StateBins(low=..., high=...)."
+            f"{options['threads']!r}: each task then has its own learner. Or pass a `state_key`, "
+            "such as vamdp.StateBins(low=..., high=...)."
         )
     return [as_estimator(estimator, 1, n_actions, task_horizon, options) for _ in range(n_tasks)]

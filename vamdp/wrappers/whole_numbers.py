@@ -1,8 +1,8 @@
-"""Observations that hold whole numbers only, as the tuple of these: a key that needs no function.
+"""Use the tuple of an observation's integers as its state key, if it holds nothing else.
 
-Equal observations have equal tuples and others have others. One number for all of them, as of
-digits, would be larger than 64 bits for some twenty parts already; learners number the states that
-they meet themselves.
+Equal observations have equal tuples, and different ones have different tuples. Packing all numbers
+into a single one would exceed 64 bits for about twenty parts; learners index the states that they
+visit themselves.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from vamdp.wrappers.state_encoder import read_numbers
 
 
 def holds_whole_numbers(space: gymnasium.Space[Any]) -> bool:
-    """Whether it is Discrete, MultiDiscrete or MultiBinary, or a Dict or Tuple of such."""
+    """Whether this is Discrete, MultiDiscrete, MultiBinary, or a Dict or Tuple of these."""
     parts = _parts(space)
     if parts is not None:
         return len(parts) > 0 and all(map(holds_whole_numbers, parts.values()))
@@ -25,10 +25,10 @@ def holds_whole_numbers(space: gymnasium.Space[Any]) -> bool:
 
 
 def whole_numbers(space: gymnasium.Space[Any], observation: Any) -> tuple[int, ...]:
-    """All numbers of one observation, in the order of the space.
+    """Return all integers of one observation, in the order of the space.
 
     Raises:
-        ValueError: it is none of the space.
+        ValueError: The observation is not in the space.
     """
     parts = _parts(space)
     if parts is None:
@@ -43,7 +43,7 @@ def whole_numbers(space: gymnasium.Space[Any], observation: Any) -> tuple[int, .
 
 
 def batched_whole_numbers(space: gymnasium.Space[Any], observations: Any) -> npt.NDArray[np.int64]:
-    """The same for a batch that was read, (n, d)."""
+    """Return the integers (n, d) of a batch from `read_batch`."""
     parts = _parts(space)
     if parts is None:
         return np.asarray(observations, np.int64).reshape(len(observations), -1)
@@ -52,7 +52,7 @@ def batched_whole_numbers(space: gymnasium.Space[Any], observations: Any) -> npt
 
 
 def _parts(space: Any) -> Mapping[Any, gymnasium.Space[Any]] | None:
-    """The spaces of a Dict or Tuple by their place in an observation; None for others."""
+    """Return the spaces in a Dict or Tuple by key or index; None for other spaces."""
     if isinstance(space, spaces.Dict):
         return space.spaces
     return dict(enumerate(space.spaces)) if isinstance(space, spaces.Tuple) else None

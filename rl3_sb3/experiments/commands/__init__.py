@@ -1,4 +1,5 @@
-"""The commands of `rl3`, a file each: its options, and what it does with them.
+"""The commands of `rl3`, one file each.
 
-Each has `add`, which adds the command's parser. What needs torch is imported inside.
+Each file has a function `add`, which adds the command's parser. Modules that need torch are
+imported inside the command.
 """

@@ -1,4 +1,4 @@
-"""`rl3 baselines`."""
+"""Run classical agents: `rl3 baselines`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from vamdp.baselines import BASELINES
 def add(commands: Any) -> None:
     """Add the parser."""
     parser = commands.add_parser(
-        "baselines", help="let classical agents play the held-out tasks of a domain"
+        "baselines", help="run classical agents on the held-out tasks of a domain"
     )
     parser.add_argument("domain", help=domain_help())
-    parser.add_argument("--size", type=int, help="of grids: 11 or 13, of lakes: 8 or 4 (the first)")
+    parser.add_argument("--size", type=int, help="of grids: 11 or 13; of lakes: 8 or 4 (the first)")
     add_variation(parser)
     parser.add_argument("--horizon", type=int, help="steps of a meta-episode (the domain's)")
-    parser.add_argument("--tasks", type=int, default=1000, help="how many (%(default)s)")
+    parser.add_argument("--tasks", type=int, default=1000, help="number of tasks (%(default)s)")
     parser.add_argument(
         "--agents",
-        help=f"some of {', '.join(BASELINES)}, or titles of the table, or MODULE:NAME of your own, "
-        "with commas in between (those that suit the domain)",
+        help=f"comma-separated agents: any of {', '.join(BASELINES)}, their titles in the table, "
+        "or MODULE:NAME of a custom agent (default: those that suit the domain)",
     )
-    parser.add_argument("--json", type=Path, help="also write all totals into this file")
+    parser.add_argument("--json", type=Path, help="also write all total rewards into this file")
     parser.set_defaults(command=_baselines)
 
 

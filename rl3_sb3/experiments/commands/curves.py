@@ -1,4 +1,4 @@
-"""`rl3 curves`."""
+"""Draw learning curves: `rl3 curves`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def add(commands: Any) -> None:
         type=Path,
         nargs="+",
         metavar="DIR",
-        help="folders of runs, or of sweeps; runs that differ only in their seed are one line",
+        help="folders of runs or sweeps; runs that differ only in their seed share a line",
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("curves.png"), help="the picture (%(default)s)"
+        "--out", type=Path, default=Path("curves.png"), help="the picture's file (%(default)s)"
     )
     parser.add_argument(
-        "--over", choices=("steps", "iterations"), default="steps", help="what (%(default)s)"
+        "--over", choices=("steps", "iterations"), default="steps", help="x axis (%(default)s)"
     )
     parser.add_argument(
         "--baselines",
@@ -32,9 +32,9 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="what `rl3 baselines --json` wrote: the random agent, the best of the others and the "
-        "oracle are drawn as lines; may be given several times (random agent and oracle of the "
-        "runs' evaluations)",
+        help="a file from `rl3 baselines --json`, whose random agent, best other agent and oracle "
+        "are drawn as lines; may be repeated (default: random agent and oracle of the runs' "
+        "evaluations)",
     )
     parser.set_defaults(command=_curves)
 
@@ -51,13 +51,13 @@ def _curves(options: argparse.Namespace) -> None:
     for path in options.dirs:
         if not path.is_dir():
             raise InputError(f"`DIR` must be the folder of a run or of a sweep, got {path}.")
-    # A pattern such as runs/* matches other things too; they are errors only where nothing is left.
+    # A pattern such as runs/* may match other folders too. They are errors only if no run is left.
     found = {path: find_runs(path) for path in options.dirs}
     left_out = ", ".join(str(path) for path, runs in found.items() if not runs)
     runs = [run for group in found.values() for run in group]
     if not runs:
         raise InputError(
-            f"`DIR` must be a run that has done an iteration, got {left_out}. Train first: "
+            f"`DIR` must be a run with at least one iteration, got {left_out}. Train it first: "
             "`rl3 train`."
         )
     panels = panels_of(runs, options.baselines)
@@ -69,7 +69,7 @@ def _curves(options: argparse.Namespace) -> None:
             print(f"  {line.label}: {line.n_rows:,} iterations, {last:z.1f} in the end")
             longest = max(len(run.curve) for run in line.runs)
             if longest > line.n_rows:
-                print(f"    (as far as all its seeds go; the longest has {longest:,})")
+                print(f"    (as many as all its seeds have; the longest run has {longest:,})")
     print(f"picture: {options.out}")
     if left_out:
         print(f"left out, without a run that has done an iteration: {left_out}", file=sys.stderr)

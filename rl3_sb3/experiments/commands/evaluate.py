@@ -1,4 +1,4 @@
-"""`rl3 evaluate`."""
+"""Evaluate a run: `rl3 evaluate`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from rl3_sb3.experiments.commands.options import add_machine, add_trust, add_variation, use_machine
 
-_N_AGENTS = 3  # that take steps: the random one, and the policy twice
+_N_AGENTS = 3  # agents that take steps: the random agent, and the policy twice
 
 
 def add(commands: Any) -> None:
@@ -16,8 +16,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("evaluate", help="evaluate a run on held-out tasks")
     parser.add_argument("dir", type=Path, metavar="DIR", help="folder of the run")
     add_variation(parser)
-    parser.add_argument("--tasks", type=int, default=1000, help="how many (%(default)s)")
-    parser.add_argument("--best", action="store_true", help="the best checkpoint, not the newest")
+    parser.add_argument("--tasks", type=int, default=1000, help="number of tasks (%(default)s)")
+    parser.add_argument("--best", action="store_true", help="use the best checkpoint, not the last")
     add_trust(parser)
     add_machine(parser)
     parser.set_defaults(command=_evaluate)

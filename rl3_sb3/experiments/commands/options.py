@@ -9,41 +9,43 @@ from rl3_sb3.experiments.errors import InputError
 
 
 def add_variation(parser: argparse.ArgumentParser) -> None:
-    """Let the user choose the tasks."""
-    parser.add_argument("--variation", help=f"which tasks (the run's); {variations()}")
+    """Add the options that choose the tasks."""
+    parser.add_argument(
+        "--variation", help=f"task distribution (default: the run's); {variations()}"
+    )
     parser.add_argument(
         "--ood", action="store_const", const="ood", dest="variation", help="--variation ood"
     )
 
 
 def domain_help() -> str:
-    """Return what a domain can be, for a help text."""
-    return f"{', '.join(DOMAINS)}, or MODULE:NAME of your own tasks (see docs/own_tasks.md)"
+    """Return the possible domains, for a help text."""
+    return f"{', '.join(DOMAINS)}, or MODULE:NAME of custom tasks (see docs/own_tasks.md)"
 
 
 def variations() -> str:
-    """Return all domains' variations for a help text."""
+    """Return the variations of all domains, for a help text."""
     return "; ".join(f"{name}: {', '.join(facts.variations)}" for name, facts in DOMAINS.items())
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:
-    """Let the user trust pickles."""
+    """Add the option that allows loading pickles."""
     parser.add_argument(
         "--trust-pickle",
         action="store_true",
-        help="read the newest checkpoint instead of policy/: it can run any code that its author "
-        "wrote",
+        help="load the last checkpoint instead of policy/; this can run any code that its author "
+        "put into it",
     )
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
-    """Let the user choose device and threads; see `use_machine`."""
-    parser.add_argument("--device", default="auto", help="as torch names it (%(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="of torch on a CPU (%(default)s)")
+    """Add the options for device and threads; see `use_machine`."""
+    parser.add_argument("--device", default="auto", help="torch's device, or auto (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="torch's CPU threads (%(default)s)")
 
 
 def use_machine(options: argparse.Namespace) -> str:
-    """Set torch up for the machine options and return the device."""
+    """Apply the machine options to torch, and return the device."""
     import torch as th
 
     if options.threads < 1:

@@ -1,4 +1,4 @@
-"""`rl3 play`."""
+"""Film meta-episodes: `rl3 play`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rl3_sb3.experiments.commands.options import add_machine, add_trust, add_var
 def add(commands: Any) -> None:
     """Add the parser."""
     parser = commands.add_parser(
-        "play", help="film a run in a held-out task, or several side by side"
+        "play", help="film one run, or several side by side, in a held-out task"
     )
     parser.add_argument("dirs", type=Path, nargs="+", metavar="DIR", help="folders of runs")
     parser.add_argument(
-        "--out", type=Path, default=Path("meta_episode.gif"), help="the GIF (%(default)s)"
+        "--out", type=Path, default=Path("meta_episode.gif"), help="the GIF's file (%(default)s)"
     )
-    parser.add_argument("--task", type=int, default=0, help="the held-out task (%(default)s)")
+    parser.add_argument("--task", type=int, default=0, help="number of the task (%(default)s)")
     add_variation(parser)
-    parser.add_argument("--fps", type=float, default=10.0, help="frames a second (%(default)s)")
+    parser.add_argument("--fps", type=float, default=10.0, help="frames per second (%(default)s)")
     parser.add_argument(
-        "--snapshots", type=int, default=0, help="also a PNG of so many moments, beside the GIF"
+        "--snapshots", type=int, default=0, help="also write a PNG with this many moments"
     )
     parser.add_argument("--counts", action="store_true", help="show visit counts")
     add_trust(parser)

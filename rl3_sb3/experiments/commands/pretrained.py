@@ -1,4 +1,4 @@
-"""`rl3 pretrained`."""
+"""List trained agents: `rl3 pretrained`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from vamdp.shell import quoted
 
 def add(commands: Any) -> None:
     """Add the parser."""
-    parser = commands.add_parser("pretrained", help="list trained agents, with their scores")
+    parser = commands.add_parser("pretrained", help="list trained agents with their scores")
     parser.add_argument(
         "dir",
         type=Path,
         nargs="?",
         default=Path("pretrained"),
         metavar="DIR",
-        help="where they are (%(default)s)",
+        help="folder of the agents (%(default)s)",
     )
     parser.set_defaults(command=_pretrained)
 
@@ -29,6 +29,6 @@ def _pretrained(options: argparse.Namespace) -> None:
     print(pretrained_table(options.dir))
     print(
         "\nTotal rewards in the held-out tasks, mean ± standard error over the tasks, of the seed "
-        "with the median score.\nAll seeds are in record.json. Look at one: rl3 evaluate "
+        "with the median score.\nAll seeds are in record.json. Evaluate one: rl3 evaluate "
         f"{quoted(options.dir / 'AGENT')} (gridworlds also: rl3 play)"
     )

@@ -1,4 +1,4 @@
-"""`rl3 publish`."""
+"""Publish trained agents: `rl3 publish`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 def add(commands: Any) -> None:
     """Add the parser."""
     parser = commands.add_parser(
-        "publish", help="make pretrained agents, with their records, of a sweep's complete runs"
+        "publish", help="make pretrained agents and their records from complete runs of sweeps"
     )
     parser.add_argument("sweeps", type=Path, nargs="+", metavar="SWEEP", help="folders of sweeps")
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("pretrained"),
-        help="where they go (%(default)s); other seeds join the record of an agent that lies there",
+        help="folder of the agents (%(default)s); new seeds are added to an existing record",
     )
     parser.set_defaults(command=_publish)
 
@@ -30,7 +30,7 @@ def _publish(options: argparse.Namespace) -> None:
     th.set_num_threads(1)
     for sweep in options.sweeps:
         for record, n_missing in publish_sweep(sweep, options.out):
-            missing = f" ({n_missing} of the sweep's are missing)" if n_missing else ""
+            missing = f" ({n_missing} runs of the sweep are missing)" if n_missing else ""
             print(
                 f"{options.out / record.name}: {len(record.runs)} runs{missing}, the policy of "
                 f"seed {record.exported} in {record.weights}",

@@ -1,4 +1,4 @@
-"""`rl3 quickstart`."""
+"""Compare RL2 and RL3 in minutes: `rl3 quickstart`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 def add(commands: Any) -> None:
     """Add the parser."""
     parser = commands.add_parser(
-        "quickstart", help="compare RL2 and RL3 on random MDPs in a few minutes on two cores"
+        "quickstart", help="compare RL2 and RL3 on random MDPs, in a few minutes on two cores"
     )
     parser.add_argument(
         "--out",
         type=Path,
-        help="a new folder, or one to go on in (rl3-quickstart; with another seed or size there, "
-        "rl3-quickstart-2, ...)",
+        help="a new folder, or that of an earlier quickstart to continue (default: rl3-quickstart, "
+        "or rl3-quickstart-2, ... if that has another seed or size)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of both runs (%(default)s)")
-    parser.add_argument("--smoke", action="store_true", help="tiny: only shows that all works")
+    parser.add_argument("--seed", type=int, default=0, help="seed of both runs (%(default)s)")
+    parser.add_argument("--smoke", action="store_true", help="tiny runs, to test the installation")
     parser.set_defaults(command=_quickstart)
 
 
@@ -30,10 +30,10 @@ def _quickstart(options: argparse.Namespace) -> int:
     size = SMOKE if options.smoke else FULL
     out = options.out or default_folder(size, options.seed)
     print(f"RL² and RL³, {size.n_steps:,} training steps each, into {out}", file=sys.stderr)
-    print("(code is compiled the first time, which takes some 20 s more)", file=sys.stderr)
+    print("(the first time, compiling takes about 20 s more)", file=sys.stderr)
     table, signal = quickstart(out, size, options.seed)
     if signal is not None:
-        print("the same command goes on from here")
+        print("run the same command again to continue")
         return 128 + signal
     print(table)
     print(f"\npicture: {out / 'quickstart.png'}\nruns:    {out / 'rl2'}, {out / 'rl3'}")

@@ -1,4 +1,4 @@
-"""`rl3 sweep`."""
+"""Train and evaluate many runs: `rl3 sweep`."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from rl3_sb3.experiments.machine import GIB, RUN_MEMORY
 def add(commands: Any) -> None:
     """Add the parser."""
     parser = commands.add_parser(
-        "sweep", help="train and evaluate many runs, here or on a Ray cluster, or go on with it"
+        "sweep", help="train and evaluate many runs, here or on a Ray cluster, or continue them"
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="what to run, in TOML")
-    parser.add_argument("--out", type=Path, help="folder of the sweep (runs/NAME of NAME.toml)")
+    parser.add_argument("file", type=Path, metavar="FILE", help="TOML file that lists the runs")
+    parser.add_argument("--out", type=Path, help="folder of the sweep (runs/NAME for NAME.toml)")
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="of a running Ray cluster: HOST:PORT, or auto for the one that this machine is part "
-        "of; every node must see the folder (none: run on this machine)",
+        help="address of a running Ray cluster: HOST:PORT, or auto for this machine's cluster; "
+        "every node must see the folder (default: run on this machine)",
     )
     parser.add_argument(
-        "--jobs", type=int, help="cells at a time (as many as cores and memory allow)"
+        "--jobs", type=int, help="cells to run at a time (default: what cores and memory allow)"
     )
     parser.add_argument(
         "--only",
         metavar="PATTERN",
-        help="run only the cells of which the names match, as 'bandit-h500-*-s0' (all)",
+        help="run only the cells whose names match, such as 'bandit-h500-*-s0' (default: all)",
     )
     parser.add_argument(
         "--memory",
         type=float,
         default=RUN_MEMORY / GIB,
-        help="GiB that one cell may need (%(default)s)",
+        help="GiB of memory per cell (%(default)s)",
     )
     parser.add_argument(
         "--save-every",
         type=float,
         default=60.0,
-        help="seconds between two checkpoints of a cell (%(default)s; 0: one after every "
-        "iteration)",
+        help="seconds between two checkpoints of a cell (%(default)s); 0: save after every "
+        "iteration",
     )
     parser.set_defaults(command=_sweep)
 

@@ -1,4 +1,4 @@
-"""`rl3 table`."""
+"""Compare evaluated runs: `rl3 table`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Add the parser."""
-    parser = commands.add_parser("table", help="compare evaluated runs")
+    parser = commands.add_parser("table", help="print a table of evaluated runs")
     parser.add_argument(
-        "dirs", type=Path, nargs="+", metavar="DIR", help="folders of runs or of sweeps"
+        "dirs", type=Path, nargs="+", metavar="DIR", help="folders of runs or sweeps"
     )
     parser.set_defaults(command=_table)
 
@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
 def _table(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.results.table import evaluated_runs, runs_table
 
-    # A pattern such as runs/* matches other things too; they are errors only where nothing is left.
+    # A pattern such as runs/* may match other folders too. They are errors only if no run is left.
     found = {path: evaluated_runs(path) for path in options.dirs}
     evaluated = [run for runs in found.values() for run in runs]
     left_out = [str(path) for path, runs in found.items() if not runs]

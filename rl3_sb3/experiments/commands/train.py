@@ -1,4 +1,4 @@
-"""`rl3 train`."""
+"""Train a run: `rl3 train`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, RECIPES
 from rl3_sb3.experiments.settings.setting import read_assignments
 from vamdp.estimators import BUILT_INS
 
-# Options of `rl3 train` that are settings of the run. None: not given.
+# Options of `rl3 train` that are settings of the run; None if not given.
 _RUN_OPTIONS = (
     "algo",
     "size",
@@ -43,14 +43,14 @@ _RUN_OPTIONS = (
 
 
 class _Help(argparse.Action):
-    """Shows the options, and below them all settings: looking for those takes a moment."""
+    """Shows the options, and then all settings, whose import takes a moment."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        """Print all and exit."""
+        """Print the help and exit."""
         print(parser.format_help(), end="")
         missing = [n for n in ("torch", "stable_baselines3") if importlib.util.find_spec(n) is None]
         if missing:
-            print(f"\nThe settings are listed where {' and '.join(missing)} can be imported.")
+            print(f"\nThe list of settings needs {' and '.join(missing)}.")
         else:
             from rl3_sb3.experiments.settings.help import settings_help
 
@@ -60,38 +60,38 @@ class _Help(argparse.Action):
 
 def add(commands: Any) -> None:
     """Add the parser."""
-    parser = commands.add_parser("train", help="train a run, or go on with it", add_help=False)
+    parser = commands.add_parser("train", help="train a run, or continue it", add_help=False)
     parser.add_argument(
-        "-h", "--help", action=_Help, nargs=0, help="show this, with all settings, and exit"
+        "-h", "--help", action=_Help, nargs=0, help="show this help with all settings, and exit"
     )
     parser.add_argument("domain", help=domain_help())
     tasks = parser.add_argument_group("tasks")
-    tasks.add_argument("--size", type=int, help="of grids: 11 or 13, of lakes: 8 or 4 (the first)")
-    tasks.add_argument("--variation", help=f"which tasks ({CANONICAL}); {variations()}")
+    tasks.add_argument("--size", type=int, help="of grids: 11 or 13; of lakes: 8 or 4 (the first)")
+    tasks.add_argument("--variation", help=f"task distribution ({CANONICAL}); {variations()}")
     tasks.add_argument("--horizon", type=int, help="steps of a meta-episode (the domain's)")
-    tasks.add_argument("--seed", type=int, help="of everything random (0)")
+    tasks.add_argument("--seed", type=int, help="seed of everything random (0)")
     agent = parser.add_argument_group("agent")
     agent.add_argument(
-        "--algo", choices=ALGORITHMS, help="what the agent is shown, and how it remembers (rl3)"
+        "--algo", choices=ALGORITHMS, help="what the agent sees and how it remembers (rl3)"
     )
     agent.add_argument(
-        "--policy", help="in place of the algorithm's; those below have arguments listed"
+        "--policy", help="class of the policy (the algorithm's); its arguments are listed below"
     )
     agent.add_argument(
         "--estimator",
-        help=f"in place of the algorithm's: {', '.join(BUILT_INS)}, or MODULE:NAME of your own",
+        help=f"the learner (the algorithm's): {', '.join(BUILT_INS)}, or MODULE:NAME of your own",
     )
     agent.add_argument(
         "--cluster-terminals",
         action="store_true",
         default=None,
-        help="rl3-coarse as the paper's authors released it: goals may join clusters",
+        help="rl3-coarse as in the paper authors' released code: goals may join clusters",
     )
     agent.add_argument(
         "--warm-start",
         action="store_true",
         default=None,
-        help="plan from the last values on: cheaper, depends on the order of the data",
+        help="plan from the last values: cheaper, but depends on the order of the data",
     )
     agent.add_argument(
         "--mixed-precision",
@@ -103,50 +103,50 @@ def add(commands: Any) -> None:
     learning.add_argument(
         "--recipe",
         choices=RECIPES,
-        help=f"where all settings come from that are not given ({DEFAULT_RECIPE})",
+        help=f"where settings that are not given come from ({DEFAULT_RECIPE})",
     )
     learning.add_argument(
         "--iterations",
         type=int,
-        help="PPO iterations in all (the recipe's for the domain); a run that goes on is prolonged "
-        "by more than it had",
+        help="total number of PPO iterations (the recipe's for the domain); a larger number "
+        "prolongs an existing run",
     )
     learning.add_argument(
-        "--n-envs", type=int, help="environments (the recipe's: steps of an iteration / horizon)"
+        "--n-envs", type=int, help="environments (the recipe's steps per iteration / horizon)"
     )
     learning.add_argument("--batch-size", type=int, help="steps per minibatch (the recipe's)")
-    learning.add_argument("--signal", help="what PPO learns from: reward or regret (the recipe's)")
+    learning.add_argument("--signal", help="what PPO maximises: reward or regret (the recipe's)")
     learning.add_argument(
         "--validate-every",
         type=int,
-        help="iterations between two measurements of the held-out return, by which the best "
-        "checkpoint is chosen (50; 0: never)",
+        help="iterations between two validations on held-out tasks, which choose the best "
+        "checkpoint (50); 0: never",
     )
     learning.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any setting of the list below; may be given again and again",
+        help="any setting in the list below; may be repeated",
     )
     process = parser.add_argument_group("files and machine")
     process.add_argument(
         "--out", type=Path, help="folder of the run (runs/DOMAIN[SIZE]-ALGO-HORIZON-SEED)"
     )
     process.add_argument(
-        "--keep", type=int, default=2, help="how many of the last checkpoints to keep (%(default)s)"
+        "--keep", type=int, default=2, help="number of last checkpoints to keep (%(default)s)"
     )
     process.add_argument(
         "--save-every",
         type=float,
         default=60.0,
-        help="seconds between two checkpoints (%(default)s; 0: one after every iteration)",
+        help="seconds between two checkpoints (%(default)s); 0: save after every iteration",
     )
     process.add_argument(
         "--time-limit",
         type=float,
         default=math.inf,
-        help="seconds after which to stop, with a checkpoint",
+        help="save a checkpoint and stop after this many seconds (default: never)",
     )
     add_machine(process)
     parser.set_defaults(command=_train)
@@ -179,6 +179,6 @@ def _check_train_options(options: argparse.Namespace) -> None:
         )
     if options.keep < 1:
         raise InputError(
-            f"`--keep` must be at least 1, got {options.keep}: without a checkpoint a run could "
-            "not go on."
+            f"`--keep` must be at least 1, got {options.keep}: a run cannot be continued without "
+            "a checkpoint."
         )

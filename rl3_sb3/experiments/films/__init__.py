@@ -1,1 +1,1 @@
-"""Films of trained agents: what the camera keeps, and how it is drawn."""
+"""Films of trained agents: recording and drawing."""

@@ -1,4 +1,4 @@
-"""The moments of a meta-episode in a grid that tell its story, as in Figure 4 of the paper."""
+"""Find the moments of a meta-episode in a grid that tell its story, as in Figure 4 of the paper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Event:
 
     Attributes:
         name: What happens.
-        shot: What is to be seen then.
+        shot: The shot that shows it.
     """
 
     name: str
@@ -22,11 +22,11 @@ class Event:
 
 
 def events(film: Film) -> list[Event]:
-    """Return the moments that there are, in their order.
+    """Return the moments that occur, in order.
 
     - first goal: an episode ends with a positive reward for the first time;
     - values spread: the next start, from which the learner sees the way to the goal;
-    - exploitation: the end of the shortest of the later episodes that reach a goal;
+    - exploitation: the end of the shortest later episode that reaches a goal;
     - end: the last step.
     """
     shots = film.shots
@@ -44,6 +44,6 @@ def events(film: Film) -> list[Event]:
 
 
 def _length(shots: Sequence[Shot], end: int) -> int:
-    """Return how many steps the episode had that ends in a shot."""
+    """Return the length of the episode that ends in a shot."""
     episode = shots[end].episode
     return sum(shot.episode == episode for shot in shots[: end + 1]) - 1

@@ -1,10 +1,10 @@
-"""Playing one meta-episode in a held-out task, and keeping what is to be seen of it.
+"""Record a meta-episode in a held-out task.
 
     single task -> ValueAugment (unless RL2) -> Camera -> MetaEpisode -> the run's policy
 
-The camera stands inside of `MetaEpisode`, so that it sees the goal reached before the restart, in
-the same step, hides it. A film of H steps with R restarts has 1 + H + R shots: the first state, the
-state after each step, and the state that each restart leads to.
+The camera is inside `MetaEpisode`, so that it sees the goal before the restart hides it in the same
+step. A film of H steps with R restarts has 1 + H + R shots: the first state, the state after each
+step, and the state after each restart.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Takes a shot after every reset and step.
 
     Args:
-        env: Renders arrays. Advantages and counts are read from its observations, if it has them.
-        film: Where the shots go. A reset goes on with it: the camera films one task.
-        counts_visits: Whether the pictures show how often the agent acted in each place, as the
-            camera has counted: where no learner counts.
+        env: An environment that renders arrays. Advantages and counts are read from its
+            observations, if it has them.
+        film: The film to which shots are added. A camera films one task, so a reset continues it.
+        counts_visits: Whether the pictures show the camera's own counts of visits to each place,
+            for agents without a learner.
     """
 
     def __init__(
@@ -48,11 +49,11 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._film = film
         self._visits: Counter[bytes] | None = Counter() if counts_visits else None
-        self._present = b""  # the place that the agent is in
+        self._present = b""  # the agent's current place
         self._layout = env.get_wrapper_attr("layout") if env.has_wrapper_attr("layout") else None
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Reset; see the environment."""
+        """Reset the environment, and take a shot."""
         observation, info = self.env.reset(**kwargs)
         last = self._film.shots[-1] if self._film.shots else None
         if last is None:
@@ -68,7 +69,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step; see the environment."""
+        """Step the environment, and take a shot."""
         if self._visits is not None:
             self._visits[self._present] += 1
         observation, reward, terminated, truncated, info = self.env.step(action)
@@ -101,7 +102,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _advantages(self, observation: Any) -> FloatArray | None:
         if self._layout is None or "advantage" not in self._layout:
             return None
-        # Where all is zero that a learner adds, it knows nothing.
+        # If everything that the learner adds is zero, it has not learned anything yet.
         added = [observation[part] for name, part in self._layout.items() if name != "state"]
         if not np.concatenate(added).any():
             return None
@@ -111,7 +112,7 @@ class Camera(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def _place(observation: Any) -> bytes:
-    """Return what tells the place where this is seen from others."""
+    """Return bytes that identify the place where this is observed."""
     return np.asarray(observation).tobytes()
 
 
@@ -122,12 +123,12 @@ def make_filmed_env(
     variation: str,
     show_counts: bool = False,
 ) -> gymnasium.Env[Any, Any]:
-    """Make the single environment that equals the run's batched ones, with a camera inside.
+    """Make a single environment equal to the run's batched ones, with a camera inside.
 
     Args:
-        config: Of a run whose tasks are grids.
-        film: Where the shots go.
-        variation: Which distribution the task comes from.
+        config: A run whose tasks are grids.
+        film: The film to which shots are added.
+        variation: The task distribution.
         show_counts: Whether pictures show visit counts: the learner's, or else the camera's.
     """
     env = config.facts.make_env(config.size, variation, "rgb_array")
@@ -153,19 +154,19 @@ def record(
     variation: str | None = None,
     show_counts: bool = False,
 ) -> Film:
-    """Let a policy live through one held-out task, and film it.
+    """Film a policy in one held-out task.
 
     Args:
         config: The run that trained the policy.
-        policy: Its actions are sampled, as in an evaluation.
-        title: Of the film; None: the algorithm's.
-        task: The held-out task's number, from 0.
-        variation: Which distribution it comes from; None: the one trained on.
+        policy: The policy. Its actions are sampled, as in an evaluation.
+        title: Title of the film; None: the algorithm's.
+        task: Number of the held-out task, from 0.
+        variation: The task distribution; None: the one trained on.
         show_counts: See `make_filmed_env`.
 
     Returns:
-        The same at every call: the actions' random numbers start from a fixed seed, and torch's
-        generators are left as they were.
+        The film, the same in every call: actions are sampled from a fixed seed, and torch's
+        generators are restored afterwards.
     """
     film = Film(title or config.title, config.horizon)
     variation = variation or config.variation

@@ -1,4 +1,4 @@
-"""What the colours of a film mean: a line or two below its panels, of what is to be seen in it."""
+"""Draw the legend below a film's panels: the colours that occur in it and their meanings."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _TILES = {
     "F": "ice",
     "H": "hole",
 }
-_SIDE, _HEIGHT, _GAP = 22, 30, 18  # of a sample; of a line; between entries
+_SIDE, _HEIGHT, _GAP = 22, 30, 18  # side of a sample; height of a line; gap between entries
 
 
 class _Entry(NamedTuple):
-    """A sample, and what it means."""
+    """A sample and its meaning."""
 
     sample: Picture
     words: str
 
 
 def seen_of(grid: Iterable[str], **others: bool) -> list[str]:
-    """Return the names of what is to be seen in a film, in the order of the legend.
+    """Return the names of what a film shows, in the order of the legend.
 
     Args:
         grid: Rows of letters.
-        **others: Whether `values`, `visits` and `clusters` are to be seen.
+        **others: Whether `values`, `visits` and `clusters` are shown.
     """
     letters = set("".join(grid))
     return [letter for letter in _TILES if letter in letters] + [
@@ -54,11 +54,11 @@ def seen_of(grid: Iterable[str], **others: bool) -> list[str]:
 
 
 def legend_strip(seen: Iterable[str], width: int) -> Image.Image:
-    """Draw the legend, as high as it gets.
+    """Draw the legend, as high as it must be.
 
     Args:
         seen: See `seen_of`; each name once.
-        width: In pixels.
+        width: Width in pixels.
     """
     entries = [entry for name in seen for entry in _samples()[name]]
     font = ImageFont.load_default(15)

@@ -1,12 +1,12 @@
-"""Panels of a film: a picture, above it a title, below it what happens and what the agent weighs.
+"""Draw the panels of a film: title and event, the task's picture, facts, and the advantages.
 
     RL³                   goal: +100       title, and what has just happened
     [ picture of the task            ]
     episode 2    step 41 of 350   return -87
-    [stay -1.2][north 0][east -3.4] ...        Q - max Q of the present tile; the action in yellow
+    [stay -1.2][north 0][east -3.4] ...        Q - max Q of the current tile; the action in yellow
 
-All pictures of a film share one palette: the colours that tiles and panels are drawn with, and
-mixes of them with ink, for the edges of letters. Hence files are small, and nothing flickers.
+All pictures of a film share one palette: the colours of tiles and panels, and mixtures with the
+colour of text for the edges of letters. This keeps files small and avoids flicker.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from vamdp.domains.grids.picture import (
 MARGIN, GAP = 12, 6
 TITLE_HEIGHT, LINE_HEIGHT, ACTIONS_HEIGHT = 34, 28, 40
 _CELL_COLOUR: Colour = (236, 238, 241)
-_RAISED = {"²": "2", "³": "3"}  # the font has no such signs
+_RAISED = {"²": "2", "³": "3"}  # the font lacks these characters
 
 
 class Caption(NamedTuple):
-    """What is written around a picture.
+    """The text around a picture.
 
     Attributes:
-        title: Whose meta-episode.
+        title: Title of the meta-episode.
         event: What has just happened, or "".
-        colour: Of the event.
+        colour: Colour of the event.
         facts: Episode, step and total reward.
         actions: Name of each action, and its advantage or "".
     """
@@ -60,13 +60,13 @@ class Caption(NamedTuple):
 
 
 def caption(title: str, shot: Shot, horizon: int, action_names: Sequence[str]) -> Caption:
-    """Return what is written around a shot.
+    """Return the text around a shot.
 
     Args:
-        title: Of the algorithm.
+        title: Title of the algorithm.
         shot: The moment.
         horizon: Steps of the meta-episode.
-        action_names: One per action.
+        action_names: One name per action.
     """
     event, colour = "", _CELL_COLOUR
     if shot.ended == "terminated":
@@ -95,7 +95,7 @@ def caption(title: str, shot: Shot, horizon: int, action_names: Sequence[str]) -
 
 
 def _signed(x: float) -> str:
-    """A reward, with a decimal only where it has one."""
+    """Return a reward as text, with a decimal only if it has one."""
     if x == 0:
         return "0"
     return f"{x:+z.0f}" if x == round(x) else f"{x:+z.1f}"
@@ -105,7 +105,7 @@ def _signed(x: float) -> str:
 
 
 def keep(picture: npt.NDArray[np.uint8]) -> Still:
-    """Return a picture (height, width, 3) in the palette: a third of its size."""
+    """Return a picture (height, width, 3) in the palette, a third of its size in memory."""
     return Image.fromarray(picture).quantize(palette=_palette(), dither=Image.Dither.NONE)
 
 
@@ -119,11 +119,11 @@ def film_frame(
     """Draw the panels of several agents in the same task side by side.
 
     Args:
-        titles: Of the agents.
-        shots: Of each.
+        titles: Title of each agent.
+        shots: Shot of each agent.
         horizon: Steps of the meta-episode.
-        action_names: One per action.
-        seen: What the legend below explains, see `legend.seen_of`; nothing: there is none.
+        action_names: One name per action.
+        seen: What the legend explains, see `legend.seen_of`; empty: no legend.
     """
     frame = _side_by_side(
         [
@@ -140,7 +140,7 @@ def snapshot_sheet(
     """Draw shots in rows, without the actions.
 
     Args:
-        rows: Titles and shots; a title may be "".
+        rows: Titles and shots of each row; a title may be "".
         horizon: Steps of the meta-episode.
         seen: See `film_frame`.
     """
@@ -252,7 +252,7 @@ def _side_by_side(panels: Sequence[Still]) -> Still:
 
 
 def _blank(width: int, height: int) -> Still:
-    """A white image in the palette, whose first colour is white."""
+    """Return a white image in the palette, whose first colour is white."""
     image = Image.new("P", (width, height))
     image.putpalette(_palette().getpalette() or ())
     return image

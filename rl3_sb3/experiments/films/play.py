@@ -1,7 +1,7 @@
-"""What `rl3 play` does: meta-episodes of trained runs in one held-out task, as GIF and as PNG.
+"""Film trained runs in one held-out task, as a GIF and as a PNG: `rl3 play`.
 
-Several runs are shown side by side, step by step. Where an episode ends, the frame that shows its
-end comes before the one that shows the restart, and stays a little longer.
+Several runs are shown side by side, step by step. If an episode ends, a frame shows its end, a
+little longer, before the frame that shows the restart.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
 from rl3_sb3.experiments.settings.run_config import RunConfig, check_integer
 
-LEAST_FPS, MOST_FPS = 0.1, 50.0  # what GIFs can hold at one end, what browsers play at the other
-MOST_TASK = 2**31  # torch's and NumPy's seeds, of which theirs is one, go no further for sure
-_END_FACTOR = 4  # an episode's end stays so many frames
+LEAST_FPS, MOST_FPS = 0.1, 50.0  # the limit of GIFs, and the limit of browsers
+MOST_TASK = 2**31  # larger seeds may not be valid for torch and NumPy
+_END_FACTOR = 4  # an episode's end is shown for this many frames
 _LAST_MILLISECONDS = 3000
 
 
@@ -34,11 +34,11 @@ class PlayOptions:
     """What to film, and how.
 
     Args:
-        out: The GIF.
-        task: The held-out task's number, from 0.
-        variation: Which distribution it comes from; None: the one trained on.
+        out: The GIF's file.
+        task: Number of the held-out task, from 0.
+        variation: The task distribution; None: the one trained on.
         fps: Frames per second, in [0.1, 50].
-        snapshots: Panels of a PNG beside the GIF; 0 makes none.
+        snapshots: Number of panels in a PNG beside the GIF; 0: no PNG.
         show_counts: Whether to show the learner's visit counts.
 
     Raises:
@@ -66,7 +66,7 @@ class PlayOptions:
 
     @property
     def snapshots_file(self) -> Path:
-        """The PNG."""
+        """The PNG's file."""
         return self.out.with_suffix(".png")
 
 
@@ -81,15 +81,15 @@ def play_runs(
 
     Args:
         paths: Folders of runs.
-        options: What to film, and into which files.
-        device: Of the policies.
+        options: What to film, and the files to write.
+        device: Device of the policies.
         trust_pickle: See `load_run_policy`.
 
     Returns:
         One film per run.
 
     Raises:
-        InputError: A run cannot be read, has no picture, or is no match for the others.
+        InputError: A run cannot be read, has no pictures, or does not match the others.
     """
     directories = [RunDirectory(path) for path in paths]
     configs = [directory.read_config() for directory in directories]
@@ -120,10 +120,10 @@ def play_runs(
 
 
 def timeline(films: Sequence[Film]) -> list[tuple[Shot, ...]]:
-    """Return the frames of films side by side: each one's shot.
+    """Return the frames of films side by side, each with one shot per film.
 
-    At every step there is a frame, and one more if an episode ends and restarts in any of them;
-    the others wait.
+    There is a frame for every step, and another one if an episode restarts in any of the films;
+    the others then repeat their shot.
     """
     frames = []
     by_step = [_by_step(film) for film in films]
@@ -134,7 +134,7 @@ def timeline(films: Sequence[Film]) -> list[tuple[Shot, ...]]:
 
 
 def snapshots(film: Film, n: int) -> list[Shot]:
-    """Return n shots at equal distances, the last one at the end; none hides an episode's end."""
+    """Return n shots at equal distances, up to the last step; restarts do not hide ends."""
     by_step = _by_step(film)
     return [by_step[film.horizon * (i + 1) // n][0] for i in range(n)]
 
@@ -142,7 +142,7 @@ def snapshots(film: Film, n: int) -> list[Shot]:
 def write_gif(file: Path, films: Sequence[Film], action_names: Sequence[str], fps: float) -> None:
     """Write films side by side as a GIF that repeats."""
     frames = timeline(films)
-    millisecs = max(10, round(100 / fps) * 10)  # GIF counts hundredths of a second
+    millisecs = max(10, round(100 / fps) * 10)  # GIF uses hundredths of a second
     durations = [
         millisecs * (_END_FACTOR if any(shot.ended for shot in shots) else 1) for shots in frames
     ]
@@ -183,7 +183,7 @@ def _check(paths: Sequence[Path], configs: Sequence[RunConfig], options: PlayOpt
             if ours != others:
                 raise InputError(
                     f"`DIR` must be runs of one {name}, got {ours} in {paths[0]} and {others} in "
-                    f"{path}: side by side they live in the same task."
+                    f"{path}: runs side by side must play the same task."
                 )
 
 
@@ -203,7 +203,7 @@ def _check_pictures(path: Path, config: RunConfig) -> None:
 
 
 def _action_names(config: RunConfig) -> tuple[str, ...]:
-    """Return the domain's names of the actions, or numbers where it has none."""
+    """Return the domain's names of the actions, or "action 0" and so on if it has none."""
     if config.facts.action_names:
         return config.facts.action_names
     space: Any = config.facts.make_env(config.size, CANONICAL).action_space
@@ -211,7 +211,7 @@ def _action_names(config: RunConfig) -> tuple[str, ...]:
 
 
 def _seen(films: Sequence[Film]) -> list[str]:
-    """Return what is to be seen in one of the films, once."""
+    """Return the names of what any of the films shows, each once."""
     return list(dict.fromkeys(name for film in films for name in film.seen))
 
 

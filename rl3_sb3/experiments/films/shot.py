@@ -1,4 +1,4 @@
-"""What a film is made of: shots, each a moment of a meta-episode with the picture of it."""
+"""`Film` and `Shot`: a meta-episode as a sequence of moments, each with its picture."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ class Shot:
     """One moment of a meta-episode.
 
     Attributes:
-        picture: Of the task.
-        episode: The running episode's number, from 1.
+        picture: Picture of the task.
+        episode: Number of the current episode, from 1.
         step: Steps done in the meta-episode.
-        total: Their rewards together.
-        reward: Of the last of them; 0 before the first and after a restart.
-        starts: Whether an episode starts in this moment.
-        ended: How the episode ended in this moment: "", "terminated" or "truncated".
-        advantages: Q - max Q of the present state, shape (A,); None without value estimates, and
-            where the learner knows nothing.
-        action: The one that the policy takes next; None where the episode has ended, and at the
-            last step.
+        total: Sum of the rewards so far.
+        reward: Reward of the last step; 0 before the first step and after a restart.
+        starts: Whether an episode starts at this moment.
+        ended: How the episode ended at this moment: "", "terminated" or "truncated".
+        advantages: Q - max Q of the current state, shape (A,); None without value estimates, or if
+            the learner has not learned anything yet.
+        action: The policy's next action; None if the episode has ended, and at the last step.
     """
 
     picture: Still
@@ -47,10 +46,10 @@ class Film:
     """A meta-episode.
 
     Attributes:
-        title: Of the algorithm.
+        title: Title of the algorithm.
         horizon: Steps of the meta-episode.
-        shots: In their order.
-        seen: What is to be seen in them, by the names of `legend.seen_of`.
+        shots: The shots in order.
+        seen: What the shots show, by the names of `legend.seen_of`.
     """
 
     title: str

@@ -1,1 +1,1 @@
-"""What the scripts in examples/paper/ share: the paper's numbers, and ours beside them."""
+"""Shared by the scripts in examples/paper/: the paper's numbers, and ours beside them."""

@@ -1,8 +1,8 @@
-"""Trained agents beside the paper's numbers and the classical agents, in the same held-out tasks.
+"""Compare trained agents with the paper's numbers and with classical agents, in the same tasks.
 
-Each trained agent is a cell (see `pretrained.record`): its row shows the median seed's score,
-as the paper does, with the standard error over the tasks; then each seed's mean, and an interval
-over the seeds. Differences are paired by task.
+Each trained agent is a cell (see `pretrained.record`). Its row shows the median seed's score, as in
+the paper, with the standard error over the tasks, then each seed's mean, and an interval over the
+seeds. Differences are paired by task.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LEGEND = (
     "mean, and an interval over the seeds once there are several. Classical agents play one way, "
     "shown under `sampled`. Differences to RL² are paired by task."
 )
-# From whose scores all others' differ, task by task.
+# The agent whose scores are subtracted from all others', task by task.
 SUBTRACTED = "rl2"
 NOT_TRAINED = "not trained yet"
 SCALES = ("cpu", "paper")
@@ -47,9 +47,9 @@ class Tasks:
 
     Attributes:
         domain: A name in `DOMAINS`.
-        size: Of its tasks; None: they have but one.
+        size: Size of the tasks; None if there is only one.
         horizon: Steps of a meta-episode.
-        variation: Which distribution they come from.
+        variation: The task distribution.
     """
 
     domain: str
@@ -67,24 +67,24 @@ class Tasks:
 
     @property
     def yardstick_file(self) -> str:
-        """The name of the file with what the classical agents get."""
+        """Name of the file with the results of classical agents."""
         return f"{self.domain}{self.size or ''}-{self.horizon}-{self.variation}.json"
 
     @property
     def yardstick_command(self) -> str:
-        """What `rl3` is told to write that file; its place aside."""
+        """The arguments of `rl3` that write that file, except its path."""
         size = f" --size {self.size}" if self.size else ""
         shifted = "" if self.variation == CANONICAL else f" --variation {self.variation}"
         return f"baselines {self.domain}{size} --horizon {self.horizon}{shifted}"
 
     def cell(self, algo: str, scale: str) -> str:
-        """Return the name of the cell of an algorithm trained for these tasks."""
+        """Return the name of an algorithm's cell that was trained for these tasks."""
         suffix = "" if scale == "cpu" else "-paper"
         return f"{self.domain}{self.size or ''}-{self.horizon}-{algo}{suffix}"
 
 
 def read_cell(pretrained: Path, tasks: Tasks, algo: str, scale: str) -> CellRecord | None:
-    """Return a cell's record, or None where it is not trained or not evaluated in these tasks."""
+    """Return a cell's record, or None if it is not trained or not evaluated in these tasks."""
     folder = pretrained / tasks.cell(algo, scale)
     if not (folder / RECORD_FILE).is_file():
         return None
@@ -93,10 +93,10 @@ def read_cell(pretrained: Path, tasks: Tasks, algo: str, scale: str) -> CellReco
 
 
 def read_classical(records: Path, tasks: Tasks) -> dict[str, FloatArray]:
-    """Return the total rewards of the classical agents by title; empty where nobody played.
+    """Return the total rewards of the classical agents by title; {} if there are no results.
 
     Raises:
-        InputError: The file is of other tasks than its name says, or no such file.
+        InputError: The file has other tasks than its name, or other content.
     """
     file = records / tasks.yardstick_file
     if not file.is_file():
@@ -125,16 +125,16 @@ def comparison_table(
     """Return a table of trained agents, between the classical ones and the oracle.
 
     Args:
-        tasks: In which they are compared.
+        tasks: The tasks in which they are compared.
         algos: The trained agents.
-        scale: "cpu" or "paper": whose training.
+        scale: Training at the scale "cpu" or "paper".
         pretrained: Folder of the cells.
         records: Folder of the classical agents' results.
         published: The paper's numbers by algorithm, H and variation.
-        reference: The classical agent of whose mean all others are told as a fraction.
+        reference: Classical agent by whose mean all others are divided.
 
     Raises:
-        InputError: Two of the agents played other tasks.
+        InputError: Two of the agents played different tasks.
     """
     classical = read_classical(records, tasks)
     cells = {algo: read_cell(pretrained, tasks, algo, scale) for algo in algos}
@@ -151,9 +151,9 @@ def comparison_table(
 
 
 def _check_same(tasks: Tasks, cells: Sequence[CellRecord], oracle: FloatArray | None) -> None:
-    """Raise InputError unless all played the same tasks: the oracle's totals tell them apart.
+    """Raise InputError unless all played the same tasks, which the oracle's totals identify.
 
-    Where they are not known it must be so for all.
+    Where totals are unknown, they must be unknown for all.
     """
     first = tasks.yardstick_file
     for cell in cells:
@@ -163,8 +163,8 @@ def _check_same(tasks: Tasks, cells: Sequence[CellRecord], oracle: FloatArray | 
         # Records are rounded.
         if own.shape != oracle.shape or not np.allclose(own, oracle, atol=1e-2, equal_nan=True):
             raise InputError(
-                f"`{cell.name}` must have played the tasks of {first}, got others: one of both is "
-                "of another version. Write it again."
+                f"`{cell.name}` must have played the tasks of {first}, got others: one of them is "
+                "from another version. Write it again."
             )
 
 

@@ -1,9 +1,9 @@
-"""What training costs: a rough number of hours on one core of a CPU, from the settings alone.
+"""Estimate the cost of training from the settings: a rough number of hours on one CPU core.
 
 Seconds per million steps were measured on one idle core of an AMD EPYC: 85 with the recipe `ours`
-and 147 with `paper` (8 epochs instead of 4) at H = 100. Attention looks back over the whole
-meta-episode, so that they grow with H: 1.5 times at 350, 1.7 times at 500 (see docs/speed.md); the
-same line is taken beyond.
+and 147 with `paper` (8 epochs instead of 4) at H = 100. Attention covers the whole meta-episode, so
+they grow with H: by a factor of 1.5 at 350 and 1.7 at 500 (see docs/speed.md); the same line is
+used beyond.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Sequence
 
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
-# Per million steps and epoch at H = 100.
+# Seconds per million steps and epoch at H = 100, and the seconds that do not depend on epochs.
 _SECONDS_PER_EPOCH, _OTHER_SECONDS = 15.5, 23.0
 _GROWTH = 0.7 / 400  # per step of H beyond 100
 
 
 def core_hours(config: RunConfig) -> float:
-    """Return about how many hours a run takes on one core."""
+    """Return the approximate number of hours that a run takes on one core."""
     at_100 = _OTHER_SECONDS + _SECONDS_PER_EPOCH * config.n_epochs
     growth = max(0.5, 1 + _GROWTH * (config.horizon - 100))
     return at_100 * growth * config.total_steps / 1e6 / 3600
 
 
 def cost_text(configs: Sequence[RunConfig]) -> str:
-    """Return in words what runs cost together.
+    """Return the total cost of runs in words.
 
     Example:
         >>> cost_text([RunConfig.of("bandit"), RunConfig.of("bandit", seed=1)])

@@ -1,7 +1,7 @@
-"""Learning curves of cells: the picture of several seeds, and how soon one agent reaches another.
+"""Draw learning curves of cells over several seeds, and measure how soon one agent reaches another.
 
-A curve is the mean total reward of the training meta-episodes, sampled actions included, in blocks
-of a hundredth of the run.
+A curve is the mean total reward of the training meta-episodes, with sampled actions, in blocks of a
+hundredth of the run.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def draw_curves(axes: Axes, cells: Mapping[str, CellRecord], levels: Mapping[str
     """Draw the seeds' mean over the training steps, and a band from the lowest to the highest.
 
     Args:
-        axes: Where to.
-        cells: By algorithm.
-        levels: Mean total rewards of classical agents, by title.
+        axes: The axes to draw on.
+        cells: Algorithm -> its cell.
+        levels: Title of a classical agent -> its mean total reward.
     """
     for algo, cell in cells.items():
         row = ALGORITHMS[algo]
@@ -36,23 +36,23 @@ def draw_curves(axes: Axes, cells: Mapping[str, CellRecord], levels: Mapping[str
 
 
 def seeds_curves(cell: CellRecord) -> tuple[FloatArray, FloatArray]:
-    """Return steps, shape (n,), and each seed's curve, shape (n_seeds, n), as far as all go."""
+    """Return steps, shape (n,), and each seed's curve, shape (n_seeds, n), up to the shortest."""
     n = min(len(run.curve) for run in cell.runs)
     steps = cell.runs[0].curve[:n, 0]
     return steps, np.array([run.curve[:n, 1] for run in cell.runs])
 
 
 def share_of_steps(fast: FloatArray, slow: FloatArray) -> tuple[float, float]:
-    """Return which share of another agent's steps an agent needs to get as far.
+    """Return the share of another agent's steps that an agent needs to reach its level.
 
-    The level is the highest that the slow one's smoothed curve reaches.
+    The level is the highest value of the slow agent's smoothed curve.
 
     Args:
         fast: Curve of the agent, shape (n, 2): steps and returns.
-        slow: Curve of the other, alike.
+        slow: Curve of the other agent, shape (n, 2).
 
     Returns:
-        The share, and the level. The share is inf where the fast one never gets there.
+        The share and the level. The share is inf if the fast agent never reaches the level.
 
     Example:
         >>> steps = np.arange(1.0, 11.0)
@@ -75,7 +75,7 @@ def _smoothed(curve: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def shares_by_seed(fast: CellRecord, slow: CellRecord) -> Sequence[float]:
-    """Return `share_of_steps` for each seed that both have."""
+    """Return `share_of_steps` for each seed that both cells have."""
     by_seed = {run.seed: run.curve for run in slow.runs}
     return [
         share_of_steps(run.curve, by_seed[run.seed])[0] for run in fast.runs if run.seed in by_seed

@@ -1,4 +1,4 @@
-"""A figure of learning curves from stored records: Figures 5 and 6 of the paper."""
+"""Draw learning curves from stored records: Figures 5 and 6 of the paper."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def show_learning(
     """Draw a panel for each kind of tasks, and print what is missing.
 
     Args:
-        folders: Where to read and write.
-        name: Of the picture's file.
-        tasks: One kind for each panel.
+        folders: The folders to read and write.
+        name: Name of the picture's file.
+        tasks: One kind of tasks for each panel.
         algos: The trained agents.
-        classical: Titles of the classical agents whose means are drawn as lines, where they played.
+        classical: Titles of the classical agents whose means are drawn as lines, if known.
     """
     width, height = _PANEL
     figure = Figure(figsize=(width * len(tasks), height), layout="constrained")
@@ -47,7 +47,7 @@ def show_learning(
         if missing:
             note = f"{NOT_TRAINED}: {', '.join(missing)}"
             axes.text(0.5, 0.02, note, transform=axes.transAxes, ha="center", fontsize=8)
-        if axes.lines:  # each has classical agents of its own
+        if axes.lines:  # each panel has its own classical agents
             axes.legend(frameon=False)
     panels[0].set_ylabel("total reward of the training meta-episodes")
     file = folders.figure_file(name)

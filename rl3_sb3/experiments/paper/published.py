@@ -1,8 +1,8 @@
 """The numbers of the paper (RL3, arXiv 2306.15909), as printed there.
 
 Mean total reward and its standard error over 1000 tasks, of the seed with the median score. The
-paper does not say whether actions were sampled or greedy. What it shows in figures only is told in
-words.
+paper does not say whether actions were sampled or greedy. Results that it shows only in figures are
+described in words.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ FIGURE_3C = (
     "points on DETERMINISTIC; on WATERY both lose about equally); RL³-coarse level with RL³, "
     "better on CORNER, about 90 % on the canonical 13x13 and on DETERMINISTIC"
 )
-# Time of a meta-episode on 13x13, as a multiple of RL²'s.
+# Time of a meta-episode on 13x13, relative to RL²'s.
 OVERHEAD: Mapping[str, float] = {"rl3": 2.0, "rl3-coarse": 1.1}

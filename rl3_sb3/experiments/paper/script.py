@@ -1,12 +1,12 @@
-"""The command line of the scripts in examples/paper/: show a result, or make it again.
+"""The command line of the scripts in examples/paper/: show a result, or produce it again.
 
     python examples/paper/table_2.py                     from stored records, within seconds
     python examples/paper/table_2.py --train             train what is missing, then show
-    python examples/paper/table_2.py --classical         let the classical agents play again
+    python examples/paper/table_2.py --classical         run the classical agents again
     python examples/paper/table_2.py --scale paper       the paper's settings instead of ours
 
-At the scale `cpu` agents learn by the recipe `ours` with as many steps as hours of one core allow;
-at `paper` by the recipe `paper` with the paper's steps. The cells of both are sweeps in
+At the scale `cpu`, agents use the recipe `ours` and as many steps as one core does in hours. At the
+scale `paper`, they use the recipe `paper` and the paper's steps. The cells of both are sweeps in
 examples/paper/sweeps/.
 """
 
@@ -28,13 +28,13 @@ from rl3_sb3.experiments.sweeps.specification import read_sweep
 
 @dataclass(frozen=True, kw_only=True)
 class Folders:
-    """Where an item's script reads and writes.
+    """The folders that a script reads and writes.
 
     Attributes:
-        scale: "cpu" or "paper": whose cells.
-        pretrained: The cells' records.
-        records: The classical agents' results.
-        figures: Where figures go.
+        scale: The scale of the cells, "cpu" or "paper".
+        pretrained: Folder of the cells' records.
+        records: Folder of the classical agents' results.
+        figures: Folder of the figures.
     """
 
     scale: str
@@ -43,7 +43,7 @@ class Folders:
     figures: Path
 
     def figure_file(self, name: str) -> Path:
-        """Return where a figure goes: those of the scale `paper` have names of their own."""
+        """Return the file of a figure; at the scale `paper` it has another name."""
         self.figures.mkdir(parents=True, exist_ok=True)
         stem, _, ending = name.rpartition(".")
         return self.figures / (name if self.scale == SCALES[0] else f"{stem}_paper.{ending}")
@@ -54,9 +54,9 @@ class Item:
     """A table or figure of the paper.
 
     Attributes:
-        title: Which one, and what it shows.
+        title: Its number, and what it shows.
         sweeps: Names of its cells' sweeps, as in sweeps/NAME_cpu.toml.
-        tasks: In which classical agents play for it.
+        tasks: The tasks in which classical agents play for it.
         show: Prints it, and draws its figure if it has one.
     """
 
@@ -67,12 +67,12 @@ class Item:
 
 
 def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line of an item's script says; return the exit status.
+    """Run the command line of an item's script; return the exit status.
 
     Args:
         item: The table or figure.
-        script: The script's file, beside which sweeps/ and records/ lie.
-        arguments: Without the script's name; None: the process's.
+        script: The script's file; sweeps/ and records/ are in its folder.
+        arguments: Arguments without the script's name; None: those of the process.
     """
     here = script.resolve().parent
     options = _parser(item, here).parse_args(arguments)
@@ -86,7 +86,7 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
         for sweep in _sweep_files(here, item, options.scale):
             out = options.runs / sweep.stem
             only = [] if options.only is None else ["--only", options.only]
-            # 1: some runs have failed, and the others are published; more: it did not run, or was
+            # 1: some runs have failed, and the others are published. Larger: it did not run, or was
             # stopped.
             if (status := rl3(["sweep", str(sweep), "--out", str(out), *only])) > 1:
                 return status
@@ -111,7 +111,7 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Looks up what training costs, which takes seconds, only where the help is asked for."""
+    """Computes the cost of training, which takes seconds, only for --help."""
 
     def __init__(self, item: Item, here: Path) -> None:
         super().__init__(
@@ -140,25 +140,25 @@ def _parser(item: Item, here: Path) -> argparse.ArgumentParser:
     parser.add_argument(
         "--train",
         action="store_true",
-        help="first train the runs that are missing in --runs, those of published agents too, and "
+        help="first train the runs that are missing in --runs, also those of published agents, and "
         "publish them",
     )
     parser.add_argument(
         "--only",
         metavar="PATTERN",
-        help="train only the runs of which the names match, as 'bandit-h500-*-s0' (all)",
+        help="train only the runs whose names match, such as 'bandit-h500-*-s0' (all)",
     )
     parser.add_argument(
-        "--classical", action="store_true", help="first let the classical agents play again"
+        "--classical", action="store_true", help="first run the classical agents again"
     )
     parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), help="where training goes on (%(default)s)"
+        "--runs", type=Path, default=Path("runs"), help="folder of training runs (%(default)s)"
     )
     top = here.parent.parent
     for name, default, what in (
         ("pretrained", top / "pretrained", "trained agents and their records"),
         ("records", here / "records", "results of the classical agents"),
-        ("figures", top / "docs" / "figures", "where a figure goes"),
+        ("figures", top / "docs" / "figures", "folder of figures"),
     ):
         shown = default.relative_to(top)
         parser.add_argument(

@@ -1,4 +1,4 @@
-"""What the scripts of tables print: how to read them, then a table for each kind of tasks."""
+"""Print the tables of a script: a legend, then a table for each kind of tasks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def show_tables(
     """Print a table of trained and classical agents for each kind of tasks.
 
     Args:
-        folders: Where to read.
-        tasks: The kinds.
-        algos: The trained agents that are compared in one of them.
+        folders: The folders to read.
+        tasks: The kinds of tasks.
+        algos: Returns the trained agents that are compared in a kind of tasks.
         reference: See `comparison_table`.
-        published: See `comparison_table`; None: the paper shows a figure only.
+        published: See `comparison_table`; None if the paper has only a figure.
     """
     print(f"{LEGEND}\n")
     for each in tasks:

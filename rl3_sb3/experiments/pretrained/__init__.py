@@ -1,1 +1,1 @@
-"""Trained agents to download, each with the record of how it came to be."""
+"""Trained agents to download, each with a record of its training."""

@@ -1,4 +1,4 @@
-"""Published agents, ready to act."""
+"""Load published agents."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class PublishedAgent:
     """The exported policy of a cell.
 
     Attributes:
-        name: Of the cell's folder.
-        config: Of the run that trained it.
-        policy: Its actor.
-        n_training_steps: Steps it was trained for.
-        n_seeds: Seeds of the cell; the policy is the median one's.
+        name: Name of the cell's folder.
+        config: Configuration of the run that trained it.
+        policy: The policy, without critic.
+        n_training_steps: Number of steps for which it was trained.
+        n_seeds: Number of seeds of the cell; the policy is that of the median seed.
     """
 
     name: str
@@ -34,11 +34,11 @@ class PublishedAgent:
 
     @property
     def tasks(self) -> tuple[str, int | None, int]:
-        """Domain, size and H: who shares them can be compared."""
+        """Domain, size and H. Agents with the same ones can be compared."""
         return self.config.domain, self.config.size, self.config.horizon
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a record says of it."""
+        """Return the agent's entry in a record."""
         return {
             "name": self.name,
             "title": self.config.title,
@@ -52,12 +52,12 @@ def published_agents(folder: Path, algos: Collection[str] | None = None) -> list
     """Return all published agents in a folder, in the order of their names.
 
     Args:
-        folder: As `pretrained/` of the repository.
-        algos: Of these algorithms only; None: all.
+        folder: A folder such as `pretrained/` of the repository.
+        algos: Names of algorithms to include; None: all.
 
     Raises:
-        InputError: There are none, one cannot be read, or the code draws other tasks now than those
-            that it learned from.
+        InputError: There are no agents, one cannot be read, or the domain's tasks have changed
+            since its training.
     """
     agents = []
     for place, record in read_records(folder).items():

@@ -1,7 +1,7 @@
-"""Which runs of a sweep make one pretrained agent: those that differ by their seed alone.
+"""Group the runs of a sweep that make one pretrained agent: those that differ only in their seed.
 
-The settings are those that the runs' folders hold. What the sweep's file stands for may have
-changed since they were trained: a recipe may be another now.
+The settings come from the runs' folders, because the meaning of the sweep file may have changed
+since they were trained, for example with a recipe.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _OURS = "ours"
 
 
 def complete_runs(sweep: Path) -> Iterator[tuple[str, list[Cell], int]]:
-    """Yield name, complete runs and the number of missing ones of each agent that has a run.
+    """Yield name, complete runs and number of missing runs of each agent with a complete run.
 
     Args:
-        sweep: The folder of a sweep.
+        sweep: The sweep's folder.
 
     Raises:
-        InputError: There is no sweep, or runs that would make one agent differ by more than their
-            seed, were prolonged, are of tasks that the domain does not draw any more, or were not
-            evaluated in the tasks that they were trained on.
+        InputError: There is no sweep; or runs of one agent differ in more than their seed, were
+            prolonged, belong to tasks that the domain no longer draws, or were not evaluated in the
+            tasks that they were trained on.
     """
     folder = SweepFolder(sweep)
     if not folder.sweep_file.is_file():
@@ -56,17 +56,17 @@ def name_of(cell: Cell) -> str:
     """Return the name of a pretrained agent's folder."""
     config = cell.config
     variant = "" if cell.variant == config.recipe else cell.variant
-    # The recipe `ours` goes without saying, unless the variant has the name of another.
+    # The recipe `ours` is left out, unless the variant has the name of another recipe.
     is_clear = config.recipe == _OURS and variant.split("-")[0] not in RECIPES
     words = [config.kind, str(config.horizon), config.algo, "" if is_clear else config.recipe]
     return "-".join(word for word in (*words, variant) if word)
 
 
 def _trained_config(cell: Cell, sweep: Path) -> RunConfig:
-    """Return the settings that a run was trained with.
+    """Return the settings with which a run was trained.
 
     Raises:
-        InputError: It was prolonged, or its domain draws other tasks now.
+        InputError: The run was prolonged, or its domain's tasks have changed.
     """
     directory = RunDirectory(sweep / cell.name)
     config = directory.read_config()
@@ -81,7 +81,7 @@ def _trained_config(cell: Cell, sweep: Path) -> RunConfig:
 
 
 def _check_one_agent(name: str, cells: Sequence[Cell]) -> None:
-    """Raise InputError unless the runs differ by their seed alone and the median can be told."""
+    """Raise InputError unless the runs differ only in their seed and the median can be found."""
     first = cells[0]
     for cell in cells:
         one, other = first.config.flat(), cell.config.flat()
@@ -95,6 +95,6 @@ def _check_one_agent(name: str, cells: Sequence[Cell]) -> None:
     if first.config.variation not in first.variations:
         raise InputError(
             f"`SWEEP` must evaluate {name} in the {first.config.variation} tasks that it was "
-            f"trained on, which tell the median, got {', '.join(first.variations)} only. Add them "
+            f"trained on, to find the median, got {', '.join(first.variations)} only. Add them "
             "to `evaluation.variations`, and go on with `rl3 sweep`."
         )

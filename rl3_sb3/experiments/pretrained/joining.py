@@ -1,4 +1,4 @@
-"""New runs beside those that a pretrained agent's record holds already.
+"""Join new runs with those in the record of a pretrained agent.
 
 Seeds of one agent may be trained in several places: what is left of the earlier ones is their
 record and one policy. They belong together where all settings but the seed are the same, and where
@@ -24,7 +24,7 @@ from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.policy_files.folder import load_policy
 from rl3_sb3.policy_files.strict_json import PolicyFileError
 
-# Expected totals of the oracle are stored to three decimals.
+# The oracle's expected totals are stored with three decimals.
 _ROUNDING = 0.001
 
 
@@ -34,12 +34,12 @@ def earlier_record(
     """Return the record that new runs join, or None if there is none.
 
     Args:
-        folder: Of the pretrained agent.
+        folder: Folder of the pretrained agent.
         config: The settings of the new runs, with any seed.
-        oracle: The oracle's expected total in each task that they played, by variation.
+        oracle: Variation -> the oracle's expected total in each task.
 
     Raises:
-        InputError: The runs there have other settings or played other tasks.
+        InputError: The recorded runs have other settings or played other tasks.
     """
     if not (folder / RECORD_FILE).is_file():
         return None
@@ -81,11 +81,11 @@ def has_its_policy(folder: Path, record: CellRecord) -> bool:
 
 
 def seed_to_export(means: Mapping[int, float], at_hand: Collection[int]) -> int:
-    """Return the seed with the median score, or the nearest to it of those whose policy is at hand.
+    """Return the seed with the median score, or the nearest one whose policy is available.
 
     Args:
         means: Each seed's score.
-        at_hand: Some of the seeds.
+        at_hand: The seeds whose policy is available.
 
     Example:
         >>> seed_to_export({0: 71.0, 1: 75.0, 2: 74.0}, [0, 1])
@@ -93,7 +93,7 @@ def seed_to_export(means: Mapping[int, float], at_hand: Collection[int]) -> int:
     """
     seeds = sorted(means)
     median = seeds[median_index([means[seed] for seed in seeds])]
-    # The median itself before others of the same score.
+    # Among equal scores, prefer the median itself.
     return min(at_hand, key=lambda s: (abs(means[s] - means[median]), s != median, s))
 
 

@@ -1,4 +1,4 @@
-"""The table of pretrained agents, and what `rl3 evaluate` says beside a recorded one."""
+"""List pretrained agents, and print a recorded score beside a new evaluation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HEADER = (
 
 
 def read_records(folder: Path) -> dict[Path, CellRecord]:
-    """Return the records of all pretrained agents in a folder, by their own folders.
+    """Return the records of all pretrained agents in a folder, by the agents' folders.
 
     Raises:
         InputError: There are none, or one cannot be read.
@@ -38,14 +38,14 @@ def read_records(folder: Path) -> dict[Path, CellRecord]:
     files = sorted(folder.glob(f"*/{RECORD_FILE}"))
     if not files:
         raise InputError(
-            f"`DIR` must hold pretrained agents, got {folder} without one. Call the command in a "
+            f"`DIR` must hold pretrained agents, got {folder} without one. Run the command in a "
             "checkout of the repository, or pass the path of its folder pretrained/."
         )
     return {file.parent: read_record(file.parent) for file in files}
 
 
 def pretrained_table(folder: Path) -> str:
-    """Return a table of the pretrained agents in a folder, a row for each kind of tasks."""
+    """Return a table of the pretrained agents in a folder, one row for each kind of tasks."""
     rows = []
     for place, record in read_records(folder).items():
         config = settings_of(record)
@@ -67,7 +67,7 @@ def pretrained_table(folder: Path) -> str:
 
 
 def recorded_line(folder: Path, evaluation: Evaluation) -> str:
-    """Return what the record in a folder says of the tasks of an evaluation; "" without one."""
+    """Return the recorded scores in the tasks of an evaluation, as text; "" without a record."""
     if not (folder / RECORD_FILE).is_file():
         return ""
     record = read_record(folder)

@@ -1,13 +1,13 @@
-"""Make pretrained agents of the runs of a sweep.
+"""Make pretrained agents from the runs of a sweep.
 
-The runs of a cell differ by their seed alone. Those that are complete enter the record. Where there
-is one already, they join it: seeds that it has are replaced, the others stay, with their scores
-although their runs may be gone.
+The runs of a cell differ only in their seed. Complete runs are added to the record. If there is one
+already, its runs with the same seeds are replaced, and the others stay with their scores, even if
+their folders are gone.
 
-The policy of the median seed is exported, or of the seed nearest to the median whose policy is at
-hand: in the sweep, or exported before. It goes without its critic, and in half precision if that
-changes none of its scores by more than a tenth of the score's standard error. The record holds what
-the exported policy gets, so that `rl3 evaluate` gives the same numbers again.
+The exported policy is that of the median seed, or of the nearest seed whose policy is available: in
+the sweep, or exported before. It has no critic, and half precision if that changes none of its
+scores by more than a tenth of the score's standard error. The record holds the scores of the
+exported policy, so that `rl3 evaluate` reproduces them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from rl3_sb3.experiments.settings.command import command_of
 from rl3_sb3.experiments.sweeps.cell import Cell
 from rl3_sb3.policy_files.folder import export_policy, load_policy
 
-# Of a score's standard error: how much half precision may change the score.
+# Largest change of a score by half precision, in units of the score's standard error.
 _TOLERANCE = 0.1
 
 
@@ -53,16 +53,16 @@ def publish_sweep(sweep: Path, out: Path) -> Iterator[tuple[CellRecord, int]]:
     """Publish all cells of a sweep that have a complete run.
 
     Args:
-        sweep: Its folder.
-        out: Where the folders of the cells go. A record that lies there is gone on with.
+        sweep: The sweep's folder.
+        out: Folder of the cells' folders. Existing records are extended.
 
     Yields:
-        Each cell's record, and how many of its runs are still missing.
+        Each cell's record, and the number of its runs that are missing.
 
     Raises:
-        InputError: There is no sweep, or it has no complete run; or the runs of a cell do not
-            belong together, see `complete_runs`; or an agent of other settings or tasks lies where
-            a cell goes; or the stored scores are not those of the policy.
+        InputError: There is no sweep, or no complete run; the runs of a cell do not belong
+            together, see `complete_runs`; a cell's folder has an agent with other settings or
+            tasks; or the stored scores are not those of the policy.
     """
     n_published = 0
     for name, cells, n_missing in complete_runs(sweep):
@@ -96,7 +96,7 @@ def _publish(name: str, cells: Sequence[Cell], sweep: Path, out: Path) -> CellRe
     weights, evaluations = _export(source, chosen, target)
     everyone[exported] = replace(everyone[exported], **_scores(evaluations))
     replace_content(target / source.config_file.name, source.config_file.read_bytes())
-    for file in target.glob("evaluation*.json"):  # what `rl3 evaluate` wrote of an earlier policy
+    for file in target.glob("evaluation*.json"):  # from `rl3 evaluate`, of an earlier policy
         file.unlink()
     record = CellRecord(
         name=name,
@@ -146,12 +146,12 @@ def _scores(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def _export(source: RunDirectory, cell: Cell, target: Path) -> tuple[str, list[Evaluation]]:
-    """Export the policy; return the type of its weights, and what the exported policy gets."""
+    """Export the policy; return the type of its weights, and the exported policy's evaluations."""
     policy = load_policy(source.policy_folder, "cpu")
     before = [_read_evaluation(source, variation) for variation in cell.variations]
     after: list[Evaluation] = []
     for weights in ("float16", "float32"):
-        # Elsewhere first: should this fail, an earlier policy and its record still lie together.
+        # Elsewhere first: if this fails, an earlier policy and its record stay consistent.
         with TemporaryDirectory() as elsewhere:
             export_policy(policy, Path(elsewhere, "policy"), actor_only=True, weights=weights)
             after = [
@@ -180,7 +180,7 @@ def _export(source: RunDirectory, cell: Cell, target: Path) -> tuple[str, list[E
 
 
 def _results(evaluations: Sequence[Evaluation]) -> dict[str, str]:
-    """Return the scores in words, for the model card."""
+    """Return the scores as text for the model card."""
     return {
         f"total reward, {each.variation}, {play}": mean_label(
             *mean_and_error(each.score_of(play).returns)
@@ -197,7 +197,7 @@ def _read_evaluation(source: RunDirectory, variation: str) -> Evaluation:
 
 
 def _is_close(one: Evaluation, other: Evaluation) -> bool:
-    """Return whether the scores of a policy differ by less than the tolerance."""
+    """Return whether the scores of a policy differ by at most the tolerance."""
     for play in PLAYS:
         mean, error = mean_and_error(other.score_of(play).returns)
         if abs(float(np.mean(one.score_of(play).returns)) - mean) > _TOLERANCE * error:

@@ -3,13 +3,13 @@
     pretrained/bandit-100-rl3/
         config.json        the settings of the run whose policy it is, as in a run's folder
         policy/            that policy, without its critic
-        record.json        all seeds: how they were trained, and what they got
+        record.json        all seeds: how they were trained, and their results
 
-So the folder is also that of a run: `rl3 evaluate` and `rl3 play` take it, and `rl3 table` once it
-was evaluated. The policy is the seed's with the median score, as in the paper, or the nearest to it
-that `rl3 publish` had at hand. Nothing in a record is typed by hand: `rl3 publish` writes it from
-the runs' folders, and later runs of other seeds join it. Total rewards and means are rounded to
-three decimals.
+So the folder is also that of a run: `rl3 evaluate` and `rl3 play` accept it, and `rl3 table` after
+an evaluation. The policy is that of the seed with the median score, as in the paper, or of the
+nearest seed whose policy was available. A record is never written by hand: `rl3 publish` writes it
+from the runs' folders, and later runs with other seeds are added. Total rewards and means are
+rounded to three decimals.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class SeedRecord:
     """One run of a cell.
 
     Attributes:
-        seed: Its seed.
-        command: What trains it again.
+        seed: Seed of the run.
+        command: The command that trains it again.
         provenance: Commit and hardware of every part of its training.
-        n_steps: Environment steps it was trained for.
-        seconds: Its wall time, evaluation left out.
-        curve: Steps so far, and the mean total reward of the training meta-episodes since the row
+        n_steps: Number of environment steps for which it was trained.
+        seconds: Training time, without evaluation.
+        curve: Steps so far, and the mean total reward of training meta-episodes since the row
             before, shape (n, 2).
-        returns: Total reward in each held-out task, by variation and play, each (n_tasks,).
-        by_step: Mean reward over the tasks at each step, alike, each (horizon,).
+        returns: Variation -> play -> total reward in each held-out task, (n_tasks,).
+        by_step: Variation -> play -> mean reward over the tasks at each step, (horizon,).
     """
 
     seed: int
@@ -70,13 +70,13 @@ class CellRecord:
     """All runs of a cell.
 
     Attributes:
-        name: Of the cell's folder.
-        settings: Of the exported run, as in its `config.json`.
+        name: Name of the cell's folder.
+        settings: Settings of the exported run, as in its `config.json`.
         exported: The seed whose policy is exported: the median by its score with sampled actions
-            in the tasks that it was trained on, or the nearest to it that was at hand.
-        weights: In which type the policy's weights are stored.
-        oracle: The oracle's expected total in each task, by variation; nan where it is not known.
-        runs: In the order of their seeds.
+            in the tasks that it was trained on, or the nearest one whose policy was available.
+        weights: Type of the stored weights.
+        oracle: Variation -> the oracle's expected total in each task; NaN if it is unknown.
+        runs: The runs in the order of their seeds.
     """
 
     name: str
@@ -96,7 +96,7 @@ class CellRecord:
         return [run.mean(variation, play) for run in self.runs]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all as plain numbers and lists."""
+        """Return the record as plain numbers and lists."""
         return {
             "name": self.name,
             "settings": dict(self.settings),
@@ -186,18 +186,18 @@ def _check(record: CellRecord) -> None:
 
 
 def returns_of(evaluation: Evaluation) -> dict[str, FloatArray]:
-    """Return a policy's total rewards, by play."""
+    """Return play -> the policy's total rewards."""
     return {play: evaluation.score_of(play).returns for play in PLAYS}
 
 
 def by_step_of(evaluation: Evaluation) -> dict[str, FloatArray]:
-    """Return a policy's mean rewards at each step, by play."""
+    """Return play -> the policy's mean rewards at each step."""
     found = {play: evaluation.score_of(play).by_step for play in PLAYS}
     return {play: by_step for play, by_step in found.items() if by_step is not None}
 
 
 def _rounded(values: FloatArray) -> Any:
-    """Return plain lists; whole numbers as integers, which are shorter, and nan as None."""
+    """Return nested lists; whole numbers as integers, which are shorter, and NaN as None."""
     if values.ndim > 1:
         return [_rounded(row) for row in values]
     plain = (round(value, _DECIMALS) for value in values.tolist())

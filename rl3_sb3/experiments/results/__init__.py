@@ -1,1 +1,1 @@
-"""What agents got: evaluations, tables and figures."""
+"""The results of agents: evaluations, tables and figures."""

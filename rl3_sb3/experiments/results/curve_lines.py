@@ -1,4 +1,4 @@
-"""How learning curves look, in every figure: lines, bands of seeds, and levels to compare with."""
+"""Draw learning curves, in the same style in all figures: lines, bands over seeds, and levels."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def draw_seeds(axes: Axes, x: FloatArray, returns: FloatArray, label: str, **loo
     """Draw the mean over seeds, and a band from the lowest to the highest.
 
     Args:
-        axes: Where to.
+        axes: The axes to draw on.
         x: Steps or iterations, shape (n,).
-        returns: Of each seed, shape (n_seeds, n).
-        label: For the legend.
-        **look: Of the line, as matplotlib takes it; what is left out is matplotlib's choice.
+        returns: Returns of each seed, shape (n_seeds, n).
+        label: Label in the legend.
+        **look: Properties of the line for matplotlib, which chooses the others.
     """
-    # A single point makes no line.
+    # A single point would be invisible as a line.
     marker = "o" if len(x) == 1 else None
     (line,) = axes.plot(x, returns.mean(axis=0), label=label, marker=marker, **look)
     if len(returns) > 1:
@@ -34,16 +34,16 @@ def draw_seeds(axes: Axes, x: FloatArray, returns: FloatArray, label: str, **loo
 
 
 def draw_levels(axes: Axes, levels: Mapping[str, float]) -> None:
-    """Draw a level line for each agent that does not train: its mean total reward, by its title."""
+    """Draw the mean total reward of each agent that does not train as a level line, by title."""
     looks = untrained_looks(list(levels))
     for title, level in levels.items():
         axes.axhline(level, linewidth=1, label=title, **looks[title])
 
 
 def untrained_looks(titles: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return how lines of agents that do not train look, by their titles: dotted or dashed.
+    """Return the line styles of agents that do not train, by title: dotted or dashed.
 
-    The oracle's is black, the others are grey.
+    The oracle's line is black, the others are grey.
     """
     return {
         title: {"color": _BLACK if title == ORACLE else _GREY, "linestyle": style}
@@ -52,6 +52,6 @@ def untrained_looks(titles: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def finish(axes: Axes) -> None:
-    """Take away what distracts."""
+    """Remove distracting elements."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)

@@ -1,4 +1,4 @@
-"""What a run's metrics tell in short: its learning curve, and how long it took."""
+"""Summarise a run's metrics: its learning curve, and how long it took."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rl3_sb3.experiments.runs.metrics import RETURN, STEPS
 FloatArray = npt.NDArray[np.float64]
 
 _POINTS = 100  # of a curve
-# Neighbours on either side in a point's mean: some, of long curves a hundredth; of short curves
-# fewer, or all points would have the same mean.
+# Neighbours on each side in a point's mean: usually 4, on long curves a hundredth of the points. On
+# short curves fewer, or all points would have the same mean.
 _HALF, _SHARE_OF_LONG, _SHARE_OF_SHORT = 4, 100, 4
 _SECONDS = "time/time_elapsed"
 
 
 def wall_time(rows: Sequence[Mapping[str, float]]) -> float:
-    """Return the seconds of all processes that trained a run, each of which counts from 0.
+    """Return the training time in seconds, summed over processes, each of which counts from 0.
 
     Args:
-        rows: Of its metrics.
+        rows: The run's metrics.
 
     Example:
         >>> wall_time([{"time/time_elapsed": t} for t in (10.0, 20.0, 5.0, 15.0)])
@@ -34,10 +34,10 @@ def wall_time(rows: Sequence[Mapping[str, float]]) -> float:
 
 
 def learning_curve(rows: Sequence[Mapping[str, float]]) -> FloatArray:
-    """Return the last number of steps and the mean return of at most a hundred blocks, (n, 2).
+    """Return the last step and the mean return of at most a hundred blocks, shape (n, 2).
 
     Args:
-        rows: Of its metrics.
+        rows: The run's metrics.
     """
     points = np.array([[row[STEPS], row[RETURN]] for row in rows])
     blocks = np.array_split(points, min(_POINTS, len(points)))
@@ -45,13 +45,13 @@ def learning_curve(rows: Sequence[Mapping[str, float]]) -> FloatArray:
 
 
 def centred_mean(values: FloatArray, half: int) -> FloatArray:
-    """Return the mean of each value and its neighbours: a running mean that does not lag.
+    """Return the mean of each value and its neighbours: a running mean without lag.
 
-    Near the ends, where one side has fewer neighbours, the mean is of those that there are.
+    Near the ends, the mean is over the neighbours that exist.
 
     Args:
         values: Shape (n,).
-        half: Neighbours on either side.
+        half: Number of neighbours on each side.
 
     Example:
         >>> centred_mean(np.array([0.0, 3.0, 6.0, 9.0]), half=1)
@@ -61,7 +61,7 @@ def centred_mean(values: FloatArray, half: int) -> FloatArray:
 
 
 def half_window(n: int) -> int:
-    """Return how many neighbours on either side count in the mean of a curve of n points.
+    """Return the number of neighbours on each side in the running mean of a curve of n points.
 
     Example:
         >>> [half_window(n) for n in (1, 5, 9, 80, 5000)]

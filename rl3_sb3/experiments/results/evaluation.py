@@ -1,16 +1,16 @@
-"""Evaluation on held-out tasks: the same ones, in the same order, for every agent.
+"""Evaluate agents on held-out tasks: the same tasks in the same order for every agent.
 
-Held-out task i is the first that an environment seeded with 2**31 + i draws; training seeds stay
-below. An agent lives through one meta-episode of H steps per task. Its score is the mean of the
-total reward over the tasks, with standard error s / sqrt(n); beside it stands its fraction of the
-oracle, (sum of its totals) / (sum of the oracle's): a mean of ratios would not exist for a task in
-which even the oracle gets nothing. Of tasks that are environments instead of tables nobody knows
-what the oracle would get: its totals are nan, and it has no row.
+Held-out task i is the first task of an environment with seed 2**31 + i; training seeds are smaller.
+An agent plays one meta-episode of H steps per task. Its score is the mean total reward over the
+tasks, with standard error s / sqrt(n). Its fraction of the oracle is (sum of its totals) / (sum of
+the oracle's totals), because a mean of ratios would be undefined for tasks in which the oracle gets
+nothing. If tasks are environments instead of tables, the oracle is unknown: its totals are NaN, and
+it has no row.
 
-Action masks that environments give are respected by the trained policy. Other agents do not know
-them; a warning says so.
+The trained policy respects the environments' action masks. Other agents do not know them, which
+causes a warning.
 
-A policy plays twice: with sampled actions, as in training, and greedily, taking the most likely
+A policy plays twice: with sampled actions, as in training, and greedily, with the most likely
 action. Either can be better, and the paper does not say which it reports.
 """
 
@@ -36,25 +36,25 @@ from vamdp.baselines import Agent, RandomAgent
 N_HELD_OUT_TASKS = 1000
 ORACLE = "oracle"
 
-# Tasks that are played at the same time: the attention cache of 250 rows takes 128 MB at H = 500.
+# Tasks played at the same time: the attention cache of 250 rows takes 128 MB at H = 500.
 _BATCH_OF_TASKS = 250
 
 FloatArray = npt.NDArray[np.float64]
 
 
 class PolicyAgent:
-    """A trained policy; its memory begins anew with each batch of tasks.
+    """A trained policy, whose memory is cleared for each batch of tasks.
 
-    Actions are drawn from torch's generator, which `start` seeds.
+    Actions are sampled from torch's generator, which `start` seeds.
 
     Args:
-        policy: Whose actions.
-        title: Its name in tables.
+        policy: The policy.
+        title: Name in tables.
         greedy: Take the most likely action instead of sampling one.
 
     Attributes:
-        action_masks: Which actions are allowed where it acts next, (n_tasks, n_actions); None: all.
-            To be set by whoever steps the environments.
+        action_masks: True where an action is allowed in the next step, (n_tasks, n_actions); None:
+            all are. The caller must set it before each step.
     """
 
     sees: ClassVar[Literal["observations"]] = "observations"
@@ -68,7 +68,7 @@ class PolicyAgent:
         self.action_masks: npt.NDArray[np.bool_] | None = None
 
     def start(self, n_tasks: int, seed: int) -> None:
-        """Forget the tasks before."""
+        """Forget the previous tasks."""
         th.manual_seed(seed)
         self._state = self._policy.new_state(n_tasks)
 
@@ -80,19 +80,19 @@ class PolicyAgent:
         return actions
 
     def learn(self, *transition: npt.NDArray[Any]) -> None:
-        """Do nothing: the observations hold what the policy remembers."""
+        """Do nothing: the policy remembers through its observations."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """What one agent got.
+    """The result of one agent.
 
     Attributes:
-        title: Of the agent.
-        play: How a trained policy chose its actions, "sampled" or "greedy"; "" of all others.
+        title: The agent's title.
+        play: How a trained policy chose its actions, "sampled" or "greedy"; "" for other agents.
         returns: Total reward in each task, shape (n_tasks,).
-        by_step: Mean reward over the tasks at each step, shape (horizon,); None where the total
-            is an expectation.
+        by_step: Mean reward over the tasks at each step, shape (horizon,); None if `returns` are
+            expectations.
     """
 
     title: str
@@ -102,22 +102,21 @@ class Score:
 
     @property
     def label(self) -> str:
-        """The agent in a table."""
+        """The agent's name in a table."""
         return _label(self.title, self.play)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What agents got in the same held-out tasks.
+    """The results of several agents in the same held-out tasks.
 
     Attributes:
-        domain: Where the tasks come from, as in the run's settings.
+        domain: The domain, as in the run's settings.
         horizon: Steps of a meta-episode.
-        variation: Which distribution the tasks come from.
-        n_training_steps: Steps the policy was trained for.
-        oracle: The oracle's expected total in each task, shape (n_tasks,); nan where it is not
-            known.
-        scores: Of all agents, in the order in which they were given.
+        variation: The task distribution.
+        n_training_steps: Number of steps for which the policy was trained.
+        oracle: The oracle's expected total in each task, shape (n_tasks,); NaN if it is unknown.
+        scores: The scores of all agents, in the given order.
     """
 
     domain: str
@@ -129,10 +128,10 @@ class Evaluation:
 
     @property
     def telling(self) -> FloatArray:
-        """What tells its tasks from others: the oracle's totals, else the first untrained agent's.
+        """Numbers that identify the tasks: the oracle's totals, else the first untrained agent's.
 
-        Whoever learns nothing beforehand and starts from a fixed seed gets the same in the same
-        tasks.
+        An agent that learns nothing beforehand and starts from a fixed seed gets the same totals in
+        the same tasks.
         """
         untrained = (score.returns for score in self.scores if not score.play)
         return next(untrained, self.oracle) if np.isnan(self.oracle).all() else self.oracle
@@ -142,14 +141,14 @@ class Evaluation:
         return next(score for score in self.scores if score.play == play)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all as plain numbers and lists."""
+        """Return the evaluation as plain numbers and lists."""
         return {
             "domain": self.domain,
             "horizon": self.horizon,
             "variation": self.variation,
             "n_training_steps": self.n_training_steps,
             "first_seed": FIRST_HELD_OUT_SEED,
-            # JSON has no nan.
+            # JSON has no NaN.
             "oracle": [None if np.isnan(total) else total for total in self.oracle.tolist()],
             "scores": [
                 {
@@ -164,7 +163,7 @@ class Evaluation:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Evaluation:
-        """Make an evaluation from what `to_dict` returned.
+        """Create an evaluation from the result of `to_dict`.
 
         Raises:
             KeyError: An entry is missing.
@@ -188,7 +187,7 @@ class Evaluation:
 
 
 def mean_and_error(values: FloatArray) -> tuple[float, float]:
-    """Return mean and standard error of independent values; of a single one the error is nan.
+    """Return mean and standard error of independent values; for a single value the error is NaN.
 
     Example:
         >>> mean_and_error(np.array([1.0, 3.0]))
@@ -209,14 +208,14 @@ def evaluate(
     report: Callable[[str], None] | None = None,
     stepped: Callable[[], None] | None = None,
 ) -> Evaluation:
-    """Let a policy play the held-out tasks, sampled and greedily, between random and oracle.
+    """Evaluate a policy, sampled and greedy, between the random agent and the oracle.
 
     Args:
         config: The run that trained the policy.
-        policy: Must see the observations of that run's environments.
-        n_training_steps: Steps it was trained for, to be stored.
-        n_tasks: The first so many held-out tasks, at least 1.
-        variation: Which distribution the tasks come from; None: the one trained on.
+        policy: The policy; its observations must be those of the run's environments.
+        n_training_steps: Number of steps for which it was trained; stored with the result.
+        n_tasks: Number of held-out tasks, at least 1.
+        variation: The task distribution; None: the one trained on.
         report: See `evaluate_agents`.
         stepped: See `evaluate_agents`.
 
@@ -224,7 +223,7 @@ def evaluate(
         See `evaluate_agents`.
 
     Raises:
-        InputError: There is no task, or no such variation.
+        InputError: `n_tasks` is below 1, or there is no such variation.
     """
     n_actions = int(policy.action_space.n)  # type: ignore[attr-defined] # our tasks are discrete
     agents: list[Agent] = [
@@ -253,24 +252,24 @@ def evaluate_agents(
     report: Callable[[str], None] | None = None,
     stepped: Callable[[], None] | None = None,
 ) -> Evaluation:
-    """Let agents play the same held-out tasks, and solve them for the oracle if they are tables.
+    """Evaluate agents in the same held-out tasks, with the oracle if the tasks are tables.
 
     Args:
-        config: The run whose tasks they are, and whose observations agents see that see any.
-        agents: In the order of the scores; the oracle's, where it is known, comes last.
+        config: The run that defines the tasks and the observations.
+        agents: The agents in the order of their scores; the oracle comes last.
         n_training_steps: See `evaluate`.
         n_tasks: See `evaluate`.
         variation: See `evaluate`.
-        report: Called with the label of each agent that is about to play, the oracle's last.
+        report: Called with the label of each agent before it plays, and with the oracle's last.
         stepped: Called before every step of an agent in a batch of tasks, `n_steps_of_play` times
-            for each agent but the oracle.
+            for each agent except the oracle.
 
     Returns:
-        The same at every call: all random numbers start from fixed seeds, and torch's generators
-        are left as they were.
+        The evaluation, the same in every call: all random numbers start from fixed seeds, and
+        torch's generators are restored afterwards.
 
     Raises:
-        InputError: There is no task, or no such variation.
+        InputError: `n_tasks` is below 1, or there is no such variation.
     """
     check_integer("tasks", n_tasks, 1)
     variation = variation or config.variation
@@ -309,14 +308,14 @@ def play(
     first_seed: int = FIRST_HELD_OUT_SEED,
     stepped: Callable[[], None] | None = None,
 ) -> Score:
-    """Let an agent live through the first held-out tasks.
+    """Let an agent play the first held-out tasks.
 
     Args:
-        config: Domain and horizon of the tasks, and what is shown of them.
-        agent: Who plays.
-        n_tasks: How many.
-        variation: Which distribution they come from.
-        first_seed: Of the first task's environment; the others' follow.
+        config: The run that defines domain, horizon and observations.
+        agent: The agent.
+        n_tasks: Number of tasks.
+        variation: The task distribution.
+        first_seed: Seed of the first task's environment; the other seeds follow.
         stepped: See `evaluate_agents`.
     """
     returns, by_step = [], np.zeros(config.horizon)
@@ -328,7 +327,7 @@ def play(
 
 
 def _how(agent: Agent) -> str:
-    """Return how a trained policy chooses its actions; "" of all others."""
+    """Return how a trained policy chooses its actions; "" for other agents."""
     return agent.play if isinstance(agent, PolicyAgent) else ""
 
 
@@ -337,12 +336,12 @@ def _label(title: str, how: str) -> str:
 
 
 def n_steps_of_play(config: RunConfig, n_tasks: int) -> int:
-    """Return how many steps an agent takes in tasks, those of a batch together."""
+    """Return the number of steps of an agent in these tasks, where a batch steps together."""
     return config.horizon * len(list(_batches(n_tasks, FIRST_HELD_OUT_SEED)))
 
 
 def _do_nothing() -> None:
-    """Nobody wants to know of steps."""
+    """Ignore a step."""
 
 
 def _play_batch(
@@ -374,7 +373,7 @@ def _play_batch(
         stepped()
         if isinstance(agent, PolicyAgent):
             agent.action_masks = masks.at(single_envs.split(infos))
-        if not sees_states:  # those that see nothing do not look at them
+        if not sees_states:  # skip the work of finding states that the agent ignores
             observations, rewards[t], _, _, infos = envs.step(agent.act(observations))
             continue
         states = simulator.states
@@ -387,18 +386,18 @@ def _play_batch(
 
 
 def held_out_tasks(config: RunConfig, *, n_tasks: int, variation: str) -> list[TabularMDP]:
-    """Return the first held-out tasks of a run's domain, which are tables."""
+    """Return the first held-out tasks of a run's domain, which must be tables."""
     tasks: list[TabularMDP] = []
     for seeds in _batches(n_tasks, FIRST_HELD_OUT_SEED):
         envs = config.facts.make_vector_env(len(seeds), config.size, variation)
         envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
-        tasks += envs.unwrapped.tasks  # type: ignore[attr-defined] # ours have them
+        tasks += envs.unwrapped.tasks  # type: ignore[attr-defined] # a TaskVectorEnv has them
         envs.close()
     return tasks
 
 
 def _batches(n_tasks: int, first_seed: int) -> Iterator[list[int]]:
-    """Yield the seeds of the tasks that are played at the same time."""
+    """Yield the seeds of the tasks in each batch."""
     for start in range(0, n_tasks, _BATCH_OF_TASKS):
         n = min(_BATCH_OF_TASKS, n_tasks - start)
         yield [first_seed + i for i in range(start, start + n)]

@@ -1,4 +1,4 @@
-"""The picture of a comparison: learning curves, and rewards within the meta-episode."""
+"""Draw the figure of a comparison: learning curves, and rewards within the meta-episode."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rl3_sb3.experiments.results.run_curves import (
 )
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
-_GREY = "#777777"  # of trained agents that no algorithm's row colours
+_GREY = "#777777"  # for trained agents without a colour in `ALGORITHMS`
 _STYLES = {"sampled": "-", "greedy": "--"}
 
 
@@ -29,9 +29,10 @@ def draw_comparison(file: Path, runs: Sequence[Run], evaluations: Sequence[Evalu
     """Draw learning curves, and rewards within the meta-episode, side by side.
 
     Args:
-        file: Where to; its ending gives the format.
-        runs: In the same tasks.
-        evaluations: Of these runs, and of classical agents perhaps, in the same held-out tasks.
+        file: The file to write; its suffix determines the format.
+        runs: Runs in the same tasks.
+        evaluations: Evaluations of these runs, and perhaps of classical agents, in the same
+            held-out tasks.
     """
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     learning, within = figure.subplots(1, 2)
@@ -40,7 +41,7 @@ def draw_comparison(file: Path, runs: Sequence[Run], evaluations: Sequence[Evalu
     learning.set_title(f"Meta-training on {panel.title}")
     _draw_within(within, runs[0].config, evaluations)
     finish(within)
-    # One for both, outside of them, where it hides nothing.
+    # One legend for both, outside of them, where it covers nothing.
     entries = dict[str, Any]()
     for axes in (learning, within):
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -52,7 +53,7 @@ def draw_comparison(file: Path, runs: Sequence[Run], evaluations: Sequence[Evalu
 
 
 def _draw_within(axes: Axes, config: RunConfig, evaluations: Sequence[Evaluation]) -> None:
-    # An episode's steps differ by their clock, so that only whole episodes compare.
+    # Steps within an episode are not comparable with each other, so average over whole episodes.
     length = min(config.task_horizon, config.horizon)
     n_episodes = config.horizon // length
     episodes = np.arange(1, n_episodes + 1)

@@ -1,4 +1,4 @@
-"""Names of trained agents in tables: the algorithm's title, and what is special about the run."""
+"""Name trained agents in tables: the algorithm's title, and how the run differs from the usual."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, settings_of
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
 
-# How long a run is and how it is cut changes no agent's name: tables have columns for steps.
+# Never part of a name: the length of a run and its batches. Tables have columns for steps.
 _UNTOLD = {*IDENTITY, "iterations", "n_envs", "batch_size", "validate_every"}
-# What the agent is, was trained on and learned from: told wherever it is not the algorithm's usual.
-# Any other setting is told where the runs of a table differ by it.
+# Part of the name if not the algorithm's usual value. Any other setting is part of the name if the
+# runs of a table differ in it.
 _TELLING = ("recipe", "variation", "signal", "critic_sees", "policy", "estimator")
 
 
 def agent_labels(configs: Sequence[RunConfig]) -> list[str]:
-    """Return a name for each of the runs that a table compares."""
+    """Return a name for each of the runs compared in a table."""
     flats = [config.flat() for config in configs]
     labels = []
     for config, flat in zip(configs, flats, strict=True):
@@ -34,12 +34,12 @@ def _notes(
     config: RunConfig, flat: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]
 ) -> str:
     kind: dict[str, Any] = {"algo": config.algo, "horizon": config.horizon, "size": config.size}
-    kind["recipe"] = config.recipe  # whose settings are no peculiarities either
-    # The options of another policy or estimator are no peculiarities; that it is another one is.
+    kind["recipe"] = config.recipe  # its settings are not special either
+    # The options of an unusual policy or estimator are not special; that it is unusual is.
     parts: dict[str, Any] = {"policy": config.policy, "estimator": config.estimator}
     row = {"policy": config.algorithm.policy, "estimator": config.algorithm.estimator}
     usual = {**RunConfig.of(config.domain, **kind, **parts).flat(), **row}
-    # Tables name them, even where a domain has them for all its runs.
+    # Named in tables even if a domain uses them in all its runs.
     told = settings_of(config.recipe, lambda: config.facts.has_tables)
     usual |= {name: told[name] for name in ("signal", "critic_sees")}
     usual |= {"recipe": DEFAULT_RECIPE, "variation": CANONICAL}

@@ -1,6 +1,6 @@
-"""Records of measurements: what was found, and what one must know to find it again.
+"""Write records of measurements: the result, and everything needed to repeat it.
 
-A record is a small JSON file beside the script that measured it. Nobody types one by hand.
+A record is a small JSON file next to the script that measured it. It is never written by hand.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ class Start(NamedTuple):
     """When a measurement began, and with which code.
 
     Attributes:
-        command: What was called, the script's place counted from the repository's root.
-        commit: Of the script's repository, with "+" where tracked files were changed; "" without.
-        seconds: Of the wall clock.
-        cpu_seconds: That the process had used.
+        command: The command, with the script's path from the repository's root.
+        commit: Commit of the script's repository, with "+" if tracked files have changed; "" if
+            there is none.
+        seconds: Time of the clock, in seconds.
+        cpu_seconds: CPU time that the process had used, in seconds.
     """
 
     command: str
@@ -32,7 +33,7 @@ class Start(NamedTuple):
 
 
 def start_record() -> Start:
-    """Note what is known before a measurement: code may change while it runs."""
+    """Collect what is known before a measurement, because code may change while it runs."""
     script = Path(sys.argv[0]).resolve()
     root = top_of(script.parent)
     name = script.name if root is None else script.relative_to(root).as_posix()
@@ -41,12 +42,12 @@ def start_record() -> Start:
 
 
 def write_record(file: Path, start: Start, **content: Any) -> dict[str, Any]:
-    """Write what was measured and how.
+    """Write the result of a measurement and how it was made.
 
     Args:
-        file: Where to; an older record is replaced, folders are made.
-        start: What `start_record` noted before the measurement.
-        **content: What was measured, as JSON takes it.
+        file: The file to write; an older record is replaced, and folders are created.
+        start: The result of `start_record` before the measurement.
+        **content: The measured values, of types that JSON supports.
 
     Returns:
         The record: `command` and `commit`, wall and CPU time in `seconds` and `cpu_seconds`,

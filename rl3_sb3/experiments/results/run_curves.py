@@ -1,12 +1,12 @@
-"""The learning curves of trained runs: `rl3 curves`.
+"""Draw the learning curves of trained runs: `rl3 curves`.
 
-Runs in the same tasks share a panel. There, runs that differ only in their seed are one line, the
-mean over the seeds, with a band from the lowest to the highest; other runs have lines of their own.
+Runs in the same tasks share a panel. Runs in it that differ only in their seed share a line, the
+mean over the seeds, with a band from the lowest to the highest. Other runs have their own lines.
 
-Drawn is the mean total reward of each iteration's meta-episodes: actions are sampled, and tasks are
-new in every iteration, so that nobody has learned them by heart, and validations would say the same
-with more noise. Each point is the mean of some iterations before and after it, see `centred_mean`;
-of a single run the iterations are to be seen too, as a thin line.
+A curve is the mean total reward of each iteration's meta-episodes. Actions are sampled, and tasks
+are new in every iteration, so the agent cannot have memorised them; validations would show the same
+with more noise. Each point is the mean over some iterations before and after it, see
+`centred_mean`. For a single run, the iterations are also shown, as a thin line.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _DASH, _DOT = (6.0, 2.0), (1.0, 2.0)  # and the gap after it, in widths of a lin
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has begun to learn.
+    """A run with at least one iteration.
 
     Attributes:
-        directory: Its folder.
-        config: Its settings.
+        directory: The run's folder.
+        config: The run's settings.
         curve: Steps and mean total reward of each iteration, shape (n, 2).
     """
 
@@ -59,8 +59,8 @@ class Line:
     """Runs that differ only in their seed.
 
     Attributes:
-        label: For the legend.
-        runs: In the order of their seeds.
+        label: Label in the legend.
+        runs: The runs in the order of their seeds.
     """
 
     label: str
@@ -68,12 +68,12 @@ class Line:
 
     @property
     def config(self) -> RunConfig:
-        """Their settings, whatever the seed."""
+        """The settings of the runs, with the first one's seed."""
         return self.runs[0].config
 
     @property
     def n_rows(self) -> int:
-        """Iterations that all of them have done."""
+        """Number of iterations that all of the runs have done."""
         return min(len(run.curve) for run in self.runs)
 
     def x(self, over: str) -> FloatArray:
@@ -92,8 +92,8 @@ class Panel:
 
     Attributes:
         title: The tasks.
-        lines: In the order of their first run.
-        levels: Mean total rewards to compare with, by title.
+        lines: The lines in the order of their first run.
+        levels: Title of an untrained agent -> its mean total reward.
     """
 
     title: str
@@ -102,12 +102,12 @@ class Panel:
 
     @property
     def half(self) -> int:
-        """Iterations on either side of a point that is in its mean."""
+        """Number of iterations on each side in the mean of a point."""
         return half_window(max(line.n_rows for line in self.lines))
 
 
 def find_runs(path: Path) -> list[Run]:
-    """Return the folder if it is a run that has done an iteration, else the runs in it."""
+    """Return the folder itself if it is a run with at least one iteration, else the runs in it."""
     folders = [path] if RunDirectory(path).config_file.is_file() else sorted(path.glob("*"))
     directories = [RunDirectory(folder) for folder in folders]
     found = []
@@ -120,16 +120,15 @@ def find_runs(path: Path) -> list[Run]:
 
 
 def panels_of(runs: Sequence[Run], yardsticks: Sequence[Path] = ()) -> list[Panel]:
-    """Return runs by their tasks and agents.
+    """Group runs by their tasks and agents.
 
     Args:
-        runs: At least one.
-        yardsticks: Files of `rl3 baselines --json`, of which each panel shows the random agent, the
-            best of the others and the oracle. Where there is none, the levels are those of the
-            runs' evaluations.
+        runs: The runs, at least one.
+        yardsticks: Files of `rl3 baselines --json`. Each panel shows their random agent, best other
+            agent and oracle. Panels without a file show the levels of the runs' evaluations.
 
     Raises:
-        InputError: A file is of other tasks than all runs.
+        InputError: A file belongs to tasks that no run has.
     """
     by_tasks: dict[tuple[object, ...], list[Run]] = {}
     for run in _without_doubles(runs):
@@ -160,9 +159,9 @@ def draw_panels(file: Path, panels: Sequence[Panel], over: str) -> None:
     """Draw panels side by side.
 
     Args:
-        file: Where to; its ending gives the format.
-        panels: At least one.
-        over: "steps" or "iterations".
+        file: The file to write; its suffix determines the format.
+        panels: The panels, at least one.
+        over: The x axis, "steps" or "iterations".
     """
     width, height = _PANEL
     figure = Figure(figsize=(width * len(panels), height), layout="constrained")
@@ -174,12 +173,12 @@ def draw_panels(file: Path, panels: Sequence[Panel], over: str) -> None:
 
 
 def draw_panel(axes: Axes, panel: Panel, over: str) -> None:
-    """Draw the lines of a panel, and its levels.
+    """Draw the lines and the levels of a panel.
 
     Args:
-        axes: Where to.
-        panel: What to draw.
-        over: "steps" or "iterations".
+        axes: The axes to draw on.
+        panel: The panel.
+        over: The x axis, "steps" or "iterations".
     """
     half = panel.half
     algos: list[str] = []
@@ -225,7 +224,7 @@ def _title(config: RunConfig) -> str:
 
 
 def _without_doubles(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs, each once: a pattern such as runs/* may name one that was named before."""
+    """Return the runs without duplicates, which overlapping patterns such as runs/* may cause."""
     return list({run.directory.path.resolve(): run for run in runs}.values())
 
 
@@ -233,7 +232,7 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
     """Return the lines of runs in the same tasks."""
     groups: dict[tuple[str, int], list[Run]] = {}
     for i, run in enumerate(runs):
-        # The same seed again is no other seed: it gets a line of its own.
+        # A second run with the same seed gets its own line.
         nth = sum(other.config == run.config for other in runs[:i])
         settings = repr({**run.config.flat(), "seed": None})
         groups.setdefault((settings, nth), []).append(run)
@@ -248,7 +247,7 @@ def _lines(runs: Sequence[Run]) -> list[Line]:
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
-    """Return the algorithms' titles; where they are equal, what is special about the run follows.
+    """Return the algorithms' titles, with a run's differences if titles are equal.
 
     Where that is equal too (tables do not tell how long a run is), the folder's name follows, with
     as many of the folders above it as tell the runs apart.
@@ -277,7 +276,7 @@ def _name_among(folder: Path, folders: Sequence[Path]) -> Path:
 
 
 def _evaluated(runs: Sequence[Run]) -> dict[str, float]:
-    """Return what the untrained agents got in an evaluation of one of the runs."""
+    """Return the untrained agents' mean total rewards in an evaluation of one of the runs."""
     for run in runs:
         evaluation = run.directory.read_evaluation(run.config.variation)
         if evaluation is not None:

@@ -1,9 +1,9 @@
-"""What is said about several seeds, and about two agents in the same tasks.
+"""Statistics of several seeds, and of two agents in the same tasks.
 
-Two kinds of chance are kept apart. Another set of held-out tasks would move an agent's mean by its
-standard error, s / sqrt(n). Another seed of the training would make another agent: how far that
-moves the score is told by an interval over the seeds' means, by the percentile bootstrap (Efron,
-1979). Of three seeds the interval at 95 % is just their range.
+There are two kinds of chance. Another set of held-out tasks would change an agent's mean by about
+its standard error, s / sqrt(n). Another training seed would give another agent: an interval over
+the seeds' means, from the percentile bootstrap (Efron, 1979), shows how much that changes the
+score. With three seeds, the 95 % interval is simply their range.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def seeds_interval(means: Sequence[float], level: float = LEVEL) -> tuple[float,
     """Return a bootstrap interval for the mean over the seeds, the same at every call.
 
     Args:
-        means: Each seed's mean over the held-out tasks; a single one has no interval (nan, nan).
-        level: Of confidence.
+        means: Each seed's mean over the held-out tasks. A single seed has no interval (nan, nan).
+        level: Confidence level.
 
     Example:
         >>> seeds_interval([77.0, 77.0, 77.0])
@@ -50,7 +50,7 @@ def seeds_interval(means: Sequence[float], level: float = LEVEL) -> tuple[float,
 
 
 def median_index(means: Sequence[float]) -> int:
-    """Return which seed has the median of the means; of an even number, the lower of the two.
+    """Return the index of the median; for an even number, of the lower of the two middle ones.
 
     Example:
         >>> median_index([77.1, 75.0, 76.2])
@@ -63,15 +63,15 @@ def median_index(means: Sequence[float]) -> int:
 def paired_difference(one: FloatArray, other: FloatArray) -> tuple[float, float]:
     """Return mean and standard error of the differences task by task.
 
-    What makes a task easy or hard for both falls out, so that the error is smaller than that of the
+    What makes a task easy or hard for both agents cancels, so the error is smaller than that of the
     difference of two means.
 
     Args:
-        one: Total rewards in each task, shape (n_tasks,).
-        other: Those of another agent in the same tasks, shape (n_tasks,).
+        one: Total reward in each task, shape (n_tasks,).
+        other: The same for another agent in the same tasks, shape (n_tasks,).
 
     Raises:
-        ValueError: They are not of equally many tasks.
+        ValueError: The numbers of tasks differ.
     """
     if one.shape != other.shape:
         raise ValueError(

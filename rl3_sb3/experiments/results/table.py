@@ -1,4 +1,4 @@
-"""Results as a table that reads well as text and is Markdown."""
+"""Print results as Markdown tables that are also readable as text."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from vamdp.shell import quoted
 
 
 def evaluation_table(evaluations: Iterable[Evaluation]) -> str:
-    """Compare agents in the same tasks: one row per agent, in the order of their scores.
+    """Return a table of agents in the same tasks: one row per agent, in the order of the scores.
 
     Args:
-        evaluations: Of the same tasks; an agent in several of them is shown once.
+        evaluations: Evaluations of the same tasks. An agent in several of them has one row.
     """
     groups = [
         [(bool(score.play), [score.label, *_entries(score, each.oracle)]) for score in each.scores]
@@ -29,10 +29,10 @@ def evaluation_table(evaluations: Iterable[Evaluation]) -> str:
 
 
 def runs_table(paths: Sequence[Path]) -> str:
-    """Compare runs by their stored evaluations, with their yardsticks once per distribution.
+    """Return a table of runs from their stored evaluations; untrained agents appear once.
 
     Raises:
-        InputError: A folder is no run, or was never evaluated.
+        InputError: A folder is not a run, or has not been evaluated.
     """
     directories = [RunDirectory(path) for path in paths]
     configs = [directory.read_config() for directory in directories]
@@ -51,7 +51,7 @@ def runs_table(paths: Sequence[Path]) -> str:
         for evaluation in evaluations:
             group = tasks_label(config, len(evaluation.oracle), evaluation.variation)
             rows = _rows(config, label, evaluation)
-            # Other tasks may have the same title.
+            # By domain too, because other tasks may have the same title.
             same_tasks = (config.domain, evaluation.telling.tobytes().hex(), *group)
             groups.setdefault(same_tasks, []).append(rows)
     header = ["domain", "H", "tasks", "agent", "seed", "steps", "total reward", "of the oracle"]
@@ -61,13 +61,13 @@ def runs_table(paths: Sequence[Path]) -> str:
 
 
 def merged(groups: Sequence[Sequence[tuple[bool, list[str]]]]) -> list[list[str]]:
-    """Return the rows of several evaluations in the same tasks as those of one.
+    """Return the rows of several evaluations in the same tasks as those of a single one.
 
-    What stands before the first trained agent of an evaluation comes before all trained agents,
-    what stands after them, after all; each such row once, by its first entry.
+    Rows before the first trained agent of an evaluation come before all trained agents, and rows
+    after it come after all. Each such row appears once, where it first occurs.
 
     Args:
-        groups: For each evaluation its rows, and whether their agents are trained.
+        groups: For each evaluation, its rows and whether their agents are trained.
 
     Example:
         >>> merged([[(False, ["random"]), (True, ["RL²"])], [(False, ["random"]), (True, ["RL³"])]])
@@ -88,7 +88,7 @@ def merged(groups: Sequence[Sequence[tuple[bool, list[str]]]]) -> list[list[str]
 
 
 def evaluated_runs(path: Path) -> list[Path]:
-    """Return the folder if it is an evaluated run, else the evaluated runs in it, as of a sweep."""
+    """Return the folder itself if it is an evaluated run, else the evaluated runs in it."""
     candidates = [path, *sorted(path.glob("*"))]
     evaluated = [run for run in candidates if any(run.glob("evaluation*.json"))]
     return [path] if path in evaluated else evaluated
@@ -115,25 +115,25 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def tasks_label(config: RunConfig, n_tasks: int, variation: str) -> list[str]:
-    """Return what the first columns of a row say: domain, H and tasks."""
+    """Return the first columns of a row: domain, H and tasks."""
     size = "" if config.size is None else f" {config.size}x{config.size}"
     tasks = str(n_tasks) if variation == CANONICAL else f"{n_tasks} {variation}"
     return [f"{config.facts.title}{size}", str(config.horizon), tasks]
 
 
 def fraction_label(total: float, best: float) -> str:
-    """Return a total as a fraction of the oracle's; "-" of one that gets nothing or is unknown."""
+    """Return a total as a fraction of the oracle's; "-" if that is not above 0 or unknown."""
     return f"{total / best:.3f}" if best > 0 else "-"
 
 
 def mean_label(mean: float, error: float) -> str:
-    """Return mean ± standard error; a single value has no error (nan).
+    """Return mean ± standard error; for a single value the error is NaN and left out.
 
     Example:
         >>> mean_label(-0.04, 0.25), mean_label(2.0, float("nan"))
         ('0.0 ± 0.2', '2.0')
     """
-    # z: without a sign before 0
+    # z: no minus sign before 0.
     return f"{mean:z.1f}" if math.isnan(error) else f"{mean:z.1f} ± {error:.1f}"
 
 

@@ -1,11 +1,11 @@
-"""What classical agents got in held-out tasks, as a JSON file.
+"""Store the results of classical agents in held-out tasks as a JSON file.
 
     {"domain": "bandit", "size": null, "horizon": 100, "variation": "canonical", "n_tasks": 1000,
      "first_seed": 2147483648, "command": ..., "commit": ..., "hardware": ...,
      "agents": {"random": {"mean": 49.9, "se": 0.5, "returns": [52.0, ...]}, ...}}
 
-`returns` are total rewards, one per task; the oracle's are expectations. Tasks that are no tables
-have no oracle. The standard error of a single task is null.
+`returns` are total rewards, one per task; the oracle's are expectations. If tasks are not tables,
+there is no oracle. The standard error of a single task is null.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rl3_sb3.experiments.results.evaluation import Evaluation, mean_and_error
 from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 
-# What tells the tasks of one file from those of another.
+# The fields that identify the tasks of a file.
 TASKS = ("domain", "size", "horizon", "variation")
 
 
@@ -34,10 +34,10 @@ def write_yardsticks(
     """Write an evaluation of agents that are not trained.
 
     Args:
-        file: Replaced if there is one.
-        config: Says which tasks.
-        evaluation: In these tasks.
-        names: Of the agents, as `--agents` gave them; None: it was left out.
+        file: The file to write; an existing one is replaced.
+        config: The run that defines the tasks.
+        evaluation: The evaluation in these tasks.
+        names: The agents' names as given by `--agents`; None if it was left out.
 
     Raises:
         OSError: The file cannot be written.
@@ -47,7 +47,7 @@ def write_yardsticks(
         mean, error = mean_and_error(score.returns)
         agents[score.title] = {
             "mean": mean,
-            "se": None if math.isnan(error) else error,  # JSON has no nan
+            "se": None if math.isnan(error) else error,  # JSON has no NaN
             "returns": score.returns.tolist(),
         }
     n_tasks = len(evaluation.oracle)
@@ -67,10 +67,10 @@ def write_yardsticks(
 
 
 def read_yardsticks(file: Path) -> dict[str, Any]:
-    """Return what `write_yardsticks` wrote.
+    """Return the content of a file from `write_yardsticks`.
 
     Raises:
-        InputError: It is another file.
+        InputError: The file has other content.
     """
     try:
         values = json.loads(file.read_text(encoding="utf-8-sig"))

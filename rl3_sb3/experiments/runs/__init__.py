@@ -1,1 +1,1 @@
-"""One training run: its folder, its loop, and how it survives interruptions."""
+"""One training run: its folder, its loop, and how it resumes after interruptions."""

@@ -1,10 +1,10 @@
-"""Files that are replaced as a whole: after a kill there is the old content or the new one.
+"""Replace files atomically: after a kill, a file has either its old or its new content.
 
-    write beside the place -> fsync -> move over the place -> fsync the folder
+    write a temporary file -> fsync -> move it over the old one -> fsync the folder
 
-The content is in memory before the first byte is written, so that a full disk fails in `write` and
-nowhere else. A kill before the move leaves a file that begins with a dot and ends in .tmp;
-`remove_leftovers` takes it away.
+The content is complete in memory before the first byte is written, so a full disk can only fail the
+write. A kill before the move leaves a file whose name begins with a dot and ends in .tmp;
+`remove_leftovers` deletes it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _SUFFIX = ".tmp"
 
 
 def replace_content(file: Path, content: bytes) -> None:
-    """Replace a file, or make it.
+    """Replace a file, or create it.
 
     Raises:
-        OSError: There is no room, or no right; the old file is unchanged.
+        OSError: The disk is full, or permission is missing; the old file is unchanged.
     """
     temporary = file.with_name(f".{file.name}.{os.getpid()}{_SUFFIX}")
     try:
@@ -34,24 +34,24 @@ def replace_content(file: Path, content: bytes) -> None:
 
 
 def leftovers(folder: Path, name: str = "*") -> list[Path]:
-    """Return what killed processes left half written in a folder.
+    """Return the temporary files that killed processes left in a folder.
 
     Args:
-        folder: It need not exist.
-        name: Of the file that they were writing, or a pattern.
+        folder: The folder; it need not exist.
+        name: Name of the file that they were writing, or a pattern.
     """
     found = folder.glob(f".{name}.*{_SUFFIX}")
     return [path for path in found if path.name.split(".")[-2].isdigit()]
 
 
 def remove_leftovers(folder: Path, name: str = "*") -> None:
-    """Remove `leftovers`; no other process may be writing there."""
+    """Delete `leftovers`. No other process may be writing there."""
     for leftover in leftovers(folder, name):
         leftover.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a move outlive a power cut; Windows has no such call for folders."""
+    """Make a move survive a power cut. Windows has no such call for folders."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,12 +1,12 @@
-"""The checkpoints of a run: the newest few, and the best one.
+"""The checkpoints of a run: the last few, and the best one.
 
-    checkpoints/step-000000032700.zip    after so many training steps; the newest has most
+    checkpoints/step-000000032700.zip    after this many training steps; the last has the most
     checkpoints/best.zip                 the one with the best validation return
 
-Each is an archive as SB3 writes it (`TransformerPPO.load` reads it) with one member more,
-training_state.json. It is put together in memory and moved to its place as a whole, and only then
-are older ones deleted: once there was one, there is a whole one at any moment. A damaged newest one
-is passed over for the one before it, which is why two are kept unless told otherwise.
+Each is an archive in SB3's format (`TransformerPPO.load` reads it) with an additional file,
+training_state.json. It is written in one atomic move, and only then are older ones deleted: after
+the first save there is always a complete checkpoint. If the last one is damaged, the one before it
+is used, which is why two are kept by default.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Checkpoints:
     """Reads and writes the checkpoints of a run.
 
     Args:
-        path: Their folder; it need not exist yet.
+        path: The folder of the checkpoints; it need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,18 +40,18 @@ class Checkpoints:
         self.best_file = path / "best.zip"
 
     def files(self) -> list[Path]:
-        """Return all but the best, the newest first, whole or not."""
+        """Return all but the best, the last first, complete or not."""
         return sorted(self.path.glob(f"{_STEM}*.zip"), key=_n_steps, reverse=True)
 
     def n_steps(self) -> int:
-        """Return the training steps of the newest, by its name; 0 if there is none."""
+        """Return the training steps of the last checkpoint, from its name; 0 if there is none."""
         return next(map(_n_steps, self.files()), 0)
 
     def newest(self) -> Path | None:
-        """Return the newest that is whole; None if there is no checkpoint at all.
+        """Return the last complete checkpoint; None if there are no checkpoints.
 
         Warns:
-            RunWarning: A newer one is damaged.
+            RunWarning: A later one is damaged.
 
         Raises:
             InputError: All are damaged.
@@ -79,10 +79,10 @@ class Checkpoints:
         return None
 
     def load(self, file: Path, env: VecEnv, device: str) -> TransformerPPO:
-        """Return a stored model on these environments.
+        """Return a stored model with these environments.
 
         Raises:
-            InputError: It is damaged, or made for other observations.
+            InputError: The file is damaged, or was made for other observations.
         """
         try:
             return TransformerPPO.load(file, env, device=device)
@@ -94,10 +94,10 @@ class Checkpoints:
             ) from error
 
     def load_state(self, file: Path) -> TrainingState:
-        """Return what is stored beside the model.
+        """Return the training state stored with the model.
 
         Raises:
-            InputError: There is nothing: it was saved without.
+            InputError: The checkpoint was saved without one.
         """
         with zipfile.ZipFile(file) as archive:
             if _STATE not in archive.namelist():
@@ -108,19 +108,19 @@ class Checkpoints:
             return TrainingState.from_json(archive.read(_STATE).decode())
 
     def save(self, model: TransformerPPO, state: TrainingState | None, keep: int) -> None:
-        """Write a checkpoint and delete those that are too old.
+        """Write a checkpoint and delete the ones that are too old.
 
         Args:
-            model: To be saved.
-            state: Without it the model can be evaluated, but not trained on.
-            keep: How many to keep, at least 1; the best does not count.
+            model: The model to save.
+            state: The training state. Without it, the model can only be evaluated.
+            keep: Number of checkpoints to keep, at least 1, without the best.
         """
         self.path.mkdir(exist_ok=True)
         remove_leftovers(self.path)
         n_steps = model.num_timesteps
         replace_content(self.path / f"{_STEM}{n_steps:012d}.zip", _archive(model, state))
-        # A file with more steps is damaged: otherwise training would have gone on from it. It does
-        # not count here, and training writes over it once it gets there.
+        # A file with more steps must be damaged, or training would have continued from it. It does
+        # not count here; training overwrites it when it gets there.
         older = [file for file in self.files() if _n_steps(file) <= n_steps]
         for file in older[keep:]:
             file.unlink()

@@ -1,7 +1,7 @@
-"""Saying that code is compiled.
+"""Tell the user when code is being compiled.
 
-numba compiles a function when it is first called, and keeps the result on disk. So the first run
-after an installation stands still for some ten seconds where later ones go on at once.
+numba compiles a function at its first call and stores the result on disk. So the first run after an
+installation pauses for some ten seconds; later runs do not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COMPILING = "compiling, once: later runs read it from disk"
 
 @contextmanager
 def says_compiling() -> Iterator[None]:
-    """Within it, a line on standard error says so when the first function is compiled.
+    """Print a line on standard error when the first function is compiled, within a `with` block.
 
     Functions that are read from disk are not compiled.
     """
@@ -30,11 +30,11 @@ class _Announcer(event.Listener):
     has_said = False
 
     def on_start(self, event: Any) -> None:
-        """Say it, once."""
+        """Print the line, once."""
         if not self.has_said:
             self.has_said = True
-            # Not to a console of rich's, which would write into the bar of another.
+            # Not to a console of rich, which would write into the bar of another console.
             print(COMPILING, file=sys.stderr, flush=True)
 
     def on_end(self, event: Any) -> None:
-        """Say nothing."""
+        """Do nothing."""

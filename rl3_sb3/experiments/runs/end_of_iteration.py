@@ -1,6 +1,6 @@
-"""What a run does between two iterations: validate, save, and ask whether to stop.
+"""Between two iterations of a run: validate, save, and check whether to stop.
 
-On several ranks, rank 0 validates and saves. All of them stop as soon as one is to.
+On several ranks, rank 0 validates and saves. All ranks stop as soon as one has to.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from rl3_sb3.ranks import any_rank, gather_over_ranks, this_rank
 
 @dataclass(kw_only=True)
 class EndOfIteration:
-    """What is done between two iterations: validate, save, stop.
+    """Validates, saves and stops between two iterations.
 
     Attributes:
-        directory: Where to save.
-        config: The run's.
+        directory: The run's folder.
+        config: The run's configuration.
         metrics: The rows so far; None on all ranks but the first.
         best_return: The best validation return so far.
-        clock: Knows how long iterations take; one that ends with a validation takes longer.
+        clock: Measures iterations; one that ends with a validation takes longer.
         stop: See `train`.
         save_every: See `train`.
         keep: See `train`.
-        saved: When the last checkpoint was written.
+        saved: Time of the last checkpoint.
     """
 
     directory: RunDirectory
@@ -46,11 +46,11 @@ class EndOfIteration:
     saved: float = field(default_factory=time.monotonic)
 
     def run(self, model: TransformerPPO, tasks_streams: Sequence[Stream]) -> bool:
-        """Return whether training ends here; there is a checkpoint then.
+        """Return whether training stops here, which is after a checkpoint.
 
         Args:
-            model: With the update done.
-            tasks_streams: Their states when the iteration began.
+            model: The model after its update.
+            tasks_streams: States of the tasks streams at the beginning of the iteration.
         """
         shares = gather_over_ranks(tasks_streams)
         all_streams = [stream for share in shares for stream in share]

@@ -1,15 +1,15 @@
-"""A folder in which one process at a time may work.
+"""Lock a folder, so that only one process at a time works there.
 
-The lock is `flock` on a file of the folder. The kernel releases it when the process ends, however
-it ends: a killed process never blocks its successor, and the file may stay where it is. While it is
-held it names the holder, for the error that others get.
+The lock is `flock` on a file in the folder. The kernel releases it when the process ends in any
+way: a killed process never blocks the next one, and the file may stay. While the lock is held, the
+file names the holder, for the error that other processes get.
 
-Limits. It is advisory: only who asks for it is kept out. On NFS the Linux client passes it on to
-the server, so that it holds between machines; the lock of a machine that dies is free after the
-server's lease (NFSv4: 90 seconds unless set otherwise). Lustre needs the mount option `flock`: with
-`localflock` it holds within one machine only. Where the filesystem refuses locks, work goes on with
-a warning; Windows has no `flock`, and nothing is locked there. A forked child shares the lock and
-can outlive its parent with it; a spawned one does not.
+Limits. The lock is advisory: it stops only processes that ask for it. On NFS, the Linux client
+passes it on to the server, so it holds between machines; if a machine dies, its lock is free after
+the server's lease (NFSv4: 90 seconds by default). Lustre needs the mount option `flock`; with
+`localflock` the lock holds within one machine only. If the filesystem has no locks, work continues
+with a warning. On Windows there is no `flock`, and nothing is locked. A forked child shares the
+lock and can keep it after its parent has ended; a spawned child does not.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from rl3_sb3.experiments.errors import InputError, RunWarning
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment] # asked for below
+    fcntl = None  # type: ignore[assignment] # checked below
 
 LOCK_NAME = "lock"
 
 _SECONDS_BETWEEN_TRIES = 0.2
 
-# What a filesystem without locks answers.
+# The errors of filesystems without locks.
 _NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -43,7 +43,7 @@ class FolderLock:
     """Keeps other processes out of a folder.
 
     Args:
-        folder: It must exist by the time that the lock is taken.
+        folder: The folder; it must exist when the lock is taken.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,7 +52,7 @@ class FolderLock:
 
     @contextmanager
     def held(self, patience: float = 0.0) -> Iterator[None]:
-        """Hold the lock until the block ends; inside such a block, another one changes nothing.
+        """Hold the lock until the block ends; a nested block has no effect.
 
         Args:
             patience: Seconds to wait for another holder.
@@ -61,7 +61,7 @@ class FolderLock:
             RunWarning: The filesystem has no locks.
 
         Raises:
-            InputError: Another process, or another lock object, holds it.
+            InputError: Another process, or another lock object, holds the lock.
         """
         if self._depth > 0:
             yield
@@ -107,7 +107,7 @@ class FolderLock:
 
 
 def _write(stream: TextIO, holder: str) -> None:
-    # On a full disk, a lock without a name is a lock.
+    # If the disk is full, the lock still works without its holder's name.
     with suppress(OSError):
         stream.truncate(0)
         stream.write(holder)

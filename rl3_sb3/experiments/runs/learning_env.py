@@ -1,12 +1,13 @@
-"""The environments that a run learns from, as Stable-Baselines3 takes them.
+"""The environments that a run learns from, in Stable-Baselines3's form.
 
-What PPO learns from need not be the reward: `signal` "regret" puts the expected advantage of each
-action in the true task in its place (see `vamdp.RegretReward`), and `signal_scale` multiplies
-either. The statistics are of the sampled rewards all the same, so that learning curves compare.
+PPO may learn from another signal than the reward: `signal` "regret" replaces it by the expected
+advantage of each action in the true task (see `vamdp.RegretReward`), and `signal_scale` multiplies
+either one. Statistics are always those of the sampled rewards, so that learning curves can be
+compared.
 
-Nor need the critic see what the actor sees: with `critic_sees` "task" observations are a `Dict` of
-the actor's observation and of what the true task's optimum says (see `vamdp.ShowTask`), which the
-critic alone reads. Where the policy acts, it has the environments of `make_envs`.
+The critic may see more than the actor: with `critic_sees` "task", an observation is a `Dict` of the
+actor's observation and the true task's optimal values (see `vamdp.ShowTask`), which only the critic
+reads. For evaluation the policy acts in the environments of `make_envs`.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.vec_env import GymnasiumVecEnv
 
-# Where `RegretReward` tells the sampled reward.
+# The key under which `RegretReward` stores the sampled reward.
 _SAMPLED = "reward"
 
 
 def make_learning_env(config: RunConfig, n_envs: int) -> VecEnv:
-    """Return environments that give a run's learning signal, with statistics of the rewards.
+    """Return environments with a run's learning signal, and statistics of its rewards.
 
     Args:
         config: The run.
-        n_envs: How many.
+        n_envs: Number of environments.
     """
     envs = make_envs(config, n_envs)
     if config.signal == "regret":
@@ -49,29 +50,29 @@ def make_learning_env(config: RunConfig, n_envs: int) -> VecEnv:
 
 
 def check_environments(config: RunConfig) -> None:
-    """Make a run's environments once, so that what is wrong with them is known before it begins.
+    """Make a run's environments once, to report errors before the run begins.
 
     Raises:
-        InputError: They cannot be made.
+        InputError: The environments cannot be made.
     """
     try:
         env = make_learning_env(config, 1)
-        env.reset()  # some learners find only now that their options are for other states
+        env.reset()  # some learners check only now whether their options fit the states
         env.close()
     except (TypeError, ValueError) as error:
         raise InputError(f"The environments of {config.domain} cannot be made: {error}") from error
 
 
 class ReturnMonitor(VecEnvWrapper):
-    """Scales the learning signal, and tells the total sampled reward where a meta-episode ends.
+    """Scales the learning signal, and reports the total sampled reward of each meta-episode.
 
     `info["episode"]` has the keys of SB3's own monitors: "r" total reward, "l" steps, "t" seconds
-    since the monitor was made.
+    since the monitor was created.
 
     Args:
-        venv: What is monitored. A reward of another kind comes with the sampled one in
-            `info["reward"]`.
-        scale: What the rewards are multiplied by.
+        venv: The environments to monitor. If their reward is another signal, `info["reward"]` is
+            the sampled reward.
+        scale: Factor of the signal.
     """
 
     def __init__(self, venv: VecEnv, scale: float = 1.0) -> None:
@@ -82,7 +83,7 @@ class ReturnMonitor(VecEnvWrapper):
         self._lengths = np.zeros(self.num_envs, np.int64)
 
     def reset(self) -> VecEnvObs:
-        """Reset all environments; the meta-episodes before are dropped."""
+        """Reset all environments; unfinished meta-episodes are dropped."""
         self._totals[:] = 0
         self._lengths[:] = 0
         return self.venv.reset()

@@ -1,12 +1,12 @@
-"""The metrics of a run as `metrics.csv`, one row per iteration.
+"""Write the metrics of a run to `metrics.csv`, one row per iteration.
 
-SB3's own CSV output starts an empty file with every process. This one goes on from the rows that a
-checkpoint holds; later ones are written again by the continued run, number for number.
+SB3's own CSV output starts a new file in every process. This one continues with the rows stored in
+a checkpoint; the rows after it are written again by the resumed run, number for number.
 
     time/total_timesteps         steps of all environments together so far
     time/time_elapsed            seconds since this process began to train
     rollout/ep_rew_mean          mean total reward of this iteration's meta-episodes
-    rollout/signal_mean          mean total of what PPO learned from in them, see `learning_env`
+    rollout/signal_mean          mean total of PPO's learning signal in them, see `learning_env`
     train/policy_gradient_loss   PPO's clipped loss, mean over the actor's minibatches
     train/entropy_loss           minus the policy's mean entropy, in nats
     train/value_loss             mean squared error of the critic
@@ -16,11 +16,11 @@ checkpoint holds; later ones are written again by the continued run, number for 
     train/clip_fraction          share of steps whose probability ratio was clipped
     train/ent_coef               entropy coefficient
     train/gae_lambda             lambda of the advantages
-    train/learning_rate          Adam's
-    eval/mean_reward             mean total reward in the validation tasks, where it was measured
+    train/learning_rate          Adam's learning rate
+    eval/mean_reward             mean total reward in the validation tasks, if measured
 
-What is under "train" and "eval" describes the policy that the update before the row's rollout made;
-the first row has none.
+Columns under "train" and "eval" describe the policy after the update that precedes the row's
+rollout, so they are empty in the first row.
 """
 
 import csv
@@ -33,7 +33,7 @@ from stable_baselines3.common.logger import KVWriter
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.atomic_file import remove_leftovers, replace_content
 
-# Names as SB3 logs them.
+# The names that SB3 uses in its logs.
 STEPS = "time/total_timesteps"
 RETURN = "rollout/ep_rew_mean"
 COLUMNS = (
@@ -54,7 +54,7 @@ COLUMNS = (
     "eval/mean_reward",
 )
 
-# Bytes; a row is about 200.
+# Bytes to read at the end of the file; a row has about 200.
 _END = 1000
 
 
@@ -62,8 +62,8 @@ class MetricsFile(KVWriter):
     """Appends rows to a metrics file.
 
     Args:
-        path: The file; replaced if there is one.
-        text: What it shall hold at first, perhaps with fewer columns; None: no rows.
+        path: The file; an existing one is replaced.
+        text: Initial content, which may have fewer columns; None: no rows.
     """
 
     def __init__(self, path: Path, text: str | None = None) -> None:
@@ -77,8 +77,8 @@ class MetricsFile(KVWriter):
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
     ) -> None:
         """Append a row; SB3's logger calls this."""
-        # NumPy writes a number of 32 bits shorter than Python writes its equal. All are written as
-        # Python's, which is what comes out of a checkpoint.
+        # NumPy writes a 32-bit number with fewer digits than Python. All are converted to Python's
+        # floats, which is also what a checkpoint restores.
         row = {name: plain_number(key_values[name]) for name in COLUMNS if name in key_values}
         self._writer.writerow({**row, STEPS: step})
         self._file.flush()
@@ -102,14 +102,14 @@ def _with_all_columns(text: str) -> str:
 
 
 def plain_number(value: Any) -> float:
-    """Return a logged number as Python's own; integers stay integers."""
+    """Return a logged number as a Python number; integers stay integers."""
     return value if isinstance(value, int) else float(value)
 
 
 def last_row(path: Path) -> tuple[int, float] | None:
-    """Return steps and mean total reward of the last whole row; None: there is none.
+    """Return steps and mean total reward of the last complete row; None if there is none.
 
-    It reads the file's end only, while another process may be writing it.
+    This reads only the file's end, while another process may be writing.
     """
     try:
         with path.open("rb") as file:
@@ -117,17 +117,17 @@ def last_row(path: Path) -> tuple[int, float] | None:
             lines = file.read().split(b"\n")[:-1]
         entries = dict(zip(COLUMNS, lines[-1].decode().split(","), strict=False))
         return int(entries[STEPS]), float(entries[RETURN])
-    except (OSError, IndexError, ValueError):  # no file, no line, or the header
+    except (OSError, IndexError, ValueError):  # no file, no row, or only the header
         return None
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a metrics file without their empty entries; none if there is no file.
+    """Return the rows of a metrics file without their empty entries; [] if there is no file.
 
-    A last row that was cut short is left out.
+    An incomplete last row is left out.
 
     Raises:
-        InputError: It is no metrics file.
+        InputError: The file does not contain metrics.
     """
     if not path.is_file():
         return []
@@ -144,6 +144,6 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     except (TypeError, ValueError) as error:
         raise InputError(
             f"`{path}` must be the metrics of a run, got another file: {error}. "
-            "Restore it from a copy, or move it away to begin a new one."
+            "Restore it from a copy, or move it away to start a new one."
         ) from error
     return numbers

@@ -1,7 +1,7 @@
-"""Progress of training runs, on standard error: bars on a terminal, now and then a line elsewhere.
+"""Show the progress of training runs on standard error: bars on a terminal, lines elsewhere.
 
-A log file, a cluster's output and CI show no bars; there a line is the sign of life, at most one a
-minute.
+A log file, a cluster's output and CI cannot show bars. There, a line at most once a minute shows
+that the run is alive.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from rl3_sb3.experiments.settings.run_config import RunConfig
 
 _SECONDS_BETWEEN_LINES = 60
 _MILLION = 1_000_000
-# The time left is told from the speed in these last seconds, in which two iterations should end.
+# The remaining time follows from the speed in these last seconds, which should hold two iterations.
 _SECONDS_OF_SPEED = 3600.0
 
 
 class SignsOfLife:
-    """Lines where bars cannot be drawn, at most one a minute.
+    """Prints lines where bars cannot be drawn, at most one a minute.
 
     Args:
-        console: Where the bars would be.
-        get_time: Seconds since some moment.
+        console: The console of the bars.
+        get_time: Returns the time in seconds.
     """
 
     def __init__(self, console: Console, get_time: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class SignsOfLife:
         self._last = get_time()
 
     def say_if_due(self, text: str) -> None:
-        """Print the text if a minute has passed since the last, and this is no terminal."""
+        """Print the text if a minute has passed since the last, and this is not a terminal."""
         now = self._get_time()
         has_bars = self._console.is_terminal and not self._console.is_dumb_terminal
         if not has_bars and now - self._last >= _SECONDS_BETWEEN_LINES:
@@ -45,7 +45,7 @@ class SignsOfLife:
 
 
 def print_plainly(console: Console, text: str) -> None:
-    """Print a line as it is: rich would find markup and emoji in it, and break it."""
+    """Print a line without rich's markup, emoji and line breaks."""
     console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
@@ -53,9 +53,9 @@ class RunBar:
     """The bar of one run.
 
     Args:
-        progress: Where it is drawn.
+        progress: The bars that it belongs to.
         config: The run.
-        n_done: Steps that were done before; they do not count for the time remaining.
+        n_done: Steps done earlier; they do not count for the remaining time.
     """
 
     def __init__(self, progress: Progress, config: RunConfig, n_done: int) -> None:
@@ -66,7 +66,7 @@ class RunBar:
         self._signs = SignsOfLife(progress.console, progress.get_time)
 
     def show(self, n_steps: int, reward: float) -> None:
-        """Show steps done and the last rollout's mean total reward."""
+        """Show the steps done and the last rollout's mean total reward."""
         self._progress.update(self._bar, completed=n_steps, reward=reward_label(reward))
         self._signs.say_if_due(
             f"{self._config.title}: {n_steps:,} of {self._config.total_steps:,} steps, "
@@ -75,20 +75,20 @@ class RunBar:
 
 
 def reward_label(reward: float) -> str:
-    """Return what a bar says of the last rollout's mean total reward."""
+    """Return a bar's text for the last rollout's mean total reward."""
     return f"reward {reward:.1f}"
 
 
 @contextmanager
 def run_bar(config: RunConfig, n_done: int) -> Iterator[RunBar]:
-    """Draw a run's bar until the block ends; see `RunBar`."""
+    """Draw a run's bar within a `with` block; see `RunBar`."""
     with step_progress() as progress:
         yield RunBar(progress, config, n_done)
 
 
 def step_progress() -> Progress:
-    """Return the bars' place; each needs the field `reward`, a text, and counts training steps."""
-    # The others are as short as to leave the times room on 80 columns.
+    """Return bars. Each needs the text field `reward`, and counts training steps."""
+    # The other columns are short, so that the times fit into 80 columns.
     return Progress(
         _Name(Column()),
         BarColumn(),
@@ -102,13 +102,13 @@ def step_progress() -> Progress:
 
 @contextmanager
 def play_bar(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
-    """Draw a bar of agents that play, on a terminal only, until the block ends.
+    """Draw a bar of agents that play, on a terminal only, within a `with` block.
 
     Args:
         total: Steps of all agents together.
 
     Returns:
-        What to call with the name of the agent that plays from now on, and what to call after each
+        A function to call with the name of the agent that plays next, and one to call after each
         step.
     """
     console = Console(stderr=True)
@@ -120,21 +120,21 @@ def play_bar(total: int) -> Iterator[tuple[Callable[[str], None], Callable[[], N
 
 
 class _Name(ProgressColumn):
-    """What the bar is of; it is cut where the terminal is narrow, as the bar is."""
+    """The bar's name, which is cut on a narrow terminal."""
 
     def render(self, task: Task) -> Text:
         return Text(task.description, no_wrap=True, overflow="ellipsis")
 
 
 class _Steps(ProgressColumn):
-    """Steps done, and of how many."""
+    """Steps done and their total."""
 
     def render(self, task: Task) -> Text:
         return Text(steps_label(int(task.completed), int(task.total or 0)))
 
 
 class _Times(ProgressColumn):
-    """How long it has taken, and how long it probably still takes."""
+    """Elapsed time, and an estimate of the remaining time."""
 
     def render(self, task: Task) -> Text:
         if task.finished:
@@ -143,7 +143,7 @@ class _Times(ProgressColumn):
 
 
 def steps_label(n_done: int, n_all: int) -> str:
-    """Return how far a bar is, in millions where there are.
+    """Return how many steps are done, in millions if there are that many.
 
     Example:
         >>> steps_label(12_800, 64_000), steps_label(12_800, 163_840_000)
@@ -155,7 +155,7 @@ def steps_label(n_done: int, n_all: int) -> str:
 
 
 def time_label(seconds: float | None) -> str:
-    """Return a duration in at most five letters or so; "--" if it is not known.
+    """Return a duration as a short text; "--" if it is unknown.
 
     Example:
         >>> [time_label(s) for s in (None, 61, 3 * 3600 + 240, 125.5 * 3600)]

@@ -1,7 +1,7 @@
-"""The process's random generators as plain numbers: Python's, NumPy's, torch's.
+"""Store the states of Python's, NumPy's and torch's random generators as plain numbers.
 
 SB3 seeds these three and draws from them: minibatches from NumPy's, actions from torch's. On a CUDA
-device actions come from the device's own generator, which is kept too.
+device, actions come from the device's own generator, which is stored too.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import torch as th
 
 
 def get_random_state(device: th.device) -> dict[str, Any]:
-    """Return the states of all generators, to be written as JSON.
+    """Return the states of all generators as values for JSON.
 
     Args:
-        device: Where the policy acts.
+        device: The device on which the policy acts.
     """
     python_version, python_words, python_gauss = random.getstate()
     state: dict[str, Any] = {
@@ -32,9 +32,9 @@ def get_random_state(device: th.device) -> dict[str, Any]:
 
 
 def set_random_state(state: Mapping[str, Any], device: th.device) -> None:
-    """Set all generators to what `get_random_state` returned.
+    """Restore all generators from the result of `get_random_state`.
 
-    The generator of a CUDA device stays as it is if the state comes from another kind of device.
+    The generator of a CUDA device is not changed if the state comes from another kind of device.
     """
     python_version, python_words, python_gauss = state["python"]
     random.setstate((python_version, tuple(python_words), python_gauss))
@@ -45,7 +45,7 @@ def set_random_state(state: Mapping[str, Any], device: th.device) -> None:
 
 
 def _get_numpy() -> dict[str, Any]:
-    state = np.random.get_state(legacy=False)  # noqa: NPY002  what SB3 draws from
+    state = np.random.get_state(legacy=False)  # noqa: NPY002  because SB3 draws from it
     assert isinstance(state, dict), "a tuple is the legacy form"
     return {**state, "state": {**state["state"], "key": state["state"]["key"].tolist()}}
 
@@ -53,4 +53,4 @@ def _get_numpy() -> dict[str, Any]:
 def _set_numpy(state: Mapping[str, Any]) -> None:
     words = np.array(state["state"]["key"], np.uint32)
     whole = {**state, "state": {**state["state"], "key": words}}
-    np.random.set_state(whole)  # noqa: NPY002  what SB3 draws from
+    np.random.set_state(whole)  # noqa: NPY002  because SB3 draws from it

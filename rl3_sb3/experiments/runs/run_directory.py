@@ -1,17 +1,18 @@
-"""The folder of one training run, and how it survives interruptions.
+"""The folder of one training run, from which it can resume after interruptions.
 
-    config.json            settings of the run, and the versions of what ran it
+    config.json            settings of the run, and the versions of the code that ran it
     metrics.csv            one row per iteration
     tensorboard/           the same for TensorBoard
-    checkpoints/           the newest few and the best, see `checkpoints`; to train on
-    policy/                the newest one's policy alone, as anyone can load it without trust; to
+    checkpoints/           the last few and the best, see `checkpoints`; to resume training
+    policy/                the policy of the last one in the exchange format, safe to load; to
                            evaluate
-    policy-best/           the best one's
-    evaluation.json        what the agents got in the held-out tasks
-    evaluation-ood.json    the same for the variation "ood"; others alike
+    policy-best/           the policy of the best one
+    evaluation.json        the agents' rewards in the held-out tasks
+    evaluation-ood.json    the same for the variation "ood", and so on for others
     lock                   held by the process that trains here, see `folder_lock`
 
-Files are replaced as a whole, see `atomic_file`. What cannot be read is reported and left alone.
+Files are replaced atomically, see `atomic_file`. A file that cannot be read is reported and not
+changed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "numba
 
 PROVENANCE = "provenance"
 
-# The newest, and one to fall back to.
+# The last one, and one to fall back to.
 DEFAULT_KEEP = 2
 
 
@@ -67,18 +68,18 @@ class RunDirectory:
         self._lock = FolderLock(self.path)
 
     def evaluation_file(self, variation: str) -> Path:
-        """Return where the evaluation of this distribution lies."""
+        """Return the file of the evaluation on this task distribution."""
         suffix = "" if variation == CANONICAL else f"-{variation}"
         return self.path / f"evaluation{suffix}.json"
 
     def locked(self, patience: float = 0.0) -> AbstractContextManager[None]:
-        """Return a block in which no other process trains here, see `FolderLock.held`."""
+        """Return a context in which no other process trains here, see `FolderLock.held`."""
         return self._lock.held(patience)
 
     # ---------------------------------------------------------------- configuration
 
     def begin(self, config: RunConfig) -> None:
-        """Make the folder and store the settings.
+        """Create the folder and store the settings.
 
         Raises:
             InputError: There is a file of this name, or a folder with other contents.
@@ -86,7 +87,7 @@ class RunDirectory:
         self._check_new()
         self.path.mkdir(parents=True, exist_ok=True)
         with self.locked():
-            self._check_new()  # another process may have begun a run meanwhile
+            self._check_new()  # another process may have started a run meanwhile
             remove_leftovers(self.path, self.config_file.name)
             versions = library_versions(_PACKAGES)
             values = {"run": config.to_dict(), "versions": versions, "tasks": fingerprint(config)}
@@ -94,9 +95,9 @@ class RunDirectory:
 
     @contextmanager
     def discarded_on_error(self) -> Iterator[None]:
-        """Within it, an error before the first iteration's end removes the folder again.
+        """Remove the folder again on an error before the end of the first iteration.
 
-        For a run that this process began, whose lock it holds.
+        For a run that this process started and whose lock it holds.
         """
         try:
             yield
@@ -107,15 +108,15 @@ class RunDirectory:
                 for file in (self.metrics_file, self.config_file, self.path / LOCK_NAME):
                     with suppress(OSError):
                         file.unlink(missing_ok=True)
-                with suppress(OSError):  # somebody has put something into it
+                with suppress(OSError):  # the folder contains something else
                     self.path.rmdir()
             raise
 
     def note_provenance(self, device: str) -> None:
-        """Store with which code and hardware the run is trained from now on, unless it is there.
+        """Store the commit and the hardware that train the run from now on, if not yet stored.
 
         Args:
-            device: As torch names it.
+            device: Device in torch's form.
         """
         values = self._read_json(self.config_file)
         now = {"commit": code_commit(), "hardware": hardware(device)}
@@ -124,11 +125,11 @@ class RunDirectory:
             self._write_json(self.config_file, {**values, PROVENANCE: [*known, now]})
 
     def read_provenance(self) -> list[dict[str, str]]:
-        """Return what `note_provenance` stored; nothing of runs of earlier versions."""
+        """Return what `note_provenance` stored; [] for runs of earlier versions."""
         return list(self._read_json(self.config_file).get(PROVENANCE, []))
 
     def _check_new(self) -> None:
-        # What a process leaves that is killed while it begins a run.
+        # Files left by a process that was killed while it started a run.
         known = {self.path / LOCK_NAME, *leftovers(self.path, self.config_file.name)}
         found = self.path.iterdir() if self.path.is_dir() else ()
         if self.path.is_file() or not known.issuperset(found):
@@ -138,14 +139,14 @@ class RunDirectory:
             )
 
     def prolong(self, iterations: int) -> RunConfig:
-        """Store more iterations in all, and since when; return the new settings.
+        """Store a larger total number of iterations, and when; return the new settings.
 
-        Schedules follow the longer run's line from now on. So the run differs from one that had
-        this many iterations from its beginning; and should a damaged checkpoint take it back to
-        before now, it also differs from the prolonged run that was not taken back.
+        Schedules follow the longer run from now on. So the run differs from one that had this many
+        iterations from the beginning. If a damaged checkpoint sets it back to before this moment,
+        it also differs from a prolonged run that was not set back.
 
         Raises:
-            InputError: The run cannot go on; nothing is changed then.
+            InputError: The run cannot continue; nothing is changed then.
         """
         newest = self.checkpoints.newest()
         if newest is not None:
@@ -158,7 +159,7 @@ class RunDirectory:
         return config
 
     def require_same_tasks(self, config: RunConfig) -> None:
-        """Raise InputError if the domain draws other tasks than when the run began."""
+        """Raise InputError if the domain's tasks have changed since the run began."""
         stored = self._read_json(self.config_file).get("tasks")
         if stored is not None and stored != fingerprint(config):
             raise InputError(
@@ -185,7 +186,7 @@ class RunDirectory:
 
     @property
     def checkpoint_file(self) -> Path:
-        """The newest checkpoint, or the folder for them if there is none."""
+        """The last checkpoint, or the folder of checkpoints if there is none."""
         return next(iter(self.checkpoints.files()), self.checkpoints.path)
 
     def save_checkpoint(
@@ -193,11 +194,11 @@ class RunDirectory:
     ) -> None:
         """Replace the exported policy, then write a checkpoint; see `Checkpoints.save`.
 
-        In this order, because a run that is killed in between does both again.
+        With this order, a run that is killed in between does both again.
 
         Raises:
-            InputError: The policy cannot be exported: training has diverged. There is no new
-                checkpoint then.
+            InputError: The policy cannot be exported, because training has diverged. No new
+                checkpoint is written then.
         """
         self._export(model, self.policy_folder)
         self.checkpoints.save(model, state, keep)
@@ -221,13 +222,13 @@ class RunDirectory:
             raise InputError(str(error)) from error
 
     def load_checkpoint(self, env: VecEnv, device: str, *, best: bool = False) -> TransformerPPO:
-        """Return the newest model, or the best one, on these environments.
+        """Return the last model, or the best one, with these environments.
 
         Warns:
-            RunWarning: The newest is damaged, and this is the one before.
+            RunWarning: The last checkpoint is damaged, and the one before it was loaded.
 
         Raises:
-            InputError: There is none, it is damaged, or it was made for other observations.
+            InputError: There is no checkpoint, or it is damaged or made for other observations.
         """
         file = self.checkpoints.best_file if best else self.checkpoints.newest()
         if best and not self.checkpoints.best_file.is_file():
@@ -240,7 +241,7 @@ class RunDirectory:
         return self.checkpoints.load(file, env, device)
 
     def no_best(self) -> InputError:
-        """Return the error of a run without a best checkpoint."""
+        """Return the error for a run without a best checkpoint."""
         return InputError(
             f"`DIR` must hold the best checkpoint, got {self.path} without one. `rl3 train` "
             "chooses it every --validate-every iterations: train longer, or leave out --best."
@@ -249,16 +250,16 @@ class RunDirectory:
     # ---------------------------------------------------------------- evaluations
 
     def write_evaluation(self, evaluation: Evaluation) -> Path:
-        """Replace the evaluation of this distribution and return its file."""
+        """Replace the evaluation on this task distribution and return its file."""
         file = self.evaluation_file(evaluation.variation)
         self._write_json(file, evaluation.to_dict())
         return file
 
     def read_evaluation(self, variation: str) -> Evaluation | None:
-        """Return the stored evaluation of this distribution; None if there is none.
+        """Return the stored evaluation on this task distribution; None if there is none.
 
         Raises:
-            InputError: It cannot be read.
+            InputError: The file cannot be read.
         """
         file = self.evaluation_file(variation)
         if not file.is_file():
@@ -291,7 +292,7 @@ class RunDirectory:
 
 
 def _description(config: RunConfig, model: TransformerPPO) -> str:
-    """Return what it takes to show the policy the observations that it was trained on."""
+    """Return the text that is needed to show the policy its training observations."""
     env = model.get_env()
     text = f"PPO learned from the {config.signal}. "
     if config.critic_sees == "task":

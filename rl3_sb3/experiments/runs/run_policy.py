@@ -1,10 +1,10 @@
-"""The policy of a run, for evaluation and films: read without executing anything of it.
+"""Load the policy of a run for evaluation and films, without executing its pickles.
 
-A run's folder holds its policy twice. `policy/` is the exchange format: numbers and plain JSON,
-safe whoever made the run. The checkpoints, from which training goes on, are in Stable-Baselines3's
-format and contain pickles, which can run any code when they are loaded. So they are read only by
-those who ask for it: `rl3 train` with the folder as `--out`, and `--trust-pickle` elsewhere. The
-best checkpoint has its policy in `policy-best/`.
+A run's folder stores its policy twice. `policy/` is the exchange format: numbers and plain JSON,
+which are safe to load from anyone. The checkpoints, from which training resumes, are in
+Stable-Baselines3's format and contain pickles, which can run any code when they are loaded. They
+are therefore loaded only on request: by `rl3 train` with the folder as `--out`, and elsewhere with
+`--trust-pickle`. The policy of the best checkpoint is in `policy-best/`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def load_run_policy(
     trust_pickle: bool = False,
     best: bool = False,
 ) -> tuple[SequencePolicy, int]:
-    """Return a run's policy, and the steps it was trained for.
+    """Return a run's policy, and the number of steps it was trained for.
 
     Args:
-        directory: Of the run.
+        directory: The run's folder.
         config: Its configuration; the policy must fit its environments.
         device: See `load_policy`.
-        trust_pickle: Read the checkpoint instead of the exported policy. It can run any code.
-        best: The one with the best validation return, not the newest.
+        trust_pickle: Load the checkpoint instead of the exported policy. It can run any code.
+        best: Use the checkpoint with the best validation return instead of the last one.
 
     Raises:
         InputError: There is no policy, it cannot be read, or it was made for other environments.

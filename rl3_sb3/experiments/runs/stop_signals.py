@@ -1,8 +1,9 @@
-"""When a run stops early: asked by a signal, or before its time is over.
+"""Stop a run early, on a signal or before its time limit.
 
-A run looks at both between iterations only, where it can write a checkpoint. The first SIGTERM or
-SIGINT (Ctrl-C) asks; the second has its usual effect and ends the process at once, which is safe
-too: the last checkpoint stays. A signal that the process ignores (as under `nohup`) stays ignored.
+A run checks both only between iterations, where it can write a checkpoint. The first SIGTERM or
+SIGINT (Ctrl-C) is such a request. The second has its usual effect and ends the process at once,
+which is safe too, because the last checkpoint stays. A signal that the process ignores (as under
+`nohup`) stays ignored.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from typing import Any, Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# The next iteration may take this much longer than the longest one so far. The first does not count
-# once there is another: it compiles.
+# The next iteration may take this factor longer than the longest one so far. The first one, which
+# includes compilation, counts only while it is the only one.
 _MARGIN = 1.2
 
 
 class StopSignals:
-    """Notes signals that ask for an end, inside a `with` block of the main thread.
+    """Records signals that ask to stop, inside a `with` block of the main thread.
 
     Args:
-        silent: Say nothing when one comes.
+        silent: Print nothing when a signal arrives.
 
     Attributes:
-        received: The signal that came; None while there is none.
+        received: The signal that arrived; None if there is none yet.
     """
 
     def __init__(self, *, silent: bool = False) -> None:
@@ -37,7 +38,7 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        """Take the signals over."""
+        """Install the signal handlers."""
         for each in _SIGNALS:
             if signal.getsignal(each) is signal.SIG_IGN:
                 continue
@@ -50,11 +51,11 @@ class StopSignals:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         self._give_back()
 
     def asked(self) -> bool:
-        """Return whether a signal came."""
+        """Return whether a signal arrived."""
         return self.received is not None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -62,7 +63,7 @@ class StopSignals:
         self._give_back()
         if self._silent:
             return
-        # Not print: the signal may have come in the middle of one, which cannot be entered twice.
+        # Not print: the signal may interrupt another print, which cannot be entered twice.
         os.write(2, b"\nrl3: stopping after this iteration; ask again to stop at once\n")
 
     def _give_back(self) -> None:
@@ -72,7 +73,7 @@ class StopSignals:
 
 
 class IterationClock:
-    """Foresees whether another iteration would end in time.
+    """Estimates whether another iteration would end in time.
 
     Args:
         time_limit: Seconds from now.
@@ -84,11 +85,11 @@ class IterationClock:
         self._seconds: list[float] = []  # of each iteration
 
     def begin(self) -> None:
-        """An iteration begins."""
+        """Record that an iteration begins."""
         self._began = time.monotonic()
 
     def end(self) -> None:
-        """It is complete."""
+        """Record that the iteration is complete."""
         self._seconds.append(time.monotonic() - self._began)
 
     def is_over(self) -> bool:

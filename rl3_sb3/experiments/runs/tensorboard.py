@@ -1,4 +1,4 @@
-"""The metrics of a run for TensorBoard, without steps that a kill undid, and its settings."""
+"""Write a run's metrics and settings for TensorBoard, without steps lost in a kill."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from rl3_sb3.experiments.settings.run_config import RunConfig
 
 
 class TensorBoardFile(TensorBoardOutputFormat):
-    """Writes one more event file into a run's folder.
+    """Writes a new event file into a run's folder.
 
-    The files before it may hold steps after the checkpoint that the run goes on from. They are
-    trained anew, and TensorBoard is told to drop what it read of them.
+    Earlier files may contain steps after the checkpoint from which the run continues. These steps
+    are trained again, so TensorBoard is told to drop them.
 
-    TensorBoard's tab HParams compares runs by their settings. Beside these it shows the newest mean
-    total reward, and that of the newest validation. It reads the settings once: of a prolonged run
-    it shows the iterations that it began with.
+    TensorBoard's tab HParams compares runs by their settings, next to their last mean total reward
+    and that of the last validation. It reads the settings only once: for a prolonged run it shows
+    the original number of iterations.
 
     Args:
-        folder: Of the event files.
+        folder: Folder of the event files.
         n_steps: Training steps of the checkpoint, 0 at the beginning.
-        config: The run's.
+        config: The run's configuration.
     """
 
     def __init__(self, folder: Path, n_steps: int, config: RunConfig) -> None:
-        # The parent's constructor would open a writer of its own, which purges nothing.
+        # The parent's constructor would open another writer, which drops nothing.
         self.writer = SummaryWriter(str(folder), purge_step=n_steps + 1)
         self._is_closed = False
         settings = {name: _plain(value) for name, value in config.flat().items()}
         metrics = [RETURN]
         if 0 < config.validate_every <= config.iterations:
             metrics.append(VALIDATION_RETURN)
-        # Their values are those of the scalars with these names.
+        # Their values are those of the scalars with the same names.
         hparams = HParam(settings, dict.fromkeys(metrics, 0.0))
         self.write({"hparams": hparams}, {"hparams": ()}, n_steps)
 
 
 def _plain(value: Any) -> bool | int | float | str:
-    """Return a setting as TensorBoard takes it, as a text if need be."""
+    """Return a setting in a type that TensorBoard accepts, as a text if necessary."""
     return value if isinstance(value, bool | int | float | str) else str(value)

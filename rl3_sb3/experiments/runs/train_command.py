@@ -1,7 +1,8 @@
-"""What `rl3 train` does: begin a run, go on with it, or prolong it.
+"""`rl3 train`: start a run, continue it, or prolong it.
 
-One command line serves for all: given again, it goes on where the run is. Options that contradict
-the stored run are errors, so that no run is continued as another one; only `--iterations` may grow.
+The same command does all three: given again, it continues the run. Options that contradict the
+stored run are errors, so that a run is never continued with other settings. Only `--iterations` may
+grow.
 """
 
 from __future__ import annotations
@@ -33,22 +34,22 @@ def train_command(
     device: str,
     options: argparse.Namespace,
 ) -> int:
-    """Train a run as far as it goes, and print what comes next.
+    """Train a run until it ends or stops, and print the next command.
 
     Args:
-        config: Of a run that begins.
-        given: The settings that were given, by full names, values as in `RunConfig.flat`; a run
-            that goes on must agree with them.
+        config: The configuration of a new run.
+        given: The settings that were given, by full names, with values as in `RunConfig.flat`. A
+            run that continues must agree with them.
         out: The run's folder.
-        device: As torch names it, or "auto".
+        device: Device in torch's form, or "auto".
         options: `time_limit`, `save_every` and `keep`, see `train`.
 
     Returns:
         0, or 128 + the number of the signal that stopped it.
 
     Raises:
-        InputError: What was given does not fit the folder's run, it cannot go on, or another
-            process trains it.
+        InputError: The settings do not fit the folder's run, it cannot continue, or another process
+            trains it.
     """
     directory = RunDirectory(out)
     with _named_lack_of_memory(), joined_ranks(device) as own_device:
@@ -60,7 +61,7 @@ def train_command(
 
 @contextmanager
 def _named_lack_of_memory() -> Iterator[None]:
-    """Within it, what NumPy or torch cannot allocate, on whichever device, is an InputError."""
+    """Raise InputError if NumPy or torch cannot allocate memory, on any device."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -76,7 +77,7 @@ def _named_lack_of_memory() -> Iterator[None]:
 def _follow(
     directory: RunDirectory, config: RunConfig, device: str, options: argparse.Namespace
 ) -> int:
-    """Train along with rank 0, which alone writes files and says what happens."""
+    """Train along with rank 0; only that one writes files and prints."""
     config = from_first_rank(config)
     with StopSignals(silent=True) as signals:
         train(directory, config, device=device, time_limit=options.time_limit, stop=signals.asked)
@@ -124,7 +125,7 @@ def _lead(
 
 
 def _continued(directory: RunDirectory, given: Mapping[str, Any]) -> RunConfig:
-    """Return the settings of a run that goes on, prolonged if that was asked for."""
+    """Return the settings of a run that continues, prolonged if requested."""
     config = directory.read_config()
     _check_agreement(given, config, directory.path)
     directory.require_same_tasks(config)

@@ -1,18 +1,18 @@
-"""One training run: from its configuration, or on from its checkpoint, to its last iteration.
+"""Train one run, from its configuration or its last checkpoint to its last iteration.
 
     make_envs -> RegretReward and ShowTask, if wanted -> GymnasiumVecEnv -> ReturnMonitor
               -> TransformerPPO
 
-A run can stop after any iteration: at its end, at a time limit, asked to; then it leaves a
-checkpoint. It can also be killed at any moment, and goes on from the last checkpoint. Either way,
-on a CPU, it ends with the parameters and the metrics (the clock's columns aside) of the run that
-was never interrupted, bit for bit; `training_state` says what that takes.
+A run can stop after any iteration: at its end, at a time limit, or on request. It then leaves a
+checkpoint. It can also be killed at any moment, and resumes from the last checkpoint. On a CPU, it
+ends in both cases with the parameters and the metrics (except the clock's columns) of an
+uninterrupted run, bit for bit; `training_state` explains how.
 
-After every `validate_every` iterations the policy is measured in the validation tasks, see
+After every `validate_every` iterations the policy is measured on the validation tasks, see
 `validation`, and the best one so far is stored.
 
 On several ranks (see `rl3_sb3.ranks`) each steps its share of the environments. Rank 0 reads and
-writes the run's files; the others only read checkpoints.
+writes the run's files; the other ranks only read checkpoints.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from rl3_sb3.update.symmetry import Symmetry
 from rl3_sb3.update.updates import DivergedError
 from vamdp.wrappers.task_part import TASK
 
-# Called after every rollout with the steps done and the mean return of its meta-episodes.
+# Called after every rollout with the steps done and the mean return of the rollout's meta-episodes.
 Report = Callable[[int, float], None]
 
 
@@ -62,27 +62,28 @@ def train(
     keep: int = DEFAULT_KEEP,
     report: Report | None = None,
 ) -> TransformerPPO:
-    """Train a run to its end, or until told to stop.
+    """Train a run until its end, or until it is stopped.
 
-    How it is cut into calls, and by what, changes nothing of its result.
+    Interruptions do not change the result.
 
     Args:
-        directory: Holds the run's configuration already. If it has a checkpoint, training goes on
-            from there.
+        directory: The run's folder, which already has a configuration. If it has a checkpoint,
+            training continues from there.
         config: That configuration.
-        device: "auto" takes a CUDA device if there is one.
-        time_limit: Seconds from now. No iteration begins that would probably end later; the first
-            one always does.
-        stop: Asked after every iteration; True ends the call.
-        save_every: Seconds from one checkpoint to the next, at least; 0: one after every iteration.
-        keep: How many of the newest checkpoints to keep, at least 1; the best does not count.
+        device: "auto" uses a CUDA device if there is one.
+        time_limit: Seconds from now. An iteration that would probably end later is not started,
+            except the first one.
+        stop: Called after every iteration; True stops training.
+        save_every: Minimum number of seconds between two checkpoints; 0: save after every
+            iteration.
+        keep: Number of last checkpoints to keep, at least 1, without the best.
         report: Called after every rollout.
 
     Returns:
-        The model as its checkpoint holds it.
+        The model as stored in its checkpoint.
 
     Warns:
-        RunWarning: The newest checkpoint is damaged, and training goes on from the one before.
+        RunWarning: The last checkpoint is damaged, and training continues from the one before.
 
     Raises:
         InputError: The checkpoints cannot be used, or another process trains here; no file is
@@ -124,7 +125,7 @@ def train(
         )
         keeper = _Keeper(end, report)
         try:
-            # SB3 counts the steps of this call when the counter is not to start again.
+            # If its counter must not start again, SB3 counts only the steps of this call.
             n_steps = config.total_steps - model.num_timesteps
             model.learn(n_steps, keeper, reset_num_timesteps=False)
         except _StoppedError:
@@ -132,6 +133,10 @@ def train(
         except DivergedError as error:
             good = next(iter(directory.checkpoints.files()), "none yet")
             raise InputError(f"{error} The last good checkpoint: {good}.") from error
+        except ValueError as error:  # of the environment: its traceback is the user's
+            good = next(iter(directory.checkpoints.files()), "none yet")
+            error.add_note(f"The last good checkpoint: {good}.")
+            raise
         finally:
             logger.close()
         return model
@@ -179,7 +184,7 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
         target_kl=config.target_kl,
         vf_coef=config.vf_coef,
         symmetry=symmetry,
-        # The mean return of a row in the metrics is then that of the whole rollout.
+        # So that the mean return in a row of the metrics is that of the whole rollout.
         stats_window_size=config.n_envs,
         seed=config.environment_seed,
         device=device,
@@ -188,18 +193,18 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
 
 
 class _StoppedError(Exception):
-    """Ends SB3's loop between two iterations, where it has no other way out."""
+    """Ends SB3's loop between two iterations, which has no other way out."""
 
 
 class _Keeper(BaseCallback):
-    """Tells SB3's loop what is to be done between iterations."""
+    """Calls `EndOfIteration` from SB3's loop."""
 
     reads_steps = False
 
     def __init__(self, end: EndOfIteration, report: Report | None) -> None:
         super().__init__()
         self._end, self._report = end, report
-        self._tasks_streams: Sequence[Stream] | None = None  # when this iteration began
+        self._tasks_streams: Sequence[Stream] | None = None  # at the beginning of this iteration
 
     def _on_rollout_start(self) -> None:
         if self._tasks_streams is not None and self._end_iteration():
@@ -211,7 +216,7 @@ class _Keeper(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        assert isinstance(self.model, TransformerPPO), "train() makes no other"
+        assert isinstance(self.model, TransformerPPO), "train() creates no other"
         totals = gather_over_ranks(self.model.rollout_buffer.rewards.sum(axis=1))
         self.logger.record("rollout/signal_mean", float(np.concatenate(totals).mean()))
         if self._report is not None:
@@ -222,6 +227,6 @@ class _Keeper(BaseCallback):
         self._end_iteration()
 
     def _end_iteration(self) -> bool:
-        assert isinstance(self.model, TransformerPPO), "train() makes no other"
+        assert isinstance(self.model, TransformerPPO), "train() creates no other"
         assert self._tasks_streams is not None, "an iteration began"
         return self._end.run(self.model, self._tasks_streams)

@@ -1,25 +1,25 @@
-"""What a run needs besides its model to go on as if it had never stopped.
+"""Everything besides the model that a run needs to resume as if it had never stopped.
 
-A checkpoint is taken between iterations, where all meta-episodes begin. What happens from there on
-follows from five things:
+A checkpoint is taken between iterations, where all meta-episodes begin. Five things determine what
+happens from there on:
 
     the model            parameters, optimizer and counters, as SB3 saves them
-    tasks streams        the environments' generators of tasks
-    random state         the process's generators, see `random_state`
+    tasks streams        the environments' random generators of tasks
+    random state         the process's random generators, see `random_state`
     pending metrics      logged after the last row was written; part of the next row
-    metrics              all rows so far, so that a continued run cuts later ones off
+    metrics              all rows so far, so that a resumed run drops later ones
 
-On several ranks the process's generators are in the same state on all of them, so one state serves
-for all; the tasks streams are shared out anew, to as many ranks as there are then.
+On several ranks, the process's generators have the same state on all of them, so one state is
+enough. The tasks streams are distributed again, over the number of ranks at that time.
 
-Schedules follow from the counters. The dynamics streams need no place: each is keyed anew with the
-task, from its tasks stream.
+Schedules follow from the counters. The dynamics streams need not be stored: each is seeded again
+with the task, from its tasks stream.
 
-**Which states of the tasks streams.** The environments begin the next tasks in the last step of the
-iteration before, so between iterations the present tasks are drawn already. Stored are therefore
-the states before that: resetting the environments then draws the very same tasks. Between two
-resets nothing draws from a tasks stream (tasks never depend on actions), so the states before the
-reset at an iteration's end are those at its beginning.
+**Which states of the tasks streams.** The environments begin the next tasks in the last step of an
+iteration, so between iterations the current tasks are already drawn. Therefore the states before
+that are stored; resetting the environments then draws the same tasks again. Nothing else draws from
+a tasks stream between two resets (tasks never depend on actions), so the states before the reset at
+an iteration's end are those at its beginning.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from rl3_sb3.experiments.runs.random_state import get_random_state, set_random_s
 from rl3_sb3.ppo import TransformerPPO
 from rl3_sb3.ranks import own_share
 
-# The state of one NumPy bit generator, as its `state` attribute gives it: integers by name.
+# The state of one NumPy bit generator, from its `state` attribute: integers by name.
 Stream = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """All of a run between two iterations but its model.
+    """The state of a run between two iterations, without its model.
 
     Attributes:
-        tasks_streams: See the module, one per environment of all ranks.
+        tasks_streams: See the module; one per environment of all ranks.
         random_state: See `get_random_state`.
-        pending_metrics: By SB3's names.
+        pending_metrics: Metrics by SB3's names.
         metrics: The text of `metrics.csv`.
         best_return: The best validation return so far; None before the first.
     """
@@ -68,12 +68,12 @@ class TrainingState:
         metrics: str,
         best_return: float | None,
     ) -> TrainingState:
-        """Take the state of a model that is between iterations.
+        """Take the state of a model between two iterations.
 
         Args:
-            model: With the run's logger.
-            tasks_streams: As `get_tasks_streams` returned them when the last iteration began, of
-                all ranks in their order.
+            model: The model, with the run's logger.
+            tasks_streams: The result of `get_tasks_streams` at the beginning of the last iteration,
+                of all ranks in order.
             metrics: The text of `metrics.csv`.
             best_return: See the class.
         """
@@ -91,13 +91,13 @@ class TrainingState:
         )
 
     def restore(self, model: TransformerPPO, env: VecEnv) -> None:
-        """Put environments, logger and generators where they were; `learn` comes next.
+        """Restore environments, logger and generators; call `learn` next.
 
         Args:
-            model: Just loaded, with the run's logger.
-            env: Its environments; the reset that `learn` begins with draws the stored tasks.
+            model: The model, just loaded, with the run's logger.
+            env: Its environments. The reset at the beginning of `learn` draws the stored tasks.
         """
-        env.reset()  # uses up the seeds that making the model has set
+        env.reset()  # uses up the seeds set when the model was created
         for generator, state in zip(_generators(env), own_share(self.tasks_streams), strict=True):
             generator.bit_generator.state = state
         for name, value in self.pending_metrics.items():
@@ -105,12 +105,12 @@ class TrainingState:
         set_random_state(self.random_state, model.device)
 
     def to_json(self) -> str:
-        """Return all as JSON."""
+        """Return the state as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> TrainingState:
-        """Make a state from what `to_json` returned."""
+        """Create a state from the result of `to_json`."""
         return cls(**json.loads(text))
 
 
@@ -121,5 +121,5 @@ def get_tasks_streams(env: VecEnv) -> list[Stream]:
 
 def _generators(env: VecEnv) -> tuple[np.random.Generator, ...]:
     found = env.get_attr("np_random")
-    # A batch of tables has them itself, and gives all of them for each index.
+    # A batch of tables returns the generators of all its environments for each index.
     return found[0] if isinstance(found[0], tuple) else tuple(found)

@@ -1,9 +1,9 @@
-"""The held-out return during training, by which the best checkpoint is chosen.
+"""Measure the held-out return during training, by which the best checkpoint is chosen.
 
-It is the policy's mean total reward in the first validation tasks: the same ones at every
-measurement, drawn as the held-out tasks are, with seeds of their own. Training never meets them,
-and neither does `rl3 evaluate`: the best of many checkpoints, chosen on the tasks of the final
-evaluation, would look better there than it is.
+It is the policy's mean total reward in the first validation tasks, the same in every measurement.
+They are drawn like the held-out tasks, with other seeds. Neither training nor `rl3 evaluate` uses
+them: the best of many checkpoints, chosen on the tasks of the final evaluation, would look better
+there than it is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rl3_sb3.experiments.results.evaluation import PolicyAgent, play
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.sequence_policy import SequencePolicy
 
-# Far beyond any number of held-out tasks.
+# Far beyond the seeds of held-out tasks.
 FIRST_VALIDATION_SEED = FIRST_HELD_OUT_SEED + 2**30
 
 N_VALIDATION_TASKS = 100
@@ -27,8 +27,8 @@ VALIDATION_RETURN = "eval/mean_reward"
 def validation_return(config: RunConfig, policy: SequencePolicy) -> float:
     """Return the policy's mean total reward in the validation tasks of a run.
 
-    No generator of the training moves: the environments have seeds of their own, and actions are
-    drawn from a fixed seed, after which torch's generators are put back.
+    The generators of training do not change: environments have their own seeds, and actions are
+    sampled from a fixed seed, after which torch's generators are restored.
     """
     device = policy.device
     with th.random.fork_rng([device] if device.type == "cuda" else []):

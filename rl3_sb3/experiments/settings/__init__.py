@@ -1,1 +1,1 @@
-"""What a run is: its settings, their ranges, defaults and texts."""
+"""The settings of a run: their ranges, defaults and help texts."""

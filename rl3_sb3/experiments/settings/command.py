@@ -1,4 +1,4 @@
-"""The command that trains a run, written down again from its settings."""
+"""Reconstruct the command that trains a run from its settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PARTS = ("policy", "estimator")
 
 
 def command_of(config: RunConfig) -> str:
-    """Return the shortest `rl3 train` command that trains such a run; without its folder.
+    """Return the shortest `rl3 train` command for a run with these settings, without its folder.
 
     Example:
         >>> command_of(RunConfig.of("bandit", algo="rl2", recipe="ours", iterations=200))
@@ -29,9 +29,9 @@ def command_of(config: RunConfig) -> str:
 
 
 def _usual(config: RunConfig) -> dict[str, Any]:
-    """Return what the settings are if nothing but the run's identity and recipe is given.
+    """Return the settings of a run for which only its identity and recipe were given.
 
-    The arguments of a policy or estimator that is not the usual one are its own defaults.
+    If its policy or estimator is not the usual one, their arguments have their own defaults.
     """
     identity: dict[str, Any] = {
         "algo": config.algo,
@@ -53,7 +53,7 @@ def _usual(config: RunConfig) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as `read_value` and `as_numbers` read it."""
+    """Return a value as text that `read_value` and `as_numbers` can read."""
     if isinstance(value, tuple):
         return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)

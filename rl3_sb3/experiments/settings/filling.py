@@ -1,8 +1,8 @@
-"""What the settings of a run are where nobody gives them.
+"""Fill in the settings of a run that are not given.
 
-The policy's class and the estimator have defaults of their own. On top of them come, each before
-the next, the run's recipe, the algorithm's row, the domain (for all recipes, then for this one),
-and what was given for the run.
+The first that has a value decides: what was given for the run; the domain's settings for this
+recipe, then those for all recipes; the algorithm; the recipe; and the defaults of the policy's
+class and of the estimator.
 """
 
 from __future__ import annotations
@@ -37,22 +37,19 @@ def filled_in(
     settings: Mapping[str, Any],
     plain_names: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the fields of a `RunConfig`, but for the run's identity.
+    """Return the fields of a `RunConfig`, without the run's identity.
 
     Args:
         facts: The domain.
         algorithm: The algorithm's row.
         horizon: Steps of a meta-episode.
-        settings: What was given, by full or short names.
-        plain_names: The settings that are fields of their own.
-
-    Raises:
-        InputError: A setting is unknown, or given twice.
+        settings: The settings that were given, by full or short names.
+        plain_names: Names of the settings that are fields of `RunConfig`.
     """
     given = _with_full_keys(settings)
     usual = facts.settings.get("recipe", DEFAULT_RECIPE)
     recipe = check_recipe(given.get("recipe", usual))
-    # These are for all algorithms: each takes those that it has.
+    # These apply to all algorithms; each uses the settings that it has.
     suited = replaced(facts.settings, facts.recipes.get(recipe, {}), plain_names)
     if algorithm.estimator is None:
         suited["estimator"] = None
@@ -83,7 +80,7 @@ def filled_in(
 
 
 def with_one_entropy(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings in which version 0.1 gave the entropy's first and last coefficient apart."""
+    """Replace version 0.1's `ent_coef` and `final_ent_coef` by one schedule."""
     known = dict(settings)
     if {"ent_coef", "final_ent_coef"} <= known.keys():
         first, last = known["ent_coef"], known.pop("final_ent_coef")
@@ -94,11 +91,11 @@ def with_one_entropy(settings: Mapping[str, Any]) -> dict[str, Any]:
 def replaced(
     settings: Mapping[str, Any], by: Mapping[str, Any], plain_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Return settings with others in their place, whichever of its names each is given by.
+    """Return settings, some of them replaced; full and short names of a setting count as equal.
 
     Args:
-        settings: Some.
-        by: Those that go before.
+        settings: The settings.
+        by: The replacements, which take precedence.
         plain_names: See `filled_in`.
     """
     flat = with_dots(by)
@@ -113,7 +110,7 @@ def replaced(
 
 
 def with_dots(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings in which tables, as TOML's dotted keys make them, are names with dots."""
+    """Return settings with TOML's nested tables replaced by dotted names."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
@@ -137,10 +134,10 @@ def _by_full_names(
     """Return settings by their full names.
 
     Args:
-        settings: By full or short ones.
+        settings: The settings, by full or short names.
         known: All full names that this run has.
-        is_given: Whether somebody gave them for this run. Others are left out where another policy
-            or estimator has them.
+        is_given: Whether these were given for this run. Otherwise, settings of another policy or
+            estimator are ignored.
     """
     full: dict[str, Any] = {}
     for name, value in settings.items():
@@ -156,7 +153,7 @@ def _by_full_names(
 def _estimator_options(
     estimator: str | None, facts: Domain, algorithm: Algorithm, horizon: int
 ) -> dict[str, Any]:
-    """Return the estimator's defaults, then what domain and algorithm say of those it has."""
+    """Return the estimator's defaults, changed by the domain and the algorithm where it can be."""
     options = estimator_defaults(estimator, task_horizon=facts.task_horizon or horizon)
     suited = {}
     for name, value in facts.estimator_options.items():

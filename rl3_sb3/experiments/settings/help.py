@@ -1,4 +1,4 @@
-"""The list of all settings that `rl3 train --help` ends with."""
+"""The list of all settings at the end of `rl3 train --help`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.settings.setting import Setting, declared
 
 _INTRODUCTION = """\
-settings (--set NAME=VALUE, or NAME = VALUE in a sweep's [settings], text such as schedules in
+settings (--set NAME=VALUE, or NAME = VALUE in a sweep's [settings], with texts such as schedules in
 quotes; horizons and seeds are lists of the sweep):
-  A domain may have defaults of its own; a run's config.json holds them all. Where a schedule is
-  allowed, 0.3:1@0.5 moves on a line from 0.3 to 1 over the first half of the run and then stays,
-  and 0.1:0 moves over all of it.
+  Defaults are in parentheses. A domain may have other ones; a run's config.json holds all settings.
+  A schedule 0.3:1@0.5 moves linearly from 0.3 to 1 over the first half of the run and then stays;
+  0.1:0 moves over the whole run.
 """
 
 
 def settings_help() -> str:
-    """Return a group of lines for each group of settings, with the usual recipe's defaults."""
+    """Return one line per setting, in groups, with the defaults of the usual recipe."""
     return _INTRODUCTION + "\n".join(_lines())
 
 

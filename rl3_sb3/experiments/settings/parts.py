@@ -1,6 +1,6 @@
-"""The exchangeable parts of a run, policy and estimator, as tables of settings.
+"""Turn the arguments of a run's policy and estimator into settings.
 
-Their own classes say which arguments they have; nothing here repeats a name or a default.
+Names and defaults come from their own classes; nothing here repeats them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from rl3_sb3.experiments.settings.setting import (
 from rl3_sb3.policy import POLICIES
 from vamdp.estimators.table import BUILT_INS
 
-# Of policies whose actions are real numbers, where ours are discrete; what the setting
-# `critic_sees` says; and of policies that are not trained.
+# Arguments that are no settings: for real-valued actions, where ours are discrete; replaced by the
+# setting `critic_sees`; and for policies that are not trained.
 _NOT_FOR_US = ("log_std_init", "critic_only", "actor_only")
 
 
@@ -51,7 +51,7 @@ def policy_defaults(policy: str) -> Mapping[str, Any]:
     if policy not in POLICIES:
         raise InputError(f"`policy` must be one of {', '.join(POLICIES)}, got {policy!r}.")
     of_network = POLICIES[policy].network_defaults()
-    # `TransformerPPO` fills in the context's length, which alone has no default.
+    # Only the context's length has no default; `TransformerPPO` sets it.
     arguments = {name: value for name, value in of_network.items() if value is not ...}
     for each in inspect.signature(POLICIES[policy]).parameters.values():
         if each.kind is each.KEYWORD_ONLY and each.name not in _NOT_FOR_US:
@@ -60,7 +60,7 @@ def policy_defaults(policy: str) -> Mapping[str, Any]:
 
 
 def checked_policy_arguments(policy: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all arguments of a policy in their types, after trying them on a small one.
+    """Return all arguments of a policy with their types, after trying them on a small one.
 
     Raises:
         InputError: One is unknown, of another type, or out of range.
@@ -72,9 +72,9 @@ def checked_policy_arguments(policy: str, arguments: Mapping[str, Any]) -> dict[
 
 
 def with_oldest_choices(policy: Any, arguments: Any) -> Any:
-    """Return a policy's arguments as a file means them that is older than one of the choices.
+    """Return a policy's arguments as stored by a version that did not have a choice yet.
 
-    Whatever is no policy and no table stays: the checks come later.
+    Anything that is not a policy and a table is returned unchanged, to be checked later.
     """
     if not (isinstance(policy, str) and policy in POLICIES and isinstance(arguments, Mapping)):
         return arguments
@@ -83,7 +83,7 @@ def with_oldest_choices(policy: Any, arguments: Any) -> Any:
 
 @cache
 def _try_policy(policy: str, arguments: tuple[tuple[str, Any], ...]) -> None:
-    """Raise InputError unless a policy can be made with these arguments, on a small space."""
+    """Raise InputError unless a policy with these arguments can be created, on a small space."""
     given = dict(arguments)
     filled_in = POLICIES[policy].network_defaults().keys() - given.keys()
     needed: dict[str, Any] = dict.fromkeys(filled_in, 1)
@@ -99,7 +99,7 @@ def _try_policy(policy: str, arguments: tuple[tuple[str, Any], ...]) -> None:
 
 
 def is_of_another_part(name: str, known: Collection[str]) -> bool:
-    """Return whether some policy or estimator, but none of the `known`, has a setting so named."""
+    """Return whether a policy or estimator has this setting, but none of those in `known`."""
     others = {f"policy.{each}" for policy in POLICIES for each in policy_defaults(policy)}
     others |= {
         f"estimator.{each}"
@@ -110,7 +110,7 @@ def is_of_another_part(name: str, known: Collection[str]) -> bool:
 
 
 def estimator_defaults(estimator: str | None, *, task_horizon: int) -> dict[str, Any]:
-    """Return the options of an estimator with their defaults; none without one.
+    """Return the options of an estimator with their defaults; {} for None.
 
     Raises:
         InputError: There is no such estimator.
@@ -124,7 +124,7 @@ def estimator_defaults(estimator: str | None, *, task_horizon: int) -> dict[str,
 
 
 def checked_estimator_options(estimator: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all options of an estimator in their types.
+    """Return all options of an estimator with their types.
 
     Raises:
         InputError: One is unknown, of another type, or out of range.
@@ -146,11 +146,11 @@ def _options_class(estimator: str) -> type[Any]:
 
 
 def _in_types(prefix: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults with what is given, which must have their types."""
+    """Return the defaults, replaced by the given values, which must have the same types."""
     checked = dict(defaults)
     for name, value in given.items():
         full_name(f"{prefix}.{name}", [f"{prefix}.{known}" for known in defaults])
-        if defaults[name] is None:  # no type to go by: who has the option looks at it
+        if defaults[name] is None:  # the type is unknown; the class of the options checks the value
             checked[name] = as_numbers(value)
             continue
         wanted = type(defaults[name])
@@ -165,8 +165,8 @@ def _in_types(prefix: str, defaults: Mapping[str, Any], given: Mapping[str, Any]
 
 
 def _with_prefix(message: str, prefix: str, names: Mapping[str, Any]) -> str:
-    """Let an error name its setting as it is given here."""
+    """Return an error message with the full names of the settings."""
     for name in names:
-        for end in "`[":  # all of it, or one entry
+        for end in "`[":  # the whole value, or one entry
             message = message.replace(f"`{name}{end}", f"`{prefix}.{name}{end}")
     return message

@@ -1,11 +1,11 @@
-"""The recipes: what the settings of a run are where nobody gives them.
+"""The recipes: sets of defaults for the settings of a run.
 
-`paper` is what the authors did (RL3, arXiv 2306.15909, Appendix C; where the text is silent, their
-released code). A recipe holds plain settings and does nothing else: `config.json` has them all.
-What differs between domains is in `Domain.recipes`, and what differs for all whose tasks are
-environments instead of tables, in `WITHOUT_TABLES`.
+`paper` reproduces the authors' settings (RL3, arXiv 2306.15909, Appendix C; where the text does not
+say, their released code). A recipe consists of plain settings only; `config.json` stores them all.
+Differences between domains are in `Domain.recipes`; those for all domains whose tasks are
+environments instead of tables are in `WITHOUT_TABLES`.
 
-`ours` is what we found to learn most in minutes and hours of one core, see docs/training.md.
+`ours` is what we found to learn most in minutes to hours on one core, see docs/training.md.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ OURS: Mapping[str, Any] = {
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {"paper": PAPER, "ours": OURS}
 
-# What a recipe says instead where no task's optimum is known, and with it no regret. Rewards come
-# seldom there and in any size: credit has to reach far, and the critic finds its own scale.
+# Changes of a recipe where the tasks' optimum, and with it the regret, is unknown. Rewards may be
+# rare and of any size there: credit must reach far, and the critic must find its own scale.
 WITHOUT_TABLES: Mapping[str, Mapping[str, Any]] = {
     "ours": {
         "signal": "reward",
@@ -68,7 +68,7 @@ WITHOUT_TABLES: Mapping[str, Mapping[str, Any]] = {
 }
 DEFAULT_RECIPE = "paper"
 
-# How many environments a run has follows from these and H.
+# Steps of all environments per iteration; divided by H, they give the number of environments.
 STEPS_PER_ITERATION: Mapping[str, int] = {"paper": 32768, "ours": 16384}
 
 
@@ -77,7 +77,7 @@ def settings_of(recipe: str, has_tables: Callable[[], bool]) -> Mapping[str, Any
 
     Args:
         recipe: Its name.
-        has_tables: Says whether the tasks are tables; called only where that matters.
+        has_tables: Returns whether the tasks are tables; called only if the recipe depends on it.
     """
     instead = WITHOUT_TABLES.get(recipe)
     if instead is None or has_tables():
@@ -89,7 +89,7 @@ def check_recipe(name: Any) -> str:
     """Return the name of a recipe.
 
     Raises:
-        InputError: There is none of this name.
+        InputError: There is no recipe of this name.
     """
     if not isinstance(name, str) or name not in RECIPES:
         raise InputError(f"`recipe` must be one of {', '.join(RECIPES)}, got {name!r}.")

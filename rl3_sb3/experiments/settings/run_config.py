@@ -1,12 +1,12 @@
-"""What defines a training run: `RunConfig`, as it is stored in the run's `config.json`.
+"""`RunConfig`: everything that defines a training run, as stored in the run's `config.json`.
 
-One iteration of PPO takes `n_envs * horizon` steps: each environment lives through one
-meta-episode. `RunConfig.of` fills in what is not given: from the recipe, the domain, the
-algorithm's row, the policy's class and the estimator. All of it is stored, so that a run never
-depends on a default of later code.
+One PPO iteration takes `n_envs * horizon` steps: one meta-episode in each environment.
+`RunConfig.of` fills in what is not given from the recipe, the domain, the algorithm, the policy's
+class and the estimator. All settings are stored, so that a run never depends on the defaults of
+later code.
 
-Seeds. Environment i of a run is seeded with s + i, where s is drawn from the run's seed. All of
-them are below 2**31; held-out tasks have the seeds from 2**31 on, so no run can have seen one.
+Seeds: environment i of a run has the seed s + i, where s is drawn from the run's seed. All of these
+are below 2**31. Held-out tasks have seeds from 2**31 on, so no run can have seen them.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ FIRST_HELD_OUT_SEED = 2**31
 SIGNALS = ("reward", "regret")
 CRITIC_SEES = ("history", "task")
 
-# What tells runs of one experiment apart; everything else is a setting.
+# The fields that identify a run within an experiment; all others are settings.
 IDENTITY = ("domain", "size", "algo", "horizon", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """All settings of a run; two runs with equal ones differ by nothing but the hardware.
+    """All settings of a run. Two runs with equal settings can differ only by their hardware.
 
-    Each field's help says what it is; `rl3 train --help` lists them.
+    The other fields have a help text; `rl3 train --help` lists them.
 
     Args:
-        domain: A name in `DOMAINS`, or `module:attribute` of tasks of one's own.
-        size: Rows and columns of the tasks, where they are grids; else None.
+        domain: A name in `DOMAINS`, or `module:attribute` of custom tasks.
+        size: Number of rows and columns of grids; None for other tasks.
         algo: A name in `ALGORITHMS`.
         horizon: Steps of a meta-episode, at least 1.
-        seed: Of everything random, at least 0.
+        seed: Seed of everything random, at least 0.
         policy_arguments: All arguments of the policy's class.
         estimator_options: All options of the estimator; empty without one.
 
@@ -67,59 +67,57 @@ class RunConfig:
     algo: str
     size: int | None = None
     horizon: int = setting("steps of a meta-episode", group="task", least=1)
-    seed: int = setting("of everything random", group="task", least=0, is_large=True)
-    variation: str = setting(
-        "which distribution of tasks to train on", group="task", default=CANONICAL
-    )
+    seed: int = setting("seed of everything random", group="task", least=0, is_large=True)
+    variation: str = setting("task distribution to train on", group="task", default=CANONICAL)
 
     recipe: str = setting(
-        "where settings that are not given come from: all others but the task's",
+        "where settings that are not given come from (except those of the task)",
         group="learning",
         choices=(*RECIPES,),
     )
-    iterations: int = setting("PPO iterations in all", group="learning", least=1)
-    n_envs: int = setting("environments, each a meta-episode", group="learning", least=1)
+    iterations: int = setting("total number of PPO iterations", group="learning", least=1)
+    n_envs: int = setting("environments, one meta-episode each", group="learning", least=1)
     batch_size: int = setting(
-        "steps per minibatch; whole meta-episodes are taken", group="learning", least=4
+        "steps per minibatch, rounded to whole meta-episodes", group="learning", least=4
     )
     n_epochs: int = setting("passes over each iteration's steps", group="learning", least=1)
-    learning_rate: float | Schedule = setting("Adam's", group="learning", least=0)
-    gamma: float = setting("PPO's discount", group="learning", least=0, most=1)
+    learning_rate: float | Schedule = setting("Adam's learning rate", group="learning", least=0)
+    gamma: float = setting("PPO's discount factor", group="learning", least=0, most=1)
     gae_lambda: float | Schedule = setting(
-        "of PPO's advantage estimates", group="learning", least=0, most=1
+        "lambda of PPO's advantage estimates", group="learning", least=0, most=1
     )
     clip_range: float | Schedule = setting(
-        "of the probability ratio, on either side of 1", group="learning", above=0
+        "largest change of the probability ratio from 1", group="learning", above=0
     )
     target_kl: float | None = setting(
-        "mean KL divergence at which the actor stops until the next iteration",
+        "mean KL divergence above which the actor stops until the next iteration",
         group="learning",
         above=0,
     )
     ent_coef: float | Schedule = setting("weight of the entropy", group="learning", least=0)
     vf_coef: float = setting("weight of the critic's loss", group="learning", least=0)
     max_grad_norm: float | None = setting(
-        "to which gradients are clipped", group="learning", above=0
+        "largest norm of each network's gradient", group="learning", above=0
     )
     normalize_advantage: bool = setting("in each minibatch", group="learning")
     normalize_returns: bool = setting(
         "train the critic in units of each rollout's returns", group="learning"
     )
     signal: str = setting(
-        "what PPO learns from: the reward, or the expected regret of each action in the true "
+        "what PPO maximises: the reward, or minus the expected regret of each action in the true "
         "task (vamdp.RegretReward)",
         group="learning",
         choices=SIGNALS,
     )
-    signal_scale: float = setting("what the signal is multiplied by", group="learning", above=0)
+    signal_scale: float = setting("factor of the signal", group="learning", above=0)
     critic_sees: str = setting(
-        "what the critic is shown: the history alone, as the actor is, or the true task too "
+        "what the critic sees: only the history, like the actor, or also the true task "
         "(vamdp.ShowTask)",
         group="learning",
         choices=CRITIC_SEES,
     )
     symmetry_share: float = setting(
-        "share of the sequences whose actions are relabelled; only where they are exchangeable",
+        "share of sequences with relabelled actions; only if actions are exchangeable",
         group="learning",
         least=0,
         most=1,
@@ -128,18 +126,16 @@ class RunConfig:
         "weight of the divergence from the relabelled behaviour", group="learning", least=0
     )
     validate_every: int = setting(
-        "iterations between two validations; 0: none", group="learning", least=0
+        "iterations between two validations; 0: never", group="learning", least=0
     )
 
-    value_scale: float = setting("what values are divided by", group="observation", above=0)
-    count_scale: float = setting("what counts are divided by", group="observation", above=0)
-    reward_scale: float = setting(
-        "what the previous reward is divided by", group="observation", above=0
-    )
+    value_scale: float = setting("divisor of values", group="observation", above=0)
+    count_scale: float = setting("divisor of counts", group="observation", above=0)
+    reward_scale: float = setting("divisor of the previous reward", group="observation", above=0)
 
     policy: str = setting("class of the policy", group="policy")
     policy_arguments: Mapping[str, Any] = field(default_factory=dict)
-    estimator: str | None = setting("who estimates values", group="estimator")
+    estimator: str | None = setting("learner that estimates values", group="estimator")
     estimator_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -169,14 +165,14 @@ class RunConfig:
             if getattr(self, name) != usual and not self.facts.has_tables:
                 raise InputError(
                     f"`{name}` must be {usual} in the domain {self.domain}, got "
-                    f"{getattr(self, name)}: its tasks are environments, of which no optimum is "
-                    "known. Leave it out, or bring the tasks as tables (vamdp.TabularMDP)."
+                    f"{getattr(self, name)}: its tasks are environments, whose optimum is "
+                    "unknown. Leave it out, or define the tasks as tables (vamdp.TabularMDP)."
                 )
         if self.symmetry_share > 0 and not self.facts.exchangeable_actions:
             raise InputError(
                 f"`symmetry_share` must be 0 in the domain {self.domain}, got "
                 f"{self.symmetry_share}: its actions are not known to be exchangeable. Leave it "
-                "out; for tasks of your own see Domain(exchangeable_actions=...)."
+                "out; for custom tasks see Domain(exchangeable_actions=...)."
             )
         if (self.estimator is None) != (algorithm.estimator is None):
             needs = "left out" if algorithm.estimator is None else "the name of one"
@@ -191,15 +187,15 @@ class RunConfig:
         if n_clustered > 1 and not self.facts.has_places:
             raise InputError(
                 f"`estimator.cluster_size` must be 1 in the domain {self.domain}, got "
-                f"{n_clustered} ({self.algo}): clusters are of neighbours by row and column, which "
-                "its states do not have. Leave it out, and take rl3 instead of rl3-coarse."
+                f"{n_clustered} ({self.algo}): clusters consist of neighbours by row and column, "
+                "which its states do not have. Leave it out, and use rl3 instead of rl3-coarse."
             )
         has_distances = self.facts.has_places or not self.facts.has_tables
         if self.estimator is not None and takes_reals(self.estimator) and not has_distances:
             remedy = "Leave it out" if algorithm.estimator != self.estimator else "Take rl3"
             raise InputError(
                 f"`estimator` must be for tables in the domain {self.domain}, got "
-                f"{self.estimator!r} ({self.algo}), which goes by the distance of states: theirs "
+                f"{self.estimator!r} ({self.algo}), which needs distances between states: theirs "
                 f"are numbers without one. {remedy}."
             )
         if options.get("cluster_terminals") and n_clustered == 1:
@@ -220,7 +216,7 @@ class RunConfig:
         size: int | None = None,
         **settings: Any,
     ) -> RunConfig:
-        """Make a configuration from what differs from the defaults.
+        """Create a configuration from the settings that differ from the defaults.
 
         Args:
             domain: See the class.
@@ -228,7 +224,7 @@ class RunConfig:
             horizon: See the class; None: the domain's.
             seed: See the class.
             size: See the class; None: the domain's first.
-            **settings: By their names, full or short, as `d_model` or `policy.d_model`.
+            **settings: Settings by full or short name, such as `policy.d_model` or `d_model`.
 
         Raises:
             InputError: A setting is unknown, or a value out of range.
@@ -249,11 +245,11 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str) -> RunConfig:
-        """Make a configuration from what `to_dict` returned.
+        """Create a configuration from the result of `to_dict`.
 
         Args:
-            values: Entries that are no settings are an error.
-            source: Where they come from, for the error.
+            values: All settings; unknown entries are an error.
+            source: Name of the file, for the error.
 
         Raises:
             InputError: An entry is missing, unknown or out of range.
@@ -267,7 +263,7 @@ class RunConfig:
 
     @classmethod
     def _from_first_version(cls, values: Mapping[str, Any], source: str) -> RunConfig:
-        """Read the settings of version 0.1, which had neither schedules nor tables."""
+        """Create a configuration from those of version 0.1, without schedules and tables."""
         _check_names(values.keys(), set(_FIRST_VERSION), source)
         known = with_one_entropy(values)
         for name in ("warm_start", "cluster_terminals", "mixed_precision"):
@@ -286,14 +282,14 @@ class RunConfig:
         return values
 
     def flat(self) -> dict[str, Any]:
-        """Return all settings as `to_dict`, those of policy and estimator by their full names."""
+        """Return all settings as in `to_dict`, those of policy and estimator by full names."""
         values = self.to_dict()
         for prefix, table in TABLES.items():
             values |= {prefix + name: value for name, value in values.pop(table).items()}
         return values
 
     def resolved(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what somebody gave for this run by full names, values as `flat` has them."""
+        """Return the given settings by their full names, with the values of `flat`."""
         flat = self.flat()
         return {name: flat[name] for name in (full_name(given, flat) for given in settings)}
 
@@ -309,7 +305,7 @@ class RunConfig:
 
     @property
     def task_horizon(self) -> int:
-        """Steps of the longest episode."""
+        """Largest number of steps in an episode."""
         return self.facts.task_horizon or self.horizon
 
     @property
@@ -319,14 +315,14 @@ class RunConfig:
 
     @property
     def kind(self) -> str:
-        """What the run trains on, in one word for names of folders, as gridworld13-dense."""
+        """The tasks as one word, for names of folders, such as gridworld13-dense."""
         variation = "" if self.variation == CANONICAL else f"-{self.variation}"
         domain = self.domain.replace(":", "-").replace(".", "-")
         return f"{domain}{self.size or ''}{variation}"
 
     @property
     def sentence(self) -> str:
-        """What the run trains on, in words."""
+        """The run in words."""
         size = f" of size {self.size}" if self.size else ""
         return (
             f"{self.title} in {self.domain}{size}, {self.variation} tasks, meta-episodes of "
@@ -335,12 +331,12 @@ class RunConfig:
 
     @property
     def steps_per_iteration(self) -> int:
-        """Steps of all environments together in one iteration."""
+        """Number of steps of all environments together in one iteration."""
         return self.n_envs * self.horizon
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole run."""
+        """Number of steps of the whole run."""
         return self.iterations * self.steps_per_iteration
 
     @property
@@ -357,7 +353,7 @@ _FIRST_VERSION = (
     "mixed_precision", "validate_every",
 )  # fmt: skip
 
-# Settings that stored runs may lack, with what they were before they could be set.
+# Settings that stored runs may lack, with the values that they had before they could be set.
 _CAME_LATER: Mapping[str, Any] = {
     "recipe": "paper",
     "normalize_returns": False,
@@ -368,15 +364,15 @@ _CAME_LATER: Mapping[str, Any] = {
 
 
 def joined_settings(settings: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings for `RunConfig.of` with others in the place of those that are given in both.
+    """Return settings for `RunConfig.of`, with those in `by` replaced.
 
-    Names may be full or short, or those of tables. The result has no tables.
+    Names may be full, short, or those of tables. The result has no tables.
     """
     return replaced(settings, by, _plain_names())
 
 
 def _plain_names() -> list[str]:
-    """Names of the settings that are fields of their own, without the run's identity."""
+    """Return the names of settings that are fields of their own, without the run's identity."""
     taken = {*IDENTITY, *TABLES.values()}
     return [each.name for each in fields(RunConfig) if each.name not in taken]
 
@@ -398,6 +394,6 @@ def _check_names(given: Any, known: set[str], source: str) -> None:
 
 
 def check_integer(name: str, value: Any, least: int) -> None:
-    """Raise InputError unless the setting called `name` is an integer of at least `least`."""
+    """Raise InputError unless the setting `name` is an integer of at least `least`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(f"`{name}` must be an integer of at least {least}, got {value!r}.")

@@ -1,9 +1,9 @@
-"""Settings that change while a run learns, written as `0.3:1@0.5`.
+"""Settings that change during a run, written as `0.3:1@0.5`.
 
-    START:END@SHARE     from START to END over the first SHARE of the run, END from then on
+    START:END@SHARE     from START to END over the first SHARE of the run, then END
     START:END           the same over the whole run
 
-The line is straight in the run's progress, so it stretches with `iterations`.
+The change is linear in the run's progress, so it stretches with `iterations`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _PATTERN = re.compile(rf"({_NUMBER}):({_NUMBER})(?:@({_NUMBER}))?", re.ASCII)
 
 @dataclass(frozen=True)
 class Schedule:
-    """A number that moves on a straight line while a run learns, and then stays.
+    """A number that changes linearly during the first part of a run, and then stays.
 
     Attributes:
-        start: Its value at the beginning.
-        end: Its value at the end.
-        share: Of the run's steps, after which it has arrived; in (0, 1].
+        start: Value at the beginning.
+        end: Value at the end.
+        share: Share of the run's steps after which `end` is reached, in (0, 1].
 
     Example:
         >>> str(Schedule.parse("0.3:1@0.5"))
@@ -39,17 +39,17 @@ class Schedule:
         """Check the share.
 
         Raises:
-            ValueError: It is outside of (0, 1].
+            ValueError: The share is outside of (0, 1].
         """
         if not 0 < self.share <= 1:
             raise ValueError(f"The share of a schedule must be in (0, 1], got {self.share}.")
 
     @classmethod
     def parse(cls, text: str) -> Schedule:
-        """Read what `str` writes.
+        """Read a text that `str` wrote.
 
         Raises:
-            ValueError: It is no schedule.
+            ValueError: The text is not a schedule.
         """
         found = _PATTERN.fullmatch(text.strip())
         if found is None:
@@ -62,15 +62,15 @@ class Schedule:
         if progress > self.share:
             return self.end
         value = self.start + progress * (self.end - self.start) / self.share
-        # Rounding could lead a hair beyond the end, and out of a setting's range.
+        # Rounding could lead slightly beyond the end, and out of a setting's range.
         return min(max(value, min(self.start, self.end)), max(self.start, self.end))
 
     def __call__(self, progress_remaining: float) -> float:
-        """Return the value as Stable-Baselines3 asks for it: its progress runs from 1 to 0."""
+        """Return the value for Stable-Baselines3, whose progress runs from 1 to 0."""
         return self.at(1 - progress_remaining)
 
     def __str__(self) -> str:
-        """Write it so that `parse` reads it."""
+        """Return the text that `parse` reads."""
         line = f"{_plain(self.start)}:{_plain(self.end)}"
         return line if self.share == 1 else f"{line}@{_plain(self.share)}"
 

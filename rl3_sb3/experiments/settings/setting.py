@@ -1,14 +1,14 @@
-"""What a setting of a run is: a name, a type, a range, and a line of help.
+"""A setting of a run: a name, a type, a range, and a line of help.
 
-`RunConfig` declares its fields with `setting`; the policy's arguments and the estimator's options
-are settings too, named by their own classes. All of them share one way of being given
-(`--set NAME=VALUE`, a key in a sweep's TOML, a keyword of `RunConfig.of`), one check, and one
-error.
+`RunConfig` declares its fields with `setting`. The policy's arguments and the estimator's options,
+declared by their own classes, are settings too. All of them are given in the same ways (`--set
+NAME=VALUE`, a key in a sweep's TOML, a keyword of `RunConfig.of`), checked by the same code, and
+cause the same error.
 
     learning_rate=1e-3        a field of `RunConfig`
-    gae_lambda=0.3:1@0.5      one that may change while the run learns, see `schedules`
+    gae_lambda=0.3:1@0.5      a field that may change during the run, see `schedules`
     policy.d_model=32         an argument of the policy's class; short: d_model=32
-    estimator.gamma=0.95      an option of the estimator; its short name is PPO's, so it has none
+    estimator.gamma=0.95      an option of the estimator; it has no short name, as gamma is PPO's
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.schedules import Schedule
 
-#: More environments, iterations or sweeps than this are a slip of the keyboard.
+#: More environments, iterations or sweeps than this must be a typing error.
 LARGEST = 2**31 - 1
 
 _CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
@@ -30,18 +30,18 @@ _CONSTANTS: Mapping[str, Any] = {"true": True, "false": False, "none": None}
 
 @dataclass(frozen=True)
 class Setting:
-    """What a value of one setting must be.
+    """The values that a setting may have.
 
     Attributes:
-        help: What it is, in one line.
-        group: Where `rl3 train --help` lists it.
+        help: One line that describes the setting.
+        group: The group in which `rl3 train --help` lists it.
         kind: int, float, bool or str.
-        least: The smallest number allowed.
-        most: The largest number allowed.
+        least: Smallest number allowed.
+        most: Largest number allowed.
         above: Numbers must be larger than this.
         optional: Whether None is allowed.
         scheduled: Whether a `Schedule` is allowed.
-        choices: The texts allowed; none: all.
+        choices: The texts allowed; empty: all.
         is_large: Whether integers beyond `LARGEST` are allowed.
     """
 
@@ -57,14 +57,14 @@ class Setting:
     is_large: bool = False
 
     def checked(self, name: str, value: Any) -> Any:
-        """Return the value as its type, a schedule's text as a `Schedule`.
+        """Return the value with its type; the text of a schedule becomes a `Schedule`.
 
         Args:
-            name: For the error.
-            value: As somebody gave it.
+            name: Name of the setting, for the error.
+            value: The value as it was given.
 
         Raises:
-            InputError: It is of another type, or out of range.
+            InputError: The value has another type, or is out of range.
         """
         if self.optional and value in (None, "none"):
             return None
@@ -88,7 +88,7 @@ class Setting:
         return schedule
 
     def _contains(self, value: float) -> bool:
-        # not `value < least`, which lets NaN pass
+        # Not `value < least`, which is False for NaN.
         inside = self.least <= value <= self.most and self.above < value
         fits = self.kind is not int or self.is_large or value <= LARGEST
         return inside and value < math.inf and fits
@@ -98,7 +98,7 @@ class Setting:
 
     @property
     def wanted(self) -> str:
-        """What a value must be, in words."""
+        """The allowed values in words."""
         if self.kind is bool:
             words = "true or false"
         elif self.choices:
@@ -119,19 +119,19 @@ class Setting:
 
 
 def setting(help: str, *, group: str, default: Any = MISSING, **limits: Any) -> Any:
-    """Return a dataclass field that is a setting; its kind comes from the field's annotation.
+    """Return a dataclass field that is a setting. Its kind comes from the field's annotation.
 
     Args:
         help: See `Setting`.
         group: See `Setting`.
-        default: Of the field; left out: it has none.
+        default: Default of the field; without it, the field is required.
         **limits: The other attributes of `Setting`.
     """
     return field(default=default, metadata={"setting": {"help": help, "group": group, **limits}})
 
 
 def declared(of: Field[Any]) -> Setting | None:
-    """Return the setting that a dataclass field declares; None if it is no setting.
+    """Return the setting that a dataclass field declares; None if the field is not a setting.
 
     The annotation is text such as "int", "float | None" or "float | Schedule".
     """
@@ -148,7 +148,7 @@ def declared(of: Field[Any]) -> Setting | None:
 
 
 def as_float(value: int) -> float:
-    """Return an integer as a float; one that is too large is infinite."""
+    """Return an integer as a float; infinity if it is too large."""
     try:
         return float(value)
     except OverflowError:
@@ -156,7 +156,7 @@ def as_float(value: int) -> float:
 
 
 def read_value(text: str) -> Any:
-    """Return what a text on the command line says: a number, true, false, none, or itself.
+    """Return the value of a text on the command line: a number, true, false, none, or the text.
 
     Example:
         >>> [read_value(text) for text in ("32", "1e-3", "true", "none", "0.1:0")]
@@ -173,7 +173,7 @@ def read_value(text: str) -> Any:
 
 
 def as_numbers(value: Any) -> Any:
-    """Return several numbers, as a text or a list has them, as a tuple; anything else as it is.
+    """Return numbers in a text or a list as a tuple; any other value unchanged.
 
     Example:
         >>> [as_numbers(value) for value in ("0.5,2", "[3, 4]", "3,", [1, 2.5], 7, "many", None)]
@@ -191,10 +191,10 @@ def as_numbers(value: Any) -> Any:
 
 
 def read_assignments(texts: Iterable[str]) -> dict[str, Any]:
-    """Return what texts such as `learning_rate=1e-3` say.
+    """Return the settings in texts such as `learning_rate=1e-3`.
 
     Raises:
-        InputError: One has no name, or a name comes twice.
+        InputError: A text has no name, or a name occurs twice.
     """
     values: dict[str, Any] = {}
     for text in texts:
@@ -208,14 +208,14 @@ def read_assignments(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def full_name(name: str, known: Iterable[str]) -> str:
-    """Return the full name of a setting that may be given by its short one.
+    """Return the full name of a setting, which may be given by its short name.
 
     Args:
-        name: As somebody gave it.
+        name: The name as it was given.
         known: All full names.
 
     Raises:
-        InputError: There is none of this name; the error says which is nearest.
+        InputError: There is no setting of this name; the error suggests the nearest one.
     """
     names = list(known)
     if name in names:

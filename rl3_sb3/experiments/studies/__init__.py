@@ -1,1 +1,1 @@
-"""What the scripts in examples/studies/ share: their command line, records, tables and curves."""
+"""Shared by the scripts in examples/studies/: their command line, records, tables and curves."""

@@ -1,7 +1,7 @@
-"""Where a transformer's decisions come from: its attention, its gradients, and what it can lose.
+"""Find out what a transformer's decisions depend on: by attention, by gradients, and by ablation.
 
-Sequences are meta-episodes: x (n_tasks, H, C), one observation a token, its parts at the places
-that a layout says. Where episodes begin, and which state is the present one, is read from them.
+Sequences are meta-episodes x (n_tasks, H, C), with one observation per token, whose parts are given
+by a layout. The starts of episodes and the current states are read from them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rl3_sb3.sequence_policy import SequencePolicy
 FloatArray = npt.NDArray[np.float64]
 Layout = Mapping[str, slice]
 
-#: Parts of an observation, as gradients are told by.
+#: Groups of parts of an observation, by which gradients are reported.
 PARTS: Mapping[str, tuple[str, ...]] = {
     "state": ("state",),
     "advantage": ("advantage",),
@@ -33,7 +33,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "clocks": ("episode_time", "meta_time"),
 }
 SEES = ("all", "episode", "self")
-#: Meta-episodes whose attention is held at a time: 100 MB at H = 350.
+#: Meta-episodes whose attention is kept at a time: 100 MB at H = 350.
 _CHUNK = 25
 
 
@@ -43,7 +43,9 @@ def episodes_of(x: th.Tensor, layout: Layout) -> th.Tensor:
 
 
 def distance_classes(episodes: th.Tensor) -> dict[str, th.Tensor]:
-    """Return which tokens j are how far from token t: bools (n_tasks, T, T), each j <= t in one.
+    """Return the class of each earlier token by its distance: bools (n_tasks, T, T).
+
+    Each j <= t is in exactly one class of token t.
 
     Args:
         episodes: See `episodes_of`.
@@ -63,14 +65,14 @@ def distance_classes(episodes: th.Tensor) -> dict[str, th.Tensor]:
 
 @dataclass(frozen=True)
 class Mass:
-    """How attention is spread.
+    """The distribution of attention.
 
     Attributes:
-        by_distance: For each class the share of the mass, shape (n_layers, n_tasks, n_heads, T).
-        uniform: The same of attention that treats all tokens alike, shape (n_tasks, T).
-        by_state: Mass on earlier tokens of the present state ("same state") and on those one step
-            after such a token ("step after it"), like `by_distance`; without states nothing.
-        uniform_by_state: The same of attention that treats all tokens alike, (n_tasks, T).
+        by_distance: Class -> share of the mass, shape (n_layers, n_tasks, n_heads, T).
+        uniform: Class -> its share if attention is uniform, shape (n_tasks, T).
+        by_state: Mass on earlier tokens with the current state ("same state") and on those one step
+            after such a token ("step after it"), like `by_distance`; empty without states.
+        uniform_by_state: The same for uniform attention, (n_tasks, T).
     """
 
     by_distance: Mapping[str, FloatArray]
@@ -79,14 +81,14 @@ class Mass:
     uniform_by_state: Mapping[str, FloatArray]
 
     def lift(self, kind: str, steps: slice) -> FloatArray:
-        """Return how much more of the mass on earlier tokens such tokens get than by chance.
+        """Return the share of such tokens in the mass on earlier tokens, relative to chance.
 
         Args:
             kind: A key of `by_state`.
-            steps: Over which steps t.
+            steps: The steps t to average over.
 
         Returns:
-            Shape (n_layers, n_tasks, n_heads); 1: no more.
+            Shape (n_layers, n_tasks, n_heads); 1 means chance.
         """
         mass = self.by_state[kind][..., steps].sum(-1)
         earlier = (1 - self.by_distance["self"])[..., steps].sum(-1)
@@ -98,12 +100,12 @@ class Mass:
 
 @th.no_grad()
 def attention_mass(network: CausalTransformer, x: th.Tensor, layout: Layout) -> Mass:
-    """Return how a transformer's attention is spread over earlier tokens.
+    """Return the distribution of a transformer's attention over earlier tokens.
 
     Args:
         network: An actor.
         x: Its meta-episodes, shape (n_tasks, H, C).
-        layout: Of an observation.
+        layout: The layout of an observation.
     """
     distances = distance_classes(episodes_of(x, layout))
     states = _same_states(x, layout)
@@ -116,7 +118,7 @@ def attention_mass(network: CausalTransformer, x: th.Tensor, layout: Layout) -> 
             shares = (weights * mask[rows, None]).sum(-1)
             found[name].append(shares.double().numpy())
     mass = {name: np.concatenate(chunks, axis=1) for name, chunks in found.items()}
-    tokens = np.arange(1, x.shape[1] + 1)  # that token t sees
+    tokens = np.arange(1, x.shape[1] + 1)  # number of tokens that token t sees
     uniform = {name: mask.sum(-1).numpy() / tokens for name, mask in masks.items()}
     return Mass(
         by_distance={name: mass[name] for name in distances},
@@ -129,7 +131,7 @@ def attention_mass(network: CausalTransformer, x: th.Tensor, layout: Layout) -> 
 def _same_states(x: th.Tensor, layout: Layout) -> dict[str, th.Tensor]:
     """Return where earlier tokens j have token t's state, or come one step after it."""
     if "state" not in layout or layout["state"].stop - layout["state"].start == 1:
-        return {}  # a single state tells no tokens apart
+        return {}  # with a single state, all tokens are alike
     state = x[..., layout["state"]]
     same = (state[:, :, None] == state[:, None]).all(-1)  # (n_tasks, t, j)
     after = th.zeros_like(same)
@@ -140,20 +142,20 @@ def _same_states(x: th.Tensor, layout: Layout) -> dict[str, th.Tensor]:
 def gradient_shares(
     network: CausalTransformer, x: th.Tensor, layout: Layout, steps: Sequence[int]
 ) -> dict[str, FloatArray]:
-    """Return which share of the margin's squared gradient comes from which part of which tokens.
+    """Return the shares of the margin's squared gradient by parts and tokens.
 
-    The margin is the likeliest action's logit less the second's. An input's gradient is multiplied
-    by its standard deviation over all tasks and steps.
+    The margin is the difference between the two largest logits. The gradient of an input is
+    multiplied by its standard deviation over all tasks and steps.
 
     Args:
         network: An actor with discrete actions.
         x: See `attention_mass`.
         layout: See `attention_mass`.
-        steps: At which margins are differentiated.
+        steps: The steps whose margins are differentiated.
 
     Returns:
-        For "PART, now" (the present token) and "PART, before" (all earlier ones) of the parts that
-        there are: shape (len(steps), n_tasks). All together are 1.
+        Shares for "PART, now" (the current token) and "PART, before" (all earlier ones) of the
+        parts that exist, each of shape (len(steps), n_tasks). They sum to 1.
     """
     deviation = x.flatten(0, 1).std(0)
     x = x.clone().requires_grad_()
@@ -175,10 +177,10 @@ def gradient_shares(
 
 
 class Watched(PolicyAgent):
-    """A trained policy that keeps what it has seen.
+    """A trained policy that stores its observations.
 
     Args:
-        policy: Whose actions.
+        policy: The policy.
     """
 
     def __init__(self, policy: SequencePolicy) -> None:
@@ -186,12 +188,12 @@ class Watched(PolicyAgent):
         self._batches: list[list[th.Tensor]] = []
 
     def start(self, n_tasks: int, seed: int) -> None:
-        """Begin with further tasks."""
+        """Begin with the next tasks."""
         super().start(n_tasks, seed)
         self._batches.append([])
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Choose actions for observations, and keep these."""
+        """Choose actions for observations, and store these."""
         self._batches[-1].append(self._policy.to_tokens(seen.copy()))
         return super().act(seen)
 
@@ -201,16 +203,16 @@ class Watched(PolicyAgent):
 
 
 class Ablated(PolicyAgent):
-    """A trained transformer from which something is taken away.
+    """A trained transformer without some of its inputs.
 
     Args:
-        policy: Whose actor is a `CausalTransformer`.
+        policy: The policy, whose actor is a `CausalTransformer`.
         title: Its name.
-        layout: Of its observations.
-        parts: Names in the layout that are replaced by those of another task at the same step: task
-            i is shown task i - 1's, through the whole meta-episode.
-        only_remembered: Replace them in what it remembers only: the present step is shown as it is.
-        sees: Which tokens a token attends to: "all", those of its "episode", or it"self".
+        layout: The layout of its observations.
+        parts: Names of parts that are replaced by those of another task at the same step: task i
+            sees those of task i - 1, during the whole meta-episode.
+        only_remembered: Replace them only in the memory; the current step is shown unchanged.
+        sees: The tokens that a token attends to: "all", those of its "episode", or only it"self".
 
     Raises:
         ValueError: There is no such part, or `sees` is something else.
@@ -237,12 +239,12 @@ class Ablated(PolicyAgent):
         self._starts: list[npt.NDArray[np.bool_]] = []
 
     def start(self, n_tasks: int, seed: int) -> None:
-        """Forget the tasks before."""
+        """Forget the previous tasks."""
         super().start(n_tasks, seed)
         self._starts = []
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Choose actions for observations, given what is left of them."""
+        """Choose actions for the changed observations."""
         self._starts.append(seen[:, self._layout["episode_time"]][:, 0] == 0)
         left = seen.copy()
         for part in self._parts:
@@ -251,14 +253,14 @@ class Ablated(PolicyAgent):
         before, hidden, remembered = self._state, self._hidden(), self._policy.to_tokens(left)
         shown = self._policy.to_tokens(seen) if self._only_remembered else remembered
         logits, self._state = actor.step(shown, before, hidden)
-        if self._only_remembered:  # writes over the token that was just shown
+        if self._only_remembered:  # overwrite the token that was just shown
             _, self._state = actor.step(remembered, before, hidden)
         actions = self._policy.distribution(logits).sample()
         chosen: npt.NDArray[np.int64] = self._policy.to_env_actions(actions)
         return chosen
 
     def _hidden(self) -> th.Tensor | None:
-        """Return which tokens the newest one shall not see, shape (n_tasks, t + 1)."""
+        """Return the tokens that the newest one must not see, shape (n_tasks, t + 1)."""
         if self._sees == "all":
             return None
         starts = np.stack(self._starts, axis=1)

@@ -1,4 +1,4 @@
-"""Tables and learning curves of a study's runs, seeds side by side."""
+"""Make tables and learning curves of a study's runs over several seeds."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rl3_sb3.experiments.studies.runs import StudyRun
 
 RANDOM = "random"
 _SHARE = 0.9  # of the best agent's gain
-_HALF = 2  # blocks on either side of each, of whose returns a curve has the mean
+_HALF = 2  # neighbouring blocks on each side in the mean of a curve's point
 
 
 def by_tasks(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
-    """Return the runs by the title of their tasks, in their order."""
+    """Return the runs by the title of their tasks, in order."""
     groups: dict[str, list[StudyRun]] = {}
     for run in runs:
         groups.setdefault(title_of(*run.tasks), []).append(run)
@@ -28,7 +28,7 @@ def by_tasks(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
 
 
 def title_of(domain: str, size: int | None, horizon: int) -> str:
-    """Return what tasks are called in tables and figures.
+    """Return the name of tasks in tables and figures.
 
     Example:
         >>> title_of("frozen-lake", 4, 100)
@@ -39,7 +39,7 @@ def title_of(domain: str, size: int | None, horizon: int) -> str:
 
 
 def by_agent(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
-    """Return runs by their agent's title, in their order, seeds in theirs."""
+    """Return the runs by their agent's title, in order, and each agent's in the order of seeds."""
     groups: dict[str, list[StudyRun]] = {}
     for run in sorted(runs, key=lambda run: run.seed):
         groups.setdefault(run.title, []).append(run)
@@ -57,16 +57,16 @@ def runs_table(
     columns: Mapping[str, Callable[[Sequence[StudyRun]], str]] | None = None,
     variation: str = CANONICAL,
 ) -> str:
-    """Return a line for each agent: mean over the seeds ± its standard error, and every seed.
+    """Return a table with a row per agent: mean over the seeds ± standard error, and all seeds.
 
-    The column `to 90 %` has the steps, in millions, after which the mean training curve first has
-    nine tenths of the best agent's last gain over the random policy: agents that end alike may
-    learn at different speeds. It is empty for agents that never have.
+    The column `to 90 %` has the steps, in millions, at which the mean training curve first reaches
+    nine tenths of the best agent's final gain over the random policy. It shows the speed of agents
+    that end equally good. It is empty for agents that never reach this level.
 
     Args:
-        runs: All in the same tasks.
-        columns: More columns: header, and from an agent's runs to its entry.
-        variation: Of the held-out tasks.
+        runs: Runs in the same tasks.
+        columns: Further columns: header -> function from an agent's runs to its entry.
+        variation: Distribution of the held-out tasks.
     """
     more = columns or {}
     scores = runs[0].scores[variation]
@@ -112,7 +112,7 @@ def _steps_to(seeds: Sequence[StudyRun], level: float) -> str:
 
 
 def _curves(seeds: Sequence[StudyRun]) -> tuple[FloatArray, FloatArray]:
-    """Return steps in millions, (n,), and each seed's smoothed returns, as far as all go."""
+    """Return steps in millions, (n,), and each seed's smoothed returns, up to the shortest run."""
     curves = [np.array(run.curve) for run in seeds]
     n = min(map(len, curves))
     return curves[0][:n, 0] / MILLION, np.array(
@@ -124,9 +124,9 @@ def draw_runs(axes: Axes, runs: Sequence[StudyRun], colours: Mapping[str, str]) 
     """Draw each agent's curve, the mean over its seeds, and a band from lowest to highest.
 
     Args:
-        axes: Where to.
-        runs: All in the same tasks.
-        colours: By the agents' titles; others get matplotlib's next.
+        axes: The axes to draw on.
+        runs: Runs in the same tasks.
+        colours: Colours by the agents' titles; matplotlib chooses those of others.
     """
     for title, seeds in by_agent(runs).items():
         draw_seeds(axes, *_curves(seeds), title, color=colours.get(title))

@@ -1,7 +1,7 @@
-"""The runs of a study's sweep as one small record, from which tables and figures are drawn again.
+"""Store the runs of a study's sweep as one small record, from which tables and figures are drawn.
 
-Of each run the record has the learning curve, the mean total reward in the held-out tasks, and what
-one must know to train it again. Totals of single tasks stay in the sweep's folder.
+For each run the record has the learning curve, the mean total rewards in the held-out tasks, and
+everything needed to train it again. Totals of single tasks stay in the sweep's folder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rl3_sb3.experiments.settings.command import command_of
 from rl3_sb3.experiments.sweeps.cell import Cell
 from rl3_sb3.experiments.sweeps.specification import read_sweep
 
-# Of numbers in the record, which is read by people too.
+# Decimals of numbers in the record, which people read too.
 _DECIMALS = 4
 
 
@@ -33,7 +33,7 @@ class Score:
     """A mean total reward over held-out tasks.
 
     Attributes:
-        mean: Of all tasks.
+        mean: Mean over all tasks.
         error: Its standard error.
     """
 
@@ -47,18 +47,18 @@ class StudyRun:
 
     Attributes:
         domain: A name in `DOMAINS`.
-        size: Of its tasks, or None.
+        size: Size of the tasks, or None.
         horizon: Steps of a meta-episode.
-        algo: Of its row, or what another library calls its algorithm.
-        variant: The study's name for its settings; "" without.
-        title: The agent in tables and figures.
-        seed: Of the run.
-        n_steps: Trained for.
-        seconds: That took, on what is in `provenance`.
-        command: That trains it again.
+        algo: Name of its algorithm, or the name in another library.
+        variant: The study's name for its settings; "" for none.
+        title: The agent's name in tables and figures.
+        seed: Seed of the run.
+        n_steps: Number of training steps.
+        seconds: Training time on the hardware in `provenance`.
+        command: The command that trains it again.
         provenance: Commits and hardware, see `RunDirectory.read_provenance`.
-        n_tasks: Held-out tasks.
-        scores: By variation and then by "sampled", "greedy", "random", and "oracle" where known.
+        n_tasks: Number of held-out tasks.
+        scores: Variation -> "sampled", "greedy", "random" and, if known, "oracle" -> score.
         curve: Steps and mean returns of training, see `learning_curve`.
     """
 
@@ -79,12 +79,12 @@ class StudyRun:
 
     @property
     def tasks(self) -> tuple[str, int | None, int]:
-        """What tells its tasks from those of other runs."""
+        """Domain, size and H, which identify the tasks."""
         return self.domain, self.size, self.horizon
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StudyRun:
-        """Make a run from what `dataclasses.asdict` returned."""
+        """Create a run from the result of `dataclasses.asdict`."""
         scores = {
             variation: {name: Score(**score) for name, score in by_name.items()}
             for variation, by_name in values["scores"].items()
@@ -113,14 +113,14 @@ def runs_of_sweep(sweep: Path) -> list[StudyRun]:
 
 
 def write_runs(file: Path, runs: Sequence[StudyRun]) -> None:
-    """Store runs as JSON; an older record is replaced, folders are made."""
+    """Store runs as JSON. An older record is replaced, and folders are created."""
     file.parent.mkdir(parents=True, exist_ok=True)
     content = json.dumps({"runs": [asdict(run) for run in runs]}, indent=1)
     replace_content(file, (content + "\n").encode())
 
 
 def read_runs(file: Path) -> list[StudyRun]:
-    """Return the stored runs; none where there is no record yet."""
+    """Return the stored runs; [] if there is no record yet."""
     if not file.is_file():
         return []
     runs = json.loads(file.read_text(encoding="utf-8-sig"))["runs"]
@@ -128,7 +128,7 @@ def read_runs(file: Path) -> list[StudyRun]:
 
 
 def joined(new: Sequence[StudyRun], old: Sequence[StudyRun]) -> list[StudyRun]:
-    """Return runs with those before them that they do not replace, the old ones first."""
+    """Return the old runs that are not replaced, followed by the new ones."""
 
     def key(run: StudyRun) -> tuple[Any, ...]:
         return (*run.tasks, run.algo, run.variant, run.seed)
@@ -162,7 +162,7 @@ def _run_of(cell: Cell, sweep: Path) -> StudyRun:
 
 
 def scores_of(evaluation: Evaluation) -> dict[str, Score]:
-    """Return the mean of each agent, a trained one's by how it played, others by their titles."""
+    """Return each agent's mean: a trained one's by its play, others by their titles."""
     scores = {}
     for each in evaluation.scores:
         mean, error = mean_and_error(each.returns)

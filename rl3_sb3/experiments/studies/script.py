@@ -1,11 +1,11 @@
-"""The command line of the scripts in examples/studies/: show what is stored, or make it again.
+"""The command line of the scripts in examples/studies/: show stored results, or make them again.
 
     python examples/studies/q_errors.py              tables and figure from the stored records
     python examples/studies/q_errors.py --measure    measure again, and replace the record
     python examples/studies/q_errors.py --smoke      tiny sizes, nothing is stored
     python examples/studies/learners.py --train      train the runs that are missing, and store them
 
-What is measured of agents goes to records/NAME.json, the runs of a study that trains its own to
+Measurements of agents go to records/NAME.json; the runs of a study that trains agents go to
 records/NAME_runs.json.
 """
 
@@ -41,19 +41,19 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A question, what is measured for it, and how that is shown.
+    """A question, its measurement, and how the answer is shown.
 
     Attributes:
-        title: In one line.
+        title: One line.
         sizes: A dataclass object with the numbers that the command line can change; stored in the
             record.
-        smoke: Those of them that make a measurement of seconds.
-        measure: Called with the sizes and the folder of the published agents; returns what the
-            record holds, as JSON takes it.
-        show: Prints a record. Where the study trains, `runs` in it is a list of `StudyRun`.
+        smoke: Values of some of them for a measurement of seconds.
+        measure: Function (sizes, folder of the published agents) -> content of the record, of types
+            that JSON supports.
+        show: Prints a record. If the study trains agents, its `runs` is a list of `StudyRun`.
         draw: Draws a record into a file.
-        trains: Whether sweeps/NAME.toml has runs of its own.
-        train: Trains what no sweep does, on top; called with the folder for runs.
+        trains: Whether sweeps/NAME.toml has runs for this study.
+        train: Trains what is in no sweep, in addition; called with the folder for runs.
     """
 
     title: str
@@ -67,12 +67,12 @@ class Study:
 
 
 def run_study(study: Study, script: Path, arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line of a study's script says; return the exit status.
+    """Run the command line of a study's script; return the exit status.
 
     Args:
         study: The study.
-        script: The script's file, beside which records/ lies; record and figure have its name.
-        arguments: Without the script's name; None: the process's.
+        script: The script's file. records/ is in its folder; record and figure have its name.
+        arguments: Arguments without the script's name; None: those of the process.
     """
     with printable():
         return _run_study(study, script, arguments)
@@ -130,7 +130,7 @@ def _train(study: Study, sweep: Path, file: Path, options: argparse.Namespace) -
     """Train what is missing, and store all complete runs; return the sweep's exit status."""
     out = options.runs / sweep.stem
     only = [] if options.only is None else ["--only", options.only]
-    # 1: some runs have failed, the others can be stored.
+    # 1: some runs have failed, but the others can be stored.
     status = rl3(["sweep", str(sweep), "--out", str(out), *only])
     if status <= 1:
         runs = runs_of_sweep(out)
@@ -141,13 +141,13 @@ def _train(study: Study, sweep: Path, file: Path, options: argparse.Namespace) -
 
 
 def provenance(record: Record) -> str:
-    """Return in a line how a record was measured, and what that took."""
+    """Return one line about how a record was measured, and the time it took."""
     minutes = f"{record['cpu_seconds'] / 60:.1f} core-minutes"
     return f"{record['command']}: {minutes}, commit {record['commit'][:12]}, {record['hardware']}"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Looks up what training costs, which takes seconds, only where the help is asked for."""
+    """Computes the cost of training, which takes seconds, only for --help."""
 
     def __init__(self, study: Study, sweep: Path) -> None:
         super().__init__(
@@ -169,10 +169,10 @@ def _parser(study: Study, here: Path, name: str) -> argparse.ArgumentParser:
     if study.trains:
         parser.add_argument("--train", action="store_true", help="first train the missing runs")
         parser.add_argument(
-            "--only", metavar="PATTERN", help="train only the runs of which the names match (all)"
+            "--only", metavar="PATTERN", help="train only the runs whose names match (all)"
         )
         parser.add_argument(
-            "--runs", type=Path, default=Path("runs"), help="where training goes on (%(default)s)"
+            "--runs", type=Path, default=Path("runs"), help="folder of training runs (%(default)s)"
         )
     for each in fields(study.sizes):
         default = getattr(study.sizes, each.name)
@@ -185,8 +185,8 @@ def _parser(study: Study, here: Path, name: str) -> argparse.ArgumentParser:
     top = here.parent.parent
     for word, place, what in (
         ("pretrained", top / "pretrained", "published agents"),
-        ("records", here / "records", "what is stored"),
-        ("figures", top / "docs" / "figures", "where the figure goes"),
+        ("records", here / "records", "stored results"),
+        ("figures", top / "docs" / "figures", "folder of figures"),
     ):
         shown = place.relative_to(top)
         parser.add_argument(f"--{word}", type=Path, default=place, help=f"{what} ({shown})")

@@ -1,4 +1,4 @@
-"""How fast an error falls: the slope of log error over log t, with an interval over the tasks."""
+"""Measure how fast an error falls: the slope of log error over log t, and its 95 % interval."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Slope(NamedTuple):
     """A fitted power law.
 
     Attributes:
-        slope: The power: errors like c / sqrt(t) have -0.5.
-        low: Of its 95 % interval.
-        high: Of its 95 % interval.
-        c: Of c / sqrt(t), where that line is closest to the curve.
+        slope: The exponent: errors like c / sqrt(t) have -0.5.
+        low: Lower end of its 95 % interval.
+        high: Upper end of its 95 % interval.
+        c: The c for which c / sqrt(t) is closest to the curve.
     """
 
     slope: float
@@ -32,16 +32,16 @@ class Slope(NamedTuple):
 def log_slope(
     steps: npt.NDArray[np.int64], errors: Sequence[FloatArray], first: int, last: int
 ) -> Slope:
-    """Fit a line to log(mean error) over log(t), by least squares over the steps of a range.
+    """Fit a line to log(mean error) over log(t), by least squares over a range of steps.
 
-    One task's errors at different steps hang together, so the interval resamples whole tasks
-    (percentile bootstrap), the same at every call.
+    One task's errors at different steps are not independent, so the interval resamples whole tasks
+    (percentile bootstrap, with a fixed seed).
 
     Args:
-        steps: At which errors were measured, (n_steps,).
-        errors: At each of these steps, (n_tasks,).
-        first: Of the range.
-        last: Of the range; at least two of the steps lie in it.
+        steps: The steps at which errors were measured, (n_steps,).
+        errors: Errors at each of these steps, (n_tasks,).
+        first: First step of the range.
+        last: Last step of the range, which must contain at least two of the steps.
 
     Example:
         >>> steps = np.array([1, 4, 16])

@@ -1,6 +1,6 @@
-"""Algorithms of other libraries on a run's environments: is a VAMDP of use to any learner?
+"""Train algorithms of other libraries on a run's environments: does a VAMDP help any learner?
 
-They are stock classes of Stable-Baselines3 and sb3-contrib, trained on the very environments of a
+They are unchanged classes of Stable-Baselines3 and sb3-contrib, trained on the environments of a
 `RunConfig`, with its steps and its learning signal, and evaluated in the same held-out tasks.
 """
 
@@ -31,15 +31,15 @@ PLAYS = ("sampled", "greedy")
 
 @dataclass(frozen=True, kw_only=True)
 class StockAlgorithm:
-    """A class of another library, with the settings that a user would give it.
+    """A class of another library, with ordinary settings.
 
     Attributes:
-        name: In records.
-        title: In tables and figures.
+        name: Name in records.
+        title: Name in tables and figures.
         make: The class.
-        policy: Of that class.
+        policy: Its policy.
         settings: Its other arguments.
-        share_of_steps: Of a run's steps that it is trained for.
+        share_of_steps: Share of a run's steps for which it is trained.
     """
 
     name: str
@@ -54,8 +54,8 @@ class StockAgent:
     """A trained model of another library as an agent of evaluations.
 
     Args:
-        model: Its `predict` takes and returns a recurrent state, as SB3's do.
-        play: "greedy" takes the model's deterministic actions.
+        model: The model; its `predict` takes and returns a recurrent state, like SB3's.
+        play: "greedy" uses the model's deterministic actions.
     """
 
     sees: ClassVar[Literal["observations"]] = "observations"
@@ -67,10 +67,10 @@ class StockAgent:
         self._starts = np.ones(0, np.bool_)
 
     def start(self, n_tasks: int, seed: int) -> None:
-        """Forget the tasks before."""
+        """Forget the previous tasks."""
         th.manual_seed(seed)
-        self._model.action_space.seed(seed)  # DQN explores with it
-        np.random.seed(seed)  # noqa: NPY002  whether DQN explores is drawn from it
+        self._model.action_space.seed(seed)  # used by DQN for random actions
+        np.random.seed(seed)  # noqa: NPY002  used by DQN to decide whether to explore
         self._state, self._starts = None, np.ones(n_tasks, np.bool_)
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -82,7 +82,7 @@ class StockAgent:
         return np.asarray(actions, np.int64)
 
     def learn(self, *transition: npt.NDArray[Any]) -> None:
-        """Do nothing: the state of the model holds what it remembers."""
+        """Do nothing: the model remembers through its state."""
 
 
 def train_stock(
@@ -91,15 +91,15 @@ def train_stock(
     """Train a stock algorithm on the environments of a run, and evaluate it.
 
     Args:
-        config: Whose environments, steps, signal and seed. What else it says of learning is for
-            our own PPO, and is not used.
-        algorithm: Which.
-        title: Of the agent in tables.
-        variant: Of the study's record.
-        n_tasks: Held-out tasks.
+        config: The run whose environments, steps, signal and seed are used. Its other settings of
+            learning are for our own PPO and are ignored.
+        algorithm: The algorithm.
+        title: The agent's name in tables.
+        variant: Variant in the study's record.
+        n_tasks: Number of held-out tasks.
 
     Returns:
-        The run, with the command left empty: the study's own makes it again.
+        The run, without a command, as it is repeated by the study's own.
     """
     th.set_num_threads(1)
     began, provenance = time.perf_counter(), {"commit": code_commit(), "hardware": hardware()}
@@ -133,7 +133,7 @@ def train_stock(
 
 
 class _Returns(BaseCallback):
-    """Notes the mean return of the meta-episodes that end together."""
+    """Records the mean return of the meta-episodes that end together."""
 
     def __init__(self) -> None:
         super().__init__()

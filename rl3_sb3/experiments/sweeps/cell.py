@@ -1,17 +1,17 @@
-"""One cell of a sweep: a run that is trained to its end and evaluated, wherever that happens.
+"""One cell of a sweep: a run that is trained to its end and evaluated, on any machine.
 
-`attempt_cell` is the whole work of a cell, the same function in a process of this machine and on a
-node of a cluster. All that it knows of the work before lies in the cell's folder, so that a cell
-whose worker was killed goes on wherever it is attempted next: training from its newest checkpoint,
-evaluation with the distribution that is missing.
+`attempt_cell` does all the work of a cell, in a process on this machine or on a node of a cluster.
+All it needs to know about earlier work is in the cell's folder. If a worker is killed, the next
+attempt, wherever it runs, resumes training from the last checkpoint and makes the missing
+evaluations.
 
-    OUT/.driver-1f3a...        made by the command that runs the sweep; `Order.token`
+    OUT/.driver-1f3a...        created by the command that runs the sweep; `Order.token`
     OUT/random-mdp-h100-rl3-s0/    a cell: the folder of a run, see `run_directory`
 
-The token says three things. That it can be seen means that this machine sees the folder of the
-command. Its end means that the command has asked all cells to stop, or has ended; a cell then
-finishes its iteration and leaves a checkpoint. And its name, new each time, makes workers stop that
-a lost command has left behind.
+The token has three purposes. If a machine can see it, the machine sees the command's folder. If it
+disappears, the command has asked all cells to stop, or has ended; a cell then finishes its
+iteration and leaves a checkpoint. And as its name is new each time, workers of an earlier, lost
+command stop.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import train
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
-# A worker that was lost with its machine may hold the cell's lock for as long as an NFS server
-# believes in the machine (90 seconds), and one that was asked to stop, until its iteration ends.
+# If a worker's machine died, its lock is held until the NFS server's lease ends (90 seconds). If it
+# was asked to stop, the lock is held until its iteration ends.
 LOCK_PATIENCE = 180.0
 
 
@@ -41,11 +41,11 @@ class Cell:
     """One run of a sweep and its evaluations.
 
     Attributes:
-        name: Of its folder.
-        config: Of the run.
-        n_tasks: Held-out tasks per evaluation.
-        variations: The distributions to evaluate on, by name.
-        variant: The name of the settings it has besides; "": the sweep compares none.
+        name: Name of its folder.
+        config: Configuration of the run.
+        n_tasks: Number of held-out tasks per evaluation.
+        variations: Names of the task distributions to evaluate on.
+        variant: Name of its variant of the settings; "" if the sweep has no variants.
     """
 
     name: str
@@ -55,37 +55,37 @@ class Cell:
     variant: str = ""
 
     def evaluation(self, out: Path, variation: str) -> Evaluation | None:
-        """Return the stored evaluation of the trained policy; None as long as it is to be made.
+        """Return the stored evaluation of the fully trained policy; None if it is missing.
 
         Args:
             out: The sweep's folder.
-            variation: One of the cell's.
+            variation: One of the cell's variations.
         """
         try:
             stored = RunDirectory(out / self.name).read_evaluation(variation)
-        except InputError:  # damaged; it can be made again
+        except InputError:  # damaged: it will be made again
             return None
         if stored is None or stored.n_training_steps < self.config.total_steps:
             return None
         return stored if len(stored.oracle) == self.n_tasks else None
 
     def missing_variations(self, out: Path) -> list[str]:
-        """Return the distributions that it was not yet evaluated on; none: it is complete."""
+        """Return the variations without an evaluation; [] if the cell is complete."""
         return [each for each in self.variations if self.evaluation(out, each) is None]
 
     def progress(self, out: Path) -> tuple[int, int]:
-        """Return the steps of its newest checkpoint, and how many evaluations there are."""
+        """Return the steps of the last checkpoint, and the number of evaluations."""
         n_steps = RunDirectory(out / self.name).checkpoints.n_steps()
         return n_steps, len(self.variations) - len(self.missing_variations(out))
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told besides the cell.
+    """Instructions for a worker, the same for all cells.
 
     Attributes:
         out: The sweep's folder, absolute.
-        token: The file in it that exists as long as cells shall go on.
+        token: The file in it that exists as long as cells should continue.
         save_every: Seconds between two checkpoints.
     """
 
@@ -98,7 +98,7 @@ class Ending(Enum):
     """How an attempt ended."""
 
     COMPLETE = "complete"
-    STOPPED = "stopped"  # asked to; there is a checkpoint
+    STOPPED = "stopped"  # on request; there is a checkpoint
     UNSEEN = "unseen"  # the worker does not see the token
     FAILED = "failed"  # another attempt would fail too
     LOST = "lost"  # the worker died
@@ -106,12 +106,12 @@ class Ending(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an attempt.
+    """The result of an attempt.
 
     Attributes:
         ending: How it ended.
-        reason: In one line, where it is neither complete nor stopped.
-        details: More about it: the traceback.
+        reason: The reason in one line, unless it is complete or stopped.
+        details: The traceback.
     """
 
     ending: Ending
@@ -120,12 +120,12 @@ class Outcome:
 
 
 def attempt_cell(cell: Cell, order: Order, stop: Callable[[], bool] | None = None) -> Outcome:
-    """Do what is left of a cell: train, then evaluate; raises nothing.
+    """Do the rest of a cell's work: train, then evaluate. This never raises an error.
 
     Args:
-        cell: What to do.
-        order: Where, and until when.
-        stop: Asked between iterations; True ends the attempt as the end of the token does.
+        cell: The cell.
+        order: Where to work, and until when.
+        stop: Called between iterations; True ends the attempt, as if the token were gone.
     """
 
     def asked() -> bool:
@@ -134,7 +134,7 @@ def attempt_cell(cell: Cell, order: Order, stop: Callable[[], bool] | None = Non
     if not order.token.exists():
         return Outcome(Ending.UNSEEN, _not_shared(order))
     try:
-        th.set_num_threads(1)  # cells share the cores, and results shall not depend on how many
+        th.set_num_threads(1)  # cells share the cores, and results must not depend on their number
         done = _work(cell, order, asked)
     except InputError as error:
         return Outcome(Ending.FAILED, str(error))

@@ -1,4 +1,4 @@
-"""What `rl3 sweep` does: begin a sweep or go on with it, and make its table."""
+"""`rl3 sweep`: start or continue a sweep, and write its table."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def sweep_command(
     save_every: float,
     only: str | None = None,
 ) -> int:
-    """Run the cells that are not complete, and print the table of all.
+    """Run the cells that are not complete, and print the table of all cells.
 
     Args:
         file: See `specification`.
         out: The sweep's folder.
-        ray_address: Of a Ray cluster; None: run the cells on this machine.
-        n_jobs: Cells at a time; None: as many as fit.
-        run_memory: Bytes that a cell may need.
+        ray_address: Address of a Ray cluster; None: run the cells on this machine.
+        n_jobs: Number of cells at a time; None: as many as fit.
+        run_memory: Bytes of memory per cell.
         save_every: Seconds between two checkpoints of a cell.
-        only: Run only the cells of which the names match this shell pattern; None: all. The table
-            is of all in any case.
+        only: Run only the cells whose names match this shell pattern; None: all. The table always
+            contains all cells.
 
     Returns:
-        0: all cells that were to be run are complete. 1: some have failed. 128 + the number of the
-        signal that stopped the sweep.
+        0 if all selected cells are complete, 1 if some have failed, 128 + the number of the signal
+        that stopped the sweep.
 
     Raises:
-        InputError: The sweep cannot be run so.
+        InputError: The sweep cannot be run like this.
     """
     if ray_address is not None and importlib.util.find_spec("ray") is None:
         raise InputError(
@@ -74,7 +74,7 @@ def sweep_command(
         failed: Mapping[str, Outcome] = {}
         received = None
         if n_before < len(wanted):
-            # A cluster knows how many fit.
+            # The cluster decides how many fit.
             most = len(wanted) if ray_address is not None else n_runs_at_a_time(run_memory)
             n_at_a_time = min(n_jobs or most, len(wanted) - n_before)
             print(f"at most {n_at_a_time} at a time", flush=True)
@@ -97,7 +97,7 @@ def run_sweep(
     ray_address: str | None = None,
     run_memory: float = RUN_MEMORY,
 ) -> tuple[dict[str, Outcome], signal.Signals | None]:
-    """Run cells until all are complete or have failed, or a signal asks to stop, with bars.
+    """Run cells, with progress bars, until all are complete or failed, or a signal arrives.
 
     Args:
         cells: See `run_cells`.
@@ -107,7 +107,7 @@ def run_sweep(
         run_memory: See `sweep_command`.
 
     Returns:
-        How those ended that failed, by name, and the signal.
+        Name of each failed cell -> its outcome, and the signal.
     """
     with ExitStack() as stack:
         workers: Workers
@@ -117,7 +117,7 @@ def run_sweep(
             from rl3_sb3.experiments.sweeps.on_ray import RayWorkers
 
             workers = stack.enter_context(RayWorkers(ray_address, order, run_memory))
-        # After Ray, which has a handler of its own.
+        # After Ray, which installs its own handler.
         signals = stack.enter_context(StopSignals())
         bars = SweepBars(stack.enter_context(step_progress()), cells, order.out)
         failed = run_cells(
@@ -127,7 +127,7 @@ def run_sweep(
 
 
 def _report(folder: SweepFolder, cells: Sequence[Cell], failed: Mapping[str, Outcome]) -> None:
-    """Write and print the table and what is missing."""
+    """Write and print the table and the missing cells."""
     rows = result_rows(cells, folder.path)
     table = results_table(rows)
     missing = [cell for cell in cells if cell.missing_variations(folder.path)]
@@ -140,12 +140,12 @@ def _report(folder: SweepFolder, cells: Sequence[Cell], failed: Mapping[str, Out
         details = folder.write_error(name, f"{outcome.reason}\n\n{outcome.details}")
         print(f"rl3: error: {name}: {outcome.reason} ({details})", file=sys.stderr)
     if missing:
-        print("the same command tries again what is missing", file=sys.stderr)
+        print("run the same command again to retry what is missing", file=sys.stderr)
 
 
 _MEANING = (
-    "Total reward: mean over the seeds ± standard error of that mean, each seed's score being its "
-    "mean over the held-out tasks."
+    "Total reward: mean over the seeds ± standard error of that mean. A seed's score is its mean "
+    "over the held-out tasks."
 )
 
 

@@ -1,15 +1,15 @@
 """The folder of a sweep.
 
-    sweep.toml                 what was asked for; it may grow
+    sweep.toml                 the sweep file; it may grow
     random-mdp-h100-rl3-s0/    one run per cell
     results.md, results.csv    the table
-    errors/                    what ended the cells that failed, a file each
+    errors/                    the errors of failed cells, one file each
     lock                       held by the command that runs the sweep
     .driver-1f3a...            see `cell`
 
-A sweep goes on where it was when the same file is given again. A file with more in it, seeds or
-tasks or whole domains, makes it grow; one that lacks a stored cell, or gives it other settings, is
-refused: the table would silently mean something else.
+A sweep continues when the same file is given again. A file with more seeds, tasks or domains makes
+it grow. A file that lacks a stored cell, or changes its settings, is an error, because the table
+would silently change its meaning.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _TOKEN_STEM = ".driver-"
 
 @contextmanager
 def driving(out: Path, save_every: float) -> Iterator[Order]:
-    """Drive cells in a folder; nobody else does within the block.
+    """Create the order for the workers in a folder, which no other command may use meanwhile.
 
     Args:
-        out: It must exist.
+        out: The folder; it must exist.
         save_every: For the order.
 
     Returns:
-        The order for the workers, whose token exists until it is taken back or the block ends.
+        The order. Its token exists until it is withdrawn or the block ends.
 
     Raises:
         InputError: Another command works there.
@@ -55,19 +55,19 @@ def driving(out: Path, save_every: float) -> Iterator[Order]:
 
 
 def driver_files(out: Path) -> list[Path]:
-    """Return what a command that was killed in `driving` leaves."""
+    """Return the files that a command leaves if it is killed within `driving`."""
     return [out / LOCK_NAME, *out.glob(f"{_TOKEN_STEM}*")]
 
 
 class SweepFolder:
-    """Reads and writes what belongs to a sweep as a whole.
+    """Reads and writes the files of a whole sweep.
 
     Args:
         path: The folder; it need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
-        # Nodes of a cluster work in other folders.
+        # Absolute, because nodes of a cluster work in other folders.
         self.path = path.resolve()
         self.sweep_file = self.path / "sweep.toml"
         self.table_file = self.path / "results.md"
@@ -76,15 +76,15 @@ class SweepFolder:
 
     @contextmanager
     def opened(self, content: bytes, cells: Sequence[Cell], save_every: float) -> Iterator[Order]:
-        """Begin or continue the sweep; see `driving`.
+        """Start or continue the sweep; see `driving`.
 
         Args:
-            content: Of the sweep file.
-            cells: What it says.
+            content: Content of the sweep file.
+            cells: The cells in it.
             save_every: For the order.
 
         Raises:
-            InputError: The folder is no sweep's, or another sweep's, or a command runs it.
+            InputError: The folder belongs to something else or another sweep, or is in use.
         """
         self._check_new_or_sweep()
         self.path.mkdir(parents=True, exist_ok=True)
@@ -95,14 +95,14 @@ class SweepFolder:
             yield order
 
     def write_error(self, name: str, text: str) -> Path:
-        """Store what ended a cell and return the file."""
+        """Store the error of a cell and return the file."""
         self._errors.mkdir(exist_ok=True)
         file = self._errors / f"{name}.txt"
         replace_content(file, text.encode())
         return file
 
     def remove_error(self, name: str) -> None:
-        """Remove what `write_error` stored, if anything."""
+        """Remove the file that `write_error` stored, if there is one."""
         (self._errors / f"{name}.txt").unlink(missing_ok=True)
 
     def _check_new_or_sweep(self) -> None:
@@ -117,7 +117,7 @@ class SweepFolder:
             )
 
     def _check_agreement(self, cells: Sequence[Cell]) -> None:
-        """Raise InputError if the cells lack, or contradict, what is stored."""
+        """Raise InputError if the cells lack or contradict stored ones."""
         if not self.sweep_file.is_file():
             return
         given = {cell.name: cell for cell in cells}
@@ -136,7 +136,7 @@ class SweepFolder:
 
 
 def _contradictions(stored: Cell, now: Cell) -> Iterator[tuple[str, object, object]]:
-    """Yield name, stored and given value of what may not change so."""
+    """Yield name, stored value and given value of each change that is not allowed."""
     before, after = stored.config.flat(), now.config.flat()
     for name in before:
         if before[name] != after.get(name):

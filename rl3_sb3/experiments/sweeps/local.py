@@ -1,4 +1,4 @@
-"""Workers on this machine: one process per attempt, spawned, with one thread of torch."""
+"""Workers on this machine: one spawned process per attempt, with one thread of torch."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class LocalWorkers:
     """Attempts cells in processes of this machine; those still running at the end are killed.
 
     Args:
-        order: For every cell.
+        order: The order for every cell.
     """
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        # Spawned, not forked: a child of a process that has used torch's threads can hang.
+        # Spawned, not forked: a child forked from a process that used torch's threads can hang.
         self._context = multiprocessing.get_context("spawn")
         self._running: dict[Connection, _Attempt] = {}
 
@@ -45,20 +45,20 @@ class LocalWorkers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Kill what is left; checkpoints stay."""
+        """Kill the running processes; checkpoints stay."""
         for _, process in self._running.values():
             process.kill()
             process.join()
 
     def start(self, cell: Cell) -> None:
-        """Start a process."""
+        """Start a process for this cell."""
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=_attempt, args=(theirs, cell, self._order), name=cell.name, daemon=True
         )
         with _interrupts_held_back():
             process.start()
-        theirs.close()  # or else the process's death would not end the pipe
+        theirs.close()  # otherwise the pipe would stay open after the process's death
         self._running[ours] = _Attempt(cell, process)
 
     def wait(self, seconds: float) -> list[tuple[Cell, Outcome]]:
@@ -85,14 +85,14 @@ def _why(exit_code: int | None) -> str:
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Let a process that is started in the block begin deaf to Ctrl-C; here, it comes afterwards.
+    """Start processes that ignore Ctrl-C, within a `with` block; this process gets it afterwards.
 
-    The process can say itself what a signal means to it only when it has imported torch.
+    A started process can only set its own signal handlers after it has imported torch.
     """
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # its start, else within the block, ends the holding back
+    resource_tracker.ensure_running()  # starting it within the block would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -101,19 +101,19 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _attempt(connection: Connection, cell: Cell, order: Order) -> None:
-    """Attempt a cell, in the process of its own."""
+    """Attempt a cell; this runs in the spawned process."""
     terminated = False
 
     def note(*_: object) -> None:
         nonlocal terminated
         terminated = True
 
-    # Ctrl-C reaches all processes of a terminal, and some batch systems terminate all of a job's.
-    # What the first means is for the command to say, through the token.
+    # Ctrl-C reaches all processes of a terminal, and some batch systems terminate a job's processes
+    # together. The command decides what the first signal means, and passes it on through the token.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, note)
     command = multiprocessing.parent_process()
     assert command is not None, "this process was spawned"
     outcome = attempt_cell(cell, order, lambda: terminated or not command.is_alive())
-    with suppress(BrokenPipeError):  # the command was killed; the cell's folder says what was done
+    with suppress(BrokenPipeError):  # the command was killed; the work is in the cell's folder
         connection.send(outcome)

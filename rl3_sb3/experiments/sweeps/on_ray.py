@@ -1,8 +1,8 @@
-"""Workers on a Ray cluster: one task per attempt, on whichever node has a core and the memory.
+"""Workers on a Ray cluster: one task per attempt, on any node with a free core and enough memory.
 
 Nodes and this machine must see the sweep's folder at the same path, and have the same versions of
-everything installed. Ray's own retries are off: `schedule` attempts a lost cell again, and knows
-whether it got any further.
+all packages installed. Ray's own retries are disabled: `schedule` retries a lost cell, and knows
+whether it made progress.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ class RayWorkers:
     """Attempts cells as tasks of a Ray cluster; those still running at the end are cancelled.
 
     Args:
-        address: Of a running cluster, as `ray.init` takes it: "auto", "HOST:PORT", "ray://...".
-        order: For every cell.
-        run_memory: Bytes to ask for per cell.
+        address: Address of a running cluster for `ray.init`: "auto", "HOST:PORT", "ray://...".
+        order: The order for every cell.
+        run_memory: Bytes to request per cell.
 
     Raises:
-        InputError: There is no cluster, or no node has a core and that much memory.
+        InputError: There is no cluster, or no node has a core and this much memory.
     """
 
     def __init__(self, address: str, order: Order, run_memory: float) -> None:
         self._order = order
-        # Not at the top of the module: few have it installed, and importing it starts threads.
+        # Imported here, because few users have it, and importing it starts threads.
         self._ray: Any = import_module("ray")
-        self._running: dict[Any, Cell] = {}  # by the reference of its outcome
+        self._running: dict[Any, Cell] = {}  # by the reference of the outcome
         try:
             _check_reachable(address)
             self._ray.init(address=address, log_to_driver=False, logging_level="warning")
@@ -45,7 +45,7 @@ class RayWorkers:
                 f"({error}). Start one with `ray start --head`, or leave out --ray."
             ) from error
         _check_room(self._ray.nodes(), int(run_memory))
-        # A process per attempt, as on a single machine: memory is given back.
+        # One process per attempt, as on a single machine, so that memory is freed.
         task = self._ray.remote(num_cpus=1, memory=int(run_memory), max_retries=0, max_calls=1)
         self._attempt = task(attempt_cell)
 
@@ -59,13 +59,13 @@ class RayWorkers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Cancel what is left, and leave the cluster; checkpoints stay."""
+        """Cancel the running tasks, and leave the cluster; checkpoints stay."""
         for reference in self._running:
             self._ray.cancel(reference, force=True)
         self._ray.shutdown()
 
     def start(self, cell: Cell) -> None:
-        """Hand a task over to Ray."""
+        """Submit a task to Ray."""
         self._running[self._attempt.remote(cell, self._order)] = cell
 
     def wait(self, seconds: float) -> list[tuple[Cell, Outcome]]:
@@ -77,7 +77,7 @@ class RayWorkers:
         try:
             outcome: Outcome = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            # `attempt_cell` raises nothing: it could not be called.
+            # `attempt_cell` never raises, so it could not be called.
             reason = str(error).strip().splitlines()[-1]
             return Outcome(Ending.FAILED, reason, str(error))
         except self._ray.exceptions.RayError as error:
@@ -88,14 +88,14 @@ class RayWorkers:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise OSError where nobody listens; Ray would try for minutes."""
+    """Raise OSError if nothing listens at the address; Ray would try for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon:
         socket.create_connection((host, int(port)), _SECONDS_TO_CONNECT).close()
 
 
 def _check_room(nodes: list[dict[str, Any]], memory: int) -> None:
-    """Raise InputError if a cell would wait for ever: no node has a core and the memory."""
+    """Raise InputError if no node has a core and the memory: a cell would wait for ever."""
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     rooms = [(node.get("CPU", 0), node.get("memory", 0)) for node in alive]
     if any(n_cores >= 1 and room >= memory for n_cores, room in rooms):

@@ -1,15 +1,15 @@
-"""The results of a sweep: two rows per domain, horizon, tasks and algorithm, over the seeds.
+"""The results of a sweep, over the seeds of each domain, horizon, task distribution and algorithm.
 
-One row is of sampled and one of greedy actions.
+There are two rows each: one for sampled and one for greedy actions.
 
-A seed's score is the mean total reward of its policy in the held-out tasks, the same tasks for all
-seeds. A row shows the mean over the seeds, plus or minus the standard error of that mean: the
-standard deviation of the seeds' scores (n - 1 in the denominator) over the square root of their
-number. So ± says how far another set of seeds might lie, in these tasks; a single seed has none.
-Agents that are not trained have no seeds, and no ±. The fraction of the oracle is the mean total
-over the oracle's, where that is known.
+A seed's score is the mean total reward of its policy in the held-out tasks, which are the same for
+all seeds. A row shows the mean over the seeds ± the standard error of that mean: the standard
+deviation of the scores (with n - 1) divided by the square root of their number. So ± estimates how
+far another set of seeds might lie, in these tasks; a single seed has none. Agents that are not
+trained have no seeds, and no ±. The fraction of the oracle is the mean total divided by the
+oracle's, if that is known.
 
-Seeds without a result are counted, never left out in silence: "2 of 3" seeds, or "missing".
+Seeds without a result are never left out silently: the row shows "2 of 3" seeds, or "missing".
 """
 
 from __future__ import annotations
@@ -51,24 +51,25 @@ _COLUMNS = (
 )
 
 
-# Each seed's mean total reward; None: missing. Who has no seeds has one entry, for None.
+# Mean total reward by seed; None: missing. An agent without seeds has one entry, with key None.
 Scores = dict[int | None, float | None]
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one agent got in one distribution of tasks.
+    """The result of one agent in one task distribution.
 
     Attributes:
-        config: Of its runs, whatever the seed; of those without, some run's there.
-        n_tasks: Held-out tasks.
-        variation: Where they come from.
-        agent: A name in `ALGORITHMS`, or the title of one that is not trained.
-        play: How a trained agent chose its actions; "" of others.
-        label: The agent in words.
-        variant: The sweep's name for its settings; "": it has none.
+        config: Configuration of one of its runs, with any seed; for an agent without runs, of some
+            run on these tasks.
+        n_tasks: Number of held-out tasks.
+        variation: Their task distribution.
+        agent: A name in `ALGORITHMS`, or the title of an agent that is not trained.
+        play: How a trained agent chose its actions; "" for others.
+        label: The agent's name in the table.
+        variant: Name of its variant of the settings; "" for none.
         scores: See `Scores`.
-        oracle: The oracle's mean total; nan: it is not known, or nothing is evaluated here yet.
+        oracle: The oracle's mean total; NaN if it is unknown, or nothing has been evaluated yet.
     """
 
     config: RunConfig
@@ -83,16 +84,16 @@ class Row:
 
     @property
     def present(self) -> FloatArray:
-        """The scores that there are."""
+        """The scores that are not missing."""
         return np.array([score for score in self.scores.values() if score is not None])
 
     @property
     def is_trained(self) -> bool:
-        """Whether it has seeds."""
+        """Whether the agent has seeds."""
         return self.play != ""
 
     def as_text(self) -> list[str]:
-        """Return the entries of the table's row."""
+        """Return the cells of the row in the table."""
         group = tasks_label(self.config, self.n_tasks, self.variation)
         n_all, n = len(self.scores), len(self.present)
         seeds = "" if not self.is_trained else str(n) if n == n_all else f"{n} of {n_all}"
@@ -104,7 +105,7 @@ class Row:
         return [*group, self.label, seeds, steps, mean_label(mean, error), fraction]
 
     def as_numbers(self) -> dict[str, object]:
-        """Return the entries of the CSV file's row; missing numbers are empty."""
+        """Return the values of the row in the CSV file; missing numbers are empty."""
         config, trained = self.config, self.is_trained
         mean, error = mean_and_error(self.present) if len(self.present) else (math.nan, math.nan)
         missing = [seed for seed, score in self.scores.items() if score is None]
@@ -131,25 +132,25 @@ def result_rows(cells: Sequence[Cell], out: Path) -> list[Row]:
     """Return all rows of a sweep, in the order of its cells.
 
     Args:
-        cells: All of the sweep's.
-        out: Its folder.
+        cells: All cells of the sweep.
+        out: The sweep's folder.
     """
     groups: dict[tuple[str, ...], list[tuple[Cell, str]]] = {}
     for cell in cells:
         for variation in cell.variations:
-            # Other domains may have the same title.
+            # By name, because several domains may have the same title.
             group = (cell.config.domain, *tasks_label(cell.config, cell.n_tasks, variation))
             groups.setdefault(group, []).append((cell, variation))
     return [row for members in groups.values() for row in _group_rows(members, out)]
 
 
 def results_table(rows: Sequence[Row]) -> str:
-    """Return the rows as text that is Markdown."""
+    """Return the rows as a Markdown table."""
     return aligned(_HEADER, [row.as_text() for row in rows])
 
 
 def results_csv(rows: Sequence[Row]) -> str:
-    """Return the rows as CSV, numbers in full precision."""
+    """Return the rows as CSV, with numbers in full precision."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, _COLUMNS)
     writer.writeheader()
@@ -158,7 +159,7 @@ def results_csv(rows: Sequence[Row]) -> str:
 
 
 def _group_rows(members: Sequence[tuple[Cell, str]], out: Path) -> list[Row]:
-    """Return the rows of all cells in the same tasks, the trained agents between the others."""
+    """Return the rows of all cells on the same tasks: trained agents between the others."""
     (first, variation), n_tasks = members[0], members[0][0].n_tasks
     found = {cell.name: cell.evaluation(out, variation) for cell, _ in members}
     some = next((each for each in found.values() if each is not None), None)
@@ -196,9 +197,9 @@ def _group_rows(members: Sequence[tuple[Cell, str]], out: Path) -> list[Row]:
 
 
 def _labels(cells: Sequence[Cell]) -> list[str]:
-    """Return each agent's name: a variant's says what is special, instead of its settings.
+    """Return each agent's name; for a variant, its name and special features, not its settings.
 
-    Where several agents have one name, entries of one domain perhaps, the settings follow.
+    If several agents have the same name, perhaps of different domains, the settings are added.
     """
     names = agent_labels([cell.config for cell in cells])
     kinds = [(cell.config.algo, cell.variant) for cell in cells]

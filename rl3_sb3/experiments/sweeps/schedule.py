@@ -1,12 +1,12 @@
-"""Which cell is attempted next, and what follows from how an attempt ended.
+"""Decide which cell is attempted next, from how earlier attempts ended.
 
-    complete    next one
-    lost        the worker died: again, from the cell's checkpoint; given up after three attempts in
-                a row that got no further, because what kills it (memory, say) would go on to
-    stopped     alone, because somebody stopped that worker: again. With the whole sweep: no more
-    failed      no more in this call; the others go on
+    complete    the next cell
+    lost        the worker died: try again, from the cell's checkpoint. Give up after three attempts
+                in a row without progress, because the cause (such as memory) would remain
+    stopped     a single worker was stopped by someone: try again. The whole sweep: no more attempts
+    failed      no more attempts in this call; the other cells continue
 
-Where attempts happen is the business of `Workers`.
+`Workers` decide where attempts run.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Workers(Protocol):
-    """Attempts cells with `attempt_cell`, each in a process of its own."""
+    """Attempts cells with `attempt_cell`, each in its own process."""
 
     def start(self, cell: Cell) -> None:
         """Begin an attempt, now or as soon as there is room."""
 
     def wait(self, seconds: float) -> list[tuple[Cell, Outcome]]:
-        """Return the attempts that have ended; if there is none, wait for one so long."""
+        """Return the attempts that have ended; if there is none, wait for one this long."""
 
 
 class Watcher(Protocol):
-    """Is told what happens."""
+    """Is informed about the attempts."""
 
     def begins(self, cell: Cell) -> None:
-        """An attempt begins."""
+        """Called when an attempt begins."""
 
     def ends(self, cell: Cell, outcome: Outcome, *, again: bool) -> None:
-        """It has ended; `again`: there will be another one."""
+        """Called when an attempt has ended; `again`: there will be another one."""
 
     def look(self) -> None:
-        """A second has passed."""
+        """Called about once a second."""
 
 
 def run_cells(
@@ -54,21 +54,21 @@ def run_cells(
     n_at_a_time: int,
     asked: Callable[[], bool],
 ) -> dict[str, Outcome]:
-    """Work until all cells are complete or have failed, or until asked to stop.
+    """Run until all cells are complete or have failed, or until asked to stop.
 
     Args:
-        cells: Those that are complete already are passed over.
-        order: Its token is taken back when asked to stop.
-        workers: Who attempts cells.
-        watcher: Who is told.
-        n_at_a_time: How many attempts at the same time, at least 1.
-        asked: True: stop all cells after their iteration.
+        cells: The cells; complete ones are skipped.
+        order: The order; its token is withdrawn when asked to stop.
+        workers: The workers that attempt cells.
+        watcher: The watcher to inform.
+        n_at_a_time: Number of attempts at the same time, at least 1.
+        asked: Returns True to stop all cells after their current iteration.
 
     Returns:
-        How those ended that failed, by the cell's name.
+        Name of each failed cell -> its outcome.
     """
     waiting = deque(cell for cell in cells if cell.missing_variations(order.out))
-    progress: dict[str, tuple[int, int]] = {}  # of the running cells, when the attempt began
+    progress: dict[str, tuple[int, int]] = {}  # of running cells, when their attempt began
     fruitless: Counter[str] = Counter()
     failed: dict[str, Outcome] = {}
     while waiting or progress:

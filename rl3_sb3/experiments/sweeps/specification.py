@@ -1,30 +1,30 @@
-"""What a sweep consists of, read from a TOML file.
+"""Read the cells of a sweep from a TOML file.
 
     algorithms = ["rl2", "rl3"]
     seeds = [0, 1, 2]
-    horizons = [100, 500]           # left out: the domain's own
+    horizons = [100, 500]           # default: the domain's
     domains = [
         "random-mdp",
         {name = "gridworld", size = 13, horizons = [350], algorithms = ["rl2", "rl3-coarse"]},
     ]
-    [settings]                      # of every run, as `rl3 train --help` lists them
+    [settings]                      # for every run, as in `rl3 train --help`
     iterations = 40
     gae_lambda = "0.3:1@0.5"
     d_model = 32
     "estimator.gamma" = 0.95
     [evaluation]
     tasks = 1000
-    variations = ["canonical"]      # left out: those trained on
-    [variants.paper]                # settings to be compared; left out: one without a name
+    variations = ["canonical"]      # default: those trained on
+    [variants.paper]                # settings to compare; default: one variant without a name
     recipe = "paper"
     [variants.one-epoch]
     n_epochs = 1
 
-Each domain is taken with each horizon, algorithm, variant and seed. An entry of `domains` may have
-lists, settings and evaluation of its own, which replace those above for this domain (settings and
-evaluation key by key); so an entry may also name a domain again, with another size, variation or
-set of algorithms. Its `variants` is a list of names; left out: all. A variant's settings replace
-all others. Everything is checked before anything starts.
+Each domain is combined with each horizon, algorithm, variant and seed. An entry of `domains` may
+have its own lists, settings and evaluation, which replace the ones above for this domain (settings
+and evaluation key by key). So several entries may have the same domain, with another size,
+variation or set of algorithms. The `variants` of an entry is a list of names; default: all. A
+variant's settings take precedence over all others. Everything is checked before anything starts.
 """
 
 from __future__ import annotations
@@ -57,22 +57,21 @@ _EVALUATION = ("tasks", "variations")
 
 
 def read_sweep(file: Path) -> list[Cell]:
-    """Return the cells of a sweep file: all of the first seed, then of the next, in its order.
+    """Return the cells of a sweep file: all of the first seed, then of the next, in file order.
 
     So the first comparison is complete long before the last run.
 
     Raises:
-        InputError: Something in the file cannot be; the message names the place, the value and what
-            to do.
+        InputError: The file is not valid; the message has the place, the value and a remedy.
     """
     return parse_sweep(sweep_content(file), str(file))
 
 
 def sweep_content(file: Path) -> bytes:
-    """Return what is in a sweep file.
+    """Return the content of a sweep file.
 
     Raises:
-        InputError: There is none, or it cannot be read.
+        InputError: There is no such file, or it cannot be read.
     """
     try:
         return file.read_bytes()
@@ -84,15 +83,15 @@ def sweep_content(file: Path) -> bytes:
 
 
 def parse_sweep(content: bytes, source: str) -> list[Cell]:
-    """Do as `read_sweep` with a file's content.
+    """Return the cells of a sweep file's content, like `read_sweep`.
 
     Args:
-        content: TOML in UTF-8, or as editors of Windows write it.
-        source: Where it comes from, for errors.
+        content: TOML in UTF-8, or with an encoding mark as written by editors on Windows.
+        source: Name of the file, for errors.
     """
     try:
         values = tomllib.loads(_decoded(content))
-    except ValueError as error:  # also of the decoding
+    except ValueError as error:  # also a decoding error
         raise InputError(f"`{source}` must be a TOML file, got another: {error}.") from error
     try:
         cells = list(_cells(values))
@@ -103,13 +102,13 @@ def parse_sweep(content: bytes, source: str) -> list[Cell]:
 
 
 def _decoded(content: bytes) -> str:
-    """Return a file's text; Notepad and PowerShell begin it with a mark of its encoding."""
+    """Return a file's text. Notepad and PowerShell begin it with a mark of its encoding."""
     is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return content.decode("utf-16" if is_wide else "utf-8-sig")
 
 
 def _check_environments(cells: Sequence[Cell]) -> None:
-    """Raise InputError if the environments of a cell cannot be made, looking once at each kind."""
+    """Raise InputError if the environments of a cell cannot be made; each kind is tried once."""
     seen = set()
     for cell in cells:
         config = cell.config
@@ -155,7 +154,7 @@ def _cells_of_domain(
     lists = []
     for key in _LISTS:
         place, values = (f"{where}.{key}", own) if key in own else (key, shared)
-        # Only the horizons may be left out.
+        # Only `horizons` may be left out.
         missing = key == "horizons" and key not in values
         lists.append([None] if missing else _list(place, values.get(key)))
     settings = with_one_entropy(_table("settings", where, shared, own, None))
@@ -187,16 +186,16 @@ def _cells_of_domain(
 def _placed(
     error: InputError, where: str, algo: str, combination: str, places: Mapping[str, str]
 ) -> InputError:
-    """Return an error about a cell's settings that says where in the file they are.
+    """Return an error about a cell's settings with their place in the file.
 
     Args:
-        error: As `RunConfig` raises it.
+        error: The error of `RunConfig`.
         where: The entry of `domains`.
         algo: The cell's algorithm.
-        combination: What the cell is, in words.
-        places: The table of each setting that the file gives.
+        combination: The cell in words.
+        places: The table of each setting in the file.
     """
-    # Of the argument at fault, if it is named.
+    # The argument that the error is about, if it names one.
     name = str(error).partition("`")[2].partition("`")[0]
     short = name.rpartition(".")[2]
     given = next((each for each in (name, short) if each in places), None)
@@ -216,7 +215,7 @@ def _placed(
 def _variants(
     where: str, shared: Mapping[str, Any], own: Mapping[str, Any]
 ) -> Mapping[str, dict[str, Any]]:
-    """Return the variants' settings by name; a file without any has one, which has no name."""
+    """Return the variants' settings by name; without variants, {"": {}}."""
     variants = shared.get(_VARIANTS, {})
     if not isinstance(variants, dict):
         raise InputError(f"`{_VARIANTS}` must be tables of settings by name, got {variants!r}.")
@@ -285,14 +284,14 @@ def _table(
     own: Mapping[str, Any],
     known: Sequence[str] | None,
 ) -> dict[str, Any]:
-    """Return a table of the file with what an entry of `domains` has of its own.
+    """Return a table of the file, changed by an entry of `domains`.
 
     Args:
-        key: Of the table.
-        where: Of the entry.
+        key: Key of the table.
+        where: Name of the entry.
         shared: The file.
         own: The entry.
-        known: The keys that the table may have; None: whoever reads it knows.
+        known: Keys that the table may have; None: checked elsewhere.
     """
     joined: dict[str, Any] = {}
     for prefix, values in (("", shared), (f"{where}.", own)):

@@ -1,8 +1,8 @@
-"""What is seen of a running sweep, on standard error.
+"""Show the progress of a running sweep on standard error.
 
-One bar for all cells, one for each that is running, and a line for each that ends; without a
-terminal, a line a minute instead of the bars. Progress is read from the cells' folders, so that it
-looks the same wherever they run.
+There is one bar for all cells, one for each running cell, and a line for each that ends. Without a
+terminal, there is a line per minute instead of the bars. Progress is read from the cells' folders,
+so it looks the same wherever they run.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class SweepBars:
     """A `Watcher` that draws bars.
 
     Args:
-        progress: Where to, see `step_progress`.
-        cells: All of the sweep's.
+        progress: The bars, see `step_progress`.
+        cells: All cells of the sweep.
         out: The sweep's folder.
     """
 
@@ -48,7 +48,7 @@ class SweepBars:
         )
 
     def ends(self, cell: Cell, outcome: Outcome, *, again: bool) -> None:
-        """Take the bar away and say how it ended."""
+        """Remove the bar and print how the attempt ended."""
         self._progress.remove_task(self._bars.pop(cell.name))
         n_steps = self._n_steps[cell.name] = cell.progress(self._out)[0]
         self._n_complete += outcome.ending is Ending.COMPLETE
@@ -62,10 +62,10 @@ class SweepBars:
         print_plainly(self._progress.console, text)
 
     def look(self) -> None:
-        """Read how far the running cells are."""
+        """Read the progress of the running cells."""
         for name, bar in self._bars.items():
             row = last_row(RunDirectory(self._out / name).metrics_file)
-            # A cell whose turn on the cluster has not come shows what was there before.
+            # A cell that still waits for the cluster keeps its earlier progress.
             if row is not None:
                 self._n_steps[name], reward = row
                 self._progress.update(

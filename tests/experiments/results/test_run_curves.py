@@ -200,7 +200,7 @@ def test_the_command_draws_the_picture_and_says_where_each_line_ends(tmp_path, c
     assert captured.out == (
         "Bandits, H = 10\n"
         "  RL³, 2 seeds: 2 iterations, 4.0 in the end\n"
-        "    (as far as all its seeds go; the longest has 3)\n"
+        "    (as many as all its seeds have; the longest run has 3)\n"
         f"picture: {out}\n"
     )
     assert captured.err == f"left out, without a run that has done an iteration: {empty}\n"
@@ -210,8 +210,8 @@ def test_the_command_draws_the_picture_and_says_where_each_line_ends(tmp_path, c
     ("words", "message"),
     [
         (["nowhere"], "`DIR` must be the folder of a run or of a sweep, got nowhere."),
-        (["empty"], "`DIR` must be a run that has done an iteration, got empty."),
-        (["begun"], "`DIR` must be a run that has done an iteration, got begun."),
+        (["empty"], "`DIR` must be a run with at least one iteration, got empty."),
+        (["begun"], "`DIR` must be a run with at least one iteration, got begun."),
         (["run", "--out", "a.txt"], "`--out` must end in one of ."),
         (["run", "--out", "no/a.png"], "`--out` must lie in a folder, got no/a.png."),
         (["run", "--baselines", "other.json"], "`--baselines` must be of the tasks of a run that"),

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from rl3_sb3.networks.lstm import Lstm
 from rl3_sb3.networks.memoryless import MemorylessNetwork
 from rl3_sb3.networks.transformer import CausalTransformer
+from rl3_sb3.policy import POLICIES
 
 SIZES = {
     CausalTransformer: {
@@ -20,11 +22,11 @@ SIZES = {
     Lstm: {"hidden": 8, "n_layers": 2, "input_hidden": 10},
     MemorylessNetwork: {"context_length": 9, "hidden": 8},
 }  # fmt: skip
+# Each network with each of its choices.
 KINDS = {
-    "CausalTransformer": (CausalTransformer, {"positions": "rotary"}),
-    "CausalTransformer, learned positions": (CausalTransformer, {"positions": "learned"}),
-    "Lstm": (Lstm, {}),
-    "MemorylessNetwork": (MemorylessNetwork, {}),
+    ", ".join([kind.__name__, *texts]): (kind, dict(zip(kind.CHOICES, texts, strict=True)))
+    for kind in SIZES
+    for texts in product(*kind.CHOICES.values())
 }
 REMEMBERING = [name for name in KINDS if name != "MemorylessNetwork"]
 
@@ -188,10 +190,8 @@ def test_the_shapes_and_bytes_are_known_without_the_network(name, network):
     assert kind.memory_bytes(**arguments) == sum(x.nbytes for x in kept)
 
 
-def test_each_choice_is_tried_here():
-    for kind in SIZES:
-        for name, texts in kind.CHOICES.items():
-            assert {c[name] for k, c in KINDS.values() if k is kind} == set(texts)
+def test_the_network_of_each_policy_is_tried_here():
+    assert {policy.network for policy in POLICIES.values()} == SIZES.keys()
 
 
 @pytest.mark.parametrize(("kind", "size"), [(k, name) for k in SIZES for name in SIZES[k]])

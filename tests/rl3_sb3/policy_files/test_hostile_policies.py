@@ -14,6 +14,7 @@ import torch as th
 from gymnasium import spaces
 
 from rl3_sb3 import PolicyFileError, TransformerPolicy, export_policy, load_policy
+from rl3_sb3.policy import POLICIES as NAMED
 
 from .hostile_folders import (
     POLICIES,
@@ -88,9 +89,7 @@ def test_loading_runs_no_code_opens_two_files_and_starts_nothing(folder):
 )
 def test_a_class_is_a_name_in_the_table(folder, name):
     edit(folder, policy=name)
-    refused(
-        folder, "policy.json", r"one of TransformerPolicy, LstmPolicy, MarkovPolicy at 'policy'"
-    )
+    refused(folder, "policy.json", f"one of {', '.join(NAMED)} at 'policy'")
 
 
 # -------------------------------------------------------------------- files

@@ -170,9 +170,9 @@ def test_stepping_needs_a_reset(env):
 @pytest.mark.parametrize(
     ("task", "error", "message"),
     [
-        ("7", TypeError, "`task` must be an int, the seed that is held, got str"),
-        (1.0, TypeError, "`task` must be an int, the seed that is held, got float"),
-        (True, TypeError, "`task` must be an int, the seed that is held, got bool"),
+        ("7", TypeError, "`task` must be an int, used as a seed, got str"),
+        (1.0, TypeError, "`task` must be an int, used as a seed, got float"),
+        (True, TypeError, "`task` must be an int, used as a seed, got bool"),
         (-1, ValueError, r"`task` must be in \[0, 2\*\*31\), got -1"),
         (2**31, ValueError, r"`task` must be in \[0, 2\*\*31\), got 2147483648"),
     ],

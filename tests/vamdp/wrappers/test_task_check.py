@@ -112,6 +112,27 @@ def test_masked_actions_are_never_played():
 
 
 @pytest.mark.parametrize(
+    ("reward", "mask", "message"),
+    [
+        (
+            float("nan"),
+            [True, True],
+            "`reward` must be finite, got nan .* in step 1",
+        ),
+        (0.0, [False, False], "`action_mask` must be a mask that allows an action"),
+    ],
+)
+def test_a_reward_that_is_not_finite_and_a_mask_without_an_action_are_errors(reward, mask, message):
+    class Broken(Corridor):
+        def step(self, action):
+            observation, _, *ends = super().step(action)[:4]
+            return observation, reward, *ends, {"action_mask": np.array(mask)}
+
+    with pytest.raises(ValueError, match=message):
+        vamdp.check_tasks(Broken())
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"n_tasks": 1}, "`n_tasks` must be at least 2, got 1"),
