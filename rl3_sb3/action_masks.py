@@ -55,12 +55,20 @@ class ActionMasks:
     def _asked(self) -> list[int]:
         """Indices of the environments with the method; some can be queried only after a reset."""
         if self._env.has_attr(_METHOD):
-            return list(range(self._env.num_envs))
+            return list(range(self._env.num_envs)) if self._has_methods else []
         try:
             has = self._env.env_method("has_wrapper_attr", _METHOD)
         except (AttributeError, NotImplementedError):
             return []
         return [i for i, known in enumerate(has) if known]
+
+    @property
+    def _has_methods(self) -> bool:
+        """Whether methods can be called: some `VecEnv`s give None for every attribute, and none."""
+        try:
+            return self._env.env_method(_METHOD) is not None
+        except NotImplementedError:
+            return False
 
     def after_reset(self) -> Masks | None:
         """Return the actions allowed after `env.reset()`.
@@ -113,10 +121,11 @@ class ActionMasks:
         elif self._n_actions is not None:
             some = None if len(self._asked) == len(given) else self._asked
             found = self._env.env_method(_METHOD, indices=some)
-            if np.ndim(found[0]) == 2:  # a batched environment returns all rows at once
-                found = list(found[0])
-            for i, mask in zip(self._asked, found, strict=True):
-                given[i] = mask
+            if _is_of_all(found):
+                given = list(found[0])
+            else:
+                for i, mask in zip(self._asked, found, strict=True):
+                    given[i] = mask
         if self._n_actions is None:
             if self._asked or any(mask is not None for mask in given):
                 self._warn()
@@ -126,7 +135,7 @@ class ActionMasks:
         everything = np.ones(self._n_actions, np.bool_)
         rows = [everything if mask is None else mask for mask in given]
         name = "env.action_masks()" if self._asked else 'info["action_mask"]'
-        return as_masks(name, rows, len(rows), self._n_actions)
+        return as_masks(name, rows, self._env.num_envs, self._n_actions)
 
     def _warn(self) -> None:
         warnings.warn(
@@ -134,6 +143,16 @@ class ActionMasks:
             f"{self._env.action_space}, and only Discrete ones can be masked.",
             stacklevel=4,
         )
+
+
+def _is_of_all(found: Sequence[Any]) -> bool:
+    """Whether a batched environment answered for all at once; `env_method` repeats its answer."""
+    first = found[0]
+    return (
+        isinstance(first, list | tuple | np.ndarray)
+        and all(each is first for each in found)
+        and any(np.ndim(row) == 1 for row in first)
+    )
 
 
 def as_masks(name: str, masks: Any, n_rows: int, n_actions: int) -> Masks:

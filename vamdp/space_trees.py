@@ -17,6 +17,8 @@ from gymnasium import spaces
 #: Spaces whose batches are one array.
 ARRAYS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
+_COUNTED = (spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
 
 def as_array(name: str, value: Any) -> npt.NDArray[Any]:
     """Return a simulator's output as a NumPy array; a tensor must be in CPU memory.
@@ -54,7 +56,7 @@ def read_batch(
         shape = (n, *space.shape)  # type: ignore[misc] # these have one
         if type(batch) is not np.ndarray or batch.dtype != space.dtype or batch.shape != shape:
             batch = _converted(space, batch, shape, at)
-        if whole and isinstance(space, (spaces.Discrete, spaces.MultiDiscrete)):
+        if whole and isinstance(space, _COUNTED):
             _check_range(space, batch, at)
         return batch
     if isinstance(space, spaces.Dict):
@@ -99,7 +101,9 @@ def _converted(
 
 
 def _check_range(
-    space: spaces.Discrete | spaces.MultiDiscrete, batch: npt.NDArray[Any], at: str
+    space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary,
+    batch: npt.NDArray[Any],
+    at: str,
 ) -> None:
     good: Any
     if isinstance(space, spaces.Discrete):
@@ -112,8 +116,11 @@ def _check_range(
         if good.all():
             return
     else:
-        places = batch.astype(np.int64) - space.start  # small types would overflow
-        each = (places >= 0) & (places < space.nvec)
+        if isinstance(space, spaces.MultiBinary):
+            each = (batch == 0) | (batch == 1)
+        else:
+            places = batch.astype(np.int64) - space.start  # small types would overflow
+            each = (places >= 0) & (places < space.nvec)
         if each.all():
             return
         good = each.reshape(len(batch), -1).all(axis=1)

@@ -262,6 +262,41 @@ def test_a_batched_environment_answers_for_all_rows_at_once():
     assert ActionMasks(env).after_reset().tolist() == [[0, 1, 1], [1, 0, 1]]
 
 
+def test_a_batched_environment_may_give_a_list_with_none_where_all_is_allowed():
+    batch = Batch()
+    batch.action_masks = lambda: [[False, True, True], None]
+    env = GymnasiumVecEnv(batch)
+    env.reset()
+    assert ActionMasks(env).after_reset().tolist() == [[0, 1, 1], [1, 1, 1]]
+
+
+def test_a_batch_of_masks_is_refused_of_another_length_and_of_a_single_environment():
+    batch = Batch()
+    batch.action_masks = lambda: np.ones((3, 3), bool)
+    single = vec(
+        "dummy", [4, 4], road="method", gives=lambda _: np.ones((2, 3), bool), strict=False
+    )
+    for env in (GymnasiumVecEnv(batch), single):
+        env.reset()
+        with pytest.raises(ValueError, match="must have a row of 3 actions for each of 2 obs"):
+            ActionMasks(env).after_reset()
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_environments_that_give_none_for_every_attribute_have_no_masks(refuses):
+    class Bare(DummyVecEnv):
+        def get_attr(self, attr_name, indices=None):
+            return [None] * self.num_envs
+
+        def env_method(self, method_name, *args, indices=None, **kwargs):
+            if refuses:
+                raise NotImplementedError
+
+    env = Bare([lambda: Masked(4, "not")] * 2)
+    env.reset()
+    assert ActionMasks(env).after_reset() is None
+
+
 @pytest.mark.parametrize(
     ("mask", "words"),
     [

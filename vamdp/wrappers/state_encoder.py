@@ -179,10 +179,14 @@ def read_numbers(space: Any, value: Any) -> npt.NDArray[Any]:
         return whole
     try:
         array = np.asarray(value, space.dtype)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise _outside(space, value) from None
     if array.shape != space.shape:
         raise _outside(space, value)
+    if isinstance(space, spaces.MultiBinary):
+        given = np.asarray(value)  # the space's type would cut 257 to 1, and 0.5 to 0
+        if not ((given == 0) | (given == 1)).all():
+            raise _outside(space, value)
     return array
 
 

@@ -173,6 +173,10 @@ def test_observations_of_whole_numbers_are_their_own_keys_on_both_roads(
         (spaces.MultiDiscrete([3, 2]), np.array([1, 2])),
         (spaces.MultiDiscrete([3, 2]), np.array([1.0, 1.0])),
         (spaces.MultiBinary(2), np.array([1, 1, 0])),
+        (spaces.MultiBinary(2), np.array([2, 0])),
+        (spaces.MultiBinary(2), np.array([257, 0])),  # 1 in the space's 8 bits
+        (spaces.MultiBinary(2), [257, 0]),
+        (spaces.MultiBinary(2), np.array([0.5, 0])),
         (spaces.Dict(x=X, y=X), {"x": 1}),
         (spaces.Dict(x=X, y=X), {"x": 1, "y": 4}),
         (spaces.Tuple((X, X)), (1,)),
@@ -183,6 +187,17 @@ def test_numbers_outside_their_space_are_no_key(space, wrong, monkeypatch):
     env = vamdp.ValueAugment(Walk("wrong"), task_horizon=4, show_state=False)
     with pytest.raises(ValueError, match="The observation of `env` must be in"):
         env.reset(seed=0)
+
+
+def test_a_batch_of_numbers_outside_their_space_is_refused_too(tools, monkeypatch):
+    for wrong in (2, -1):
+        observation = np.array([1, wrong], np.int8)
+        monkeypatch.setitem(
+            SPACES, "wrong", (spaces.MultiBinary(2), lambda x, o=observation: o, None)
+        )
+        envs = vamdp.vector.ValueAugment(tools.same_step(lambda: Walk("wrong"), 2), task_horizon=4)
+        with pytest.raises(ValueError, match=rf"MultiBinary\(2\), got \[ *1 +{wrong}\] from env"):
+            envs.reset(seed=0)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SPACES if kind not in WITHOUT_FORM])
