@@ -190,7 +190,7 @@ def test_agents_that_cannot_play_are_named(monkeypatch, agents, words):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("--json nowhere/y.json", "`--json` must lie in a folder"),
+        ("--json nowhere/y.json", "`--json` must be in an existing folder"),
         ("--json .", "`--json` must be a file"),
         ("--tasks 0", "`tasks` must be an integer of at least 1, got 0"),
         ("--horizon 0", "`horizon` must be an integer of at least 1, got 0"),

@@ -248,7 +248,7 @@ def test_a_damaged_newest_checkpoint_is_one_line(capsys, tmp_path, small_options
     status, _, error = run(capsys, "evaluate", out, "--tasks", 3, "--trust-pickle")
     assert status == 0
     assert error.splitlines() == [
-        f"rl3: warning: {newest} is damaged: going on from step-000000000096.zip, the one before."
+        f"rl3: warning: {newest} is damaged: continuing from step-000000000096.zip, the one before."
     ]
 
 

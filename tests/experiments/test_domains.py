@@ -215,7 +215,9 @@ def test_a_domains_settings_have_short_names_and_are_for_those_who_have_them(mon
     assert "d_model" not in RunConfig.of("own", algo="rl3-markov").policy_arguments
     assert agent_labels([config])[0].startswith("RL³ (")
     own(monkeypatch, settings={"d_modle": 32})
-    with pytest.raises(InputError, match=r"`d_modle` is no setting of this run: did you mean d_mo"):
+    with pytest.raises(
+        InputError, match=r"`d_modle` is not a setting of this run: did you mean d_mo"
+    ):
         RunConfig.of("own")
 
 

@@ -39,7 +39,9 @@ def _baselines(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.settings.run_config import RunConfig, check_integer
 
     if options.json is not None and not options.json.parent.is_dir():
-        raise InputError(f"`--json` must lie in a folder, got {options.json}. Make it first.")
+        raise InputError(
+            f"`--json` must be in an existing folder, got {options.json}. Create it first."
+        )
     if options.json is not None and options.json.is_dir():
         raise InputError(f"`--json` must be a file, got the folder {options.json}. Add a name.")
     config = RunConfig.of(options.domain, size=options.size, horizon=options.horizon)

@@ -47,7 +47,9 @@ def _curves(options: argparse.Namespace) -> None:
     if options.out.suffix[1:].lower() not in known:
         raise InputError(f"`--out` must end in one of .{', .'.join(known)}, got {options.out}.")
     if not options.out.parent.is_dir():
-        raise InputError(f"`--out` must lie in a folder, got {options.out}. Make it first.")
+        raise InputError(
+            f"`--out` must be in an existing folder, got {options.out}. Create it first."
+        )
     for path in options.dirs:
         if not path.is_dir():
             raise InputError(f"`DIR` must be the folder of a run or of a sweep, got {path}.")

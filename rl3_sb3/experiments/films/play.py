@@ -62,7 +62,9 @@ class PlayOptions:
         if self.out.suffix.lower() != ".gif":
             raise InputError(f"`--out` must end in .gif, got {self.out}.")
         if not self.out.parent.is_dir():
-            raise InputError(f"`--out` must lie in a folder, got {self.out}. Make it first.")
+            raise InputError(
+                f"`--out` must be in an existing folder, got {self.out}. Create it first."
+            )
 
     @property
     def snapshots_file(self) -> Path:

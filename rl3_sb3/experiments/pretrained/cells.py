@@ -74,7 +74,7 @@ def _trained_config(cell: Cell, sweep: Path) -> RunConfig:
         raise InputError(
             f"`{directory.config_file}` must be of a run of {cell.config.total_steps:,} steps as "
             f"the sweep says, got {config.total_steps:,}: it was changed or prolonged. Move the "
-            "folder away, and go on with `rl3 sweep`."
+            "folder away, and continue with `rl3 sweep`."
         )
     directory.require_same_tasks(config)
     return config
@@ -96,5 +96,5 @@ def _check_one_agent(name: str, cells: Sequence[Cell]) -> None:
         raise InputError(
             f"`SWEEP` must evaluate {name} in the {first.config.variation} tasks that it was "
             f"trained on, to find the median, got {', '.join(first.variations)} only. Add them "
-            "to `evaluation.variations`, and go on with `rl3 sweep`."
+            "to `evaluation.variations`, and continue with `rl3 sweep`."
         )

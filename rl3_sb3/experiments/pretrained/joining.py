@@ -99,6 +99,6 @@ def seed_to_export(means: Mapping[int, float], at_hand: Collection[int]) -> int:
 
 def _misfit(folder: Path, name: str, there: object, now: object) -> InputError:
     return InputError(
-        f"`{folder}` must be free or hold an agent of the same `{name}`, got {there!r} there and "
+        f"`{folder}` must be empty or hold an agent of the same `{name}`, got {there!r} there and "
         f"{now!r} now. Choose another --out, or move the folder away."
     )

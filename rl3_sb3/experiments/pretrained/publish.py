@@ -169,7 +169,7 @@ def _export(source: RunDirectory, cell: Cell, target: Path) -> tuple[str, list[E
     else:
         raise InputError(
             f"`{source.path}` must hold evaluations of its policy by this code, got scores that "
-            "its policy does not get again. Delete its evaluation*.json, and go on with `rl3 "
+            "its policy does not reproduce. Delete its evaluation*.json, and continue with `rl3 "
             "sweep`."
         )
     assert policy.training_record is not None, "set by load_policy"

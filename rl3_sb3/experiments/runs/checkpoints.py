@@ -66,7 +66,7 @@ class Checkpoints:
             if damaged:
                 names = ", ".join(str(path) for path in damaged)
                 warnings.warn(
-                    f"{names} is damaged: going on from {file.name}, the one before.",
+                    f"{names} is damaged: continuing from {file.name}, the one before.",
                     RunWarning,
                     stacklevel=2,
                 )
@@ -102,7 +102,7 @@ class Checkpoints:
         with zipfile.ZipFile(file) as archive:
             if _STATE not in archive.namelist():
                 raise InputError(
-                    f"`{file}` must hold {_STATE} to be trained on, got a model alone. It can "
+                    f"`{file}` must hold {_STATE} to continue training, got a model alone. It can "
                     "still be evaluated; train into another folder."
                 )
             return TrainingState.from_json(archive.read(_STATE).decode())

@@ -89,9 +89,9 @@ class FolderLock:
                     stream.seek(0)
                     holder = stream.read() or "another process"
                     raise InputError(
-                        f"`{self._folder}` must be a folder in which nobody else works, got one "
-                        f"in which {holder} does. Wait until that ends, stop it, or choose "
-                        "another folder."
+                        f"`{self._folder}` must be a folder that no other process uses, got one "
+                        f"used by {holder}. Wait until that ends, stop it, or choose another "
+                        "folder."
                     ) from None
                 time.sleep(_SECONDS_BETWEEN_TRIES)
             except OSError as error:

@@ -64,7 +64,9 @@ class StopSignals:
         if self._silent:
             return
         # Not print: the signal may interrupt another print, which cannot be entered twice.
-        os.write(2, b"\nrl3: stopping after this iteration; ask again to stop at once\n")
+        os.write(
+            2, b"\nrl3: stopping after this iteration; send the signal again to stop at once\n"
+        )
 
     def _give_back(self) -> None:
         for each, handler in self._before.items():

@@ -116,7 +116,7 @@ def _lead(
     print(f"{n_done:,} of {n_all:,} steps done: {directory.checkpoint_file}")
     go_on = f"rl3 train {config.domain} --out {quoted(directory.path)}"
     if n_done < n_all:
-        print(f"go on: {go_on}" if n_ranks() == 1 else "go on: the same torchrun command")
+        print(f"continue: {go_on}" if n_ranks() == 1 else "continue: the same torchrun command")
         return 0 if signals.received is None else 128 + signals.received
     print(f"next: rl3 evaluate {quoted(directory.path)}")
     if n_before >= n_all:
@@ -147,11 +147,11 @@ def _check_agreement(given: Mapping[str, Any], config: RunConfig, path: Path) ->
         if name == "iterations" and value < stored:
             raise InputError(
                 f"`iterations` must be at least {stored} as in {path / 'config.json'}, got "
-                f"{value}. Leave it out to go on with that run, pass more to prolong it, or choose "
+                f"{value}. Leave it out to continue that run, pass more to prolong it, or choose "
                 "another --out."
             )
         if name != "iterations" and value != stored:
             raise InputError(
                 f"`{name}` must be {stored} as in {path / 'config.json'}, got {value}. Leave it "
-                "out to go on with that run, or choose another --out."
+                "out to continue that run, or choose another --out."
             )

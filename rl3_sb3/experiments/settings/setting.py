@@ -229,9 +229,9 @@ def full_name(name: str, known: Iterable[str]) -> str:
     same = [each for each in names if dot and each.startswith(prefix + dot)]
     if same and not difflib.get_close_matches(name, same, n=1, cutoff=0.8):
         raise InputError(
-            f"`{name}` is no setting of this run: the options of its {prefix} are "
+            f"`{name}` is not a setting of this run: the options of its {prefix} are "
             f"{', '.join(each.rpartition('.')[2] for each in same)}."
         )
     near = difflib.get_close_matches(name, [*names, *(n.rpartition(".")[2] for n in names)], n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
-    raise InputError(f"`{name}` is no setting of this run: {hint}")
+    raise InputError(f"`{name}` is not a setting of this run: {hint}")

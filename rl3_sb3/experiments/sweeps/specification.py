@@ -242,7 +242,7 @@ def _check_no_identity(place: str, settings: Mapping[str, Any]) -> None:
     for name in IDENTITY:
         if name in settings:
             raise InputError(
-                f"`{place}.{name}` must not be there, got {settings[name]!r}: it belongs into "
+                f"`{place}.{name}` must be left out, got {settings[name]!r}: it belongs in "
                 "`domains` or a list."
             )
 
@@ -308,5 +308,5 @@ def _check_keys(prefix: str, values: Mapping[str, Any], known: Sequence[str]) ->
     for key, value in values.items():
         if key not in known:
             raise InputError(
-                f"`{prefix}{key}` must not be there, got {value!r}: known are {', '.join(known)}."
+                f"`{prefix}{key}` must be left out, got {value!r}: known are {', '.join(known)}."
             )

@@ -58,7 +58,7 @@ class SweepBars:
         elif outcome.reason:
             text += f": {outcome.reason}"
         if again:
-            text += f"; it goes on from {n_steps:,} steps"
+            text += f"; it continues from {n_steps:,} steps"
         print_plainly(self._progress.console, text)
 
     def look(self) -> None:

@@ -164,7 +164,11 @@ def test_runs_of_other_variations_meet_in_one_that_is_named(capsys, runs, tmp_pa
         (["lake-rl3"], ["--fps", "nan"], "`--fps` must be in [0.1, 50], got nan"),
         (["lake-rl3"], ["--snapshots", 21], "`--snapshots` must be at most the 20 steps"),
         (["lake-rl3"], ["--out", "film.mp4"], "`--out` must end in .gif, got film.mp4"),
-        (["lake-rl3"], ["--out", "no/film.gif"], "`--out` must lie in a folder, got no/film.gif"),
+        (
+            ["lake-rl3"],
+            ["--out", "no/film.gif"],
+            "`--out` must be in an existing folder, got no/film.gif",
+        ),
         (["lake-rl3"], ["--ood"], "`variation` must be one of canonical, slippery, got 'ood'"),
     ],
 )

@@ -123,7 +123,7 @@ def test_scores_that_the_policy_does_not_get_again_are_refused(sweep, tmp_path, 
         for score in values["scores"]:
             score["returns"] = [total + 1 for total in score["returns"]]
         file.write_text(json.dumps(values))
-    with pytest.raises(InputError, match="does not get again"):
+    with pytest.raises(InputError, match="does not reproduce"):
         next(publish_sweep(sweep, tmp_path))
     assert not (tmp_path / "bandit-12-rl2" / "record.json").exists()
 
@@ -288,7 +288,7 @@ def test_a_failed_publication_leaves_the_agent_before_as_it_was(sweep, published
                 for score in values["scores"]
             ],
         )
-    with pytest.raises(InputError, match="does not get again"):
+    with pytest.raises(InputError, match="does not reproduce"):
         next(publish_sweep(broken, out))
     assert {f: f.read_bytes() for f in out.rglob("*") if f.is_file()} == files
 

@@ -213,7 +213,7 @@ def test_the_command_draws_the_picture_and_says_where_each_line_ends(tmp_path, c
         (["empty"], "`DIR` must be a run with at least one iteration, got empty."),
         (["begun"], "`DIR` must be a run with at least one iteration, got begun."),
         (["run", "--out", "a.txt"], "`--out` must end in one of ."),
-        (["run", "--out", "no/a.png"], "`--out` must lie in a folder, got no/a.png."),
+        (["run", "--out", "no/a.png"], "`--out` must be in an existing folder, got no/a.png."),
         (["run", "--baselines", "other.json"], "`--baselines` must be of the tasks of a run that"),
     ],
 )

@@ -118,7 +118,7 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
 ):
     newest = copied.checkpoint_file
     damage(newest, how)
-    with pytest.warns(RunWarning, match=r"000144.zip is damaged: going on from .*000096.zip"):
+    with pytest.warns(RunWarning, match=r"000144.zip is damaged: continuing from .*000096.zip"):
         model = train(copied, copied.read_config(), device="cpu", time_limit=ONE_ITERATION)
     assert model.num_timesteps == 144
     train(copied, copied.read_config(), device="cpu")
@@ -252,8 +252,8 @@ def test_a_model_without_its_state_can_be_evaluated_but_not_trained(copied):
     copied.save_checkpoint(model)
     before = contents(copied.path)
     assert copied.load_checkpoint(make_training_env(config), "cpu").num_timesteps == 144
-    with pytest.raises(InputError, match=r"must hold training_state.json to be trained on"):
+    with pytest.raises(InputError, match=r"must hold training_state.json to continue training"):
         train(copied, config, device="cpu")
-    with pytest.raises(InputError, match=r"must hold training_state.json to be trained on"):
+    with pytest.raises(InputError, match=r"must hold training_state.json to continue training"):
         copied.prolong(9)
     assert contents(copied.path) == before

@@ -84,8 +84,8 @@ def test_a_run_that_another_process_trains_is_neither_trained_nor_prolonged(
     with RunDirectory(path).locked():
         status = main(["train", "random-mdp", "--out", str(path), "--iterations", "4"])
         assert status == 2
-        assert f"`{path}` must be a folder in which nobody else works" in capsys.readouterr().err
-        with pytest.raises(InputError, match="nobody else works"):
+        assert f"`{path}` must be a folder that no other process uses" in capsys.readouterr().err
+        with pytest.raises(InputError, match="no other process uses"):
             train(RunDirectory(path), trained.read_config(), device="cpu")
         assert contents(path) == before
     assert main(["train", "random-mdp", "--out", str(path), "--iterations", "4"]) == 0

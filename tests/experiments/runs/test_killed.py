@@ -132,7 +132,7 @@ def test_a_run_that_was_killed_killed_in_a_write_and_terminated_ends_the_same(
     text, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGTERM, text
     assert "stopping after this iteration" in text
-    assert "go on: rl3 train bandit" in text
+    assert "continue: rl3 train bandit" in text
     assert not leftovers[0].exists()
 
     whole_run(directory.path, arguments)
@@ -195,5 +195,5 @@ def test_a_killed_run_with_a_damaged_newest_checkpoint_ends_the_same_and_says_so
     process = start(directory.path, arguments)
     text, _ = process.communicate(timeout=600)
     assert process.returncode == 0, text
-    assert f"rl3: warning: {newest} is damaged: going on from step-000000000084.zip" in text
+    assert f"rl3: warning: {newest} is damaged: continuing from step-000000000084.zip" in text
     assert_same_runs(directory, uninterrupted)

@@ -56,7 +56,7 @@ def test_a_configuration_survives_its_dictionary():
         ({"horizon": 2.5}, "`horizon` must be an integer of at least 1, got 2.5."),
         ({"seed": -1}, "`seed` must be an integer of at least 0, got -1."),
         ({"critic_sees": "all"}, "`critic_sees` must be one of history, task, got 'all'."),
-        ({"policy.critic_only": "task"}, "`policy.critic_only` is no setting of this run"),
+        ({"policy.critic_only": "task"}, "`policy.critic_only` is not a setting of this run"),
         ({"n_envs": 0}, "`n_envs` must be an integer of at least 1, got 0."),
         ({"batch_size": 3}, "`batch_size` must be an integer of at least 4, got 3."),
         ({"iterations": True}, "`iterations` must be an integer of at least 1, got True."),

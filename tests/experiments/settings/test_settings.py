@@ -127,23 +127,28 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
     known = ["gamma", "policy.d_model", "estimator.gamma", "estimator.width", "policy.width"]
     assert full_name("d_model", known) == "policy.d_model"
     assert full_name("gamma", known) == "gamma"
-    with pytest.raises(InputError, match=r"`gama` is no setting of this run: did you mean gamma"):
+    with pytest.raises(
+        InputError, match=r"`gama` is not a setting of this run: did you mean gamma"
+    ):
         full_name("gama", known)
     with pytest.raises(InputError, match=r"`width` must be one of estimator.width, policy.width"):
         full_name("width", known)
-    with pytest.raises(InputError, match=r"`zzz` is no setting of this run: known are gamma, "):
+    with pytest.raises(InputError, match=r"`zzz` is not a setting of this run: known are gamma, "):
         full_name("zzz", known)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"learning_rat": 1}, "`learning_rat` is no setting of this run: did you mean learning_"),
-        ({"horizon_": 1}, "`horizon_` is no setting of this run"),
-        ({"domain": "bandit"}, "`domain` is no setting of this run"),
+        (
+            {"learning_rat": 1},
+            "`learning_rat` is not a setting of this run: did you mean learning_",
+        ),
+        ({"horizon_": 1}, "`horizon_` is not a setting of this run"),
+        ({"domain": "bandit"}, "`domain` is not a setting of this run"),
         ({"d_model": 30}, "`policy.d_model` must be a multiple of `policy.n_heads` = 4, got 30"),
         ({"d_model": 32.5}, "`policy.d_model` must be an integer, got 32.5."),
-        ({"hidden": 3}, "`hidden` is no setting of this run"),
+        ({"hidden": 3}, "`hidden` is not a setting of this run"),
         ({"smoothing": -1}, "`estimator.smoothing` must be finite and at least 0, got -1.0."),
         ({"reward_model": "x"}, '`estimator.reward_model` must be "transition" or "state_action"'),
         ({"gamma": 2}, "`gamma` must be a number in [0, 1], got 2.0."),
@@ -165,7 +170,7 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
         ({"estimator": "oracle"}, "`estimator` must be one of model-based"),
         ({"estimator": None}, "`estimator` must be the name of one with rl3, got None."),
         ({"algo": "rl2", "estimator": "model-based"}, "`estimator` must be left out with rl2"),
-        ({"algo": "rl2", "smoothing": 0.1}, "`smoothing` is no setting of this run"),
+        ({"algo": "rl2", "smoothing": 0.1}, "`smoothing` is not a setting of this run"),
         ({"algo": "rl3-markov", "mixed_precision": True}, "`mixed_precision` is no setting"),
         (
             {"smoothing": 0.1, "estimator.smoothing": 0.2},

@@ -98,5 +98,5 @@ def test_a_cell_waits_for_who_trains_it_and_gives_up_in_the_end(make_cell, order
     with RunDirectory(order.out / cell.name).locked():
         outcome = attempt_cell(more, order)
         assert outcome.ending is Ending.FAILED
-        assert "nobody else works" in outcome.reason
+        assert "no other process uses" in outcome.reason
         assert attempt_cell(cell, order).ending is Ending.COMPLETE, "there is nothing to do"

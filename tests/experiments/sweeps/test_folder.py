@@ -43,7 +43,7 @@ def test_the_token_of_a_command_that_was_killed_is_removed(open_sweep):
 def test_nobody_else_runs_the_sweep_within_the_block(open_sweep):
     with (
         open_sweep(),
-        pytest.raises(InputError, match="in which nobody else works"),
+        pytest.raises(InputError, match="that no other process uses"),
         open_sweep(),
     ):
         pass

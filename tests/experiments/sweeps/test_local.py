@@ -64,10 +64,10 @@ def test_a_killed_and_a_terminated_worker_change_nothing_of_the_result(
     for each in strikes:
         each.join()
     text = capsys.readouterr()
-    lost = f"lost: {cells[0].name}: its process was killed by signal 9 (Killed); it goes on from "
+    lost = f"lost: {cells[0].name}: its process was killed by signal 9 (Killed); it continues from "
     assert lost in text.err
     assert f"{lost}0 steps" not in text.err
-    assert f"stopped: {cells[1].name}; it goes on from" in text.err
+    assert f"stopped: {cells[1].name}; it continues from" in text.err
     assert table_entries(out, 5) == ["", "1", "1", "1", "1", ""]
     assert (out / "results.md").read_text().strip() in text.out
     assert_uninterrupted(cells, out)

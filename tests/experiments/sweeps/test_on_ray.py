@@ -95,7 +95,7 @@ def test_a_node_that_is_killed_midway_changes_nothing_of_the_results(
     two_nodes.remove_node(doomed, allow_graceful=False)
     text, _ = command.communicate(timeout=PATIENCE)
     assert command.returncode == 0, text
-    lost = re.search(rf"lost: {there[0]}: .*; it goes on from (\d+) steps", text)
+    lost = re.search(rf"lost: {there[0]}: .*; it continues from (\d+) steps", text)
     assert int(lost[1]) >= 3 * cells[0].config.steps_per_iteration, text
     assert "missing" not in (out / "results.md").read_text()
     assert not list(out.glob(".driver-*"))

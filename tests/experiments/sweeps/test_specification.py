@@ -143,10 +143,10 @@ def test_an_entry_of_domains_may_choose_among_the_variants():
     [
         (
             "[variants.a]\nestimator.gama = 1.0",
-            "`variants.a.estimator.gama` is no setting of this run",
+            "`variants.a.estimator.gama` is not a setting of this run",
         ),
         ("[variants.a]\nn_epochs = 0", "`variants.a.n_epochs` must be an integer of at least 1"),
-        ("[variants.a]\nseed = 1", "`variants.a.seed` must not be there, got 1: it belongs"),
+        ("[variants.a]\nseed = 1", "`variants.a.seed` must be left out, got 1: it belongs"),
         ('[variants."a b"]\nn_epochs = 1', "`variants.a b` must be a table named by letters,"),
         ("[variants]\na = 3", "`variants.a` must be a table named by letters, "),
         ("", "`domains[0].variants` must hold names of variants, got 'b'; there are none."),
@@ -178,7 +178,7 @@ def test_the_example_can_be_read():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": "[0]"}, "`seed` must not be there, got [0]: known are domains, variants,"),
+        ({"seed": "[0]"}, "`seed` must be left out, got [0]: known are domains, variants,"),
         ({"seeds": None}, "`seeds` must be a list of at least one value, got none."),
         ({"seeds": "[]"}, "`seeds` must be a list of at least one value, got []. Fill it in."),
         ({"seeds": "3"}, "`seeds` must be a list of at least one value, got 3."),
@@ -232,7 +232,7 @@ def test_the_example_can_be_read():
         ({"domains": '[{name = "gridworld", size = 12}]'}, "`size` must be 11 or 13 in gridworlds"),
         (
             {"domains": '[{name = "bandit", tasks = 3}]'},
-            "`domains[0].tasks` must not be there, got 3: known are name, size, variants,",
+            "`domains[0].tasks` must be left out, got 3: known are name, size, variants,",
         ),
         (
             {"domains": '[{name = "bandit", seeds = []}]'},
@@ -244,9 +244,9 @@ def test_the_example_can_be_read():
         ),
         (
             {"settings": "{epochs = 3}"},
-            "`settings.epochs` is no setting of this run: did you mean n_e",
+            "`settings.epochs` is not a setting of this run: did you mean n_e",
         ),
-        ({"settings": "{horizon = 3}"}, "`settings.horizon` must not be there, got 3"),
+        ({"settings": "{horizon = 3}"}, "`settings.horizon` must be left out, got 3"),
         ({"settings": "3"}, "`settings` must be a table, got 3."),
         ({"settings": "{adam_eps = -1.0}"}, "`settings.adam_eps` must be finite and above 0"),
         ({"settings": "{smoothing = 0.1}"}, "(With rl2; an entry of `domains` may have settings"),
@@ -255,7 +255,7 @@ def test_the_example_can_be_read():
             "`settings.n_envs` must be an integer of at least 1, got 'all'.",
         ),
         ({"evaluation": "{tasks = 0}"}, "`evaluation.tasks` must be an integer of at least 1, got"),
-        ({"evaluation": "{ood = true}"}, "`evaluation.ood` must not be there, got True: known are"),
+        ({"evaluation": "{ood = true}"}, "`evaluation.ood` must be left out, got True: known are"),
         (
             {"evaluation": '{variations = ["wet"]}'},
             "`variation` must be one of canonical, ood, got",
