@@ -29,7 +29,7 @@ ENOUGH_GOALS = 3
 class Arguments:
     """What to show."""
 
-    agent: Path = TOP / "pretrained" / "gridworld13-350-rl3"
+    agent: Path = TOP / "pretrained" / "gridworld11-250-rl3"
     """A run in gridworlds: a pretrained agent, or a folder of `rl3 train`."""
     task: int = -1
     """The held-out task; -1: the first in which the agent reaches the goal at least three times,

@@ -228,7 +228,10 @@ def show(record):
             )
         print(f"{title}\n\n{aligned([*head, 'meta-episode', *names], lines)}\n")
     if not record["agents"]:
-        print("No gridworld agent is published yet: nothing here is of trained agents.")
+        print(
+            "No gridworld agent was published when this was measured: nothing here is of trained "
+            "agents."
+        )
 
 
 def draw(record, file):

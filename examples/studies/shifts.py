@@ -150,7 +150,10 @@ def show(record):
         for title in others:
             print(f"{title}: {verdict(rows, title)}\n")
     for domain in record["missing"]:
-        print(f"not trained yet: no agent of the domain {domain} is published, so no row for it.\n")
+        print(
+            f"no row for the domain {domain}: no agent of it was published when this was "
+            "measured.\n"
+        )
     print(
         "Fractions of the oracle ± standard error over the tasks: trained agents in "
         f"{record['tasks']} held-out tasks, classical ones in the first "

@@ -84,8 +84,11 @@ def stored(tmp_path_factory):
                 domain=cell.domain, size=cell.size, horizon=cell.horizon, variation=variation
             )
             titles = ("random", "Gittins", "PSRL", "UCRL2", "BEB", "informed")
-            agents = {title: {"returns": list(ORACLE / 2)} for title in titles}
-            agents["oracle"] = {"returns": list(ORACLE)}
+            totals = dict.fromkeys(titles, ORACLE / 2) | {"oracle": ORACLE}
+            agents = {
+                title: {"mean": returns.mean(), "returns": list(returns)}
+                for title, returns in totals.items()
+            }
             text = json.dumps({**dataclasses.asdict(tasks), "agents": agents})
             (folder / "records" / tasks.yardstick_file).write_text(text)
     return folder

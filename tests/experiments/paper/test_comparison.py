@@ -48,7 +48,10 @@ def write_classical(folder, horizon=100, **agents):
         "size": None,
         "horizon": horizon,
         "variation": "canonical",
-        "agents": {title: {"returns": list(returns)} for title, returns in agents.items()},
+        "agents": {
+            title: {"mean": float(np.mean(returns)), "returns": list(returns)}
+            for title, returns in agents.items()
+        },
     }
     (folder / TASKS.yardstick_file).write_text(json.dumps(values))
 
