@@ -100,7 +100,8 @@ class TransformerPPO(PPO):
         n_steps: Steps per environment and iteration, at least 1. None: the environment's attribute
             `horizon`, or else the `max_episode_steps` of its spec (the largest of all
             environments), times the smallest integer with which the environments of this process
-            give 2048 steps together. Must be a multiple of `horizon` if that is a positive integer.
+            give at least 2048 steps together. Must be a multiple of `horizon` if that is a positive
+            integer.
         batch_size: Steps (not sequences) per minibatch, met as nearly as whole sequences and equal
             minibatches allow.
         n_epochs: Passes over each rollout, at least 1.

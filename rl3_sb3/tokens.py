@@ -94,7 +94,7 @@ class Tokens:
         if self._critic_only and tokens.shape[-1] != self.size:
             raise ValueError(
                 f'`obs` must have the key "{self._critic_only}" for the critic, which was made to '
-                "read it (`critic_only`), got observations without it. Only `predict` works so."
+                "read it (`critic_only`), got observations without it. Only `predict` works then."
             )
 
 

@@ -112,7 +112,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
     def add_choice(self, *, action_masks: th.Tensor | None = None, **tensors: th.Tensor) -> None:
         """Store the policy's inputs and outputs of this step, *before* the environments step.
 
-        Later may be too late: an environment may return a buffer that its next step overwrites.
+        Stepping may overwrite the observation, because an environment may reuse its buffer.
 
         Args:
             action_masks: Bools, (n_envs, n_actions), True where an action was allowed. None: all

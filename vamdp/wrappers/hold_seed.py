@@ -72,7 +72,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     @property
     def task_seed(self) -> int | None:
-        """The current task, as a seed for wrappers that draw random numbers; None before any."""
+        """The current task, as a seed for wrappers that draw random numbers; or None."""
         return self._task
 
     @property

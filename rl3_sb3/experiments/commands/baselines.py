@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
         "baselines", help="run classical agents on the held-out tasks of a domain"
     )
     parser.add_argument("domain", help=domain_help())
-    parser.add_argument("--size", type=int, help="of grids: 11 or 13; of lakes: 8 or 4 (the first)")
+    parser.add_argument("--size", type=int, help="11 or 13 for grids, 8 or 4 for lakes (the first)")
     add_variation(parser)
     parser.add_argument("--horizon", type=int, help="steps of a meta-episode (the domain's)")
     parser.add_argument("--tasks", type=int, default=1000, help="number of tasks (%(default)s)")

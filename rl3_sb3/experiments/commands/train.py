@@ -66,7 +66,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("domain", help=domain_help())
     tasks = parser.add_argument_group("tasks")
-    tasks.add_argument("--size", type=int, help="of grids: 11 or 13; of lakes: 8 or 4 (the first)")
+    tasks.add_argument("--size", type=int, help="11 or 13 for grids, 8 or 4 for lakes (the first)")
     tasks.add_argument("--variation", help=f"task distribution ({CANONICAL}); {variations()}")
     tasks.add_argument("--horizon", type=int, help="steps of a meta-episode (the domain's)")
     tasks.add_argument("--seed", type=int, help="seed of everything random (0)")
@@ -115,7 +115,7 @@ def add(commands: Any) -> None:
         "--n-envs", type=int, help="environments (the recipe's steps per iteration / horizon)"
     )
     learning.add_argument("--batch-size", type=int, help="steps per minibatch (the recipe's)")
-    learning.add_argument("--signal", help="what PPO maximises: reward or regret (the recipe's)")
+    learning.add_argument("--signal", help="what PPO learns from: reward or regret (the recipe's)")
     learning.add_argument(
         "--validate-every",
         type=int,

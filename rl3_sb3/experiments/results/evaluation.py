@@ -333,7 +333,7 @@ def _play_batch(
         stepped()
         if isinstance(agent, PolicyAgent):
             agent.action_masks = masks.at(single_envs.split(infos))
-        if not sees_states:  # skip the work of finding states that the agent ignores
+        if not sees_states:  # an agent that sees nothing ignores the observations
             observations, rewards[t], _, _, infos = envs.step(agent.act(observations))
             continue
         states = simulator.states

@@ -17,8 +17,8 @@ from typing import Any, Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# The next iteration may take this factor longer than the longest one so far. The first one, which
-# includes compilation, counts only while it is the only one.
+# The next iteration may take this many times as long as the longest one so far. The first one,
+# which includes compilation, counts only while it is the only one.
 _MARGIN = 1.2
 
 

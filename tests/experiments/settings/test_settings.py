@@ -171,7 +171,7 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
         ({"estimator": None}, "`estimator` must be the name of one with rl3, got None."),
         ({"algo": "rl2", "estimator": "model-based"}, "`estimator` must be left out with rl2"),
         ({"algo": "rl2", "smoothing": 0.1}, "`smoothing` is not a setting of this run"),
-        ({"algo": "rl3-markov", "mixed_precision": True}, "`mixed_precision` is no setting"),
+        ({"algo": "rl3-markov", "mixed_precision": True}, "`mixed_precision` is not a setting"),
         (
             {"smoothing": 0.1, "estimator.smoothing": 0.2},
             "`estimator.smoothing` must be given once",
