@@ -37,11 +37,16 @@ def sync(fns, kind=SyncVectorEnv, **kwargs):
     return GymnasiumVecEnv(kind(fns, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs))
 
 
+def processes(fns):
+    # Forked ones need not import this module, which is not on their search path.
+    return SubprocVecEnv(fns, start_method="fork")
+
+
 def named(horizon):
     return lambda: Plain() if horizon is None else Named(Plain(), horizon=horizon)
 
 
-@pytest.mark.parametrize("make", [DummyVecEnv, SubprocVecEnv, sync])
+@pytest.mark.parametrize("make", [DummyVecEnv, processes, sync])
 @pytest.mark.parametrize("horizons", [[6, 6], [6, None], [None, 6], [None, None]])
 def test_each_environment_is_asked(make, horizons):
     env = make([named(horizon) for horizon in horizons])
