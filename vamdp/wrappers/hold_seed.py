@@ -77,7 +77,7 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     @property
     def np_random_seed(self) -> int:
-        """The seed of the stream of tasks: the one last given to `reset`, or a random one.
+        """The seed of the stream of tasks, last given to `reset` or drawn at random.
 
         The seed of the environment inside is `task`.
         """
