@@ -179,10 +179,12 @@ def _sweep(packed, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
 def _row_value(packed, numbers, place, length, base, spread, total, Vs, now):
     """Return Q of one row, added up as in a sweep that reads V at Vs[now:]."""
     q = base + spread * total
-    if length > 0:
-        p = np.uint64(place) + _3
-        for _ in range(length - 1):
-            q += packed[p] * Vs[now + numbers[p + _1]]
-            p += _2
+    p = np.uint64(place) + _3
+    for _ in range(np.int64(length) - 1):
+        q += packed[p] * Vs[now + numbers[p + _1]]
+        p += _2
+    # A loop, not an `if`: after an `if`, numba counts the references to the three arrays anew in
+    # every sweep of the caller, with atomic operations that take a quarter of planning's time.
+    for _ in range(min(np.int64(length), 1)):
         q += packed[p] * Vs[now + (numbers[np.uint64(place) + _2] >> _SHIFT)]
     return q
