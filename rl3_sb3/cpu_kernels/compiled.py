@@ -1,7 +1,14 @@
-"""`numba.njit` with an on-disk cache whose failures cost time and never stop the program.
+"""`numba.njit` for small kernels, with an on-disk cache that never stops the program.
 
-numba stores compiled code in files beside the source, or else in the user's cache folder. It raises
-an error when these files cannot be used. This module handles those errors instead:
+**References.** numba counts the references to every array, by atomic operations, and prepares each
+array that Python passes for it. Both can take longer than the work of a small kernel, which needs
+neither: its caller holds all arrays. So a function with ``borrows=True`` counts no references. It
+must not create arrays or return any (numba refuses to compile that: "NRT required but not
+enabled"), nor call a function that returns newly allocated ones (they would never be freed).
+
+**The cache.** numba stores compiled code in files beside the source, or else in the user's cache
+folder. It raises an error when these files cannot be used. This module handles those errors
+instead:
 
 - No folder is writable (a read-only container, a cluster's home directory), or the disk is full:
   the code is compiled in memory, and one warning names the remedy.
@@ -17,11 +24,23 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.cpu import CPUTargetOptions
+
+# Not a public option of numba (its developers' own comparisons use it). If it goes, functions only
+# become slower.
+_CAN_COUNT = hasattr(CPUTargetOptions, "_nrt")
 
 
-def njit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator that compiles like `numba.njit(**options)`."""
+def njit(*, borrows: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator that compiles like `numba.njit(**options)`.
+
+    Args:
+        borrows: Count no references; see above.
+        **options: Those of `numba.njit`.
+    """
     is_cached = options.pop("cache", False)
+    if _CAN_COUNT:
+        options["_nrt"] = not borrows  # set in any case: by default it is the caller's
 
     def compiled(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)

@@ -111,6 +111,43 @@ def test_compiled_code_equals_plain_python_bit_for_bit(compiled_numbers):
     assert run(SCRIPT, NUMBA_DISABLE_JIT="1") == compiled_numbers
 
 
+# Steps of environments, single and batched, with each kind of reward noise.
+STEPS = """
+import gymnasium, vamdp
+
+for name, options in (("Bandit", {}), ("RandomMDP", {}), ("GridWorld", {"size": 11})):
+    env = vamdp.ValueAugment(gymnasium.make(f"vamdp/{name}-v0", **options), task_horizon=10)
+    envs = gymnasium.make_vec(
+        f"vamdp/{name}-v0", num_envs=2, vectorization_mode="vector_entry_point", **options
+    )
+    envs = vamdp.vector.ValueAugment(envs, task_horizon=10)
+    env.reset(seed=0), envs.reset(seed=0)
+    for t in range(50):
+        envs.step(np.array([t % 2, 1]))
+        *_, terminated, truncated, _ = env.step(t % 2)
+        if terminated or truncated:
+            env.reset()
+    del env, envs
+"""
+LEFT = """
+import gc
+from numba.core.runtime import rtsys
+
+del batch, learner, grid
+gc.collect()
+stats = rtsys.get_allocation_stats()
+print(json.dumps([stats.alloc, stats.free, stats.mi_alloc, stats.mi_free]))
+"""
+
+
+def test_compiled_code_frees_all_memory_that_it_allocates():
+    # A function with `borrows=True` frees nothing: were it given new arrays, they would stay.
+    script = SCRIPT.replace("print(", "str(") + STEPS + LEFT
+    allocated, freed, arrays_allocated, arrays_freed = run(script, NUMBA_NRT_STATS="1")
+    assert allocated > 1000
+    assert (freed, arrays_freed) == (allocated, arrays_allocated)
+
+
 # Threads
 
 needs_threads = pytest.mark.skipif(MOST_THREADS < 2, reason="one core only")

@@ -41,7 +41,7 @@ TO_53_BITS = np.uint64(11)
 ULP = 2.0**-53
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _uniform(keys, i):
     """Draw from [0, 1) with stream i."""
     keys[i] += INCREMENT
@@ -52,14 +52,14 @@ def _uniform(keys, i):
     return np.float64(z >> TO_53_BITS) * ULP
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _normal(keys, i):
     """Draw a standard normal with stream i (Box and Muller, 1958, without the sine half)."""
     radius = math.sqrt(-2.0 * math.log(1.0 - _uniform(keys, i)))  # 1 - u is never 0
     return radius * math.cos(2.0 * math.pi * _uniform(keys, i))
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _outcome(rows, probability, i, row, keys):
     """Draw an outcome of a row of task i; the last outcome absorbs rounding errors."""
     u = _uniform(keys, i)
@@ -71,7 +71,7 @@ def _outcome(rows, probability, i, row, keys):
     return k
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _transition(rows, probability, successor, reward, ends, noise, keys, i, row):
     """Take one step of task i from row = state * n_actions + action.
 
@@ -86,13 +86,13 @@ def _transition(rows, probability, successor, reward, ends, noise, keys, i, row)
     return successor[i, k], paid, ends[i, k]
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _start(rows, probability, successor, i, row, keys):
     """Draw the start state of an episode of task i; `row` is the start row's number."""
     return successor[i, _outcome(rows, probability, i, row, keys)]
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _start_all(rows, probability, successor, keys, start_row, chosen, states, elapsed):
     """Start an episode in the chosen environments."""
     for i in chosen:
@@ -100,7 +100,7 @@ def _start_all(rows, probability, successor, keys, start_row, chosen, states, el
         elapsed[i] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _step_all(
     rows,
     probability,

@@ -271,7 +271,7 @@ def _is_plain(array: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
     )
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _are_coordinates(states):
     """Whether all numbers are at most LARGEST_INTEGER in size and none is -0.0."""
     for x in states.flat:
@@ -280,7 +280,7 @@ def _are_coordinates(states):
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _are_transitions(actions, rewards, n_actions):
     """Whether all actions are in range and all rewards are at most LARGEST_REWARD in size."""
     for i in range(actions.size):

@@ -154,7 +154,7 @@ def _longer(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     return copy
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _most_needed(sizes, memory_size):
     """Return the number of places that suffice in every task if its largest block doubles."""
     most = 0
@@ -188,7 +188,7 @@ def _remember(
     following[i, place], kept_rewards[i, place] = s_next, reward
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _learn_each(
     states, actions, rewards, next_states, terminated, allowed,
     gamma, learning_rate, rate_power, initial_value, n_planned, memory_size,

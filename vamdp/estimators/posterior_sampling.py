@@ -258,7 +258,7 @@ class PosteriorSampling:
         return shown, visits, masked
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _read_each(where, states, n_drawn, shown, shown_rows, visits, masked):
     """Read the estimates of one state per task; rows of states outside the models do not change."""
     known, _, _ = open_storage(where)
@@ -271,10 +271,12 @@ def _read_each(where, states, n_drawn, shown, shown_rows, visits, masked):
             visits[i, a], masked[i, a] = known.visits[i, c, a], known.masked[i, c, a]
         s = known.ids[i, c, LIVING]
         if 0 <= s < n_drawn[i]:
-            shown_rows[i] = shown[i, :, s]
+            for part in range(shown.shape[1]):
+                for a in range(visits.shape[1]):
+                    shown_rows[i, part, a] = shown[i, part, s, a]
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _write_each(shown, visits, masked, value_scale, count_scale, out):
     """Write the parts of one state per task."""
     n_actions = visits.shape[1]

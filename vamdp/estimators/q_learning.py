@@ -120,7 +120,7 @@ class QLearning(QTables):
         )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _learn_each(
     states, actions, rewards, next_states, terminated, allowed,
     gamma, learning_rate, rate_power, initial_value, n_replayed,

@@ -39,7 +39,7 @@ def write_q_parts(Q, masked, visits, value_scale, count_scale, out):
         out[n_actions + 1 + a] = visits[a] / count_scale
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def write_each(Q_rows, masked_rows, visit_rows, value_scale, count_scale, out):
     """Write the parts of one state per task, from its rows (n_tasks, A)."""
     for i in range(Q_rows.shape[0]):

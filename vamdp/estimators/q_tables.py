@@ -196,8 +196,14 @@ def meet_next(
         return END
     s_next = meet(i, next_key, initial_value, sizes, keys, hash_table, Q, visits, masked)
     if np.any(allowed):
-        masked[i, s_next] = ~allowed
+        _note_mask(i, s_next, allowed, masked)
     return s_next
+
+
+@njit(cache=True, inline="always")
+def _note_mask(i, c, allowed, masked):
+    for a in range(allowed.size):
+        masked[i, c, a] = not allowed[a]
 
 
 @njit(cache=True, inline="always")
@@ -214,21 +220,24 @@ def learn(i, s, a, reward, s_next, n, gamma, learning_rate, rate_power, Q, maske
     Q[i, s, a] += rate * (target - Q[i, s, a])
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _note_masks(rows, states, allowed, initial_value, sizes, keys, hash_table, Q, visits, masked):
     """Store the known masks of the states in `rows`."""
     state_keys = states.view(np.uint64)
     for i in range(rows.size):
         if rows[i] and np.any(allowed[i]):
             c = meet(i, state_keys[i], initial_value, sizes, keys, hash_table, Q, visits, masked)
-            masked[i, c] = ~allowed[i]
+            _note_mask(i, c, allowed[i], masked)
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _read_each(states, keys, hash_table, Q, visits, masked, Q_rows, visit_rows, masked_rows):
     """Read the rows (n_tasks, A) of one state per task; rows of unknown states do not change."""
     state_keys = states.view(np.uint64)
     for i in range(states.shape[0]):
         c = number_of(i, state_keys[i], keys, hash_table)
-        if c >= 0:
-            Q_rows[i], visit_rows[i], masked_rows[i] = Q[i, c], visits[i, c], masked[i, c]
+        if c < 0:
+            continue
+        for a in range(Q.shape[2]):
+            Q_rows[i, a], visit_rows[i, a] = Q[i, c, a], visits[i, c, a]
+            masked_rows[i, a] = masked[i, c, a]

@@ -59,7 +59,7 @@ def number_or_next(task, key, n_states, keys, hash_table):
     return np.int64(hash_table[task, slot]) - 1
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def rehash(n_states, keys, hash_table):
     """Rebuild the hash tables for the first n_states (n_tasks,) keys of each task."""
     for task in range(n_states.size):

@@ -44,7 +44,7 @@ from vamdp.mdp.sweep_history import NOTHING, SOMETHING, record
 ROUNDING = 1e-10
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):
     """One Bellman backup of all rows: reads V (capacity,), writes Q (A, capacity).
 
@@ -61,7 +61,7 @@ def backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def maximise(Q, blocked, any_blocked, n_states, V):
     """Write V[s] = max of Q[a, s] over the actions that are not blocked in s."""
     for s in range(n_states):
@@ -76,7 +76,7 @@ def maximise(Q, blocked, any_blocked, n_states, V):
                 V[s] = Q[a, s] if Q[a, s] > V[s] else V[s]  # a vector maximum: no branch
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _find_moving(
     base, spread, row, successor, weight, n_states, n_triples, threshold,
     Vs, now, before, first, Q, old_Q,
@@ -100,7 +100,7 @@ def _find_moving(
     return False, 0, 0
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _sweep_packed(
     base, spread, row, successor, weight, n_states, n_triples, n_done, max_sweeps, threshold,
     packed, numbers, n_rows, most, floor, places, Vs, V, Q, old_Q, history,
@@ -148,7 +148,7 @@ def _sweep_packed(
     return n_sweeps, not moved
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def iterate(
     base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
     n_done, max_sweeps, threshold, V, Q, history,

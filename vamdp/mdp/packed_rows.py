@@ -39,7 +39,7 @@ N_PLACES = 3
 _NOWHERE = np.uint32(2**32 - 1)
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _pack_rows(
     base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
     packed, numbers, n_rows, floor, places,
@@ -75,7 +75,7 @@ def _pack_rows(
     return most
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _sort_rows(base, spread, blocked, any_blocked, n_states, n_rows, floor, places):
     """Count the rows of each length; rows that the floor represents get the place _NOWHERE."""
     n_actions, capacity = base.shape
@@ -179,12 +179,10 @@ def _sweep(packed, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
 def _row_value(packed, numbers, place, length, base, spread, total, Vs, now):
     """Return Q of one row, added up as in a sweep that reads V at Vs[now:]."""
     q = base + spread * total
-    p = np.uint64(place) + _3
-    for _ in range(np.int64(length) - 1):
-        q += packed[p] * Vs[now + numbers[p + _1]]
-        p += _2
-    # A loop, not an `if`: after an `if`, numba counts the references to the three arrays anew in
-    # every sweep of the caller, with atomic operations that take a quarter of planning's time.
-    for _ in range(min(np.int64(length), 1)):
+    if length > 0:
+        p = np.uint64(place) + _3
+        for _ in range(length - 1):
+            q += packed[p] * Vs[now + numbers[p + _1]]
+            p += _2
         q += packed[p] * Vs[now + (numbers[np.uint64(place) + _2] >> _SHIFT)]
     return q

@@ -87,7 +87,7 @@ class Features:
         return phi
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _write_waves(scaled, frequencies, phases, phi):
     """Write the random Fourier features of states (n, d) into phi (n, k)."""
     height = math.sqrt(2.0 / phases.size)

@@ -197,7 +197,7 @@ def learn_each(
                      next_actions, allowed, M, b, w, room)  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def read_each(phi_now, gamma, n_steps, lowest, highest, w, alike, Q_rows, count_rows):
     """Read Q and counts (n_tasks, A) of one state per task; rows of new tasks do not change."""
     k = phi_now.shape[1]

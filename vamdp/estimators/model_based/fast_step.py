@@ -38,7 +38,7 @@ VALUE_SCALE, COUNT_SCALE = N_OPTIONS, N_OPTIONS + 1
 NO_VECTOR = np.zeros(0, np.float32)
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _step(where, action, reward, terminated, is_masked, out):
     """Learn one transition of one task, and write the next state's values into the observation.
 
@@ -52,24 +52,31 @@ def _step(where, action, reward, terminated, is_masked, out):
     known, model, plan = open_storage(where)
     if not has_room(0, known, model):
         return NO_ROOM
-    n_actions, d = where[N_ACTIONS], where[N_COORDINATES]
-    states = carray(pointer(where[STATES]), (2, d), np.float64)
-    state_keys = carray(pointer(where[STATES]), (2, d), np.uint64)
-    allowed = carray(pointer(where[ALLOWED]), n_actions if is_masked else 0, np.bool_)
-    options = carray(pointer(where[OPTIONS]), N_OPTIONS + 2, np.float64)
+    states, state_keys, allowed, options = _open_step(where, is_masked)
     c_next = learn(
         0, state_keys[0], action, reward, state_keys[1], terminated, allowed, out.size > 0,
         known, model, plan, options,
     )  # fmt: skip
-    for i in range(d):
+    for i in range(where[N_COORDINATES]):
         states[0, i] = states[1, i]
     if out.size > 0:
         start = where[START]
         write_state(
             0, c_next, options[VALUE_SCALE], options[COUNT_SCALE], known, plan,
-            out[start : start + 2 * n_actions + 1],
+            out[start : start + 2 * where[N_ACTIONS] + 1],
         )  # fmt: skip
     return DONE
+
+
+@njit(cache=True)
+def _open_step(where, is_masked):
+    n_actions, d = where[N_ACTIONS], where[N_COORDINATES]
+    return (
+        carray(pointer(where[STATES]), (2, d), np.float64),
+        carray(pointer(where[STATES]), (2, d), np.uint64),
+        carray(pointer(where[ALLOWED]), n_actions if is_masked else 0, np.bool_),
+        carray(pointer(where[OPTIONS]), N_OPTIONS + 2, np.float64),
+    )
 
 
 class FastStep:

@@ -76,7 +76,7 @@ def has_room(task, states, model):
     return free >= 2 and sizes[task, N_TRIPLES] < model.triples.shape[2]
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _all_have_room(where):
     states, model, _ = open_storage(where)
     for i in range(where[N_TASKS]):
@@ -88,7 +88,7 @@ def _all_have_room(where):
 # Parallel kernels cannot pass the opened storage into their loops, so each row opens it.
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _learn_row(i, where, options, states, actions, rewards, next_states, terminated, allowed):
     known, model, plan = open_storage(where)
     learn(
@@ -97,7 +97,7 @@ def _learn_row(i, where, options, states, actions, rewards, next_states, termina
     )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _plan_row(i, where, options):
     _, model, plan = open_storage(where)
     if plan.sizes[i, CHANGED] != 0:
@@ -122,8 +122,8 @@ def _plan_each(where, options):
         _plan_row(i, where, options)
 
 
-_learn_serially = njit(cache=True)(_learn_each)
-_plan_serially = njit(cache=True)(_plan_each)
+_learn_serially = njit(cache=True, borrows=True)(_learn_each)
+_plan_serially = njit(cache=True, borrows=True)(_plan_each)
 
 
 @cache
@@ -157,7 +157,7 @@ def drivers(threads: int) -> tuple[Callable[..., bool], Callable[..., None]]:
     return _in_parallel(_learn_each, threads), _in_parallel(_plan_each, threads)
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def set_masks(where, states, allowed, rows):
     """Store the masks of the tasks in `rows`; returns whether there was room, as `_learn_each`."""
     known, model, _ = open_storage(where)
@@ -171,7 +171,7 @@ def set_masks(where, states, allowed, rows):
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def look_up(where, states, Q_rows, visits, allowed):
     """Read Q, counts and allowed actions of one state per task; unknown states change nothing."""
     known, _, plan = open_storage(where)
@@ -187,7 +187,7 @@ def look_up(where, states, Q_rows, visits, allowed):
             allowed[i, a] = not known.masked[i, c, a]
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def look_up_abstract(where, states, abstract):
     """Read the living abstract state of one state per task; entries without one do not change."""
     known, _, _ = open_storage(where)
@@ -215,7 +215,7 @@ def write_state(task, c, value_scale, count_scale, states, plan, out):
     )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def write_states(where, states, value_scale, count_scale, out):
     """Write the parts of one state per task into out (n_tasks, 2 A + 1)."""
     known, _, plan = open_storage(where)

@@ -68,7 +68,7 @@ def replan(task, from_zero, model, plan, options):
     sizes[task, N_RECORDED] = min(sizes[task, N_SWEEPS], plan.history.shape[2])
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _skip_sweeps(task, s, a, max_sweeps, threshold, model, plan):
     """Set Q and V to the last recorded sweep that still holds, given that only row (s, a) changed.
 

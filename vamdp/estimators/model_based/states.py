@@ -82,7 +82,7 @@ def tells(allowed):
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def set_mask(task, key, allowed, states, model):
     """Store the mask `allowed` (A,) of a concrete state, which need not be in the model."""
     c = meet(task, key, states)
@@ -96,7 +96,7 @@ def set_mask(task, key, allowed, states, model):
         _renew_blocked(task, states.ids[task, c, LIVING], states, model)
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _renew_blocked(task, s, states, model):
     """Block the actions of an abstract state that every member masks."""
     states.sizes[task, N_RECORDED] = 0

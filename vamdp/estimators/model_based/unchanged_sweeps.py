@@ -37,7 +37,7 @@ def history_depth(capacity: int, max_sweeps: int) -> int:
     return depth if depth >= min(max_sweeps, _LEAST_DEPTH) else 0
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def _compute_row(start, stop, base, spread, first, successor, next_triple, weight, history, line):
     """Write Q of one row in the sweeps from `start` to `stop` into a line of the history."""
     lines = history.shape[0] - N_LINES
@@ -57,7 +57,7 @@ def _compute_row(start, stop, base, spread, first, successor, next_triple, weigh
         k = next_triple[k - 1]
 
 
-@njit(cache=True)
+@njit(cache=True, borrows=True)
 def count_unchanged(
     s, changed, n_recorded, threshold,
     base, spread, first, successor, next_triple, weight, blocked, any_blocked, history,
