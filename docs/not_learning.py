@@ -24,7 +24,8 @@ import vamdp
 from rl3_sb3 import GymnasiumVecEnv, TransformerPPO
 
 HERE = Path(__file__).parent
-RECORD, FIGURES = HERE / "figures" / "not_learning.json", HERE / "figures"
+FIGURES = HERE / "figures"
+RECORD, LATE_RECORD = FIGURES / "not_learning.json", FIGURES / "not_learning_late.json"
 PRETRAINED = HERE.parent / "pretrained"
 
 N_CELLS, HORIZON, N_ENVS = 9, 40, 64
@@ -127,13 +128,13 @@ def draw_runs(name: str, runs: dict[str, tuple[str, str]], rows: tuple[str, ...]
 
 
 def draw_late_start() -> None:
-    """Draw the learning curves of the published agents of random MDPs."""
+    """Draw the learning curves of long runs on random MDPs; their commands are in the record."""
     figure = Figure(figsize=(6.5, 3.2), layout="constrained")
     axes: Axes = figure.subplots()
-    for algo, title, colour in (("rl2", "RL²", RED), ("rl3", "RL³", BLUE)):
-        record = json.loads((PRETRAINED / f"random-mdp-128-{algo}" / "record.json").read_text())
-        steps, returns = np.array(record["runs"][0]["curve"]).T
-        axes.plot(steps / 1e6, returns, color=colour, label=title)
+    runs = json.loads(LATE_RECORD.read_text("utf-8"))
+    for run, colour in zip(runs, (RED, GREEN, BLUE), strict=True):
+        steps, returns = np.array(run["curve"]).T
+        axes.plot(steps / 1e6, returns, color=colour, label=run["title"])
     axes.set(xlabel="training steps (millions)", ylabel="return")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
