@@ -6,13 +6,16 @@
 """
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
-from rl3_sb3.experiments.drawing import Figure
+from rl3_sb3.experiments.drawing import Axes, Figure
 from rl3_sb3.experiments.paper.comparison import (
+    NOT_TRAINED,
     Tasks,
     read_cell,
     read_classical,
@@ -24,11 +27,16 @@ from rl3_sb3.experiments.results.evaluation import mean_and_error
 from vamdp.domains.gridworlds import VARIATIONS
 
 ALGOS = ("rl2", "rl3", "rl3-coarse")
-TASKS = (
-    Tasks(domain="gridworld", size=11, horizon=250),
-    Tasks(domain="gridworld", size=13, horizon=350),
-    *(Tasks(domain="gridworld", size=13, horizon=350, variation=each) for each in VARIATIONS),
+PANELS = tuple(
+    tuple(
+        Tasks(domain="gridworld", size=size, horizon=horizon, variation=each)
+        for each in ("canonical", *VARIATIONS)
+    )
+    for size, horizon in ((11, 250), (13, 350))
 )
+TASKS = (*PANELS[0], *PANELS[1])
+#: The classical agents in the figure, and the colours of their lines.
+LINES = {"informed": "black", "R-MAX": "darkgrey"}
 
 
 def show(folders: Folders) -> None:
@@ -39,39 +47,51 @@ def show(folders: Folders) -> None:
 
 
 def draw(folders: Folders) -> Path:
-    """Draw the total rewards as bars, the informed agent's as a line; return the file."""
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    axes = figure.subplots()
-    width = 0.8 / len(ALGOS)
-    for i, algo in enumerate(ALGOS):
-        row, places, heights, errors = ALGORITHMS[algo], [], [], []
-        for place, tasks in enumerate(TASKS):
-            cell = read_cell(folders.pretrained, tasks, algo, folders.scale)
-            if cell is not None:
-                mean, error = mean_and_error(cell.median.returns[tasks.variation]["sampled"])
-                places.append(place + (i - (len(ALGOS) - 1) / 2) * width)
-                heights.append(mean)
-                errors.append(error)
-        axes.bar(places, heights, width, yerr=errors, color=row.colour, label=row.title)
-    played = [read_classical(folders.records, tasks) for tasks in TASKS]
-    places = np.array([i for i, returns in enumerate(played) if "informed" in returns])
-    means = [returns["informed"].mean() for returns in played if "informed" in returns]
-    if means:
-        axes.hlines(means, places - 0.45, places + 0.45, "k", label="informed")
-    axes.set_xticks(range(len(TASKS)), [name(tasks) for tasks in TASKS])
-    axes.axhline(0, color="k", linewidth=0.5)
-    axes.set_ylabel("total reward")
-    axes.set_title("Gridworlds: trained on the canonical ones of a size, tested on the variations")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper", frameon=False)
+    """Draw a panel for each size; return the file."""
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    panels = figure.subplots(len(PANELS))
+    for axes, tasks in zip(panels, PANELS, strict=True):
+        draw_panel(axes, tasks, folders)
+    figure.suptitle("Gridworlds: trained on the canonical ones of a size, tested on all")
+    shown = {label: handle for axes in panels for handle, label in labelled(axes)}
+    figure.legend(shown.values(), shown.keys(), loc="outside right upper", frameon=False)
     file = folders.figure_file("figure_3c.png")
     figure.savefig(file, dpi=120)
     return file
 
 
-def name(tasks: Tasks) -> str:
-    """Return what is written below the bars."""
-    return f"{tasks.size}x{tasks.size}\n{tasks.variation}"
+def draw_panel(axes: Axes, panel: Sequence[Tasks], folders: Folders) -> None:
+    """Draw the total rewards of trained agents as bars, those of classical ones as lines."""
+    width, missing = 0.8 / len(ALGOS), []
+    for i, algo in enumerate(ALGOS):
+        row, offset = ALGORITHMS[algo], (i - (len(ALGOS) - 1) / 2) * width
+        cell = read_cell(folders.pretrained, panel[0], algo, folders.scale)
+        if cell is None:
+            missing.append(row.title)
+            continue
+        scores = [
+            mean_and_error(cell.median.returns[tasks.variation]["sampled"]) for tasks in panel
+        ]
+        means, errors = zip(*scores, strict=True)
+        places = np.arange(len(panel)) + offset
+        axes.bar(places, means, width, yerr=errors, color=row.colour, label=row.title)
+    for title, colour in LINES.items():
+        for place, tasks in enumerate(panel):
+            played = read_classical(folders.records, tasks)
+            if title in played:
+                line = (played[title].mean(), place - 0.45, place + 0.45)
+                axes.hlines(*line, colour, label=title if place == 0 else "")
+    if missing:
+        axes.set_title(f"{NOT_TRAINED}: {', '.join(missing)}", loc="left", fontsize="small")
+    axes.set_xticks(range(len(panel)), [tasks.variation for tasks in panel])
+    axes.axhline(0, color="k", linewidth=0.5)
+    axes.set_ylabel(f"{panel[0].size}x{panel[0].size}: total reward")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def labelled(axes: Axes) -> Iterable[tuple[Any, str]]:
+    """Return what the legend shows of a panel, with its label."""
+    return zip(*axes.get_legend_handles_labels(), strict=True)
 
 
 ITEM = Item(
