@@ -82,19 +82,20 @@ class Sizes:
 
 def measure(args, pretrained):
     """Return one row for each agent."""
-    rows, skipped = [], []
+    agents, rows, skipped = [], [], []
     for agent in published_agents(pretrained):
         if not isinstance(agent.policy.actor, CausalTransformer):
             skipped.append(agent.name)
             continue
         layout = make_envs(agent.config, 1).layout
         n_heads = agent.config.policy_arguments["n_heads"]
+        agents.append(agent.to_dict())
         row = {"agent": agent.to_dict() | {"n_heads": n_heads}, "tasks": tasks_title(agent.config)}
         row |= look_inside(agent, layout, args)
         row["ablations"] = ablate(agent, layout, args)
         rows.append(row)
         print(f"measured {agent.name}", flush=True)
-    return {"skipped": skipped, "rows": rows}
+    return {"agents": agents, "skipped": skipped, "rows": rows}
 
 
 def look_inside(agent, layout, args):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from rl3_sb3.experiments.pretrained.listing import read_records
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.policy_files.folder import WEIGHTS_FILE
 from rl3_sb3.sequence_policy import SequencePolicy
 
 
@@ -24,6 +26,7 @@ class PublishedAgent:
         policy: The policy, without critic.
         n_training_steps: Number of steps for which it was trained.
         n_seeds: Number of seeds of the cell; the policy is that of the median seed.
+        digest: Of the file with the policy's weights, see `weights_digest`.
     """
 
     name: str
@@ -31,6 +34,7 @@ class PublishedAgent:
     policy: SequencePolicy
     n_training_steps: int
     n_seeds: int
+    digest: str
 
     @property
     def tasks(self) -> tuple[str, int | None, int]:
@@ -45,6 +49,7 @@ class PublishedAgent:
             "n_training_steps": self.n_training_steps,
             "n_seeds": self.n_seeds,
             "exported_seed": self.config.seed,
+            "digest": self.digest,
         }
 
 
@@ -74,9 +79,16 @@ def published_agents(folder: Path, algos: Collection[str] | None = None) -> list
                 policy=policy,
                 n_training_steps=n_steps,
                 n_seeds=len(record.runs),
+                digest=weights_digest(place),
             )
         )
     return agents
+
+
+def weights_digest(agent: Path) -> str:
+    """Return the start of the SHA-256 of a published agent's weights; "" if it has none."""
+    file = RunDirectory(agent).policy_folder / WEIGHTS_FILE
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
 
 
 def tasks_title(config: RunConfig) -> str:

@@ -26,6 +26,7 @@ from rl3_sb3.experiments.cli import main as rl3
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.output import end_without_reader, printable
 from rl3_sb3.experiments.paper.costs import cost_text
+from rl3_sb3.experiments.pretrained.agents import weights_digest
 from rl3_sb3.experiments.results.records import start_record, write_record
 from rl3_sb3.experiments.studies.runs import (
     StudyRun,
@@ -49,7 +50,8 @@ class Study:
             record.
         smoke: Values of some of them for a measurement of seconds.
         measure: Function (sizes, folder of the published agents) -> content of the record, of types
-            that JSON supports.
+            that JSON supports. "agents" lists the published agents that were measured, each as
+            `PublishedAgent.to_dict`.
         show: Prints a record. If the study trains agents, its `runs` is a list of `StudyRun`.
         draw: Draws a record into a file.
         trains: Whether sweeps/NAME.toml has runs for this study.
@@ -112,6 +114,8 @@ def _run_study(study: Study, script: Path, arguments: Sequence[str] | None) -> i
         options.figures.mkdir(parents=True, exist_ok=True)
         file = options.figures / f"{name}.png"
         study.draw(record, file)
+        if others := replaced_agents(record, options.pretrained):
+            print(f"\nreplaced since this was measured: {', '.join(others)}")
         print(f"\n{provenance(record)}")
         print(f"figure: {file}")
     except BrokenPipeError:
@@ -144,6 +148,15 @@ def provenance(record: Record) -> str:
     """Return one line about how a record was measured, and the time it took."""
     minutes = f"{record['cpu_seconds'] / 60:.1f} core-minutes"
     return f"{record['command']}: {minutes}, commit {record['commit'][:12]}, {record['hardware']}"
+
+
+def replaced_agents(record: Record, pretrained: Path) -> list[str]:
+    """Return the names of measured agents whose published weights are others now."""
+    return [
+        agent["name"]
+        for agent in record.get("agents", [])
+        if agent["digest"] != weights_digest(pretrained / agent["name"])
+    ]
 
 
 class _Parser(argparse.ArgumentParser):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import pytest
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained.agents import weights_digest
 from rl3_sb3.experiments.studies.script import Study, run_study
 
 
@@ -56,6 +57,27 @@ def test_sizes_of_the_command_line_are_measured(script, capsys):
     words = ["--measure", "--tasks", "3", "--slips", "0.1", "0.2", "0.3"]
     assert run_study(STUDY, script, words) == 0
     assert "answer 9 of 3" in capsys.readouterr().out
+
+
+def test_agents_that_were_replaced_after_a_measurement_are_named(script, capsys, tmp_path):
+    weights = {
+        name: tmp_path / "agents" / name / "policy" / "policy.safetensors" for name in ("a", "b")
+    }
+    for file in weights.values():
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"first")
+
+    def measure(sizes, pretrained):
+        digests = [{"name": name, "digest": weights_digest(pretrained / name)} for name in "ab"]
+        return {"answer": 0, "agents": digests}
+
+    study = Study(**{**vars(STUDY), "measure": measure})
+    words = ["--pretrained", str(tmp_path / "agents")]
+    assert run_study(study, script, [*words, "--measure"]) == 0
+    assert "replaced" not in capsys.readouterr().out
+    weights["b"].write_bytes(b"second")
+    assert run_study(study, script, words) == 0
+    assert "replaced since this was measured: b\n" in capsys.readouterr().out
 
 
 def test_smoke_stores_nothing(script, tmp_path, capsys):
