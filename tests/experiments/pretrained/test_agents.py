@@ -2,7 +2,7 @@ import pytest
 
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
+from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title, weights_digest
 from rl3_sb3.experiments.results.evaluation import play
 from rl3_sb3.experiments.results.policy_agent import PolicyAgent
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -25,6 +25,7 @@ def test_published_agents_come_ready_to_act(published):
         "n_training_steps": 3 * 4 * 12,
         "n_seeds": 3,
         "exported_seed": rl3.config.seed,
+        "digest": weights_digest(published / "bandit-12-rl3"),
     }
     score = play(rl3.config, PolicyAgent(rl3.policy), n_tasks=2, variation="canonical")
     assert len(score.returns) == 2
