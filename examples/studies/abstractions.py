@@ -149,6 +149,8 @@ def measured(size, args, published):
     play(config, guide, **tasks)
     rows = [{"tasks": title, "size": 0, "radius": 0, "exploited": score(guide)}]
     ratios = episode_ratios(size, args)
+    compiling = Exploiter(config, guide, config.estimator_options)  # not to be timed below
+    play(config, compiling, n_tasks=2, variation=CANONICAL)
     first = None
     for n, radius in CLUSTERS:
         options = {**config.estimator_options, "cluster_size": n, "cluster_radius": radius}
