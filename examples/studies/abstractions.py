@@ -150,7 +150,7 @@ def measured(size, args, published):
     rows = [{"tasks": title, "size": 0, "radius": 0, "exploited": score(guide)}]
     ratios = episode_ratios(size, args)
     compiling = Exploiter(config, guide, config.estimator_options)  # not to be timed below
-    play(config, compiling, n_tasks=2, variation=CANONICAL)
+    play(config, compiling, **tasks)
     first = None
     for n, radius in CLUSTERS:
         options = {**config.estimator_options, "cluster_size": n, "cluster_radius": radius}
