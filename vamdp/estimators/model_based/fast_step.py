@@ -70,6 +70,8 @@ def _step(where, action, reward, terminated, is_masked, out):
 
 @njit(cache=True)
 def _open_step(where, is_masked):
+    """Return the current and the next state, their keys, the mask and the options."""
+    # Like `open_storage` without `borrows`, which a function that returns arrays cannot have.
     n_actions, d = where[N_ACTIONS], where[N_COORDINATES]
     return (
         carray(pointer(where[STATES]), (2, d), np.float64),
