@@ -92,6 +92,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         require_vector(env, "ValueAugment")
         super().__init__(env)
         require_same_step(env)
+        self._inner_space = env.single_observation_space
         if threads != 1:
             options = {"threads": threads, **options}
         self._set_up(
@@ -254,25 +255,25 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
 
     def _states_of(self, observations: Any) -> Any:
         """Return the states: coordinates (num_envs, d), or a list of keys (`takes_keys`)."""
-        if self._state_key is None and self._state_keys is None:
+        if self._source.key is None and self._source.keys is None:
             if self._takes_keys:
                 return observations.tolist()
             coordinates: npt.NDArray[np.float64] = observations.astype(np.float64)[:, None]
             return coordinates
-        if self._state_keys is not None and not (self._takes_keys and self._state_key):
-            states = self._state_keys(observations)
+        if self._source.keys is not None and not (self._takes_keys and self._source.key):
+            states = self._source.keys(observations)
             # A copy, because the function may overwrite its array in the next step.
             coordinates = self._encode("state_keys(observations)", np.array(states))
             if not self._takes_keys:
                 return coordinates
             whole = np.asarray(states).tolist()
             return [tuple(s) if isinstance(s, list) else s for s in whole]
-        assert self._state_key is not None, "the constructor makes sure of it"
+        assert self._source.key is not None, "the constructor makes sure of it"
         rows = rows_of(self._inner_space, observations)
-        if self._each_state_key is None:
-            keys = [self._state_key(one) for one in rows]
+        if self._source.each is None:
+            keys = [self._source.key(one) for one in rows]
         else:
-            keys = [key(one) for key, one in zip(self._each_state_key, rows, strict=True)]
+            keys = [key(one) for key, one in zip(self._source.each, rows, strict=True)]
         if self._takes_keys:
             return [as_key("state_key(observation)", key) for key in keys]
         try:

@@ -12,7 +12,7 @@ from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.argument_checks import as_options
 from vamdp.domains.grids.view import Thought
-from vamdp.estimators.arguments import as_key
+from vamdp.estimators.arguments import LARGEST_INTEGER, as_key
 from vamdp.estimators.choice import is_built_in
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
@@ -132,15 +132,20 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
                 (self.estimator,) = self.estimator.learners
             if isinstance(self.estimator, RowByRow):
                 (self.estimator,) = self.estimator.estimators
-        self._learner: Any = OneTask(self._estimator, self._scales, self._own_part)
-        # Not for a subclass: `fast_step` would bypass the methods that it overrides.
-        if is_built_in(self._estimator) and hasattr(self._estimator, "fast_step"):
-            self._learner = self._estimator.fast_step(self._scales, self._own_part.start)
         space: Any = env.observation_space
         is_discrete = isinstance(space, spaces.Discrete)
         self._lowest, self._n_observations = (
             (int(space.start), int(space.n)) if is_discrete else (0, 0)
         )
+        self._learner: Any = OneTask(self._estimator, self._scales, self._own_part)
+        self._numbers = range(0)  # observations that the learner takes and writes itself
+        # Not for a subclass: `fast_step` would bypass the methods that it overrides.
+        if is_built_in(self._estimator) and hasattr(self._estimator, "fast_step"):
+            numbers = range(self._lowest, self._lowest + self._n_observations)
+            if self._source.key is None and max(-numbers.start, numbers.stop) <= LARGEST_INTEGER:
+                self._numbers = numbers
+            one_hot = range(0) if self._encoder is None else self._numbers
+            self._learner = self._estimator.fast_step(self._scales, self._own_part.start, one_hot)
         self.observation_space = self._parts.space
         self._is_flat = flatten
         self._zeros = np.zeros(self._parts.size, np.float32)
@@ -226,8 +231,11 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         if type(truncated) is not bool:
             truncated = as_end("truncated", truncated)
         vector = self._zeros.copy()
-        key = self._read(observation, vector)
-        self._learner.step(i, reward, key, terminated, info.get("action_mask"), vector)
+        if type(observation) is int and observation in self._numbers and "action_mask" not in info:
+            self._learner.step_number(i, reward, observation, terminated, vector)
+        else:
+            key = self._read(observation, vector)
+            self._learner.step(i, reward, key, terminated, info.get("action_mask"), vector)
         self._is_running = not terminated
         shown = vector if self._is_flat else self._parts.present(vector)
         if self._follows:
@@ -243,7 +251,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     def _think(self, observation: Any) -> Thought:
         """Return the learner's estimates for the state of an observation."""
-        key = index(observation) if self._state_key is None else self._key(observation)
+        key = index(observation) if self._source.key is None else self._key(observation)
         learner = self.estimator
         if not hasattr(learner, "q_values"):  # optional for an estimator
             return Thought()
@@ -272,15 +280,15 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
                 )
             if self._encoder is not None:
                 vector[place] = 1
-            if self._state_key is None:
+            if self._source.key is None:
                 return place + self._lowest
         elif self._encoder is not None:
             self._encoder.write(observation, vector[: self._encoder.size])
         return self._key(observation)
 
     def _key(self, observation: Any) -> Any:
-        assert self._state_key is not None, "the constructor makes sure of it"
-        key = self._state_key(observation)
+        assert self._source.key is not None, "the constructor makes sure of it"
+        key = self._source.key(observation)
         if type(key) is int or type(key) is tuple:
             return key
         return as_key("state_key(observation)", key)

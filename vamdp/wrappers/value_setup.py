@@ -50,21 +50,19 @@ class ValueSetup(TaskAccess):
         check_positive_integer("task_horizon", task_horizon)
         actions = discrete_actions(action_space)
         self._n_actions, self._first_action = int(actions.n), int(actions.start)
-        self._inner_space = space
         self.task_horizon = task_horizon
         self.value_scale, self.count_scale = float(value_scale), float(count_scale)
         self._scales = Scales(self.value_scale, self.count_scale)
         learner = as_estimator(estimator, n_tasks, self._n_actions, task_horizon, options)
-        source = find_state_source(
+        self._source = find_state_source(
             env, space, state_key, state_keys, takes_reals=hasattr(learner, "takes_reals")
         )
-        self._state_key, self._state_keys = source.key, source.keys
-        self._each_state_key = source.each
-        if source.bins is not None:
+        bins = self._source.bins
+        if bins is not None:
             learners = [learner]
             if n_tasks > 1:
                 learners = _one_each(estimator, n_tasks, self._n_actions, task_horizon, options)
-            learner = RunningBins(learners, source.bins)
+            learner = RunningBins(learners, bins)
         self._estimator: Estimator = learner
         self._encoder = StateEncoder(space) if show_state else None
         boxes = {"state": self._encoder.box} if self._encoder else {}

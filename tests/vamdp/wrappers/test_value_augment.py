@@ -1,5 +1,6 @@
 import copy
 import itertools
+import re
 
 import gymnasium
 import numpy as np
@@ -131,6 +132,53 @@ def test_spaces_may_start_anywhere(tools):
     assert shown[env.layout["count"]].tolist() == [0, 1]
     assert env.estimator.counts(-1).tolist() == [1, 0]
     assert script.actions == [6, 5, 5]
+
+
+class Places(gymnasium.Env):
+    """A random walk over 90 places from `lowest` on; `show` makes the observations."""
+
+    def __init__(self, lowest=0, show=int, masks=False):
+        self.observation_space = spaces.Discrete(90, start=lowest)
+        self.action_space = spaces.Discrete(2)
+        self.lowest, self.show, self.masks = lowest, show, masks
+
+    def _seen(self):
+        masked = self.masks and self.x % 3 == 0
+        info = {"action_mask": np.array([1, self.x % 2], np.int8)} if masked else {}
+        return self.show(self.lowest + self.x), info
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.x = 1
+        return self._seen()
+
+    def step(self, action):
+        self.x = int(self.np_random.integers(90))
+        observation, info = self._seen()
+        return observation, float(action), self.x == 0, False, info
+
+
+@pytest.mark.parametrize("lowest", [0, -7, 2**40, 2**53 - 50])
+@pytest.mark.parametrize("options", [{}, {"show_state": False}, {"flatten": False}])
+@pytest.mark.parametrize("masks", [False, True])
+def test_ints_and_numpy_integers_are_read_alike(lowest, options, masks, tools):
+    """Plain ints without a mask have a way of their own; its storage grows too."""
+    singles = [
+        vamdp.ValueAugment(Places(lowest, show, masks), task_horizon=9, **options)
+        for show in (int, np.int64)
+    ]
+    if lowest + 90 > 2**53:
+        refusals = []
+        for env in singles:
+            with pytest.raises(ValueError, match=re.escape("below 2**53")) as refusal:
+                tools.play(env, 0, 300)
+            refusals.append(str(refusal.value).replace("np.int64", ""))
+        assert refusals[0] == refusals[1]
+        return
+    ours, theirs = (tools.play(env, 0, 300) for env in singles)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_equal(one, other)
+    assert singles[0].estimator.n_states == singles[1].estimator.n_states > 64
 
 
 def test_blackjack_is_learned_through_a_state_key():

@@ -183,9 +183,9 @@ class BatchValueEstimator:
         self.make_storage(coordinates.shape[1])
         write_states(self.where, coordinates, scales.values, scales.counts, out)
 
-    def fast_step(self, scales: Scales, start: int) -> FastStep:
+    def fast_step(self, scales: Scales, start: int, one_hot: range = range(0)) -> FastStep:
         """Return a faster replacement of `update` and `write` for a single environment."""
-        return FastStep(self, scales, start)
+        return FastStep(self, scales, start, one_hot)
 
     def plan(self) -> None:
         """Update Q and V of the tasks that have changed since their last planning."""

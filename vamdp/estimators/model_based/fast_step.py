@@ -28,10 +28,13 @@ from vamdp.estimators.model_based.options import N_OPTIONS
 from vamdp.estimators.model_based.storage import Storage
 
 DONE, NO_ROOM, BAD_REWARD = range(3)
+# Bits of an int, since numba takes longer to recognise a bool.
+TERMINATED, IS_MASKED, IS_NUMBER = 1, 2, 4
 
 # Entries of the array of addresses after those of the storage. START is the first entry of the
-# observation to write.
-STATES, ALLOWED, OPTIONS, START = range(N_ENTRIES, N_ENTRIES + 4)
+# observation to write. States from LOWEST on are shown one-hot in the observation's first N_SHOWN
+# entries.
+STATES, ALLOWED, OPTIONS, START, LOWEST, N_SHOWN = range(N_ENTRIES, N_ENTRIES + 6)
 # Entries of the array of options after those of the estimator.
 VALUE_SCALE, COUNT_SCALE = N_OPTIONS, N_OPTIONS + 1
 #: Pass this to `step` if no values are to be written.
@@ -39,12 +42,13 @@ NO_VECTOR = np.zeros(0, np.float32)
 
 
 @njit(cache=True, borrows=True)
-def _step(where, action, reward, terminated, is_masked, out):
+def _step(where, action, reward, number, flags, out):
     """Learn one transition of one task, and write the next state's values into the observation.
 
     `where` holds the addresses of the storage, of the current and the next state (2, d), of the
-    next state's mask (A,), which is read if is_masked, and of the options. The next state becomes
-    the current one. The values are written into `out` (size,) from entry START on. If `out` is
+    next state's mask (A,), which is read if the flags have IS_MASKED, and of the options. With
+    IS_NUMBER, `number` is the next state, and what `where` has is replaced. The next state becomes
+    the current one. Its values are written into `out` (size,) from entry START on. If `out` is
     empty, nothing is written and planning is postponed.
     """
     if not abs(reward) <= LARGEST_REWARD:  # also NaN
@@ -52,10 +56,15 @@ def _step(where, action, reward, terminated, is_masked, out):
     known, model, plan = open_storage(where)
     if not has_room(0, known, model):
         return NO_ROOM
-    states, state_keys, allowed, options = _open_step(where, is_masked)
+    states, state_keys, allowed, options = _open_step(where, flags & IS_MASKED)
+    if flags & IS_NUMBER:
+        states[1, 0] = number
+        place = number - where[LOWEST]
+        if 0 <= place < where[N_SHOWN]:
+            out[place] = 1.0
     c_next = learn(
-        0, state_keys[0], action, reward, state_keys[1], terminated, allowed, out.size > 0,
-        known, model, plan, options,
+        0, state_keys[0], action, reward, state_keys[1], flags & TERMINATED != 0, allowed,
+        out.size > 0, known, model, plan, options,
     )  # fmt: skip
     for i in range(where[N_COORDINATES]):
         states[0, i] = states[1, i]
@@ -69,14 +78,14 @@ def _step(where, action, reward, terminated, is_masked, out):
 
 
 @njit(cache=True)
-def _open_step(where, is_masked):
+def _open_step(where, masked):
     """Return the current and the next state, their keys, the mask and the options."""
     # Like `open_storage` without `borrows`, which a function that returns arrays cannot have.
     n_actions, d = where[N_ACTIONS], where[N_COORDINATES]
     return (
         carray(pointer(where[STATES]), (2, d), np.float64),
         carray(pointer(where[STATES]), (2, d), np.uint64),
-        carray(pointer(where[ALLOWED]), n_actions if is_masked else 0, np.bool_),
+        carray(pointer(where[ALLOWED]), n_actions if masked else 0, np.bool_),
         carray(pointer(where[OPTIONS]), N_OPTIONS + 2, np.float64),
     )
 
@@ -88,6 +97,7 @@ class FastStep:
         learner: A `BatchValueEstimator` of one task.
         scales: Divisors of Q and counts.
         start: Index of the first value in an observation vector.
+        one_hot: States that `step_number` shows in the vector's first entries, one entry for each.
         state_name: Name of a state in error messages.
         mask_name: Name of a mask in error messages.
     """
@@ -97,6 +107,7 @@ class FastStep:
         learner: Any,
         scales: Scales = UNSCALED,
         start: int = 0,
+        one_hot: range = range(0),
         *,
         state_name: str = "state_key(observation)",
         mask_name: str = "action_mask",
@@ -106,16 +117,17 @@ class FastStep:
         self._state_name, self._mask_name = state_name, mask_name
         self._scales = scales
         self._part = slice(start, start + 2 * learner.n_actions + 1)
+        self._one_hot = one_hot
         self._options = np.array([*learner.options.as_array(), *scales])
         self._allowed = np.ones(learner.n_actions, np.bool_)  # in the next state
         self._states = np.zeros((2, 1))  # the current and the next
         self._one_number = True
-        self._storage: Storage | None = None  # the storage that the addresses belong to
+        self._storage: Storage | tuple[()] = ()  # the storage that the addresses belong to
         self._where = np.zeros(0, np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
         # The arrays of a copy have other addresses.
-        return {**self.__dict__, "_storage": None, "_where": None}
+        return {**self.__dict__, "_storage": (), "_where": None}
 
     def begin(self, state: State, mask: Any = None) -> None:
         """Make `state` the current one, and store its mask (A,).
@@ -130,7 +142,7 @@ class FastStep:
             if coordinates.shape != self._states[:1].shape:
                 self._states = np.zeros((2, coordinates.shape[1]))
                 self._one_number = coordinates.shape[1] == 1
-                self._storage = None
+                self._storage = ()
             self._states[0] = coordinates
         if mask is not None:
             allowed = check_action_mask(self._mask_name, mask, self.n_actions, required=True)
@@ -148,16 +160,18 @@ class FastStep:
         """Learn the transition from the current state to the next, which becomes the current one.
 
         The values of the next state are written into the vector (size,), from `start` on. With
-        NO_VECTOR nothing is written, and planning is postponed to the next look-up.
+        NO_VECTOR nothing is written or planned: call the learner's `note_unplanned`.
 
         Raises:
             ValueError: The reward is not finite or too large, or the state or the mask is invalid
                 as in `begin`; nothing is learned.
             TypeError: The state is neither an int nor a tuple of numbers; nothing is learned.
         """
-        if type(next_state) is int and self._one_number and abs(next_state) <= LARGEST_INTEGER:
-            self._states[1, 0] = next_state  # `_place`, without the call
-        elif not self._place(1, next_state):
+        is_small = type(next_state) is int and abs(next_state) <= LARGEST_INTEGER
+        if is_small and mask is None and self._one_number:
+            self.step_number(action, reward, next_state, terminated, vector)  # type: ignore[arg-type]
+            return
+        if not self._place(1, next_state):
             coordinates = self.coordinates(self._state_name, next_state)
             if coordinates.shape != self._states[:1].shape:
                 raise ValueError(
@@ -165,20 +179,34 @@ class FastStep:
                     f"previous state, got {next_state!r}."
                 )
             self._states[1] = coordinates
+        flags = TERMINATED * terminated
         if mask is not None:
             self._allowed[:] = check_action_mask(
                 self._mask_name, mask, self.n_actions, required=not terminated
             )
-        if self._storage is None or self._storage is not self._learner.storage:
+            flags |= IS_MASKED
+        if self._storage is not self._learner.storage:
             self._attach(next_state)
-        status = _step(self._where, action, reward, terminated, mask is not None, vector)
-        if status == NO_ROOM:
-            self._learner.grow()
-            self.step(action, reward, next_state, terminated, mask, vector)
-        elif status == BAD_REWARD:
-            raise ValueError(reward_error("reward", reward))
-        elif vector is NO_VECTOR:
-            self._learner.note_unplanned()
+        while status := _step(self._where, action, reward, 0, flags, vector):
+            self._make_room(status, reward)
+
+    def step_number(
+        self,
+        action: int,
+        reward: float,
+        next_state: int,
+        terminated: bool,
+        vector: npt.NDArray[np.float32],
+    ) -> None:
+        """`step` where states are ints of at most LARGEST_INTEGER and there is no mask.
+
+        A state in `one_hot` is also shown in the first entries of the vector.
+        """
+        if self._storage is not self._learner.storage:
+            self._attach(next_state)
+        flags = IS_NUMBER + terminated
+        while status := _step(self._where, action, reward, next_state, flags, vector):
+            self._make_room(status, reward)
 
     def show(self, vector: npt.NDArray[np.float32]) -> None:
         """Write the current state's values into the vector (size,), from `start` on."""
@@ -204,6 +232,13 @@ class FastStep:
             return True
         return False
 
+    def _make_room(self, status: int, reward: float) -> None:
+        """Do what a step needs that has not learned anything; raise if that is another reward."""
+        if status == BAD_REWARD:
+            raise ValueError(reward_error("reward", reward))
+        self._learner.grow()
+        self._attach(())
+
     def _attach(self, state: State) -> None:
         """Collect the addresses of the arrays."""
         storage = self._learner.make_storage(self._states.shape[1])
@@ -213,6 +248,7 @@ class FastStep:
                 f"`{self._state_name}` must have {n_coordinates} numbers, got {state!r}."
             )
         arrays = (self._states, self._allowed, self._options)
-        places = (*(array.ctypes.data for array in arrays), self._part.start)
+        shown = (self._part.start, self._one_hot.start, len(self._one_hot))
+        places = (*(array.ctypes.data for array in arrays), *shown)
         self._where = np.concatenate([self._learner.where, np.array(places, np.int64)])
         self._storage = storage

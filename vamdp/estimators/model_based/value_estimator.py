@@ -116,6 +116,7 @@ class ValueEstimator:
         self._single.step(
             int(action), float(reward), next_state, bool(terminated), next_action_mask, NO_VECTOR
         )
+        self.batch.note_unplanned()
 
     def q_values(self, state: State) -> npt.NDArray[np.float64]:
         """Return the current Q of a state, shape (A,); zeros for a state not in the model."""
