@@ -58,7 +58,7 @@ def printed(file: Path, figures: Path) -> str:
 
 def is_title(line: str) -> bool:
     """Return whether a line names the table below it."""
-    return bool(re.match(r"[A-Z][\w ]+, H = \d+", line))
+    return bool(re.match(r"[A-Z][\w -]+, H = \d+", line))
 
 
 def main() -> int:

@@ -43,6 +43,7 @@ def test_the_page_of_studies_is_what_the_stored_records_say(tmp_path):
     [
         ("Bandits, H = 500, ood", True),
         ("Gridworlds 13x13, H = 350", True),
+        ("Cart-poles, H = 400", True),
         ("| Bandits, H = 500 | 55% |", False),
         ("not trained yet: bandit-100-rl3", False),
     ],
