@@ -1,7 +1,8 @@
 """What is lost, and what is saved, when neighbouring tiles are one state to the learner?
 
-    python examples/studies/abstractions.py              from the stored record
+    python examples/studies/abstractions.py              from the stored records
     python examples/studies/abstractions.py --measure    again: some minutes on one core
+    python examples/studies/abstractions.py --train      train what is missing (cost: --help)
 
 RL3-coarse puts up to `size` tiles no farther apart than `radius` into one state of the model. In
 gridworlds the informed agent, which knows how maps are drawn, acts for the first half of a
@@ -18,6 +19,9 @@ where RL3 costs twice.
 
 Published gridworld agents, where there are some, play the same tasks with each of the clusters in
 the place of those that they were trained with.
+
+Beside that, RL3 is trained with clusters of each size (radius 1), and RL2, for as many steps as a
+quarter of the published agents' runs had, with the same schedules.
 """
 
 import sys
@@ -39,7 +43,14 @@ from rl3_sb3.experiments.results.policy_agent import PolicyAgent
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from rl3_sb3.experiments.studies.figures import title_of
+from rl3_sb3.experiments.studies.figures import (
+    by_agent,
+    by_tasks,
+    draw_runs,
+    runs_table,
+    seeds_means,
+    title_of,
+)
 from rl3_sb3.experiments.studies.script import Study, run_study
 from vamdp.baselines.tabular.ties import best_actions
 from vamdp.estimators import Scales
@@ -207,7 +218,9 @@ def episode_ratios(size, args):
 
 
 def show(record):
-    """Print a line for each kind of clusters."""
+    """Print the trained agents, then a line for each kind of clusters."""
+    for title, runs in by_tasks(record["runs"]).items():
+        print(f"{title}, trained\n\n{runs_table(runs)}\n")
     for title in dict.fromkeys(row["tasks"] for row in record["rows"]):
         informed, *rows = (row for row in record["rows"] if row["tasks"] == title)
         names = list(rows[0]["published"])
@@ -237,11 +250,18 @@ def show(record):
 
 
 def draw(record, file):
-    """Draw the return of the second half against the time of planning, and of a meta-episode."""
+    """Draw the return of the second half against the time of planning, and of a meta-episode.
+
+    Below that, the learning curves of trained agents, and what these get in the held-out tasks.
+    """
     titles = list(dict.fromkeys(row["tasks"] for row in record["rows"]))
-    figure = Figure(figsize=(4.6 * len(titles), 7.4), layout="constrained")
-    panels = figure.subplots(2, len(titles), squeeze=False)
-    for (upper, lower), title in zip(panels.T, titles, strict=True):
+    groups = by_tasks(record["runs"])
+    n_rows = 2 + len(groups)
+    figure = Figure(figsize=(4.6 * len(titles), 3.7 * n_rows), layout="constrained")
+    panels = figure.subplots(n_rows, len(titles), squeeze=False)
+    for (title, runs), row in zip(groups.items(), panels[2:], strict=True):
+        draw_trained(row, title, runs, [r for r in record["rows"] if r["tasks"] == title])
+    for (upper, lower), title in zip(panels[:2].T, titles, strict=True):
         informed, *rows = (row for row in record["rows"] if row["tasks"] == title)
         for axes, cost in ((upper, "ratio"), (lower, "episode")):
             for row in rows:
@@ -265,6 +285,28 @@ def draw(record, file):
     figure.savefig(file, dpi=120)
 
 
+def draw_trained(row, title, runs, measured):
+    """Draw the learning curves, and the held-out return against the time of planning."""
+    learning, costs = row[0], row[-1]
+    colours = {name: f"C{i}" for i, name in enumerate(by_agent(runs))}
+    draw_runs(learning, runs, colours)
+    learning.set_title(f"{title}, trained")
+    learning.set_ylabel("total reward of the training meta-episodes")
+    learning.legend(frameon=False, fontsize=8)
+    ratios = {f"size-{r['size']}": r["ratio"] for r in measured[1:] if r["radius"] == 1}
+    for name, seeds in by_agent(runs).items():
+        scores = seeds_means(seeds, "sampled")
+        x = np.full(len(scores), ratios.get(seeds[0].variant, 0.0))
+        costs.plot(x, scores, ".", color=colours[name], alpha=0.5)
+        costs.plot(x[0], scores.mean(), "o", color=colours[name], label=name)
+    costs.set_xlim(left=-0.05)
+    costs.set_title("held-out tasks")
+    costs.set_xlabel("time of planning, single tiles: 1")
+    costs.set_ylabel("total reward")
+    costs.spines[["top", "right"]].set_visible(False)
+    costs.grid(alpha=0.25)
+
+
 STUDY = Study(
     title="What do clusters of states lose and save?",
     sizes=Sizes(),
@@ -272,6 +314,7 @@ STUDY = Study(
     measure=measure,
     show=show,
     draw=draw,
+    trains=True,
 )
 
 if __name__ == "__main__":
