@@ -19,10 +19,10 @@ from typing import Any
 import torch as th
 from command_line import parse
 from phases import duration
-from trainable import collect, trainable
 
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.studies.trainable import collect, trainable
 
 WAYS: dict[str, dict[str, Any]] = {
     "neither": {},

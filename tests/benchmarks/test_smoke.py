@@ -22,7 +22,6 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
             ["batch of 2", "single", "dyna-q, 10 planned", "gridworlds 11x11", "1.00x"],
         ),
         ("regret.py", ["regret costs", "task costs", "% of an iteration", "frozen-lake"]),
-        ("ablation.py", ["Bandits, RL³", "paper", "s per iteration", "(1)"]),
         ("continuous_learners.py", ["acting at random", "kernel, m <= 128", "linear, 32 waves"]),
         ("action_masks.py", ["seconds per iteration", "without      0", "minutes"]),
         ("training.py", ["arithmetic limit", "LSTM-8", "planning", "MiB"]),
