@@ -1,4 +1,4 @@
-"""Write the tables of docs/results.md and docs/studies.md again from the stored records, and draw.
+"""Write the tables of the pages below again from the stored records, and draw.
 
     python examples/paper/renew_results.py
     python examples/paper/renew_results.py --check    only say what is not up to date
@@ -19,7 +19,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
 # Where the scripts lie that a page shows.
-PAGES = {DOCS / "results.md": HERE, DOCS / "studies.md": HERE.parent / "studies"}
+PAGES = {
+    DOCS / "results.md": HERE,
+    DOCS / "studies.md": HERE.parent / "studies",
+    DOCS / "training.md": HERE.parent / "studies",
+}
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

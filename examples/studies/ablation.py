@@ -77,7 +77,7 @@ def timed(cells, args):
 
 
 def show(record):
-    """Print a line for each variant in each kind of tasks."""
+    """Print a line for each variant in each kind of tasks, and how many runs there are."""
     head = ["variant", *AGENTS.values(), "s per million steps"]
     runs = by_tasks(record["runs"])
     for title in dict.fromkeys(row["tasks"] for row in record["rows"]):
@@ -86,6 +86,7 @@ def show(record):
             found = [of(runs.get(title, []), row["variant"], algo) for algo in AGENTS]
             lines.append([row["variant"], *map(entry, found), f"{row['seconds']:.0f}"])
         print(f"{title}\n\n{aligned(head, lines)}\n")
+    print(f"{len(record['runs'])} of {len(read_sweep(SWEEP))} runs are stored.")
 
 
 def of(runs, variant, algo) -> list[StudyRun]:
@@ -94,9 +95,9 @@ def of(runs, variant, algo) -> list[StudyRun]:
 
 
 def entry(runs: Sequence[StudyRun]) -> str:
-    """Return the score of a variant's runs and their number."""
+    """Return the score of a variant's runs and their number; "" if there are none."""
     if not runs:
-        return "missing"
+        return ""
     return f"{mean_label(*mean_and_error(seeds_means(runs, 'sampled')))} ({len(runs)})"
 
 
