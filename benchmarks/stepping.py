@@ -4,9 +4,9 @@ Two comparisons, each with its ways timed in turn within one run, on one thread,
 hold while the machine's speed drifts:
 
 1. one `vamdp.ValueAugment` step against a pass-through wrapper that copies an observation of the
-   same size (goal on Bandit: at most 1.8x);
+   same size (goal: at most 1.8x on Bandit);
 2. the batched engine with `vamdp.vector.ValueAugment` and `vamdp.vector.MetaEpisode` against
-   gymnasium's SyncVectorEnv of the single wrappers, at 327 environments (goal: at least 10x the
+   gymnasium's SyncVectorEnv of the single wrappers, at 327 environments (goal: at least 20x the
    steps per second on Bandit, 4x on RandomMDP).
 
     python benchmarks/stepping.py

@@ -19,7 +19,8 @@ class OneTask:
     """Steps an `Estimator` of one task.
 
     `ValueAugment` uses a built-in estimator's `fast_step` instead if it has one, such as
-    `BatchValueEstimator`. That object has the same methods as this class.
+    `BatchValueEstimator`. That object has the methods of this class, and a faster one for states
+    that are ints.
 
     Args:
         estimator: The learner.

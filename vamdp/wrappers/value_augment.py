@@ -231,11 +231,12 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         if type(truncated) is not bool:
             truncated = as_end("truncated", truncated)
         vector = self._zeros.copy()
-        if type(observation) is int and observation in self._numbers and "action_mask" not in info:
+        mask = info.get("action_mask")
+        if mask is None and type(observation) is int and observation in self._numbers:
             self._learner.step_number(i, reward, observation, terminated, vector)
         else:
             key = self._read(observation, vector)
-            self._learner.step(i, reward, key, terminated, info.get("action_mask"), vector)
+            self._learner.step(i, reward, key, terminated, mask, vector)
         self._is_running = not terminated
         shown = vector if self._is_flat else self._parts.present(vector)
         if self._follows:

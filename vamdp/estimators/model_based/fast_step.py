@@ -60,7 +60,7 @@ def _step(where, action, reward, number, flags, out):
     if flags & IS_NUMBER:
         states[1, 0] = number
         place = number - where[LOWEST]
-        if 0 <= place < where[N_SHOWN]:
+        if 0 <= place < min(where[N_SHOWN], out.size):
             out[place] = 1.0
     c_next = learn(
         0, state_keys[0], action, reward, state_keys[1], flags & TERMINATED != 0, allowed,
@@ -98,6 +98,7 @@ class FastStep:
         scales: Divisors of Q and counts.
         start: Index of the first value in an observation vector.
         one_hot: States that `step_number` shows in the vector's first entries, one entry for each.
+            Whoever calls `step` or `show` has written these entries.
         state_name: Name of a state in error messages.
         mask_name: Name of a mask in error messages.
     """
@@ -122,7 +123,8 @@ class FastStep:
         self._allowed = np.ones(learner.n_actions, np.bool_)  # in the next state
         self._states = np.zeros((2, 1))  # the current and the next
         self._one_number = True
-        self._storage: Storage | tuple[()] = ()  # the storage that the addresses belong to
+        # The storage that the addresses belong to. At first (), since a learner's own may be None.
+        self._storage: Storage | tuple[()] = ()
         self._where = np.zeros(0, np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -160,17 +162,18 @@ class FastStep:
         """Learn the transition from the current state to the next, which becomes the current one.
 
         The values of the next state are written into the vector (size,), from `start` on. With
-        NO_VECTOR nothing is written or planned: call the learner's `note_unplanned`.
+        NO_VECTOR nothing is written, and only a warm start plans: call `note_unplanned` of the
+        learner.
 
         Raises:
             ValueError: The reward is not finite or too large, or the state or the mask is invalid
                 as in `begin`; nothing is learned.
             TypeError: The state is neither an int nor a tuple of numbers; nothing is learned.
         """
-        is_small = type(next_state) is int and abs(next_state) <= LARGEST_INTEGER
-        if is_small and mask is None and self._one_number:
-            self.step_number(action, reward, next_state, terminated, vector)  # type: ignore[arg-type]
-            return
+        if type(next_state) is int and mask is None and self._one_number:
+            if abs(next_state) <= LARGEST_INTEGER:  # faster than what follows, with the same result
+                self.step_number(action, reward, next_state, terminated, vector)
+                return
         if not self._place(1, next_state):
             coordinates = self.coordinates(self._state_name, next_state)
             if coordinates.shape != self._states[:1].shape:
@@ -179,7 +182,7 @@ class FastStep:
                     f"previous state, got {next_state!r}."
                 )
             self._states[1] = coordinates
-        flags = TERMINATED * terminated
+        flags = TERMINATED if terminated else 0
         if mask is not None:
             self._allowed[:] = check_action_mask(
                 self._mask_name, mask, self.n_actions, required=not terminated
@@ -188,7 +191,7 @@ class FastStep:
         if self._storage is not self._learner.storage:
             self._attach(next_state)
         while status := _step(self._where, action, reward, 0, flags, vector):
-            self._make_room(status, reward)
+            self._raise_or_grow(status, reward, next_state)
 
     def step_number(
         self,
@@ -198,15 +201,19 @@ class FastStep:
         terminated: bool,
         vector: npt.NDArray[np.float32],
     ) -> None:
-        """`step` where states are ints of at most LARGEST_INTEGER and there is no mask.
+        """`step` to a state that is an int, where all states are ints, and without a mask.
 
-        A state in `one_hot` is also shown in the first entries of the vector.
+        The size of the state is at most LARGEST_INTEGER. If it is in `one_hot`, it is also shown in
+        the first entries of the vector.
+
+        Raises:
+            ValueError: The reward is not finite or too large; nothing is learned.
         """
         if self._storage is not self._learner.storage:
             self._attach(next_state)
-        flags = IS_NUMBER + terminated
+        flags = IS_NUMBER | TERMINATED if terminated else IS_NUMBER
         while status := _step(self._where, action, reward, next_state, flags, vector):
-            self._make_room(status, reward)
+            self._raise_or_grow(status, reward, next_state)
 
     def show(self, vector: npt.NDArray[np.float32]) -> None:
         """Write the current state's values into the vector (size,), from `start` on."""
@@ -232,12 +239,12 @@ class FastStep:
             return True
         return False
 
-    def _make_room(self, status: int, reward: float) -> None:
-        """Do what a step needs that has not learned anything; raise if that is another reward."""
+    def _raise_or_grow(self, status: int, reward: float, next_state: State) -> None:
+        """Raise ValueError for a bad reward; else there was no room, so make the storage larger."""
         if status == BAD_REWARD:
             raise ValueError(reward_error("reward", reward))
         self._learner.grow()
-        self._attach(())
+        self._attach(next_state)
 
     def _attach(self, state: State) -> None:
         """Collect the addresses of the arrays."""
