@@ -42,6 +42,8 @@ class Sizes:
     """iterations of each variant that are timed; the median counts"""
     envs: int = 0
     """environments of an iteration; 0: as many as each variant trains with"""
+    variants: int = 0
+    """only the first variants in each kind of tasks; 0: all"""
 
 
 def measure(args, pretrained):
@@ -50,7 +52,8 @@ def measure(args, pretrained):
     for cell in read_sweep(SWEEP):
         if cell.config.seed == 0 and cell.config.algo == "rl3":
             kinds.setdefault(cell.config.domain, []).append(cell)
-    return {"rows": [row for cells in kinds.values() for row in timed(cells, args)]}
+    shown = [cells[: args.variants or len(cells)] for cells in kinds.values()]
+    return {"rows": [row for cells in shown for row in timed(cells, args)]}
 
 
 def timed(cells, args):
@@ -128,7 +131,7 @@ def draw(record, file):
 STUDY = Study(
     title="What does each part of the recipe `ours` give?",
     sizes=Sizes(),
-    smoke={"rounds": 1, "envs": 2},
+    smoke={"rounds": 1, "envs": 2, "variants": 2},
     measure=measure,
     show=show,
     draw=draw,
