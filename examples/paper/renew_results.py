@@ -56,13 +56,23 @@ def printed(file: Path, figures: Path) -> str:
         raise SystemExit(f"{file.name} ended with {status}: {out.getvalue()}")
     lines = [line for line in out.getvalue().splitlines() if not line.startswith("figure: ")]
     # Titles of tables as headings of the lowest rank.
-    titled = [f"**{line}**" if is_title(line) else line for line in lines]
+    titled = [f"**{line}**" if is_title(line) else as_code(line) for line in lines]
     return "\n".join(titled).strip()
 
 
 def is_title(line: str) -> bool:
     """Return whether a line names the table below it."""
     return bool(re.match(r"[A-Z][\w -]+, H = \d+", line))
+
+
+def as_code(line: str) -> str:
+    """Return a line whose command, if it begins with one, is set as code.
+
+    Example:
+        >>> as_code("python examples/studies/shifts.py --measure: 4.9 core-minutes")
+        '`python examples/studies/shifts.py --measure`: 4.9 core-minutes'
+    """
+    return re.sub(r"^python examples/[^\s:,]+(?: --[^\s:,]+)*", r"`\g<0>`", line)
 
 
 def main() -> int:

@@ -50,3 +50,19 @@ def test_the_page_of_studies_is_what_the_stored_records_say(tmp_path):
 )
 def test_titles_of_tables_are_told_from_other_lines(line, answer):
     assert script["is_title"](line) == answer
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (
+            "python examples/studies/a.py --measure: 4 s",
+            "`python examples/studies/a.py --measure`: 4 s",
+        ),
+        ("python examples/paper/a.py, commit 1", "`python examples/paper/a.py`, commit 1"),
+        ("see python examples/paper/a.py", "see python examples/paper/a.py"),
+    ],
+)
+def test_the_command_of_a_measurement_is_code(line, shown):
+    """A page would show its -- as a dash."""
+    assert script["as_code"](line) == shown
