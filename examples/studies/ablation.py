@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rl3_sb3.experiments.algorithms import algorithm_of
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.results.evaluation import mean_and_error
 from rl3_sb3.experiments.results.table import aligned, mean_label
@@ -31,7 +32,7 @@ from rl3_sb3.experiments.studies.trainable import collect, trainable
 from rl3_sb3.experiments.sweeps.specification import read_sweep
 
 SWEEP = Path(__file__).resolve().parent / "sweeps" / "ablation.toml"
-AGENTS = {"rl2": "RL²", "rl3": "RL³"}
+ALGOS = ("rl2", "rl3")
 
 
 @dataclass(frozen=True)
@@ -81,18 +82,18 @@ def timed(cells, args):
 
 def show(record):
     """Print a line for each variant in each kind of tasks, and how many runs there are."""
-    head = ["variant", *AGENTS.values(), "s per million steps"]
+    head = ["variant", *(algorithm_of(algo).title for algo in ALGOS), "s per million steps"]
     runs = by_tasks(record["runs"])
     for title in dict.fromkeys(row["tasks"] for row in record["rows"]):
         lines = []
         for row in (row for row in record["rows"] if row["tasks"] == title):
-            found = [of(runs.get(title, []), row["variant"], algo) for algo in AGENTS]
+            found = [runs_of(runs.get(title, []), row["variant"], algo) for algo in ALGOS]
             lines.append([row["variant"], *map(entry, found), f"{row['seconds']:.0f}"])
         print(f"{title}\n\n{aligned(head, lines)}\n")
     print(f"{len(record['runs'])} of {len(read_sweep(SWEEP))} runs are stored.")
 
 
-def of(runs, variant, algo) -> list[StudyRun]:
+def runs_of(runs, variant, algo) -> list[StudyRun]:
     """Return the runs of an agent's variant."""
     return [run for run in runs if run.variant == variant and run.algo == algo]
 
@@ -109,17 +110,17 @@ def draw(record, file):
     runs = by_tasks(record["runs"])
     titles = list(dict.fromkeys(row["tasks"] for row in record["rows"]))
     variants = list(dict.fromkeys(row["variant"] for row in record["rows"]))
-    size = (3.2 * len(titles) * len(AGENTS) + 1.5, 0.3 * len(variants) + 1.2)
+    size = (3.2 * len(titles) * len(ALGOS) + 1.5, 0.3 * len(variants) + 1.2)
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(1, len(titles) * len(AGENTS), sharey=True)
-    places = [(title, algo) for title in titles for algo in AGENTS]
+    panels = figure.subplots(1, len(titles) * len(ALGOS), sharey=True)
+    places = [(title, algo) for title in titles for algo in ALGOS]
     for axes, (title, algo) in zip(panels, places, strict=True):
         for place, variant in enumerate(variants):
-            if found := of(runs.get(title, []), variant, algo):
+            if found := runs_of(runs.get(title, []), variant, algo):
                 scores = seeds_means(found, "sampled")
                 axes.plot(scores, np.full(len(scores), place), "o", alpha=0.5, color="C0")
                 axes.plot(scores.mean(), place, "|", markersize=14, color="black")
-        axes.set_title(f"{title}\n{AGENTS[algo]}", fontsize=9)
+        axes.set_title(f"{title}\n{algorithm_of(algo).title}", fontsize=9)
         axes.set_xlabel("total reward")
         axes.set_yticks(range(len(variants)), variants)
         axes.grid(alpha=0.25)
