@@ -7,6 +7,9 @@ timed in turns. Rates count the operations that causality leaves, 7 T D for each
 6 for each weight of an MLP and token (4 without the input's gradient); "of peak" divides by the
 rate of the fastest large matrix product found.
 
+"Steps" are the T steps of acting, in one layer: in each, every row of a rollout of `rollout` tokens
+attends to its tokens so far.
+
 Only the ratios travel between machines. Run:
 
     OMP_NUM_THREADS=1 python benchmarks/cpu_kernels.py
@@ -19,13 +22,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch as th
 from arithmetic import peak_rate
 from command_line import parse
 from torch import nn
 
 from rl3_sb3 import cpu_kernels
-from rl3_sb3.networks.attention import torch_attention
+from rl3_sb3.networks.attention import Places, cached_attention, torch_attention
 
 _WARM_UPS = 3
 
@@ -48,8 +52,12 @@ class Arguments:
     """Units between the MLPs' layers."""
     tokens: int = 2000
     """Tokens of a batch, rounded to whole sequences."""
+    rollout: int = 32768
+    """Tokens of a rollout, rounded to whole sequences."""
     repeats: int = 40
     """Timings of each; the median is reported."""
+    rounds: int = 6
+    """Timings of the steps; all but the first count."""
     smoke: bool = False
     """Tiny sizes: only shows that all works."""
 
@@ -146,18 +154,49 @@ def measure(args: Arguments, part: Part, peak: float) -> float:
     return statistics.median(paired)
 
 
+def measure_steps(args: Arguments, T: int, D: int) -> tuple[str, float]:
+    """Report the T steps of one layer's attention in a rollout; return their name and the ratio."""
+    rows = max(16, args.rollout // T)
+    qkv = th.randn(rows, 3, args.n_heads, D)
+    keys, values = th.zeros(2, rows, args.n_heads, T, D)
+
+    def act(ours: bool) -> None:
+        for t in range(T):
+            places = Places((slice(None), slice(None), t), t + 1, None, np.full(rows, t))
+            cached_attention(qkv, keys, values, places, cpu_kernels=ours)
+
+    times = [(seconds(lambda: act(True)), seconds(lambda: act(False))) for _ in range(args.rounds)]
+    paired = [ours / torchs for ours, torchs in times[1:]]  # the first round warms up
+    ours, torchs = (statistics.median(ways) for ways in zip(*times[1:], strict=True))
+    name = f"steps T = {T} D = {D}"
+    print(
+        f"{name:<25} {ours:6.3f} s (torch {torchs:6.3f}): {statistics.median(paired):.2f}x "
+        f"({min(paired):.2f}-{max(paired):.2f})",
+        flush=True,
+    )
+    return name, statistics.median(paired)
+
+
 def main(args: Arguments) -> dict[str, float]:
     """Print the table; return the ratios by the parts' names."""
     th.set_num_threads(1)
     if args.smoke:
         args = dataclasses.replace(
-            args, lengths=(10, 20), head_dims=(8,), tokens=40, repeats=2, d_hidden=16
+            args,
+            lengths=(10, 20),
+            head_dims=(16,),
+            tokens=40,
+            rollout=320,
+            repeats=2,
+            rounds=2,
+            d_hidden=16,
         )
     peak = peak_rate("cpu")
     print(f"one thread, torch {th.__version__}, {peak / 1e9:.0f} GFLOP/s at best\n{args}")
     parts = [attention(args, T, D) for D in args.head_dims for T in args.lengths]
     parts += [feed_forward(args), embedding(args)]
-    return {part.name: measure(args, part, peak) for part in parts}
+    found = {part.name: measure(args, part, peak) for part in parts}
+    return found | dict(measure_steps(args, T, D) for D in args.head_dims for T in args.lengths)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,14 @@ finite may also affect up to 18 tokens before its own. (`TransformerPPO` rejects
 and stops when parameters become non-finite.) The kernels use private parts of numba and torch.
 """
 
+import numpy as np
+import numpy.typing as npt
 import torch as th
 from torch import nn
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+# Fewer rows are left to torch: a policy that acts in a few environments then never loads numba.
+_FEWEST_ROWS = 16
 
 _MLPS = ([nn.Linear, nn.ReLU, nn.Linear], [nn.Linear, nn.GELU, nn.Linear])
 
@@ -55,6 +60,40 @@ def causal_attention(qkv: th.Tensor) -> th.Tensor:
 
     out: th.Tensor = CausalAttention.apply(qkv)
     return out
+
+
+def suits_cached(qkv: th.Tensor) -> bool:
+    """Return whether `cached_attention` can be used, and is worth loading numba for.
+
+    Args:
+        qkv: Queries, keys and values of one token per row, shape (B, 3, n_heads, D).
+    """
+    B, _, _, D = qkv.shape
+    return B >= _FEWEST_ROWS and D % 16 == 0 and suits(qkv)
+
+
+def cached_attention(
+    qkv: th.Tensor, keys: th.Tensor, values: th.Tensor, positions: npt.NDArray[np.int64]
+) -> th.Tensor:
+    """Store new keys and values, and return attention to all tokens up to the new ones.
+
+    Args:
+        qkv: Queries, keys and values of the new tokens, shape (B, 3, n_heads, D), without a
+            gradient, for which `suits_cached` is True.
+        keys: The stored keys, shape (B, n_heads, context_length, D); modified.
+        values: The stored values, of the same shape; modified.
+        positions: Number of each row's earlier tokens, shape (B,).
+
+    Returns:
+        Shape (B, n_heads, D).
+    """
+    from rl3_sb3.cpu_kernels.attention_step import append_kernel
+
+    B, _, n_heads, D = qkv.shape
+    attended = qkv.new_empty(B, n_heads, D)
+    arrays = (x.numpy() for x in (qkv.contiguous(), keys, values))
+    append_kernel(*arrays, positions, attended.numpy())
+    return attended
 
 
 def suits_mlp(*layers: nn.Module) -> bool:

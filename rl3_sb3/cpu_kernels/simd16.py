@@ -175,6 +175,22 @@ def _absolute(context, builder, sig, args):
     return _intrinsic(builder, "fabs", args)
 
 
+def total(a):
+    """Return the sum of the lanes."""
+    for half in (8, 4, 2, 1):
+        a = a[:half] + a[half:]
+    return a[0]
+
+
+@_compiles(total, _Lanes, result=types.float32)
+def _total(context, builder, sig, args):
+    (a,) = args
+    for half in (8, 4, 2, 1):  # lanes from `half` on are no longer read
+        others = builder.shuffle_vector(a, a, _constant((p + half) % WIDTH for p in range(WIDTH)))
+        a = builder.fadd(a, others)
+    return builder.extract_element(a, ir.IntType(32)(0))
+
+
 def nearest(a):
     """Return the nearest integers."""
     return np.rint(a)

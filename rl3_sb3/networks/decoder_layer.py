@@ -7,12 +7,10 @@
 first (see `positions`), and the cache stores rotated keys.
 """
 
-from typing import Any
-
 import torch as th
 from torch import nn
 
-from rl3_sb3.networks.attention import causal_attention
+from rl3_sb3.networks.attention import Places, cached_attention, causal_attention
 from rl3_sb3.networks.mlp import Mlp
 from rl3_sb3.networks.positions import rotate
 
@@ -83,9 +81,7 @@ class DecoderLayer(nn.Module):
         h: th.Tensor,
         keys: th.Tensor,
         values: th.Tensor,
-        where: tuple[Any, ...],
-        length: int,
-        hidden: th.Tensor | None,
+        places: Places,
         turns: th.Tensor | None = None,
     ) -> th.Tensor:
         """Append one token to the rows of a cache, and return the layer's outputs for it.
@@ -94,9 +90,7 @@ class DecoderLayer(nn.Module):
             h: The token's inputs, shape (B, d_model).
             keys: The cache's keys, shape (B, n_heads, context_length, head_dim); modified.
             values: The cache's values, of the same shape; modified.
-            where: Index of the new token in keys and values.
-            length: Number of tokens to read, from the first on.
-            hidden: True at tokens not to attend to, shape (B, 1, 1, length). None: none.
+            places: Where the new tokens are stored, and what they attend to.
             turns: Rotations of each row's position, or of the position all rows share, from
                 `positions.factors`. None: no rotation.
         """
@@ -104,13 +98,5 @@ class DecoderLayer(nn.Module):
         qkv = self.qkv(h).view(B, 3, self.n_heads, self.head_dim)
         if turns is not None:
             qkv = rotate(qkv, turns)
-        q, k, v = qkv.unbind(1)
-        keys[where] = k.to(keys.dtype)
-        values[where] = v.to(values.dtype)
-        # Plain batched products are faster than fused attention on a CPU with one query per row.
-        # (B, n_heads, 1, head_dim) @ (B, n_heads, head_dim, length)
-        scores = (q * self.head_dim**-0.5).unsqueeze(2) @ keys[:, :, :length].mT
-        if hidden is not None:
-            scores = scores.masked_fill_(hidden, -th.inf)
-        attended = scores.softmax(-1) @ values[:, :, :length]
+        attended = cached_attention(qkv, keys, values, places, cpu_kernels=self.cpu_kernels)
         return self.finish(h, attended.view(B, C))

@@ -24,7 +24,7 @@ import torch as th
 import torch.nn.functional as F
 from torch import nn
 
-from rl3_sb3.networks.attention import require_own_tokens
+from rl3_sb3.networks.attention import Places, require_own_tokens
 from rl3_sb3.networks.attention_cache import AttentionCache
 from rl3_sb3.networks.decoder_layer import DecoderLayer
 from rl3_sb3.networks.mlp import Mlp
@@ -59,9 +59,9 @@ class CausalTransformer(RememberingModule):
         positions: "rotary" or "learned", see `rl3_sb3.networks.positions`.
         mixed_precision: Whether to compute matrix products and store the cache in bfloat16.
             Weights, their gradients and the output layer keep the precision of the weights.
-        cpu_kernels: Whether to compute whole sequences on one CPU thread with
-            `rl3_sb3.cpu_kernels`, if they support it. False: always with torch, whose rounding
-            differs.
+        cpu_kernels: Whether to compute whole sequences, and steps of at least 16 rows, on one CPU
+            thread with `rl3_sb3.cpu_kernels`, if they support it. False: always with torch, whose
+            rounding differs.
 
     Raises:
         ValueError: A size is below 1, `d_model` is not a multiple of `n_heads`, `positions` is
@@ -286,13 +286,15 @@ class CausalTransformer(RememberingModule):
         if hidden is not None:
             require_own_tokens(~hidden[np.arange(len(x)), cache.positions])
             hidden = hidden[:, None, None]
+        on_host = cache.positions if hidden is None else None
         position, length = int(cache.positions.max()), int(cache.positions.max()) + 1
         if int(cache.positions.min()) == position:
-            aligned = (slice(None), slice(None), position)
-            out = self._append(x, cache.storage, position, aligned, length, hidden)
+            aligned = Places((slice(None), slice(None), position), length, hidden, on_host)
+            out = self._append(x, cache.storage, position, aligned)
         else:
             positions = th.as_tensor(cache.positions, device=x.device)
-            out = self._append_ragged(x, cache.storage, positions, length, hidden)
+            ragged = _ragged(positions, length, hidden)._replace(positions=on_host)
+            out = self._append(x, cache.storage, positions, ragged)
         return out, cache._replace(positions=cache.positions + 1)
 
     @th.no_grad()
@@ -310,33 +312,12 @@ class CausalTransformer(RememberingModule):
             The outputs, shape (B, output_dim), and the next positions.
         """
         (positions,) = tensors
-        out = self._append_ragged(x, cache.storage, positions, self.context_length)
+        places = _ragged(positions, self.context_length)
+        out = self._append(x, cache.storage, positions, places)
         return out, positions + 1
 
-    def _append_ragged(
-        self,
-        x: th.Tensor,
-        storage: th.Tensor,
-        positions: th.Tensor,
-        length: int,
-        hidden: th.Tensor | None = None,
-    ) -> th.Tensor:
-        where = (th.arange(x.shape[0], device=x.device), slice(None), positions)
-        # beyond[b, 0, 0, j]: entry j is after row b's new token.
-        # positions (0, 2) -> [[0, 1, 1], [0, 0, 0]]
-        beyond = (th.arange(length, device=x.device) > positions[:, None])[:, None, None]
-        if hidden is not None:
-            beyond |= hidden
-        return self._append(x, storage, positions, where, length, beyond)
-
     def _append(
-        self,
-        x: th.Tensor,
-        storage: th.Tensor,
-        position: int | th.Tensor,
-        where: tuple[Any, ...],
-        length: int,
-        hidden: th.Tensor | None,
+        self, x: th.Tensor, storage: th.Tensor, position: int | th.Tensor, places: Places
     ) -> th.Tensor:
         with self._precision(x.device):
             h = self.embedding(x)
@@ -344,7 +325,7 @@ class CausalTransformer(RememberingModule):
                 h = h + self.positions[position]
             turns = None if self.rotations is None else factors(self.rotations[position])
             for layer, (keys, values) in zip(self.layers, storage, strict=True):
-                h = layer.step(h, keys, values, where, length, hidden, turns)  # type: ignore[operator]
+                h = layer.step(h, keys, values, places, turns)  # type: ignore[operator]
         return self.output(h)
 
     def require_room(self, n_rows: int, cache: AttentionCache) -> None:
@@ -363,3 +344,14 @@ class CausalTransformer(RememberingModule):
                 "Reset the row when an episode starts (`episode_start` in predict), or train "
                 "with `n_steps` and `context_length` that cover the longest episode."
             )
+
+
+def _ragged(positions: th.Tensor, length: int, hidden: th.Tensor | None = None) -> Places:
+    """Return the places of new tokens at different positions, shape (B,); see `Places`."""
+    rows = th.arange(len(positions), device=positions.device)
+    # beyond[b, 0, 0, j]: entry j is after row b's new token.
+    # positions (0, 2) -> [[0, 1, 1], [0, 0, 0]]
+    beyond = (th.arange(length, device=positions.device) > positions[:, None])[:, None, None]
+    if hidden is not None:
+        beyond |= hidden
+    return Places((rows, slice(None), positions), length, beyond, None)

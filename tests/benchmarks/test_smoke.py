@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("planning.py", ["all ways agree on Q", "vamdp, single", "bytes per task", "exploits"]),
         ("gridworlds.py", ["accepted 11x11 grids a second", "microseconds a step", "rl3-coarse"]),
         ("stepping.py", ["vamdp.ValueAugment", "batched engine", "vamdp/RandomMDP-v0"]),
-        ("cpu_kernels.py", ["T = 20", "feed-forward", "embedding", "of peak"]),
+        ("cpu_kernels.py", ["T = 20", "feed-forward", "embedding", "of peak", "steps T = 20"]),
         ("memory.py", ["count-recall     memoryless", "cartpole         recurrent-ppo"]),
         (
             "learners.py",

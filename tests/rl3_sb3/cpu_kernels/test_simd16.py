@@ -55,6 +55,11 @@ def nearest(a, b, c, out):
 
 
 @njit
+def total(a, b, c, out):
+    out[0] = simd16.total(load(a, 0))
+
+
+@njit
 def hide_below(a, b, c, out):
     for k in range(-1, WIDTH + 2):
         store(simd16.hide_below(load(a, 0), k), out, (k + 1) * WIDTH)
@@ -75,7 +80,7 @@ def both(function, *inputs, n_out=WIDTH):
 
 @pytest.mark.parametrize(
     "function",
-    [add, subtract, multiply, divide, larger, negative_or, absolute, nearest, hide_below],
+    [add, subtract, multiply, divide, larger, negative_or, absolute, nearest, total, hide_below],
     ids=lambda function: function.__name__,
 )
 @pytest.mark.parametrize("turn", range(WIDTH))
