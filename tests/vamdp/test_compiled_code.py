@@ -28,7 +28,7 @@ for options in (
     {},
     {"gamma": 0.9, "warm_start": True, "reward_model": "state_action"},
     {"cluster_size": 3, "cluster_radius": 2.0, "smoothing": 0.5},
-    {"bonus": 2.0},
+    {"bonus": 2.0, "prior_mean": 1.0, "prior_weight": 0.5},
 ):
     batch = vamdp.BatchValueEstimator(2, 3, task_horizon=15, **options)
     for t in range(30):

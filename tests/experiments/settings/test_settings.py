@@ -60,6 +60,8 @@ OTHERS = {
     "estimator.reward_model": "state_action",
     "estimator.cluster_radius": 2.0,
     "estimator.bonus": 0.5,
+    "estimator.prior_mean": 1.0,
+    "estimator.prior_weight": 2.0,
 }
 # Those that need a domain with places.
 CLUSTERS = {"estimator.cluster_size": 3, "estimator.cluster_terminals": True}

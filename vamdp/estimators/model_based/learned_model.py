@@ -12,8 +12,12 @@ With G(s,a,s') the sum of the rewards of a triple, the expected reward of a trie
     reward_model "transition":    sum_s' P(s'|s,a) G(s,a,s') / N(s,a,s') over the s' observed
     reward_model "state_action":  sum_s' G(s,a,s') / N(s,a).
 
-The first assigns reward 0 to triples never observed, so smoothing shrinks rewards. To both, in
-tried and untried rows, the exploration bonus of MBIE-EB is added,
+The first assigns reward 0 to triples never observed, so smoothing shrinks rewards. With a prior of
+weight w and mean m, both count for N(s,a) rewards of N(s,a) + w,
+
+    (N(s,a) reward + w m) / (N(s,a) + w),
+
+and an untried row has reward m. To all rows the exploration bonus of MBIE-EB is added,
 
     bonus / sqrt(1 + N(s,a))
 
@@ -28,7 +32,14 @@ rows. The tables therefore always equal a rebuild from the counts.
 import numpy as np
 
 from vamdp.compiled import njit
-from vamdp.estimators.model_based.options import BONUS, BY_PAIR, GAMMA, SMOOTHING
+from vamdp.estimators.model_based.options import (
+    BONUS,
+    BY_PAIR,
+    GAMMA,
+    PRIOR_MEAN,
+    PRIOR_WEIGHT,
+    SMOOTHING,
+)
 from vamdp.estimators.model_based.storage import (
     BASE,
     COUNT,
@@ -77,14 +88,18 @@ def renew_rows(task, a, s, every, model, options):
     # Read these once: the compiler cannot know that writing rows does not change them.
     n_states, n_actions = model.sizes[task, N_STATES], model.tables.shape[2]
     gamma, alpha, by_pair = options[GAMMA], options[SMOOTHING], options[BY_PAIR] != 0.0
-    bonus = options[BONUS]
+    bonus, mean, weight = options[BONUS], options[PRIOR_MEAN], options[PRIOR_WEIGHT]
     for b in range(0 if every else a, n_actions if every else a + 1):
         for row_state in range(0 if every else s, n_states if every else s + 1):
-            _renew_row(task, b, row_state, n_states, model, gamma, alpha, by_pair, bonus)
+            _renew_row(
+                task, b, row_state, n_states, model, gamma, alpha, by_pair, bonus, mean, weight
+            )
 
 
 @njit(cache=True, inline="always")
-def _renew_row(task, a, s, n_states, model, gamma, alpha, by_pair, bonus):
+def _renew_row(
+    task, a, s, n_states, model, gamma, alpha, by_pair, bonus, prior_mean, prior_weight
+):  # fmt: skip
     absorbing = model.absorbing[task, s]
     triples, triple_values = model.triples, model.triple_values
     n = np.float64(model.row_counts[task, COUNT, a, s])
@@ -96,6 +111,8 @@ def _renew_row(task, a, s, n_states, model, gamma, alpha, by_pair, bonus):
         base += reward_sum / n if by_pair else (seen + alpha) / total * (reward_sum / seen)
         triple_values[task, WEIGHT, k - 1] = 0.0 if absorbing else gamma * seen / total
         k = triples[task, NEXT, k - 1]
+    if prior_weight != 0.0:
+        base = (n * base + prior_weight * prior_mean) / (n + prior_weight)
     if bonus != 0.0:  # saves a root and a division per row
         base += bonus / np.sqrt(1.0 + n)
     spread = gamma * alpha / total if n > 0.0 else gamma / n_states

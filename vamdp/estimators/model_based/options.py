@@ -6,13 +6,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_discount, check_not_negative, check_positive_integer
+from vamdp.argument_checks import (
+    check_discount,
+    check_finite,
+    check_not_negative,
+    check_positive_integer,
+)
 
 # Entries of `EstimatorOptions.as_array`.
 (
     GAMMA, TOLERANCE, SMOOTHING, TASK_HORIZON, WARM_START, BY_PAIR,
-    CLUSTER_SIZE, CLUSTER_RADIUS, CLUSTER_TERMINALS, BONUS, N_OPTIONS,
-) = range(11)  # fmt: skip
+    CLUSTER_SIZE, CLUSTER_RADIUS, CLUSTER_TERMINALS, BONUS, PRIOR_MEAN, PRIOR_WEIGHT, N_OPTIONS,
+) = range(13)  # fmt: skip
 
 RewardModel = Literal["transition", "state_action"]
 
@@ -41,6 +46,11 @@ class EstimatorOptions:
         bonus: Exploration bonus, at least 0. The model's reward of every row of a living state is
             increased by bonus / sqrt(1 + N(s, a)), so that plans lead to rarely tried actions and
             values are optimistic. (MBIE-EB: Strehl and Littman 2008, section 3.3.)
+        prior_mean: Expected reward of an untried row of a living state, finite.
+        prior_weight: Number of rewards of `prior_mean` that each row begins with, at least 0. With
+            smoothing 1 and the reward model "state_action", the model is then the posterior mean
+            under a flat Dirichlet and a normal prior, of which the weight is the noise's variance
+            over the prior's.
 
     Raises:
         ValueError: An option is out of range.
@@ -56,14 +66,22 @@ class EstimatorOptions:
     cluster_radius: float = 1.0
     cluster_terminals: bool = False
     bonus: float = 0.0
+    prior_mean: float = 0.0
+    prior_weight: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every option."""
         for name in ("task_horizon", "cluster_size"):
             check_positive_integer(name, getattr(self, name))
-        for name in ("tolerance", "smoothing", "cluster_radius", "bonus"):
+        for name in ("tolerance", "smoothing", "cluster_radius", "bonus", "prior_weight"):
             check_not_negative(name, getattr(self, name))
         check_discount(self.gamma)
+        check_finite("prior_mean", self.prior_mean)
+        if self.prior_mean != 0 and self.prior_weight == 0:
+            raise ValueError(
+                f"`prior_weight` must be above 0 if `prior_mean` is {self.prior_mean}, got 0: the "
+                "prior would have no effect. Pass 1 to let it count for one reward."
+            )
         if self.reward_model not in ("transition", "state_action"):
             raise ValueError(
                 f'`reward_model` must be "transition" or "state_action", got {self.reward_model!r}.'
@@ -88,6 +106,8 @@ class EstimatorOptions:
                 self.cluster_radius,
                 self.cluster_terminals,
                 self.bonus,
+                self.prior_mean,
+                self.prior_weight,
             ],
             np.float64,
         )

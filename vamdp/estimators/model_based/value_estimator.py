@@ -43,7 +43,8 @@ class ValueEstimator:
         n_actions: Number of actions A, at least 1.
         task_horizon: Steps of one episode and the limit of planning sweeps, at least 1.
         **options: The other fields of `EstimatorOptions`: gamma, tolerance, smoothing, warm_start,
-            reward_model, cluster_size, cluster_radius, cluster_terminals, bonus.
+            reward_model, cluster_size, cluster_radius, cluster_terminals, bonus, prior_mean,
+            prior_weight.
 
     Raises:
         ValueError: An option is out of range.

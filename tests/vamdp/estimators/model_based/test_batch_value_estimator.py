@@ -17,6 +17,7 @@ OPTIONS = st.fixed_dictionaries(
         "reward_model": st.sampled_from(["transition", "state_action"]),
         "cluster_size": st.sampled_from([1, 3]),
         "bonus": st.sampled_from([0.0, 3.0]),
+        "prior_weight": st.sampled_from([0.0, 2.0]),
     }
 )
 N_TASKS, N_ACTIONS = 4, 3

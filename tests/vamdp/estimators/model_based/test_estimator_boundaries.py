@@ -14,6 +14,7 @@ VARIANTS = [
     {"cluster_size": 3, "reward_model": "state_action"},
     {"cluster_size": 2, "cluster_terminals": True, "smoothing": 0.0},
     {"bonus": 3.0},
+    {"prior_mean": -1.0, "prior_weight": 2.0},
 ]
 CELLS = list(np.ndindex(6, 6))
 

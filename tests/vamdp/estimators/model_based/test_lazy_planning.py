@@ -22,6 +22,7 @@ OPTIONS = st.fixed_dictionaries(
         "smoothing": st.sampled_from([0.0, 0.1]),
         "cluster_size": st.sampled_from([1, 2]),
         "bonus": st.sampled_from([0.0, 3.0]),
+        "prior_weight": st.sampled_from([0.0, 2.0]),
     }
 )
 

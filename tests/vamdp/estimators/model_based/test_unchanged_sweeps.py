@@ -58,6 +58,7 @@ OPTIONS = st.fixed_dictionaries(
         "cluster_size": st.sampled_from([1, 2]),
         "cluster_terminals": st.booleans(),
         "bonus": st.sampled_from([0.0, 3.0]),
+        "prior_weight": st.sampled_from([0.0, 2.0]),
     }
 )
 

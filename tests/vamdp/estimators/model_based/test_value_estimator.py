@@ -22,10 +22,12 @@ class DenseRebuild:
         self, n_actions, *, task_horizon, gamma=1.0, tolerance=0.01, smoothing=0.1,
         warm_start=False, reward_model="transition",
         cluster_size=1, cluster_radius=1.0, cluster_terminals=False, bonus=0.0,
+        prior_mean=0.0, prior_weight=0.0,
     ):  # fmt: skip
         self.n_actions, self.task_horizon, self.gamma = n_actions, task_horizon, gamma
         self.tolerance, self.alpha, self.warm_start = tolerance, smoothing, warm_start
         self.reward_model, self.bonus = reward_model, bonus
+        self.prior_mean, self.prior_weight = prior_mean, prior_weight
         self.cluster_size, self.cluster_radius = cluster_size, cluster_radius
         self.cluster_terminals = cluster_terminals and cluster_size > 1
         self.seen = []  # concrete states in order of first sight
@@ -86,6 +88,9 @@ class DenseRebuild:
             R = (P * G / np.maximum(N, 1)).sum(axis=2)
         else:
             R = G.sum(axis=2) / np.maximum(n[..., 0], 1)
+        if self.prior_weight > 0:
+            share = n[..., 0] / (n[..., 0] + self.prior_weight)
+            R = share * R + (1 - share) * self.prior_mean
         R += self.bonus / np.sqrt(1 + n[..., 0])
         alive = np.array([s not in self.terminal for s in range(S)])[:, None]
         # An action is out of the question where no member of the model state may take it.
@@ -137,6 +142,11 @@ def transitions(rng, n_steps, n_actions, states, *, masks=False, p_end=0.1):
         state = states[0] if terminated else next_state
 
 
+def with_prior(options):
+    mean, weight = options.pop("prior")
+    return options | {"prior_mean": mean, "prior_weight": weight}
+
+
 OPTIONS = st.fixed_dictionaries(
     {
         "task_horizon": st.sampled_from([1, 2, 25]),
@@ -145,8 +155,9 @@ OPTIONS = st.fixed_dictionaries(
         "smoothing": st.sampled_from([0.0, 0.1, 3.0]),
         "reward_model": st.sampled_from(["transition", "state_action"]),
         "bonus": st.sampled_from([0.0, 0.5, 20.0]),
+        "prior": st.sampled_from([(0.0, 0.0), (0.0, 2.0), (-3.0, 0.5)]),
     }
-)
+).map(with_prior)
 GRID = [(row, column) for row in range(-2, 3) for column in range(5)]
 
 
