@@ -23,6 +23,7 @@ from rl3_sb3.experiments.paper.script import Folders, Item, run_script
 from rl3_sb3.experiments.paper.tables import show_tables
 
 VARIATIONS = {"canonical": "in distribution", "ood": "out of distribution"}
+ALGOS = ("rl2", "rl3", "rl3-prior")
 # With an LSTM in the transformer's place at the shortest H.
 SHORTEST, LSTMS = 128, ("rl2-lstm", "rl3-lstm")
 CLASSICAL = {"UCRL2": ":", "BEB": "--", "PSRL": "-."}
@@ -35,7 +36,7 @@ TASKS = tuple(
 
 def algos_of(tasks: Tasks) -> tuple[str, ...]:
     """Return which agents are compared in tasks."""
-    return ("rl2", "rl3", *(LSTMS if tasks.horizon == SHORTEST else ()))
+    return (*ALGOS, *(LSTMS if tasks.horizon == SHORTEST else ()))
 
 
 def show(folders: Folders) -> None:
@@ -51,7 +52,7 @@ def draw(folders: Folders) -> Path:
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (variation, words) in zip(panels, VARIATIONS.items(), strict=True):
         tasks = [each for each in TASKS if each.variation == variation]
-        for algo in ("rl2", "rl3"):
+        for algo in ALGOS:
             points = []
             for each in tasks:
                 cell = read_cell(folders.pretrained, each, algo, folders.scale)

@@ -13,7 +13,7 @@ from rl3_sb3.experiments.paper.published import TABLE_2
 from rl3_sb3.experiments.paper.script import Folders, Item, run_script
 from rl3_sb3.experiments.paper.tables import show_tables
 
-ALGORITHMS = ("rl2", "rl3", "rl3-markov")
+ALGORITHMS = ("rl2", "rl3", "rl3-prior", "rl3-markov")
 TASKS = (
     Tasks(domain="bandit", horizon=100),
     Tasks(domain="bandit", horizon=500),

@@ -26,6 +26,7 @@ class Algorithm:
         estimator: Learner that estimates values, see `vamdp.ValueAugment`; None: the agent sees no
             values.
         estimator_options: Options that differ from the domain's.
+        knows_prior: Whether the learner knows how tasks are distributed, see `Domain.prior`.
         shows_state: Whether the agent sees the state.
         shows_history: Whether the agent sees what `vamdp.MetaEpisode` adds: previous action and
             reward, and the clocks.
@@ -37,6 +38,7 @@ class Algorithm:
     policy_arguments: Mapping[str, Any] = field(default_factory=dict)
     estimator: str | None = "model-based"
     estimator_options: Mapping[str, Any] = field(default_factory=dict)
+    knows_prior: bool = False
     shows_state: bool = True
     shows_history: bool = True
 
@@ -45,6 +47,8 @@ class Algorithm:
 ALGORITHMS: Mapping[str, Algorithm] = {
     "rl2": Algorithm("RL²", "#d55e00", estimator=None),
     "rl3": Algorithm("RL³", "#0072b2"),
+    # What Gittins, Thompson sampling and BEB know beforehand, its learner knows too.
+    "rl3-prior": Algorithm("RL³ (prior)", "#117733", knows_prior=True),
     # Pairs of neighbouring cells are planned as one state.
     "rl3-coarse": Algorithm("RL³-coarse", "#56b4e9", estimator_options={"cluster_size": 2}),
     # For real-valued states, which RL3's own learner discretizes into bins.

@@ -53,6 +53,9 @@ class Domain:
         count_scale: Divisor of visit counts in observations.
         estimator_options: Options of the estimator that differ from its defaults. An estimator
             other than the model-based one uses those that it has.
+        prior: Settings for algorithms whose learner knows how tasks are distributed, by their names
+            in `RunConfig`: what it expects of untried actions, and scales that suit its values.
+            Empty: the domain has no such algorithms.
         settings: Other settings of a run that suit the domain, by their names in `RunConfig`,
             including its usual recipe.
         recipes: Name of a recipe -> settings that suit the domain in this recipe.
@@ -91,6 +94,7 @@ class Domain:
     reward_scale: float = 1.0
     count_scale: float = 10.0
     estimator_options: Mapping[str, Any] = field(default_factory=dict)
+    prior: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     exchangeable_actions: bool = False

@@ -41,6 +41,13 @@ DOMAINS: dict[str, Domain] = {
         task_horizon=1,
         # Q is then the mean reward of an arm, without smoothing (Appendix A.1).
         estimator_options={"reward_model": "state_action"},
+        # Means are uniform on [0, 1], so two rewards of 0.5 come before the first.
+        prior={
+            "estimator.prior_mean": 0.5,
+            "estimator.prior_weight": 2.0,
+            "estimator.bonus": 0.4,
+            "value_scale": 0.015,
+        },
         recipes={
             "paper": {"iterations": 5000, "ent_coef": 0.01},
             "ours": {"iterations": 600, "symmetry_share": 1.0},
@@ -64,6 +71,15 @@ DOMAINS: dict[str, Domain] = {
         task_horizon=10,
         value_scale=10.0,
         reward_scale=10.0,
+        # Mean rewards and their noise are N(1, 1) and N(0, 1), successors Dirichlet(1, ..., 1).
+        prior={
+            "estimator.prior_mean": 1.0,
+            "estimator.prior_weight": 1.0,
+            "estimator.smoothing": 1.0,
+            "estimator.reward_model": "state_action",
+            "estimator.bonus": 1.0,
+            "value_scale": 0.3,
+        },
         recipes={
             "paper": {"iterations": 10_000, "ent_coef": "0.1:0"},
             # With much entropy and relabelled actions, RL2 never begins to learn here.

@@ -3,14 +3,16 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rl3_sb3 import load_policy
 from rl3_sb3.experiments.algorithms import ALGORITHMS, Algorithm, colour_of
+from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.films.film import record
 from rl3_sb3.experiments.results.evaluation import evaluate
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
-from rl3_sb3.experiments.runs.training import train
+from rl3_sb3.experiments.runs.training import make_training_env, train
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_each_row_is_trained_exported_evaluated_and_filmed(algo, tmp_path):
-    config = RunConfig.of("gridworld", algo=algo, horizon=12, n_envs=4, batch_size=24, iterations=2)
+    domain = "random-mdp" if ALGORITHMS[algo].knows_prior else "gridworld"
+    config = RunConfig.of(domain, algo=algo, horizon=12, n_envs=4, batch_size=24, iterations=2)
     directory = RunDirectory(tmp_path / "run")
     directory.begin(config)
     model = train(directory, config, device="cpu")
@@ -32,7 +35,8 @@ def test_each_row_is_trained_exported_evaluated_and_filmed(algo, tmp_path):
     labels = [score.label for score in evaluations[0].scores]
     title = ALGORITHMS[algo].title
     assert labels == ["random", f"{title}, sampled", f"{title}, greedy", "oracle"]
-    assert len(record(config, policy).actions) == 12
+    if domain == "gridworld":
+        assert len(record(config, policy).actions) == 12
 
 
 def test_titles_and_colours_tell_the_rows_apart():
@@ -63,6 +67,31 @@ def test_a_row_of_another_policy_and_estimator_is_all_that_a_new_algorithm_needs
     config = RunConfig.of("random-mdp", algo="half", horizon=12)
     assert (config.policy_arguments["hidden"], config.estimator_options["smoothing"]) == (8, 0.5)
     assert config.title == "Half"
+
+
+def test_a_prior_is_the_domains_and_only_for_algorithms_that_know_it():
+    """In bandits: an arm is worth the mean of its rewards and two of 0.5, plus the bonus."""
+    config = RunConfig.of("bandit", algo="rl3-prior", horizon=5, n_envs=1, value_scale=1.0)
+    env = make_training_env(config)
+    env.reset()
+    observation, (reward,), *_ = env.step(np.array([0]))
+    tried, untried = (reward + 2 * 0.5) / 3 + 0.4 / np.sqrt(2), 0.5 + 0.4
+    value = observation[0, env.get_attr("layout")[0]["value"]]
+    assert value == pytest.approx(max(tried, untried))
+    assert config.title == "RL³ (prior)"
+    plain = RunConfig.of("bandit", horizon=5)
+    assert plain.estimator_options["prior_weight"] == 0.0
+    assert plain.value_scale == 1.0
+    other = RunConfig.of("bandit", algo="rl3-prior", estimator="q-learning")
+    assert "prior_mean" not in other.estimator_options
+    given = RunConfig.of("random-mdp", algo="rl3-prior", bonus=0.0, recipe="ours")
+    assert given.estimator_options["bonus"] == 0.0
+    assert given.estimator_options["prior_weight"] == 1.0
+
+
+def test_a_domain_without_a_prior_refuses_algorithms_that_need_one():
+    with pytest.raises(InputError, match=r"other than RL³ \(prior\) in the domain Gridworlds"):
+        RunConfig.of("gridworld", algo="rl3-prior")
 
 
 def test_policy_and_estimator_can_be_overridden():

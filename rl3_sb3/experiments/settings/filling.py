@@ -1,8 +1,8 @@
 """Fill in the settings of a run that are not given.
 
-The first that has a value decides: what was given for the run; the domain's settings for this
-recipe, then those for all recipes; the algorithm; the recipe; and the defaults of the policy's
-class and of the estimator.
+The first that has a value decides: what was given for the run; the domain's `prior`, if the
+algorithm knows it; the domain's settings for this recipe, then those for all recipes; the
+algorithm; the recipe; and the defaults of the policy's class and of the estimator.
 """
 
 from __future__ import annotations
@@ -45,7 +45,16 @@ def filled_in(
         horizon: Steps of a meta-episode.
         settings: The settings that were given, by full or short names.
         plain_names: Names of the settings that are fields of `RunConfig`.
+
+    Raises:
+        InputError: The algorithm needs a prior that the domain does not have, or a setting is
+            unknown.
     """
+    if algorithm.knows_prior and not facts.prior:
+        raise InputError(
+            f"`algo` must be other than {algorithm.title} in the domain {facts.title}, which has "
+            "no `prior`. Take rl3."
+        )
     given = _with_full_keys(settings)
     usual = facts.settings.get("recipe", DEFAULT_RECIPE)
     recipe = check_recipe(given.get("recipe", usual))
@@ -70,8 +79,9 @@ def filled_in(
     }
     known = [*plain_names, *(p + name for p, table in tables.items() for name in table)]
     own = {f"policy.{name}": value for name, value in algorithm.policy_arguments.items()}
+    prior = facts.prior if algorithm.knows_prior else {}
     usual_settings = settings_of(recipe, lambda: facts.has_tables)
-    layers = ((usual_settings, False), (own, False), (suited, False), (given, True))
+    layers = ((usual_settings, False), (own, False), (suited, False), (prior, False), (given, True))
     for layer, is_given in layers:
         for full, value in _by_full_names(layer, known, is_given).items():
             prefix, dot, short = full.partition(".")

@@ -65,7 +65,7 @@ def test_a_configuration_survives_its_dictionary():
             "`learning_rate` must be a number of at least 0 or a schedule such as 0.3:1@0.5, got "
             "'fast'.",
         ),
-        ({"algo": "rl4"}, "`algo` must be one of rl2, rl3, rl3-coarse, "),
+        ({"algo": "rl4"}, "`algo` must be one of rl2, rl3, rl3-prior, rl3-coarse, "),
         ({"size": 11}, "`size` must be left out in bandits, got 11."),
         ({"variation": "wet"}, "`variation` must be one of canonical, ood, got 'wet'."),
         ({"algo": "rl3-coarse"}, "`estimator.cluster_size` must be 1 in the domain bandit, got 2"),

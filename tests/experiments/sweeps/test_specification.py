@@ -211,7 +211,7 @@ def test_the_example_can_be_read():
         ),
         ({"horizons": "[]"}, "`horizons` must be a list of at least one value, got []."),
         ({"horizons": "[0]"}, "with algorithm 'rl2', seed 0, horizon 0: `horizon` must be an"),
-        ({"algorithms": '["rl4"]'}, "`algo` must be one of rl2, rl3, rl3-coarse"),
+        ({"algorithms": '["rl4"]'}, "`algo` must be one of rl2, rl3, rl3-prior, rl3-coarse"),
         (
             {"algorithms": '["rl3-coarse"]'},
             "`domains[0]` does not go with algorithm 'rl3-coarse'",
