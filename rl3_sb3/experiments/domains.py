@@ -46,7 +46,7 @@ DOMAINS: dict[str, Domain] = {
             "estimator.prior_mean": 0.5,
             "estimator.prior_weight": 2.0,
             "estimator.bonus": 0.4,
-            "value_scale": 0.015,
+            "value_scale": 0.005,
         },
         recipes={
             "paper": {"iterations": 5000, "ent_coef": 0.01},
