@@ -145,6 +145,12 @@ class Domain:
                 wanted = "a function" if self.env_id is None else "the environment's arguments"
                 raise ValueError(f"`variations[{name!r}]` must be {wanted}, got {variation!r}.")
 
+    @property
+    def prior_options(self) -> dict[str, Any]:
+        """The options of the model-based estimator in `prior`, by their short names."""
+        dotted = (name.partition(".") for name in self.prior)
+        return {short: self.prior[f"{part}.{short}"] for part, _, short in dotted if short}
+
     @cached_property
     def has_tables(self) -> bool:
         """Whether the tasks are tables, whose optimum is known, and not environments."""

@@ -62,6 +62,7 @@ DOMAINS: dict[str, Domain] = {
             "ucb1": {},
             "gittins-discounted": {},
             "gittins": {},
+            "prior-values": {},
         },
     ),
     "random-mdp": Domain(
@@ -97,6 +98,7 @@ DOMAINS: dict[str, Domain] = {
             "r-max": {"r_max": 2.0},
             "certainty-equivalent": {},
             "vamdp-bonus": {"bonus": 3.0},
+            "prior-values": {},
         },
     ),
     "gridworld": Domain(

@@ -11,6 +11,7 @@ from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import evaluate_agents
 from rl3_sb3.experiments.results.yardsticks import read_yardsticks
+from rl3_sb3.experiments.runs.training import make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.baselines import BASELINES, Baseline, RandomAgent, register_baseline
 from vamdp.domains import Bandits
@@ -38,12 +39,12 @@ def test_every_domain_has_baselines_and_random_is_the_first(domain):
         (
             "bandit",
             "random greedy eps-greedy Thompson optimistic_Thompson UCB1 Gittins_(discounted) "
-            "Gittins",
+            "Gittins values_with_a_prior",
         ),
         (
             "random-mdp",
             "random greedy eps-greedy PSRL optimistic_PSRL UCRL2 BEB R-MAX certainty-equivalent "
-            "VAMDP_+_bonus",
+            "VAMDP_+_bonus values_with_a_prior",
         ),
         ("gridworld", "random certainty-equivalent R-MAX informed"),
         ("frozen-lake", "random certainty-equivalent VAMDP_+_bonus R-MAX"),
@@ -63,6 +64,7 @@ def test_all_agents_of_a_domain_play_it_and_beat_chance_between_them(domain, tit
     [
         ("random-mdp", "gittins", "only tasks with one state, got 10"),
         ("bandit", "informed", "must be a vamdp.domains.GridWorlds"),
+        ("gridworld", "prior-values", "plays only tasks with a prior"),
     ],
 )
 def test_an_agent_refuses_tasks_that_it_does_not_know(domain, agent, words):
@@ -83,6 +85,31 @@ def test_agents_answer_to_their_titles_and_the_oracle_is_there_anyway():
     assert titles("gridworld", "R-MAX") == titles("gridworld", "r-max")
 
 
+@pytest.mark.parametrize("domain", ["bandit", "random-mdp"])
+def test_values_with_a_prior_are_those_that_rl3_with_a_prior_is_shown(domain):
+    config = RunConfig.of(domain, algo="rl3-prior", horizon=30, n_envs=20)
+    (agent,) = make_baselines(config, "canonical", ["prior-values"])
+    env = make_training_env(config)
+    observation = env.reset()
+    advantage = env.get_attr("layout")[0]["advantage"]
+    (simulator,) = {env.get_attr("unwrapped")[0]}
+    agent.start(20, seed=0)
+    n_decided = 0
+    for _ in range(29):
+        states = simulator.states
+        shown = observation[:, advantage]
+        actions = agent.act(states)
+        best = shown == shown.max(axis=1, keepdims=True)
+        assert best[np.arange(20), actions].all()
+        n_decided += (best.sum(axis=1) == 1).sum()
+        observation, *_ = env.step(actions)
+        ends = np.full(20, domain == "bandit")
+        rewards = observation[:, env.get_attr("layout")[0]["previous_reward"]][:, 0]
+        rewards = rewards.astype(float) * config.reward_scale
+        agent.learn(states, actions, rewards, simulator.reached_states, ends, ~ends)
+    assert n_decided > 200  # of 580: the rest are ties
+
+
 def test_beb_is_more_curious_where_more_steps_are_left():
     def beta(horizon, **options):
         facts = task_facts(RunConfig.of("random-mdp", horizon=horizon), "canonical")
@@ -100,6 +127,9 @@ def test_what_agents_may_know_is_what_the_tasks_are():
     assert (facts.n_states, facts.horizon, facts.task_horizon) == (169, 350, 350)
     assert facts.distribution == GridWorlds(13, "dense")
     assert facts.estimator_options["gamma"] == 0.95
+    assert facts.prior_options == {}
+    facts = task_facts(RunConfig.of("bandit"), "canonical")
+    assert facts.prior_options == {"prior_mean": 0.5, "prior_weight": 2.0, "bonus": 0.4}
 
 
 def test_the_command_writes_what_the_agents_got(tmp_path, capsys):

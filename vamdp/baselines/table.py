@@ -42,6 +42,7 @@ class TaskFacts:
         distribution: The task distribution, a function from a random generator to a task. An agent
             that uses prior knowledge reads its settings; it never draws the task it plays.
         estimator_options: Options of the estimator that RL3 observes, for agents that use the same.
+        prior_options: Those that RL3 with a prior has in addition; empty: there is no prior.
     """
 
     n_states: int
@@ -50,6 +51,7 @@ class TaskFacts:
     task_horizon: int
     distribution: TaskDistribution | EnvDistribution
     estimator_options: Mapping[str, Any] = field(default_factory=dict)
+    prior_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,17 @@ def _on_values(bonus: float) -> Callable[..., Agent]:
     return make
 
 
+def _on_prior_values(facts: TaskFacts, **options: Any) -> Agent:
+    """Build the agent that acts greedily on the values that RL3 with a prior observes."""
+    if not facts.prior_options:
+        raise ValueError("it plays only tasks with a prior, see `Domain.prior`.")
+    fixed = {"task_horizon": facts.task_horizon, **facts.estimator_options, **facts.prior_options}
+    model_bonus = fixed.pop("bonus", 0.0)
+    agent = ValueBonus(facts.n_actions, **{"model_bonus": model_bonus, **fixed, **options})
+    agent.title = "values with a prior"
+    return agent
+
+
 def _informed(facts: TaskFacts, **options: Any) -> Agent:
     """Build the agent that knows the generator of gridworlds; other tasks raise TypeError."""
     distribution: Any = facts.distribution
@@ -138,6 +151,7 @@ BASELINES: dict[str, Baseline] = {
     "r-max": Baseline("R-MAX", _tabular(RMax)),
     "certainty-equivalent": Baseline("certainty-equivalent", _on_values(bonus=0.0)),
     "vamdp-bonus": Baseline("VAMDP + bonus", _on_values(bonus=1.0)),
+    "prior-values": Baseline("values with a prior", _on_prior_values),
     "informed": Baseline("informed", _informed),
 }
 

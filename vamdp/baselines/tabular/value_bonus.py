@@ -29,7 +29,8 @@ class ValueBonus:
     Args:
         n_actions: Number of actions, at least 1.
         bonus: The constant c, in units of reward, at least 0.
-        **options: The fields of `EstimatorOptions`; `task_horizon` is required.
+        model_bonus: The estimator's option `bonus`, which is added inside the model, at least 0.
+        **options: The other fields of `EstimatorOptions`; `task_horizon` is required.
 
     Raises:
         ValueError: An argument or option is out of its range.
@@ -46,8 +47,12 @@ class ValueBonus:
 
     sees: ClassVar[Literal["states"]] = "states"
 
-    def __init__(self, n_actions: int, *, bonus: float = 0.0, **options: Any) -> None:
+    def __init__(
+        self, n_actions: int, *, bonus: float = 0.0, model_bonus: float = 0.0, **options: Any
+    ) -> None:
         check_not_negative("bonus", bonus)
+        check_not_negative("model_bonus", model_bonus)
+        options["bonus"] = model_bonus
         as_options(EstimatorOptions, options)
         self.n_actions, self.bonus = n_actions, float(bonus)
         self.title = "VAMDP + bonus" if bonus else "certainty-equivalent"

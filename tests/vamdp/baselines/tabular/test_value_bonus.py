@@ -56,6 +56,14 @@ def test_a_batch_acts_on_the_values_of_single_estimators(bonus, options):
     assert n_decided > 100  # of 180: the rest are ties
 
 
+def test_a_bonus_inside_the_model_is_the_estimators():
+    agent = ValueBonus(2, model_bonus=2.0, task_horizon=1, reward_model="state_action")
+    first = np.zeros(1, np.int64)
+    agent.learn(first, first, np.array([0.5]), first, ~RUNS_ON, RUNS_ON)
+    assert agent.estimator.q_values([0]).tolist() == [[0.5 + 2 / np.sqrt(2), 2.0]]
+    assert agent.act(first) == [1]
+
+
 @pytest.mark.parametrize(("bonus", "expected"), [(1.9, 0), (2.1, 1)])
 def test_the_bonus_is_c_over_the_root_of_one_more_than_the_count(bonus, expected):
     # Action 0 paid 1 three times: 1 + c/2. Action 1 is untried: c. They are equal at c = 2.
@@ -91,6 +99,7 @@ def test_without_a_bonus_it_has_another_title():
     [
         ({"n_actions": 0}, ValueError, "`n_actions` must be an integer of at least 1, got 0"),
         ({"bonus": -1.0}, ValueError, "`bonus` must be finite and at least 0, got -1.0"),
+        ({"model_bonus": -1.0}, ValueError, "`model_bonus` must be finite and at least 0, got -1"),
         ({"gamma": 2.0}, ValueError, "`gamma`"),
         ({"discount": 1.0}, TypeError, "`discount` is not an option"),
     ],
