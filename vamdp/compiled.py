@@ -13,13 +13,18 @@ instead:
 - No folder is writable (a read-only container, a cluster's home directory), or the disk is full:
   the code is compiled in memory, and one warning names the remedy.
 - A cache file is truncated (a killed copy, a power cut): the file is written again.
+- A file of the package has changed: numba compares only the function's own file, but the code also
+  holds what that file imports. Here the cache belongs to the contents of all files of the package.
 
 `vamdp` and `rl3_sb3.cpu_kernels` hold identical copies of this file, so that the compiled code of
 neither package imports the other.
 """
 
+import functools
+import hashlib
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -54,8 +59,22 @@ def njit(*, borrows: bool = False, **options: Any) -> Callable[[Callable[..., An
     return compiled
 
 
+@functools.cache
+def _fingerprint() -> str:
+    """Return a hash of the contents of all source files in this file's package."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 class _ForgivingCache(FunctionCache):
     """A cache that counts an unreadable file as missing and stops after a failed write."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        files = self._cache_file
+        files._source_stamp = (files._source_stamp, _fingerprint())
 
     def load_overload(self, *arguments: Any) -> Any:
         """Return the compiled code for a signature, or None."""

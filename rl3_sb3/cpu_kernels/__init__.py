@@ -42,6 +42,7 @@ def _is_recorded() -> bool:
         or th.jit.is_tracing()  # type: ignore[attr-defined] # public, but not to its stubs
         or is_in_torch_dispatch_mode()
         or th._C._are_functorch_transforms_active()
+        or th.autograd.forward_ad._current_level >= 0  # kernels have no forward gradient
     )
 
 
@@ -55,21 +56,18 @@ def causal_attention(qkv: th.Tensor) -> th.Tensor:
         Shape (B, T, n_heads, D).
     """
     # Imported here because loading numba takes half a second (and compiling seconds, once), and
-    # acting does not need it.
+    # acting in a few environments does not need it.
     from rl3_sb3.cpu_kernels.attention import CausalAttention
 
     out: th.Tensor = CausalAttention.apply(qkv)
     return out
 
 
-def suits_cached(qkv: th.Tensor) -> bool:
-    """Return whether `cached_attention` can be used, and is worth loading numba for.
-
-    Args:
-        qkv: Queries, keys and values of one token per row, shape (B, 3, n_heads, D).
-    """
+def suits_cached(qkv: th.Tensor, keys: th.Tensor, values: th.Tensor) -> bool:
+    """Return whether `cached_attention` can be used, and is worth loading numba for."""
     B, _, _, D = qkv.shape
-    return B >= _FEWEST_ROWS and D % 16 == 0 and suits(qkv)
+    are_plain = all(x.dtype == th.float32 and x.is_contiguous() for x in (keys, values))
+    return B >= _FEWEST_ROWS and D % 16 == 0 and are_plain and suits(qkv)
 
 
 def cached_attention(
@@ -79,7 +77,7 @@ def cached_attention(
 
     Args:
         qkv: Queries, keys and values of the new tokens, shape (B, 3, n_heads, D), without a
-            gradient, for which `suits_cached` is True.
+            gradient. `suits_cached` must be True.
         keys: The stored keys, shape (B, n_heads, context_length, D); modified.
         values: The stored values, of the same shape; modified.
         positions: Number of each row's earlier tokens, shape (B,).

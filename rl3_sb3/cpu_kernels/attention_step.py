@@ -65,9 +65,9 @@ def append_kernel(qkv, keys, values, positions, attended):
 
 @njit(cache=True)
 def _scores(query, K, first, n, scores):
-    """Set scores[j] = query . K[first + j D :] for n keys, later ones to -inf; return the largest.
+    """Set scores[j] = query . K[first + j D :] for n keys, and return the largest score.
 
-    Only the next 15 after the n are set.
+    The next 16 scores are set to -inf.
     """
     D = len(query)
     most = np.float32(-np.inf)

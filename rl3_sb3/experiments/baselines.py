@@ -107,5 +107,5 @@ def task_facts(config: RunConfig, variation: str) -> TaskFacts:
         task_horizon=min(config.task_horizon, config.horizon),
         distribution=simulator.task_distribution if has_tables else simulator.env_distribution,
         estimator_options=config.facts.estimator_options,
-        prior_options=config.facts.prior_options,
+        prior_options=config.prior_options,
     )

@@ -127,6 +127,11 @@ class Domain:
             )
         if self.task_horizon is not None and not self.task_horizon >= 1:
             raise ValueError(f"`task_horizon` must be at least 1, got {self.task_horizon!r}.")
+        if not isinstance(self.prior, Mapping) or {"recipe", "policy", "estimator"} & {*self.prior}:
+            raise ValueError(
+                "`prior` must be a mapping of settings by dotted names, without recipe, policy and "
+                f'estimator, got {self.prior!r}. Pass {{"estimator.prior_mean": ...}}.'
+            )
         for name in self.recipes:
             if name not in RECIPES:
                 raise ValueError(f"`recipes` must be of {', '.join(RECIPES)}, got {name!r}.")
@@ -144,12 +149,6 @@ class Domain:
             if callable(variation) != (self.env_id is None):
                 wanted = "a function" if self.env_id is None else "the environment's arguments"
                 raise ValueError(f"`variations[{name!r}]` must be {wanted}, got {variation!r}.")
-
-    @property
-    def prior_options(self) -> dict[str, Any]:
-        """The options of the model-based estimator in `prior`, by their short names."""
-        dotted = (name.partition(".") for name in self.prior)
-        return {short: self.prior[f"{part}.{short}"] for part, _, short in dotted if short}
 
     @cached_property
     def has_tables(self) -> bool:

@@ -7,7 +7,8 @@ that is a `Domain`, or a function from a random generator to a `vamdp.TabularMDP
 
 The options of value estimates are those of the paper's authors where the text leaves them open
 (RL3, arXiv 2306.15909, section 5 and Appendix C). Scales bring the network's inputs roughly into
-[0, 1]. Frozen lakes and all later domains are ours, not the paper's.
+[0, 1]; those of a prior are smaller, because what matters there is which value is the largest.
+Frozen lakes and all later domains are ours, not the paper's.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def cached_attention(
         places: See `Places`.
         cpu_kernels: Whether to use our CPU kernels if they support the tensors.
     """
-    if cpu_kernels and places.positions is not None and kernels.suits_cached(qkv):
+    if cpu_kernels and places.positions is not None and kernels.suits_cached(qkv, keys, values):
         return kernels.cached_attention(qkv, keys, values, places.positions)
     q, k, v = qkv.unbind(1)
     keys[places.where] = k.to(keys.dtype)

@@ -35,7 +35,7 @@ class Mlp(nn.Sequential):
         return x
 
     def _suits(self, x: th.Tensor, layers: list[nn.Module]) -> bool:
-        # Single tokens go to torch: the kernels gain nothing there, and acting needs no numba.
+        # Single tokens go to torch: the kernels gain nothing there.
         is_sequences = x.dim() == 3
         return (
             self.cpu_kernels

@@ -8,12 +8,14 @@ import pytest
 
 from rl3_sb3 import load_policy
 from rl3_sb3.experiments.algorithms import ALGORITHMS, Algorithm, colour_of
+from rl3_sb3.experiments.domains import DOMAINS, Domain
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.films.film import record
 from rl3_sb3.experiments.results.evaluation import evaluate
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env, train
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp.domains import Bandits
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,8 +84,6 @@ def test_a_prior_is_the_domains_and_only_for_algorithms_that_know_it():
     plain = RunConfig.of("bandit", horizon=5)
     assert plain.estimator_options["prior_weight"] == 0.0
     assert plain.value_scale == 1.0
-    other = RunConfig.of("bandit", algo="rl3-prior", estimator="q-learning")
-    assert "prior_mean" not in other.estimator_options
     given = RunConfig.of("random-mdp", algo="rl3-prior", bonus=0.0, recipe="ours")
     assert given.estimator_options["bonus"] == 0.0
     assert given.estimator_options["prior_weight"] == 1.0
@@ -92,6 +92,36 @@ def test_a_prior_is_the_domains_and_only_for_algorithms_that_know_it():
 def test_a_domain_without_a_prior_refuses_algorithms_that_need_one():
     with pytest.raises(InputError, match=r"other than RL³ \(prior\) in the domain Gridworlds"):
         RunConfig.of("gridworld", algo="rl3-prior")
+
+
+def test_a_learner_that_cannot_know_the_prior_is_refused():
+    with pytest.raises(InputError, match=r"`estimator` must be model-based with RL³ \(prior\)"):
+        RunConfig.of("bandit", algo="rl3-prior", estimator="q-learning")
+
+
+def test_a_prior_comes_before_the_domains_other_settings_and_may_have_short_names(monkeypatch):
+    domain = Domain(
+        title="Own",
+        tasks=Bandits(2),
+        task_horizon=1,
+        prior={"prior_weight": 2.0, "bonus": 0.5, "value_scale": 0.1},
+        estimator_options={"bonus": 9.0, "gamma": 0.5},
+        settings={"value_scale": 9.0, "bonus": 8.0},
+        recipes={"ours": {"value_scale": 7.0}},
+    )
+    monkeypatch.setitem(DOMAINS, "own", domain)
+    config = RunConfig.of("own", algo="rl3-prior", recipe="ours")
+    assert config.value_scale == 0.1
+    assert config.estimator_options == config.prior_options
+    found = config.prior_options
+    assert (found["bonus"], found["prior_weight"], found["gamma"]) == (0.5, 2.0, 0.5)
+    assert RunConfig.of("own", recipe="ours").value_scale == 7.0
+
+
+@pytest.mark.parametrize("prior", [5, ["prior_mean"], {"estimator": {"bonus": 1.0}}])
+def test_a_prior_of_another_form_is_named(prior):
+    with pytest.raises(ValueError, match="`prior` must be a mapping of settings"):
+        Domain(title="Own", tasks=Bandits(2), prior=prior)
 
 
 def test_policy_and_estimator_can_be_overridden():

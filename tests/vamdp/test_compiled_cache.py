@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -72,6 +73,19 @@ def run(tmp_path):
 def test_kept_code_is_found_again(run, tmp_path):
     assert run(NUMBA_CACHE_DIR=str(tmp_path / "cache")) == [VALUES, 0, []]
     assert run(NUMBA_CACHE_DIR=str(tmp_path / "cache")) == [VALUES, 3, []]
+
+
+def test_code_that_holds_what_another_file_says_is_compiled_anew_when_that_changes(run, tmp_path):
+    module, helper = run.folder / "compiled.py", run.folder / "helper.py"
+    shutil.copy(MODULE, module)
+    kernels = KERNELS.format(module=str(module)).replace("x + x", "helper.FACTOR * x")
+    (run.folder / "kernels.py").write_text(f"import helper\n{kernels}")
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    helper.write_text("FACTOR = 2")
+    assert run(**cache) == [VALUES, 0, []]
+    assert run(**cache) == [VALUES, 3, []]
+    helper.write_text("FACTOR = 3")
+    assert run(**cache) == [[9, 1.5, 4], 0, []]
 
 
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])

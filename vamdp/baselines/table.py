@@ -42,7 +42,8 @@ class TaskFacts:
         distribution: The task distribution, a function from a random generator to a task. An agent
             that uses prior knowledge reads its settings; it never draws the task it plays.
         estimator_options: Options of the estimator that RL3 observes, for agents that use the same.
-        prior_options: Those that RL3 with a prior has in addition; empty: there is no prior.
+        prior_options: All options of the estimator that RL3 with a prior observes; empty: the tasks
+            have no prior.
     """
 
     n_states: int
@@ -118,9 +119,9 @@ def _on_prior_values(facts: TaskFacts, **options: Any) -> Agent:
     """Build the agent that acts greedily on the values that RL3 with a prior observes."""
     if not facts.prior_options:
         raise ValueError("it plays only tasks with a prior, see `Domain.prior`.")
-    fixed = {"task_horizon": facts.task_horizon, **facts.estimator_options, **facts.prior_options}
-    model_bonus = fixed.pop("bonus", 0.0)
-    agent = ValueBonus(facts.n_actions, **{"model_bonus": model_bonus, **fixed, **options})
+    fixed = {**facts.prior_options}
+    fixed["model_bonus"] = fixed.pop("bonus")
+    agent = ValueBonus(facts.n_actions, **{**fixed, **options})
     agent.title = "values with a prior"
     return agent
 

@@ -64,6 +64,11 @@ def filled_in(
         suited["estimator"] = None
     policy = given.get("policy", suited.get("policy", algorithm.policy))
     estimator = given.get("estimator", suited.get("estimator", algorithm.estimator))
+    if algorithm.knows_prior and estimator != algorithm.estimator:
+        raise InputError(
+            f"`estimator` must be {algorithm.estimator} with {algorithm.title}, got {estimator!r}, "
+            "which does not have the domain's prior. Leave it out, or take another algorithm."
+        )
     tables: dict[str, dict[str, Any]] = {
         "policy.": dict(policy_defaults(policy)),
         "estimator.": _estimator_options(estimator, facts, algorithm, horizon),
@@ -79,7 +84,7 @@ def filled_in(
     }
     known = [*plain_names, *(p + name for p, table in tables.items() for name in table)]
     own = {f"policy.{name}": value for name, value in algorithm.policy_arguments.items()}
-    prior = facts.prior if algorithm.knows_prior else {}
+    prior = with_dots(facts.prior) if algorithm.knows_prior else {}
     usual_settings = settings_of(recipe, lambda: facts.has_tables)
     layers = ((usual_settings, False), (own, False), (suited, False), (prior, False), (given, True))
     for layer, is_given in layers:

@@ -314,6 +314,16 @@ class RunConfig:
         return self.algorithm.title
 
     @property
+    def prior_options(self) -> dict[str, Any]:
+        """The learner's options where it knows the domain's prior; {} if the domain has none."""
+        if not self.facts.prior:
+            return {}
+        knowing = Algorithm("", "", knows_prior=True)
+        values = filled_in(self.facts, knowing, self.horizon, {}, _plain_names())
+        options: dict[str, Any] = values["estimator_options"]
+        return options
+
+    @property
     def kind(self) -> str:
         """The tasks as one word, for names of folders, such as gridworld13-dense."""
         variation = "" if self.variation == CANONICAL else f"-{self.variation}"

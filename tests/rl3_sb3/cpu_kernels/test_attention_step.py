@@ -132,3 +132,28 @@ def test_steps_with_hidden_tokens_are_torchs(monkeypatch):
     monkeypatch.setattr(cpu_kernels, "cached_attention", None)
     net = CausalTransformer(5, 3, 12, d_model=32, n_heads=2)
     net.step(th.randn(16, 5), net.new_memory(16), th.zeros(16, 1, dtype=th.bool))
+
+
+@pytest.mark.parametrize("part", [np.s_[:, :, ::2], np.s_[:, :, :, :, :6], np.s_[:, :, :, ::2]])
+def test_a_cache_in_pieces_is_torchs(part):
+    net = CausalTransformer(5, 3, 12, d_model=64, n_heads=4)
+    cache = net.new_memory(40)
+    cut = cache.storage[part]
+    keys, values = cut[0]
+    rows, heads = keys.shape[:2]
+    places = Places((slice(None), slice(None), 0), 1, None, np.zeros(rows, np.int64))
+    qkv = th.randn(rows, 3, heads, 16)
+    attended = attention.cached_attention(qkv, keys, values, places, cpu_kernels=True)
+    th.testing.assert_close(attended, qkv[:, 2])
+
+
+def test_forward_gradients_are_torchs():
+    def tangent(rows):
+        th.manual_seed(0)
+        net = CausalTransformer(5, 3, 12, d_model=32, n_heads=2)
+        with th.autograd.forward_ad.dual_level():
+            x = th.autograd.forward_ad.make_dual(th.ones(rows, 5), th.ones(rows, 5))
+            out, _ = net.step(x, net.new_memory(rows))
+            return th.autograd.forward_ad.unpack_dual(out).tangent
+
+    th.testing.assert_close(tangent(16)[:15], tangent(15))

@@ -40,7 +40,7 @@ class LearnedModel(NamedTuple):
         states: The S abstract states, in the order of the arrays.
         P: Transition probabilities ``P[s, a, s']``, shape (S, A, S); terminal states lead to
             themselves.
-        R: Expected rewards ``R[s, a]``, shape (S, A), including the option `bonus`.
+        R: Expected rewards ``R[s, a]``, shape (S, A), including prior and bonus.
     """
 
     states: list[AbstractState]

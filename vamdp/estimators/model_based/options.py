@@ -47,10 +47,10 @@ class EstimatorOptions:
             increased by bonus / sqrt(1 + N(s, a)), so that plans lead to rarely tried actions and
             values are optimistic. (MBIE-EB: Strehl and Littman 2008, section 3.3.)
         prior_mean: Expected reward of an untried row of a living state, finite.
-        prior_weight: Number of rewards of `prior_mean` that each row begins with, at least 0. With
-            smoothing 1 and the reward model "state_action", the model is then the posterior mean
-            under a flat Dirichlet and a normal prior, of which the weight is the noise's variance
-            over the prior's.
+        prior_weight: Number of rewards of `prior_mean` that each row begins with, at least 0. Once
+            all states are known, smoothing 1 and the reward model "state_action" then give the
+            posterior mean under a flat Dirichlet and a normal prior, of which the weight is the
+            noise's variance over the prior's.
 
     Raises:
         ValueError: An option is out of range.
