@@ -393,7 +393,8 @@ def test_the_order_of_the_data_does_not_matter(seed, options):
 def test_rewards_times_4_give_values_times_4(seed, options):
     options |= {"tolerance": 0.0}
     plain = vamdp.ValueEstimator(3, **options)
-    scaled = vamdp.ValueEstimator(3, **options | {"bonus": 4 * options["bonus"]})
+    larger = {name: 4 * options[name] for name in ("bonus", "prior_mean")}
+    scaled = vamdp.ValueEstimator(3, **options | larger)
     for state, a, reward, next_state, end, _ in transitions(
         np.random.default_rng(seed), 40, 3, range(10)
     ):
