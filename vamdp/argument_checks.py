@@ -5,9 +5,16 @@ import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 Options = TypeVar("Options")
+
+#: Larger numbers could overflow in sums and products, or as float32, whose largest is 3.4e38.
+LARGEST_OPTION = 1e30
+
+#: Bounds of scales that are squared. Ratios of two such squares, and of the square of a state's
+#: coordinate to both, are finite and not 0.
+SMALLEST_SQUARED, LARGEST_SQUARED = 1e-30, 1e30
 
 
 def as_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
@@ -29,15 +36,20 @@ def as_options(kind: type[Options], options: Mapping[str, Any]) -> Options:
     return kind(**options)
 
 
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether the value is an integer; a bool is none, because True is no number of things."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_positive_integer(name: str, value: object) -> None:
     """Raise ValueError unless the argument called `name` is an integer of at least 1."""
-    if not isinstance(value, numbers.Integral) or value < 1:
+    if not is_integer(value) or value < 1:
         raise ValueError(f"`{name}` must be an integer of at least 1, got {value!r}.")
 
 
 def check_count(name: str, value: object) -> None:
     """Raise ValueError unless the argument called `name` is an integer of at least 0."""
-    if not isinstance(value, numbers.Integral) or value < 0:
+    if not is_integer(value) or value < 0:
         raise ValueError(f"`{name}` must be an integer of at least 0, got {value!r}.")
 
 
@@ -61,10 +73,21 @@ def check_scale(name: str, value: float) -> None:
         raise ValueError(f"`{name}` must be finite and above 0, got {value!r}.")
 
 
+def check_squared_scale(name: str, value: float) -> None:
+    """Raise ValueError unless the argument called `name` is above 0 and can be squared."""
+    check_scale(name, value)
+    if not SMALLEST_SQUARED <= value <= LARGEST_SQUARED:
+        raise ValueError(
+            f"`{name}` must be from {SMALLEST_SQUARED:g} to {LARGEST_SQUARED:g}, got {value!r}: "
+            "its square is divided by. Choose other units."
+        )
+
+
 def check_not_negative(name: str, value: float) -> None:
-    """Raise ValueError unless the argument called `name` is a finite number of at least 0."""
+    """Raise ValueError unless the argument called `name` is from 0 to LARGEST_OPTION."""
     if not 0 <= as_number(value) < math.inf:
         raise ValueError(f"`{name}` must be finite and at least 0, got {value!r}.")
+    check_finite(name, value)
 
 
 def check_discount(gamma: float) -> None:
@@ -80,6 +103,11 @@ def check_share(name: str, value: float) -> None:
 
 
 def check_finite(name: str, value: float) -> None:
-    """Raise ValueError unless the argument called `name` is a finite number."""
+    """Raise ValueError unless the argument called `name` is at most LARGEST_OPTION in size."""
     if not math.isfinite(as_number(value)):
         raise ValueError(f"`{name}` must be finite, got {value!r}.")
+    if abs(value) > LARGEST_OPTION:
+        raise ValueError(
+            f"`{name}` must be at most {LARGEST_OPTION:g} in size, got {value!r}. Choose other "
+            "units."
+        )

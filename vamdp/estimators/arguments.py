@@ -5,12 +5,14 @@ the wrappers, pass after one compiled check; others are converted. Errors name t
 entry is invalid.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import as_number
+from vamdp.argument_checks import LARGEST_OPTION, as_number, check_count
 from vamdp.compiled import njit
 
 #: A state of the environment.
@@ -20,7 +22,7 @@ State = int | tuple[float, ...]
 LARGEST_INTEGER = 2**53 - 1
 
 #: Values are sums of rewards and are written as float32, whose largest number is 3.4e38.
-LARGEST_REWARD = 1e30
+LARGEST_REWARD = LARGEST_OPTION
 
 
 def as_coordinates(
@@ -37,7 +39,7 @@ def as_coordinates(
     Raises:
         ValueError: The states have another shape, type or range.
     """
-    array = np.asarray(states)
+    array = _as_array(name, states)
     d = n_coordinates or (array.shape[1] if array.ndim == 2 else 0)
     if d > 0 and _is_plain(array, _FLOAT, (n_tasks, d)) and _are_coordinates(array):
         return array
@@ -116,10 +118,19 @@ def as_key(name: str, key: Any) -> Any:
 
 
 def _size_error(name: str, value: Any) -> str:
-    return (
-        f"`{name}` must be finite and below 2**53 in size, got {value}. Split a larger int, such "
-        "as a hash, into two halves: (key >> 32, key & 0xFFFFFFFF)."
-    )
+    error = f"`{name}` must be finite and below 2**53 in size, got {value}."
+    parts = value if isinstance(value, tuple) else (value,)
+    if not all(abs(as_number(x)) < math.inf for x in parts):
+        return error
+    return f"{error} Split a larger int, such as a hash: (key >> 32, key & 0xFFFFFFFF)."
+
+
+def _as_array(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return the values as an array; a ValueError names the argument if rows differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"`{name}` must be an array of numbers, got {values!r}.") from error
 
 
 def reward_error(name: str, reward: float) -> str:
@@ -200,9 +211,12 @@ def _as_outcomes(
     rewards: npt.ArrayLike, terminated: npt.ArrayLike, n_tasks: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return finite rewards and `terminated` flags, each of shape (n_tasks,)."""
+    given = _as_array("rewards", rewards)
+    if given.dtype.kind not in "iufb":
+        raise ValueError(f"`rewards` must be numbers, got {given.dtype}.")
     # Copies, because numba compiles strided and read-only arrays as other types.
-    reward_array = np.array(rewards, dtype=np.float64, order="C")
-    end_array = np.array(terminated, order="C")
+    reward_array = given.astype(np.float64, order="C")
+    end_array = np.array(_as_array("terminated", terminated), order="C")
     for name, array in (("rewards", reward_array), ("terminated", end_array)):
         if array.shape != (n_tasks,):
             raise ValueError(f"`{name}` must have shape ({n_tasks},), got {array.shape}.")
@@ -215,21 +229,30 @@ def _as_outcomes(
     return reward_array, end_array
 
 
-def as_masks(name: str, masks: npt.ArrayLike, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def as_masks(name: str, masks: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Return action masks as bools.
 
     Args:
         name: The argument's name, for errors.
-        masks: True for allowed actions; a row without True means that the mask is unknown.
-        shape: (n_tasks, n_actions).
+        masks: True or 1 for allowed actions, else False or 0; a row without True means that the
+            mask is unknown.
+        shape: The masks' shape, (n_tasks, n_actions), or (n_actions,) for one.
 
     Raises:
-        ValueError: The masks have another shape.
+        ValueError: The masks have another shape or hold another value.
     """
-    allowed = np.asarray(masks)
-    if allowed.shape != shape:
-        raise ValueError(f"`{name}` must have shape {shape}, got {allowed.shape}.")
-    return allowed.astype(np.bool_, order="C")
+    given = _as_array(name, masks)
+    if given.shape != shape:
+        raise ValueError(f"`{name}` must have shape {shape}, got {given.shape}.")
+    if given.dtype != np.bool_:
+        good = (given == 0) | (given == 1)
+        if not np.all(good):
+            wrong = given[np.logical_not(good)].flat[0]
+            raise ValueError(
+                f"`{name}` must hold bools, or 0 and 1, got {wrong!r}. Give True where an action "
+                "is allowed."
+            )
+    return given.astype(np.bool_, order="C")
 
 
 def check_action_mask(
@@ -238,15 +261,58 @@ def check_action_mask(
     """Return an action mask as bools, shape (A,).
 
     Raises:
-        ValueError: It has another shape, or it is `required` to allow an action and allows none.
+        ValueError: It has another shape or holds another value, or it is `required` to allow an
+            action and allows none.
     """
-    allowed = np.asarray(mask)
-    if allowed.shape != (n_actions,):
-        raise ValueError(f"`{name}` must have shape ({n_actions},), got {allowed.shape}.")
-    allowed = allowed.astype(np.bool_)
+    allowed = as_masks(name, mask, (n_actions,))
     if required and not allowed.any():
         raise ValueError(f"`{name}` must be a mask that allows an action, got {mask!r}.")
     return allowed
+
+
+def as_rows(name: str, rows: npt.ArrayLike | None, n_tasks: int) -> npt.NDArray[np.bool_]:
+    """Return the tasks marked in `rows` as bools (n_tasks,); None marks all.
+
+    Raises:
+        ValueError: It has another shape, or does not hold bools.
+    """
+    if rows is None:
+        return np.ones(n_tasks, np.bool_)
+    marked = _as_array(name, rows)
+    if marked.shape != (n_tasks,):
+        raise ValueError(f"`{name}` must have shape ({n_tasks},), got {marked.shape}.")
+    if marked.dtype != np.bool_:
+        raise ValueError(f"`{name}` must be bools, one for each task, got {marked.dtype}.")
+    return marked
+
+
+def as_new_tasks(
+    rows: npt.ArrayLike, seeds: Sequence[int | None], n_tasks: int
+) -> npt.NDArray[np.bool_]:
+    """Check the arguments of `Estimator.begin_tasks`, and return `rows` as bools (n_tasks,).
+
+    Raises:
+        ValueError: An argument has another length, or a seed is neither None nor at least 0.
+    """
+    if len(seeds) != n_tasks:
+        raise ValueError(
+            f"`seeds` must have {n_tasks} entries, one for each task, got {len(seeds)}. Pass None "
+            "for a task whose random numbers go on."
+        )
+    for i, seed in enumerate(seeds):
+        if seed is not None:
+            check_count(f"seeds[{i}]", seed)
+    return as_rows("rows", rows, n_tasks)
+
+
+def check_out(out: npt.NDArray[np.float32], n_tasks: int, size: int) -> None:
+    """Raise ValueError unless compiled code can write `size` float32 numbers per task into it."""
+    good = type(out) is np.ndarray and out.dtype == _FLOAT32 and out.shape == (n_tasks, size)
+    if not (good and out.flags.writeable):
+        raise ValueError(
+            f"`out` must be a writable float32 array of shape ({n_tasks}, {size}), got "
+            f"{getattr(out, 'dtype', type(out).__name__)} of shape {np.shape(out)}."
+        )
 
 
 def check_each(
@@ -259,6 +325,7 @@ def check_each(
 
 
 _FLOAT, _INT, _BOOL = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)
+_FLOAT32 = np.dtype(np.float32)
 
 
 def _is_plain(array: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:

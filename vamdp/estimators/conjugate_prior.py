@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_finite, check_scale
+from vamdp.argument_checks import check_finite, check_scale, check_squared_scale
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -44,8 +44,9 @@ class Prior:
 
     def __post_init__(self) -> None:
         """Check every argument."""
-        for name in ("concentration", "prior_sd", "noise_sd"):
-            check_scale(name, getattr(self, name))
+        check_scale("concentration", self.concentration)
+        for name in ("prior_sd", "noise_sd"):
+            check_squared_scale(name, getattr(self, name))
         check_finite("prior_mean", self.prior_mean)
 
     @property

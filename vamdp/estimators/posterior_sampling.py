@@ -38,9 +38,10 @@ from vamdp.argument_checks import (
     check_discount,
     check_not_negative,
     check_positive_integer,
+    is_integer,
 )
 from vamdp.compiled import njit
-from vamdp.estimators.arguments import as_coordinates
+from vamdp.estimators.arguments import as_coordinates, as_new_tasks, as_rows, check_out
 from vamdp.estimators.conjugate_prior import Prior, draw_models
 from vamdp.estimators.estimator import Scales
 from vamdp.estimators.grouping import LIVING
@@ -88,7 +89,7 @@ class PosteriorSamplingOptions(Prior):
         check_positive_integer("task_horizon", self.task_horizon)
         check_discount(self.gamma)
         check_not_negative("tolerance", self.tolerance)
-        if not isinstance(self.n_samples, (int, np.integer)) or self.n_samples < 2:
+        if not is_integer(self.n_samples) or self.n_samples < 2:
             raise ValueError(
                 f"`n_samples` must be an integer of at least 2, got {self.n_samples!r}: "
                 "one model has no spread."
@@ -150,9 +151,10 @@ class PosteriorSampling:
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
         """Forget the tasks in `rows`; a seed restarts a row's generator."""
-        self.forget(rows)
+        which = as_new_tasks(rows, seeds, self.n_tasks)
+        self.forget(which)
         for i, seed in enumerate(seeds):
-            if rows[i] and seed is not None:
+            if which[i] and seed is not None:
                 own = np.random.SeedSequence(seed, spawn_key=(_STREAM,))
                 self._generators[i] = np.random.default_rng(own)
 
@@ -197,6 +199,7 @@ class PosteriorSampling:
 
         `out` has shape (n_tasks, 3 A + 1).
         """
+        check_out(out, self.n_tasks, 3 * self.n_actions + 1)
         _write_each(*self._look_up(states), scales.values, scales.counts, out)
 
     def q_values(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -222,8 +225,8 @@ class PosteriorSampling:
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Forget the tasks marked in `tasks` (n_tasks,), or all; the generators continue."""
-        which = slice(None) if tasks is None else np.asarray(tasks, np.bool_)
-        self._counted.forget(tasks)
+        which = as_rows("tasks", tasks, self.n_tasks)
+        self._counted.forget(which)
         self._n_drawn[which] = 0
         self._unmet[which] = self._unmet_before
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from vamdp.argument_checks import check_positive_integer
+from vamdp.estimators.arguments import check_out
 from vamdp.estimators.estimator import Scales
 from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_each
 
@@ -42,6 +43,7 @@ class QRows(ABC):
 
         `out` has shape (n_tasks, 2 A + 1).
         """
+        check_out(out, self.n_tasks, 2 * self.n_actions + 1)
         Q, counts, masked = self._look_up(states)
         write_each(Q, masked, counts, scales.values, scales.counts, out)
 
@@ -66,10 +68,3 @@ class QRows(ABC):
     @abstractmethod
     def _look_up(self, states: npt.ArrayLike) -> Rows:
         """Return Q, counts and masked actions of one state per task, each (n_tasks, A)."""
-
-    def _marked(self, tasks: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
-        """Return `tasks` as a checked mask (n_tasks,); None means all tasks."""
-        which = np.ones(self.n_tasks, np.bool_) if tasks is None else np.asarray(tasks, np.bool_)
-        if which.shape != (self.n_tasks,):
-            raise ValueError(f"`tasks` must have shape ({self.n_tasks},), got {which.shape}.")
-        return which

@@ -18,7 +18,12 @@ import numpy.typing as npt
 
 from vamdp.argument_checks import as_number, check_discount, check_finite, check_share
 from vamdp.compiled import njit
-from vamdp.estimators.arguments import as_coordinates, as_masks
+from vamdp.estimators.arguments import (
+    as_coordinates,
+    as_masks,
+    as_new_tasks,
+    as_rows,
+)
 from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.split_mix import counter_of, first_counters
 from vamdp.estimators.state_numbers import number_of, number_or_next, rehash
@@ -118,9 +123,10 @@ class QTables(QRows):
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
         """Forget the tasks in `rows`; a seed restarts a row's stream."""
-        self.forget(rows)
+        which = as_new_tasks(rows, seeds, self.n_tasks)
+        self.forget(which)
         for i, seed in enumerate(seeds):
-            if rows[i] and seed is not None:
+            if which[i] and seed is not None:
                 self._random[i] = counter_of(seed)
 
     def begin_episodes(
@@ -130,15 +136,16 @@ class QTables(QRows):
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Store the masks of the first states in `rows`."""
+        which = as_rows("rows", rows, self.n_tasks)
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
             coordinates = self._coordinates(states)
             tables = self._with_room(coordinates.shape[1])
-            _note_masks(rows, coordinates, masks, self._initial_value, self._sizes, *tables)
+            _note_masks(which, coordinates, masks, self._initial_value, self._sizes, *tables)
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Forget the tasks marked in `tasks` (n_tasks,), or all; the streams continue."""
-        which = self._marked(tasks)
+        which = as_rows("tasks", tasks, self.n_tasks)
         self._sizes[which] = 0
         if self._tables is not None:
             self._tables.hash_table[which] = 0

@@ -22,7 +22,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box
 
-from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
+from vamdp.estimators.arguments import (
+    as_coordinates,
+    as_masks,
+    as_new_tasks,
+    as_rows,
+    as_transitions,
+)
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.estimators.state_bins import StateBins
 
@@ -121,7 +127,7 @@ class RunningBins:
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
         """Forget the tasks in `rows`, including their bins."""
-        for i in np.flatnonzero(rows).tolist():
+        for i in np.flatnonzero(as_new_tasks(rows, seeds, self.n_tasks)).tolist():
             self._seeds[i], self._widths[i] = seeds[i], None
             self._past[i].clear()
             self.learners[i].begin_tasks(np.ones(1, np.bool_), [seeds[i]])
@@ -133,10 +139,11 @@ class RunningBins:
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Extend the ranges by the first states, and start the learners' episodes."""
+        which = as_rows("rows", rows, self.n_tasks)
         coordinates, masks = self._coordinates(states), None
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
-        for i in np.flatnonzero(rows).tolist():
+        for i in np.flatnonzero(which).tolist():
             mask = None if masks is None else masks[i].copy()
             self._note(i, _Start(coordinates[i].copy(), mask))
 

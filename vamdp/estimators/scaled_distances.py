@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vamdp.argument_checks import check_squared_scale
 from vamdp.compiled import njit
 
 #: A standard deviation of at most this fraction of the mean is rounding noise.
@@ -19,18 +20,17 @@ Scaling = Sequence[float] | None
 
 
 def check_scales(scales: Scaling) -> None:
-    """Raise ValueError unless `scales` is None or at least one finite number above 0."""
+    """Raise ValueError unless `scales` is None, or at least one number above 0 of moderate size."""
     if scales is None:
         return
-    good = not isinstance(scales, str) and isinstance(scales, (Sequence, np.ndarray))
+    is_row = isinstance(scales, np.ndarray) and scales.ndim == 1
+    good = is_row or (isinstance(scales, Sequence) and not isinstance(scales, str))
     if not good or len(scales) == 0:
         raise ValueError(
             f"`scales` must be a tuple of one number for each coordinate, or None, got {scales!r}."
         )
     for i, scale in enumerate(scales):
-        is_number = isinstance(scale, (int, float, np.integer, np.floating))
-        if not is_number or not 0 < scale < math.inf:
-            raise ValueError(f"`scales[{i}]` must be finite and above 0, got {scale!r}.")
+        check_squared_scale(f"scales[{i}]", scale)
 
 
 def check_n_scales(scales: Scaling, n_coordinates: int) -> None:

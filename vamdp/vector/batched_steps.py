@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from vamdp.estimators.arguments import as_masks
 from vamdp.inner_env import plain_seed
 from vamdp.space_trees import as_array, choose, read_batch, with_rows
 
@@ -156,7 +157,7 @@ def masks_from(
     None in place of a mask means unknown.
 
     Raises:
-        ValueError: A mask has another length.
+        ValueError: A mask has another length, or holds another value than bools, 0 and 1.
     """
     masks, told = np.ones((n, n_actions), np.bool_), np.zeros(n, np.bool_)
     given = infos.get("action_mask")
@@ -164,16 +165,13 @@ def masks_from(
         return masks, told
     told = np.array(infos.get("_action_mask", ~told), np.bool_)
     if isinstance(given, np.ndarray) and given.shape == masks.shape and given.dtype != object:
-        masks[told] = given[told]
+        masks[told] = as_masks("action_mask", given[told], (int(told.sum()), n_actions))
         return masks, told
     for i in np.flatnonzero(told):
         if given[i] is None:
             told[i] = False
             continue
-        row = np.asarray(given[i])
-        if row.shape != (n_actions,):
-            raise ValueError(f"`action_mask[{i}]` must have shape ({n_actions},), got {row.shape}.")
-        masks[i] = row
+        masks[i] = as_masks(f"action_mask[{i}]", given[i], (n_actions,))
     return masks, told
 
 

@@ -14,6 +14,7 @@ from vamdp.estimators.arguments import (
     State,
     as_coordinates,
     as_key,
+    as_rows,
     check_each,
     state_coordinates,
 )
@@ -113,9 +114,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Begin new tasks where the mask (num_envs,) is True, or in all environments if None."""
-        rows = np.ones(self.num_envs, np.bool_) if tasks is None else np.array(tasks, np.bool_)
-        if rows.shape != (self.num_envs,):
-            raise ValueError(f"`tasks` must have shape ({self.num_envs},), got {rows.shape}.")
+        rows = as_rows("tasks", tasks, self.num_envs).copy()  # a learner may write into it
         self._estimator.begin_tasks(rows, [None] * self.num_envs)
 
     def _begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:

@@ -5,6 +5,7 @@ of the observation, if the learner takes real-valued states; the environment's o
 tuple of its integers, if it holds nothing else; bins, if it is a few real numbers.
 """
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -64,6 +65,9 @@ def find_state_source(
 
     Raises:
         ValueError: A `state_key` is needed for this space, or an argument is not a function.
+
+    Warns:
+        UserWarning: The learner takes real-valued states, and these are numbers of a `Discrete`.
     """
     for name, function in (("state_key", state_key), ("state_keys", state_keys)):
         if function is not None and not callable(function):
@@ -82,6 +86,13 @@ def find_state_source(
     if state_key is not None:
         return StateSource(state_key)
     if isinstance(space, spaces.Discrete):
+        if takes_reals:
+            warnings.warn(
+                f"`estimator` measures distances between states, but the observations of `env`, "
+                f"{space}, are numbers that may have none. Pass a function that returns "
+                "coordinates, such as state_key=lambda s: divmod(s, 4), or another `estimator`.",
+                stacklevel=4,  # the caller of the wrapper
+            )
         return StateSource()
     if takes_reals:
         return StateSource(partial(_numbers, space), partial(_batched_numbers, space))

@@ -198,6 +198,7 @@ def test_scales_of_another_length_than_states_are_named_before_anything_is_learn
     assert learner.q_values([[0.0, 1.0, 2.0]])[0, 0] > 0.5
 
 
+@pytest.mark.filterwarnings("ignore:`estimator` measures distances")
 @pytest.mark.parametrize("name", ["kernel", "linear"])
 def test_in_a_batch_of_environments_each_sees_what_a_single_one_sees(name):
     options = {"estimator": name, "task_horizon": 10, "gamma": 0.9}

@@ -286,19 +286,40 @@ def test_sparse_features_are_taken_as_they_are():
     assert look(plain).any()
 
 
-def test_a_transformer_of_scikit_learn_is_taken_as_it_is():
-    sampler = pytest.importorskip("sklearn.kernel_approximation").RBFSampler
-    steps = list(walk(3, 30, d=2))
-    fitted = sampler(n_components=8, random_state=0).fit(np.array([s for s, *_ in steps]))
-    theirs, mine = linear(features=fitted), linear(features=fitted.transform)
-    for step in steps:
-        learn(theirs, *step)
-        learn(mine, *step)
-    np.testing.assert_array_equal(theirs.q_values([[0.1, 0.2]]), mine.q_values([[0.1, 0.2]]))
-    assert theirs.q_values([[0.1, 0.2]]).any()
-
-
 # Bad input
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (lambda s: 1 / 0, "got ZeroDivisionError: division by zero"),
+        (lambda s: s + 1j, r"must return numbers of shape \(1, k\)"),
+    ],
+)
+def test_features_that_fail_are_named_and_nothing_is_learned(features, message):
+    learner = linear(features=features)
+    with pytest.raises(ValueError, match=f"`features` .*{message}"):
+        learn(learner, 0.0, 0, 1.0, 1.0)
+    assert learner._fit is None
+
+
+def test_the_class_of_a_transformer_is_named():
+    with pytest.raises(TypeError, match=r"`features` must be .* Of a class, pass a fitted object"):
+        linear(features=OneHot)
+
+
+@pytest.mark.parametrize("option", [{"width": 2.0}, {"features_seed": 3}])
+def test_options_of_fourier_features_without_them_are_refused(option):
+    (name,) = option
+    linear(features=4, **option)
+    for features in (None, np.ones_like):
+        with pytest.raises(ValueError, match=f"`{name}` must be left out without random Fourier"):
+            linear(features=features, **option)
+
+
+def test_true_is_no_number_of_features():
+    with pytest.raises(TypeError, match=r"`features` must be None, an integer, .*, got True"):
+        linear(features=True)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ def batch():
     return TaskVectorEnv(TASKS, 3)
 
 
+@pytest.mark.filterwarnings("ignore:`estimator` measures distances")
 @pytest.mark.parametrize("estimator", [None, *BUILT_INS])
 @pytest.mark.parametrize("flatten", [True, False])
 def test_q_estimates_have_two_or_three_and_meta_episodes_one(estimator, flatten):

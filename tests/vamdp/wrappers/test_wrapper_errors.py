@@ -402,6 +402,7 @@ class Rich(gymnasium.RewardWrapper):
         return 1e38
 
 
+@pytest.mark.filterwarnings("ignore:`estimator` measures distances")
 @pytest.mark.parametrize("estimator", [None, "q-learning", "kernel"])
 @pytest.mark.parametrize("batched", [False, True])
 def test_rewards_that_would_be_shown_as_infinite_are_refused(batched, estimator):

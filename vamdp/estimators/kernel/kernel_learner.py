@@ -7,7 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import as_options
-from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions
+from vamdp.estimators.arguments import (
+    as_coordinates,
+    as_masks,
+    as_new_tasks,
+    as_rows,
+    as_transitions,
+)
 from vamdp.estimators.kernel.model import (
     Model,
     allocate,
@@ -91,7 +97,7 @@ class KernelLearner(QRows):
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
         """Forget the tasks in `rows`; nothing here is random."""
-        self.forget(rows)
+        self.forget(as_new_tasks(rows, seeds, self.n_tasks))
 
     def begin_episodes(
         self,
@@ -100,9 +106,10 @@ class KernelLearner(QRows):
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Store the masks of the first states in `rows`."""
+        which = as_rows("rows", rows, self.n_tasks)
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
-            self._masks.note(rows, self._coordinates(states), masks)
+            self._masks.note(which, self._coordinates(states), masks)
 
     def update(
         self,
@@ -135,7 +142,7 @@ class KernelLearner(QRows):
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Forget the tasks marked in `tasks` (n_tasks,), or all."""
-        which = self._marked(tasks)
+        which = as_rows("tasks", tasks, self.n_tasks)
         self._masks.forget(which)
         if self._model is not None:
             for name in ("n_representatives", "n_seen", "mean", "squares"):

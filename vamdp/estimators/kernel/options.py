@@ -6,7 +6,7 @@ from vamdp.argument_checks import (
     check_discount,
     check_not_negative,
     check_positive_integer,
-    check_scale,
+    check_squared_scale,
 )
 from vamdp.estimators.scaled_distances import Scaling, check_scales
 
@@ -43,7 +43,7 @@ class KernelOptions:
         check_positive_integer("task_horizon", self.task_horizon)
         check_discount(self.gamma)
         check_not_negative("tolerance", self.tolerance)
-        check_scale("width", self.width)
-        check_scale("radius", self.radius)
+        check_squared_scale("width", self.width)
+        check_squared_scale("radius", self.radius)
         check_positive_integer("max_representatives", self.max_representatives)
         check_scales(self.scales)

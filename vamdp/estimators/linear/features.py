@@ -36,8 +36,8 @@ class Features:
         """Return the features (n_tasks, k) of states (n_tasks, d); do not modify the result.
 
         Raises:
-            ValueError: The number of scales is not d, or a custom function returns features of
-                another shape than before or features that are not finite.
+            ValueError: The number of scales is not d, or a custom function raises an error, or
+                returns features of another shape than before or features that are not finite.
         """
         if not np.array_equal(states, self._states):
             phi = self._make(states)
@@ -64,11 +64,19 @@ class Features:
 
     def _ask(self, states: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         own = self._options.features
-        answer: Any = (getattr(own, "transform", None) or own)(states.copy())
+        try:
+            answer: Any = (getattr(own, "transform", None) or own)(states.copy())
+        except Exception as error:
+            raise ValueError(
+                f"`features` must map states of shape {states.shape} to features, got "
+                f"{type(error).__name__}: {error}. A transformer must be fitted first, on states "
+                f"of {states.shape[1]} numbers."
+            ) from error
         if hasattr(answer, "toarray"):  # a SciPy sparse matrix
             answer = answer.toarray()
         try:
-            phi = np.array(answer, np.float64, order="C")
+            # Complex numbers would lose a part without an error.
+            phi = np.asarray(answer).astype(np.float64, order="C", casting="same_kind")
         except (TypeError, ValueError):
             phi = np.zeros(())
         k = self._n_features or (phi.shape[1] if phi.ndim == 2 else 0)

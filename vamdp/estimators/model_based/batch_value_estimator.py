@@ -13,7 +13,15 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from vamdp.argument_checks import as_options, check_positive_integer
-from vamdp.estimators.arguments import as_coordinates, as_masks, as_transitions, check_each
+from vamdp.estimators.arguments import (
+    as_coordinates,
+    as_masks,
+    as_new_tasks,
+    as_rows,
+    as_transitions,
+    check_each,
+    check_out,
+)
 from vamdp.estimators.estimator import Scales
 from vamdp.estimators.model_based.dense_view import LearnedModel, as_dense
 from vamdp.estimators.model_based.fast_step import FastStep
@@ -127,7 +135,7 @@ class BatchValueEstimator:
 
     def begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:
         """Forget the tasks in `rows`; nothing here is random."""
-        self.forget(rows)
+        self.forget(as_new_tasks(rows, seeds, self.n_tasks))
 
     def begin_episodes(
         self,
@@ -136,8 +144,10 @@ class BatchValueEstimator:
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Store the masks of the first states in `rows`."""
+        which = as_rows("rows", rows, self.n_tasks)
         if action_masks is not None:
-            self.set_action_masks(states, action_masks, rows & action_masks.any(axis=1))
+            allowed = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
+            self.set_action_masks(states, allowed, which & allowed.any(axis=1))
 
     def update(
         self,
@@ -178,6 +188,7 @@ class BatchValueEstimator:
 
         `out` has shape (n_tasks, 2 A + 1).
         """
+        check_out(out, self.n_tasks, 2 * self.n_actions + 1)
         coordinates = self._coordinates(states)
         self.plan()
         self.make_storage(coordinates.shape[1])
@@ -242,8 +253,7 @@ class BatchValueEstimator:
             ValueError: An argument has the wrong shape, type or range, or a mask that applies
                 allows no action.
         """
-        if applies is None:
-            applies = np.ones(self.n_tasks, np.bool_)
+        applies = as_rows("applies", applies, self.n_tasks)
         allowed = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
         some = allowed.any(axis=1) | ~applies
         check_each("action_masks", allowed, some, "a mask that allows an action")
@@ -260,11 +270,9 @@ class BatchValueEstimator:
             tasks: The tasks to forget, bools of shape (n_tasks,). None: all.
 
         Raises:
-            ValueError: `tasks` has another shape.
+            ValueError: `tasks` has another shape, or does not hold bools.
         """
-        which: Any = slice(None) if tasks is None else np.asarray(tasks, dtype=np.bool_)
-        if tasks is not None and which.shape != (self.n_tasks,):
-            raise ValueError(f"`tasks` must have shape ({self.n_tasks},), got {which.shape}.")
+        which = as_rows("tasks", tasks, self.n_tasks)
         if self.storage is not None:
             self.storage.sizes[which] = 0
             self.storage.hash_table[which] = 0
