@@ -29,7 +29,7 @@ from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.results.evaluation import mean_and_error
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from rl3_sb3.experiments.studies.figures import by_tasks, seeds_means, title_of
+from rl3_sb3.experiments.studies.figures import by_tasks, seeds_means, signal_note, title_of
 from rl3_sb3.experiments.studies.runs import joined, read_runs, write_runs
 from rl3_sb3.experiments.studies.script import Study, run_study
 from rl3_sb3.experiments.studies.stock import StockAlgorithm, train_stock
@@ -158,7 +158,7 @@ def show(record):
     head = ["base algorithm", "steps", WITHOUT, WITH, "difference", "seeds"]
     for title, runs in by_tasks(record["runs"]).items():
         lines = [line(*each) for each in pairs(runs) if have_a_seed_in_common(*each[1:])]
-        print(f"{title}\n\n{aligned(head, lines)}\n")
+        print(f"{title}\n\n{aligned(head, lines)}\n\n{signal_note(runs)}\n")
     print(
         "Mean total reward in 1000 held-out tasks, actions sampled (DQN: greedy): mean over the "
         "seeds ± its standard error. `difference` is paired by seed.\n"

@@ -194,14 +194,11 @@ def draw(record, file):
         draw_runs(learning, runs, {name: f"C{i}" for i, name in enumerate(by_agent(runs))})
         learning.set_title(title)
         learning.set_ylabel("total reward of the training meta-episodes")
-        if runs:
-            learning.legend(frameon=False, fontsize=8)
         for i, row in enumerate(row for row in record["rows"] if row["tasks"] == title):
-            place = (row["us"], row["loss"][-1][0])
-            cost.plot(*place, "o", color=f"C{i + 1}")
-            cost.annotate(
-                row["learner"], place, textcoords="offset points", xytext=(6, 3), fontsize=8
-            )
+            cost.plot(row["us"], row["loss"][-1][0], "o", color=f"C{i + 1}")
+        if runs:  # the same colours as on the left, where the curves leave no room
+            lines = learning.get_legend_handles_labels()
+            cost.legend(*lines, frameon=False, fontsize=8, loc="center")
         cost.set_xlim(left=0)
         cost.set_xlabel("microseconds per step and task")
         cost.set_ylabel("loss of greedy actions, 1: random")

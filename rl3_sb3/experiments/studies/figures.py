@@ -59,6 +59,8 @@ def runs_table(
 ) -> str:
     """Return a table with a row per agent: mean over the seeds ± standard error, and all seeds.
 
+    A sentence below it names the learning signal.
+
     The column `to 90 %` has the steps, in millions, at which the mean training curve first reaches
     nine tenths of the best agent's final gain over the random policy. It shows the speed of agents
     that end equally good. It is empty for agents that never reach this level.
@@ -92,7 +94,22 @@ def runs_table(
         )
     if ORACLE in scores:
         rows.append(_yardstick(ORACLE, oracle, oracle, len(more)))
-    return aligned(header, rows)
+    return f"{aligned(header, rows)}\n\n{signal_note(runs)}"
+
+
+def signal_note(runs: Sequence[StudyRun]) -> str:
+    """Return a sentence that says what the agents of a table learned from.
+
+    Raises:
+        ValueError: They did not all learn from the same signal, so they cannot be compared.
+    """
+    signals = {run.signal for run in runs}
+    if len(signals) != 1:
+        raise ValueError(
+            f"`runs` must all have learned from the same signal, got {sorted(signals)}. Show them "
+            "in separate tables."
+        )
+    return f"All trained agents learned from the {signals.pop()}."
 
 
 def _yardstick(title: str, mean: float, oracle: float, n_more: int) -> list[str]:

@@ -53,6 +53,7 @@ class StudyRun:
         variant: The study's name for its settings; "" for none.
         title: The agent's name in tables and figures.
         seed: Seed of the run.
+        signal: What it learned from: "reward" or "regret".
         n_steps: Number of training steps.
         seconds: Training time on the hardware in `provenance`.
         command: The command that trains it again.
@@ -69,6 +70,7 @@ class StudyRun:
     variant: str
     title: str
     seed: int
+    signal: str
     n_steps: int
     seconds: float
     command: str
@@ -151,6 +153,7 @@ def _run_of(cell: Cell, sweep: Path) -> StudyRun:
         variant=cell.variant,
         title=title,
         seed=config.seed,
+        signal=config.signal,
         n_steps=next(iter(evaluations.values())).n_training_steps,
         seconds=round(wall_time(rows)),
         command=command_of(config),

@@ -122,6 +122,7 @@ def train_stock(
         variant=variant,
         title=title,
         seed=config.seed,
+        signal=config.signal,
         n_steps=int(model.num_timesteps),
         seconds=round(seconds),
         command="",

@@ -62,8 +62,8 @@ def sweep(tmp_path_factory):
 def run_with(**fields):
     given = {
         "domain": "bandit", "size": None, "horizon": 9, "algo": "rl2", "variant": "",
-        "title": "RL²", "seed": 0, "n_steps": 4_000_000, "seconds": 1, "command": "",
-        "provenance": [], "n_tasks": 5, "curve": [[1e6, 1.0], [2e6, 3.0]],
+        "title": "RL²", "seed": 0, "signal": "regret", "n_steps": 4_000_000, "seconds": 1,
+        "command": "", "provenance": [], "n_tasks": 5, "curve": [[1e6, 1.0], [2e6, 3.0]],
         "scores": {
             "canonical": {
                 "random": Score(mean=10.0, error=0.5), "sampled": Score(mean=30.0, error=1.0),
@@ -92,6 +92,7 @@ def test_a_sweeps_runs_have_what_the_evaluations_and_metrics_say(sweep):
     assert set(run.scores["canonical"]) == {"random", "sampled", "greedy", "oracle"}
     assert [point[0] for point in run.curve] == [48, 96]
     assert (run.n_steps, run.n_tasks, run.title) == (96, 5, "RL³, slow")
+    assert {run.signal for run in runs} == {"reward"}
     assert "--set estimator=q-learning" in run.command
 
 
@@ -121,11 +122,17 @@ def test_a_folder_without_runs_is_refused(tmp_path):
 def test_the_table_has_each_agents_mean_over_seeds_and_every_seed():
     runs = [scored(30.0, seed=1), scored(40.0, title="RL³", seed=0), scored(20.0, seed=0)]
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in runs_table(runs).split("\n")]
+    assert runs_table(runs).endswith("|\n\nAll trained agents learned from the regret.")
     assert rows[2] == ["random", "", "", "10.0", "", "", "0.167"]
     assert rows[3] == ["RL²", "4.00 M", "", "25.0 ± 5.0", "20.0 ± 0.0", "20.0, 30.0", "0.417"]
     assert rows[4][:4] == ["RL³", "4.00 M", "", "40.0"]
     assert rows[5][0] == "oracle"
     assert seeds_means(runs, "sampled").tolist() == [30.0, 40.0, 20.0]
+
+
+def test_agents_that_learned_from_different_signals_are_in_no_table():
+    with pytest.raises(ValueError, match=r"same signal, got \['regret', 'reward'\]\. Show them in"):
+        runs_table([run_with(), run_with(title="RL³", signal="reward")])
 
 
 def test_the_table_says_when_each_agent_had_most_of_the_best_ones_gain():
@@ -141,7 +148,7 @@ def test_the_table_says_when_each_agent_had_most_of_the_best_ones_gain():
     ]
     lines = {
         row.split("|")[1].strip(): row.split("|")[3].strip()
-        for row in runs_table(runs).split("\n")[3:]
+        for row in runs_table(runs).split("\n")[3:-2]
     }
     # Smoothed over two neighbours on either side.
     assert (lines["fast"], lines["slow"], lines["never"]) == ("4.00 M", "6.00 M", "")

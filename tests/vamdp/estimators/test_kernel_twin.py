@@ -18,27 +18,40 @@ class Twin:
 
     def __init__(self, horizon, gamma, width, radius, most, scales):
         self.horizon, self.gamma, self.width, self.radius = horizon, gamma, width, radius
-        self.most, self.scales = most, np.array(scales)
+        self.most, self.given = most, scales
         self.forget()
 
     def forget(self):
         self.founders, self.born, self.steps = [], [], []
+        self.seen, self.scales = [], []  # all states, and the scales after each step
 
-    def distances(self, x, y):
-        x, y = np.atleast_2d(x) / self.scales, np.atleast_2d(y) / self.scales
-        return np.sqrt(((x[:, None] - y[None]) ** 2).sum(axis=2))
+    def note(self, s, s_next):
+        """Find the scales that hold from this step on: the standard deviations of all states."""
+        self.seen += [s, s_next]
+        running = np.std(self.seen, axis=0)
+        self.scales.append(
+            np.where(running > 0, running, np.inf) if self.given is None else self.given
+        )
 
-    def kernels(self, x, born):
+    def distances(self, x, y, scales):
+        """Distances (n, m) of states (n, d) and (m, d), each row with scales of its own."""
+        gaps = np.atleast_2d(x)[:, None] - np.atleast_2d(y)[None]
+        return np.sqrt(((gaps / np.atleast_2d(scales)[:, None]) ** 2).sum(axis=2))
+
+    def kernels(self, x, born, scales):
         """k(x, z), (n, m), without the representatives that were not there yet."""
-        distance = np.where(born, self.distances(x, self.founders), np.inf)
+        distance = np.where(born, self.distances(x, self.founders, scales), np.inf)
         k = np.where(distance <= 4 * self.width, np.exp(-((distance / self.width) ** 2) / 2), 0.0)
         lost = k.sum(axis=1) == 0
         k[lost, distance[lost].argmin(axis=1)] = 1.0
         return k
 
     def update(self, s, a, r, s_next, end):
+        self.note(s, s_next)
         for x in [s] if end else [s, s_next]:
-            far = not self.founders or self.distances(x, self.founders).min() > self.radius
+            far = not self.founders or (
+                self.distances(x, self.founders, self.scales[-1]).min() > self.radius
+            )
             if far and len(self.founders) < self.most:
                 self.founders.append(x)
                 self.born.append(len(self.steps))
@@ -48,7 +61,7 @@ class Twin:
         """Q (m, A) of the representatives, by dense value iteration; the last state is the end."""
         s, a, r, s_next, end = (np.array(x) for x in zip(*self.steps, strict=True))
         born = np.array(self.born)[None] <= np.arange(len(r))[:, None]
-        at, to = self.kernels(s, born), self.kernels(s_next, born)
+        at, to = (self.kernels(x, born, np.array(self.scales)) for x in (s, s_next))
         D = np.where(end[:, None], 0.0, to / to.sum(axis=1, keepdims=True))
         D = np.hstack([D, end[:, None]])
         m = len(self.founders)
@@ -74,11 +87,12 @@ class Twin:
 
     def look(self, s):
         Q, N = self.solve()
-        k = self.kernels(s, True)
+        k = self.kernels(s, True, self.scales[-1])
         k = k / k.sum()
         return (k @ Q)[0], (k @ N)[0]
 
 
+@pytest.mark.parametrize("scales", [(1.5, 0.75), None], ids=["given", "running"])
 @pytest.mark.parametrize(
     ("gamma", "width", "radius", "most"),
     [
@@ -92,8 +106,10 @@ class Twin:
         ),  # both found by the first step: the paper's batch version to the letter
     ],
 )
-def test_the_incremental_model_is_the_one_of_all_transitions_together(gamma, width, radius, most):
-    n_tasks, scales = 2, (1.5, 0.75)
+def test_the_incremental_model_is_the_one_of_all_transitions_together(
+    gamma, width, radius, most, scales
+):
+    n_tasks = 2
     learner = KernelLearner(
         n_tasks, N_ACTIONS, task_horizon=15, gamma=gamma, tolerance=0.0, width=width,
         radius=radius, max_representatives=most, scales=scales,

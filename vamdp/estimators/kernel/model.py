@@ -11,7 +11,8 @@ each transition (s, a, r, s') counts for the representatives near s, and leads t
 Barreto, Precup and Pineau (JMLR 17, 2016; the incremental version in sections 4 and 5) define the
 MDP P = K D, r = K r. For n observed transitions of a, K (m, n) holds their normalised kernels at
 the z_i, and D (n, m) those of the z_j at their next states. C / W and r / W are the same, without
-storing the n transitions.
+storing the n transitions, over those since z_i became a representative: earlier ones do not count
+for it, nor do next states reached before z_j was one lead to z_j.
 
 Our additions:
 
