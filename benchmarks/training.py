@@ -10,9 +10,10 @@ iteration is
                     another pass of the actor (RecurrentPPO estimates its divergence in passing)
 
 Timed are collecting and one epoch; the iteration is their sum with the epoch taken n_epochs times.
-The actor never stops. "limit" is the share of the iteration that its arithmetic alone would take,
-see `arithmetic`; memory is the peak of a fresh process that runs one iteration, over the same
-process before it.
+The actor never stops. "without limit" is the iteration with `target_kl=None`, RecurrentPPO's
+default, which computes the divergence once, to report it. "arithmetic limit" is the share of the
+iteration that its arithmetic alone would take, see `arithmetic`; memory is the peak of a fresh
+process that runs one iteration, over the same process before it.
 
 Only the ratios travel between machines. Run:
 
@@ -149,6 +150,11 @@ def iteration(args: Arguments, times: dict[str, float]) -> float:
     return times["collect"] + args.n_epochs * (times["gradients"] + times["divergence"])
 
 
+def iteration_without_limit(times: dict[str, float], n_epochs: int) -> float:
+    """Return the seconds of a whole iteration with `target_kl=None`."""
+    return times["collect"] + n_epochs * times["gradients"] + times["divergence"]
+
+
 def peak_memory(args: Arguments, horizon: int) -> float:
     """Return the MiB that one iteration adds in a fresh process, at its peak."""
     options = [f"--{field}" for field in ("mixed-precision",) if args.mixed_precision]
@@ -215,11 +221,13 @@ def measure(args: Arguments, horizon: int, peak: float) -> dict[str, float]:
         print(f"  LSTM-{size:<7} iteration {spread([iteration(args, t) for t in found])}", end="")
         compared = {
             "iteration": [iteration(args, t) for t in found],
+            "without limit": [iteration(args, t) for t in found],
             "epoch": [t["gradients"] for t in found],
             "collect": [t["collect"] for t in found],
         }
         own = {
             "iteration": whole,
+            "without limit": [iteration_without_limit(t, args.n_epochs) for t in ours],
             "epoch": [t["gradients"] for t in ours],
             "collect": [t["collect"] for t in ours],
         }
