@@ -24,7 +24,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
         ("regret.py", ["regret costs", "task costs", "% of an iteration", "frozen-lake"]),
         ("continuous_learners.py", ["acting at random", "kernel, m <= 128", "linear, 32 waves"]),
         ("action_masks.py", ["seconds per iteration", "without      0", "minutes"]),
-        ("training.py", ["arithmetic limit", "LSTM-8", "planning", "MiB"]),
+        ("training.py", ["arithmetic limit", "without limit", "LSTM-8", "planning", "MiB"]),
     ],
 )
 def test_a_benchmark_runs_and_prints_its_comparisons(script, promised):
