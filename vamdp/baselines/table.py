@@ -120,7 +120,7 @@ def _on_prior_values(facts: TaskFacts, **options: Any) -> Agent:
     if not facts.prior_options:
         raise ValueError("it plays only tasks with a prior, see `Domain.prior`.")
     fixed = {**facts.prior_options}
-    fixed["model_bonus"] = fixed.pop("bonus")
+    fixed["model_bonus"] = fixed.pop("bonus", 0.0)
     agent = ValueBonus(facts.n_actions, **{**fixed, **options})
     agent.title = "values with a prior"
     return agent

@@ -179,8 +179,8 @@ def as_transitions(
         and _is_plain(ends, _BOOL, (n_tasks,))
         and _are_transitions(a, r, n_actions)
     ):
-        a = _as_actions(a, n_tasks, n_actions)
-        r, ends = _as_outcomes(r, ends, n_tasks)
+        a = as_indices("actions", a, n_tasks, n_actions)
+        r, ends = as_rewards(r, n_tasks), as_flags("terminated", ends, n_tasks)
     coordinates = as_coordinates("states", states, n_tasks, n_coordinates)
     d = coordinates.shape[1]
     next_coordinates = as_coordinates("next_states", next_states, n_tasks, n_coordinates)
@@ -195,38 +195,65 @@ def as_transitions(
     return Transitions(coordinates, a, r, next_coordinates, ends, masks)
 
 
-def _as_actions(actions: npt.ArrayLike, n_tasks: int, n_actions: int) -> npt.NDArray[np.int64]:
-    """Return actions as (n_tasks,) integers in [0, n_actions)."""
-    array = np.asarray(actions)
+def as_indices(name: str, values: npt.ArrayLike, n_tasks: int, n: int) -> npt.NDArray[np.int64]:
+    """Return one integer in [0, n) per task, such as an action, as a new array (n_tasks,).
+
+    Raises:
+        ValueError: The values have another shape, type or range.
+    """
+    array = _as_array(name, values)
     if array.shape != (n_tasks,) or array.dtype.kind not in "iu":
         raise ValueError(
-            f"`actions` must be integers of shape ({n_tasks},), got {array.dtype} of "
+            f"`{name}` must be integers of shape ({n_tasks},), got {array.dtype} of "
             f"shape {array.shape}."
         )
-    check_each("actions", array, (array >= 0) & (array < n_actions), f"in [0, {n_actions})")
-    return array.astype(np.int64)
+    check_each(name, array, (array >= 0) & (array < n), f"in [0, {n})")
+    return array.astype(np.int64, order="C")
 
 
-def _as_outcomes(
-    rewards: npt.ArrayLike, terminated: npt.ArrayLike, n_tasks: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return finite rewards and `terminated` flags, each of shape (n_tasks,)."""
-    given = _as_array("rewards", rewards)
+def as_numbers(name: str, values: npt.ArrayLike, n_tasks: int) -> npt.NDArray[np.float64]:
+    """Return one number per task, perhaps NaN, as a new array (n_tasks,).
+
+    Raises:
+        ValueError: The values have another shape or type.
+    """
+    given = _as_array(name, values)
+    if given.shape != (n_tasks,):
+        raise ValueError(f"`{name}` must have shape ({n_tasks},), got {given.shape}.")
     if given.dtype.kind not in "iufb":
-        raise ValueError(f"`rewards` must be numbers, got {given.dtype}.")
-    # Copies, because numba compiles strided and read-only arrays as other types.
-    reward_array = given.astype(np.float64, order="C")
-    end_array = np.array(_as_array("terminated", terminated), order="C")
-    for name, array in (("rewards", reward_array), ("terminated", end_array)):
-        if array.shape != (n_tasks,):
-            raise ValueError(f"`{name}` must have shape ({n_tasks},), got {array.shape}.")
-    good = np.abs(reward_array) <= LARGEST_REWARD  # False for NaN
+        raise ValueError(f"`{name}` must be numbers, got {given.dtype}.")
+    return given.astype(np.float64, order="C")
+
+
+def as_rewards(rewards: npt.ArrayLike, n_tasks: int) -> npt.NDArray[np.float64]:
+    """Return one reward per task as a new array (n_tasks,).
+
+    Raises:
+        ValueError: The rewards have another shape or type, or one is not finite or too large.
+    """
+    array = as_numbers("rewards", rewards, n_tasks)
+    good = np.abs(array) <= LARGEST_REWARD  # False for NaN
     if not good.all():
         i = int(np.argmin(good))
-        raise ValueError(reward_error(f"rewards[{i}]", float(reward_array[i])))
-    if end_array.dtype != np.bool_:
-        raise ValueError(f"`terminated` must be bools, got {end_array.dtype}.")
-    return reward_array, end_array
+        raise ValueError(reward_error(f"rewards[{i}]", float(array[i])))
+    return array
+
+
+def as_flags(name: str, flags: npt.ArrayLike | None, n_tasks: int) -> npt.NDArray[np.bool_]:
+    """Return one bool per task as a new array (n_tasks,); None is True for all.
+
+    Raises:
+        ValueError: The flags have another shape or type.
+    """
+    if flags is None:
+        return np.ones(n_tasks, np.bool_)
+    given = _as_array(name, flags)
+    if given.shape != (n_tasks,):
+        raise ValueError(f"`{name}` must have shape ({n_tasks},), got {given.shape}.")
+    if given.dtype != np.bool_:
+        raise ValueError(f"`{name}` must be bools, got {given.dtype}.")
+    # A copy, because numba compiles strided and read-only arrays as other types.
+    return given.astype(np.bool_, order="C")
 
 
 def as_masks(name: str, masks: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -270,22 +297,6 @@ def check_action_mask(
     return allowed
 
 
-def as_rows(name: str, rows: npt.ArrayLike | None, n_tasks: int) -> npt.NDArray[np.bool_]:
-    """Return the tasks marked in `rows` as bools (n_tasks,); None marks all.
-
-    Raises:
-        ValueError: It has another shape, or does not hold bools.
-    """
-    if rows is None:
-        return np.ones(n_tasks, np.bool_)
-    marked = _as_array(name, rows)
-    if marked.shape != (n_tasks,):
-        raise ValueError(f"`{name}` must have shape ({n_tasks},), got {marked.shape}.")
-    if marked.dtype != np.bool_:
-        raise ValueError(f"`{name}` must be bools, one for each task, got {marked.dtype}.")
-    return marked
-
-
 def as_new_tasks(
     rows: npt.ArrayLike, seeds: Sequence[int | None], n_tasks: int
 ) -> npt.NDArray[np.bool_]:
@@ -302,7 +313,7 @@ def as_new_tasks(
     for i, seed in enumerate(seeds):
         if seed is not None:
             check_count(f"seeds[{i}]", seed)
-    return as_rows("rows", rows, n_tasks)
+    return as_flags("rows", rows, n_tasks)
 
 
 def check_out(out: npt.NDArray[np.float32], n_tasks: int, size: int) -> None:

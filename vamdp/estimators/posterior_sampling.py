@@ -41,7 +41,7 @@ from vamdp.argument_checks import (
     is_integer,
 )
 from vamdp.compiled import njit
-from vamdp.estimators.arguments import as_coordinates, as_new_tasks, as_rows, check_out
+from vamdp.estimators.arguments import as_coordinates, as_flags, as_new_tasks, check_out
 from vamdp.estimators.conjugate_prior import Prior, draw_models
 from vamdp.estimators.estimator import Scales
 from vamdp.estimators.grouping import LIVING
@@ -225,7 +225,7 @@ class PosteriorSampling:
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Forget the tasks marked in `tasks` (n_tasks,), or all; the generators continue."""
-        which = as_rows("tasks", tasks, self.n_tasks)
+        which = as_flags("tasks", tasks, self.n_tasks)
         self._counted.forget(which)
         self._n_drawn[which] = 0
         self._unmet[which] = self._unmet_before

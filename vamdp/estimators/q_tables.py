@@ -20,9 +20,9 @@ from vamdp.argument_checks import as_number, check_discount, check_finite, check
 from vamdp.compiled import njit
 from vamdp.estimators.arguments import (
     as_coordinates,
+    as_flags,
     as_masks,
     as_new_tasks,
-    as_rows,
 )
 from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.split_mix import counter_of, first_counters
@@ -136,7 +136,7 @@ class QTables(QRows):
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Store the masks of the first states in `rows`."""
-        which = as_rows("rows", rows, self.n_tasks)
+        which = as_flags("rows", rows, self.n_tasks)
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
             coordinates = self._coordinates(states)
@@ -145,7 +145,7 @@ class QTables(QRows):
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Forget the tasks marked in `tasks` (n_tasks,), or all; the streams continue."""
-        which = as_rows("tasks", tasks, self.n_tasks)
+        which = as_flags("tasks", tasks, self.n_tasks)
         self._sizes[which] = 0
         if self._tables is not None:
             self._tables.hash_table[which] = 0

@@ -24,9 +24,9 @@ from gymnasium.spaces import Box
 
 from vamdp.estimators.arguments import (
     as_coordinates,
+    as_flags,
     as_masks,
     as_new_tasks,
-    as_rows,
     as_transitions,
 )
 from vamdp.estimators.estimator import Estimator, Scales
@@ -139,7 +139,7 @@ class RunningBins:
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Extend the ranges by the first states, and start the learners' episodes."""
-        which = as_rows("rows", rows, self.n_tasks)
+        which = as_flags("rows", rows, self.n_tasks)
         coordinates, masks = self._coordinates(states), None
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))

@@ -13,8 +13,8 @@ from gymnasium.vector.utils import batch_space
 from vamdp.estimators.arguments import (
     State,
     as_coordinates,
+    as_flags,
     as_key,
-    as_rows,
     check_each,
     state_coordinates,
 )
@@ -114,7 +114,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Begin new tasks where the mask (num_envs,) is True, or in all environments if None."""
-        rows = as_rows("tasks", tasks, self.num_envs).copy()  # a learner may write into it
+        rows = as_flags("tasks", tasks, self.num_envs)
         self._estimator.begin_tasks(rows, [None] * self.num_envs)
 
     def _begin_tasks(self, rows: npt.NDArray[np.bool_], seeds: Sequence[int | None]) -> None:

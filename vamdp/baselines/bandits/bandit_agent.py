@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
 from vamdp.compiled import njit
+from vamdp.estimators.arguments import as_indices, as_numbers
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -62,14 +63,19 @@ class BanditAgent(ABC):
         """Count the successes and failures of one pull per task.
 
         Raises:
-            ValueError: A reward is neither 0 nor 1.
+            ValueError: A reward is neither 0 nor 1, or actions or rewards have another shape, type
+                or range; nothing is counted.
         """
-        bad = _count(actions, rewards, self._successes, self._failures)
-        if bad >= 0:
+        pulls = as_indices("actions", actions, len(self._successes), self.n_arms)
+        paid = as_numbers("rewards", rewards, len(self._successes))
+        good = (paid == 0.0) | (paid == 1.0)
+        if not good.all():
+            bad = int(np.argmin(good))
             raise ValueError(
-                f"`rewards[{bad}]` must be 0 or 1, got {rewards[bad]}. This agent plays only"
+                f"`rewards[{bad}]` must be 0 or 1, got {paid[bad]}. This agent plays only"
                 " Bernoulli bandits."
             )
+        _count(pulls, paid, self._successes, self._failures)
         self._n_steps += 1
 
     @abstractmethod
@@ -107,16 +113,9 @@ def _pick_best(scores, uniforms, actions):
 
 @njit(cache=True)
 def _count(actions, rewards, successes, failures):
-    """Count one pull per task, and return -1.
-
-    If a reward is not 0 or 1, nothing is counted; returns the first such task.
-    """
-    for i in range(actions.size):
-        if rewards[i] != 0.0 and rewards[i] != 1.0:
-            return i
+    """Count one pull per task, whose reward is 0 or 1."""
     for i in range(actions.size):
         if rewards[i] == 1.0:
             successes[i, actions[i]] += 1
         else:
             failures[i, actions[i]] += 1
-    return -1

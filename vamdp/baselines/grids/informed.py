@@ -16,9 +16,11 @@ from vamdp.baselines.grids.belief import believe, tile_of
 from vamdp.baselines.grids.dangers import UNKNOWN, neighbour
 from vamdp.baselines.grids.planning import exploit, search
 from vamdp.baselines.grids.prior import prior_of
+from vamdp.baselines.played_step import as_played_step
 from vamdp.compiled import njit
 from vamdp.domains.grids.generator import OBSTACLE, START
 from vamdp.domains.gridworlds import DANGEROUS_N_DANGERS, N_DANGERS, GridWorlds
+from vamdp.estimators.arguments import as_indices
 from vamdp.mdp.grid_tasks import GRID_WORLD, STAY
 
 _HEADINGS = GRID_WORLD.headings
@@ -88,10 +90,15 @@ class InformedAgent:
         self._n_steps = self.horizon  # steps to go
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return actions, shape (n_tasks,), for the current states."""
-        actions = np.zeros(len(seen), np.int64)
+        """Return actions, shape (n_tasks,), for the current states.
+
+        Raises:
+            ValueError: The states have another shape, type or range.
+        """
+        states = as_indices("states", seen, len(self._tiles), self.distribution.size**2)
+        actions = np.zeros(states.size, np.int64)
         _act(
-            seen, self.distribution.size, self.distribution.slip, self._n_dangers,
+            states, self.distribution.size, self.distribution.slip, self._n_dangers,
             max(self._n_steps, 1), self.opportunity_cost, *self._prior, self._tiles, self._stays,
             self._factors, self._blocked, self._plans, self._has_found, self._is_stale, actions,
         )  # fmt: skip
@@ -106,11 +113,17 @@ class InformedAgent:
         terminated: npt.NDArray[np.bool_],
         truncated: npt.NDArray[np.bool_],
     ) -> None:
-        """Record what each step revealed of the map; the end of an episode does not clear it."""
+        """Record what each step revealed of the map; the end of an episode does not clear it.
+
+        Raises:
+            ValueError: An argument has another shape, type or range; nothing is learned.
+        """
         size = self.distribution.size
-        _learn(
-            states, actions, rewards, next_states, size, self._tiles, self._stays, self._is_stale
-        )
+        step = as_played_step(
+            len(self._tiles), size * size, len(_HEADINGS),
+            states, actions, rewards, next_states, terminated, truncated,
+        )  # fmt: skip
+        _learn(*step[:4], size, self._tiles, self._stays, self._is_stale)
         self._n_steps -= 1
 
 

@@ -19,9 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
+from vamdp.baselines.played_step import as_played_step
 from vamdp.baselines.tabular.planning import Models, plan, q_values
 from vamdp.baselines.tabular.posterior import Posterior, as_prior
 from vamdp.baselines.tabular.ties import best_actions
+from vamdp.estimators.arguments import as_indices
 
 #: When an agent plans.
 Replan = Literal["episode", "step"]
@@ -104,7 +106,11 @@ class PlanningAgent(ABC):
 
         Returns:
             Q, shape (n_tasks, A).
+
+        Raises:
+            ValueError: The states have another shape, type or range.
         """
+        states = as_indices("states", states, self._clock.size, self.n_states)
         steps_to_go = self.task_horizon - self._clock
         tasks = self._needs_plan.nonzero()[0]
         if tasks.size:
@@ -124,10 +130,20 @@ class PlanningAgent(ABC):
         terminated: npt.NDArray[np.bool_],
         truncated: npt.NDArray[np.bool_],
     ) -> None:
-        """Learn from one transition of each task; all arrays have shape (n_tasks,)."""
-        self._posterior.learn(states, actions, rewards, next_states, terminated)
+        """Learn from one transition of each task; all arrays have shape (n_tasks,).
+
+        Raises:
+            ValueError: An argument has another shape, type or range; nothing is learned.
+        """
+        step = as_played_step(
+            self._clock.size, self.n_states, self.n_actions,
+            states, actions, rewards, next_states, terminated, truncated,
+        )  # fmt: skip
+        self._posterior.learn(
+            step.states, step.actions, step.rewards, step.next_states, step.terminated
+        )
         self._n_steps += 1
         self._clock += 1
-        begins = terminated | truncated | (self._clock == self.task_horizon)
+        begins = step.terminated | step.truncated | (self._clock == self.task_horizon)
         self._clock[begins] = 0
         self._needs_plan = begins if self.replan == "episode" else np.ones_like(begins)

@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_finite, check_positive_integer
+from vamdp.baselines.played_step import as_played_step
 from vamdp.compiled import njit
+from vamdp.estimators.arguments import as_indices
 
 # Stands for the next state of a trial that ended the episode.
 _END = -1
@@ -124,12 +126,15 @@ class RMax:
         self._lots = lots
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Return actions, shape (n_tasks,), for the current states."""
+        """Return actions, shape (n_tasks,), for the current states.
+
+        Raises:
+            ValueError: The states have another shape, type or range.
+        """
+        states = as_indices("states", seen, self._elapsed.size, self.n_states)
         to_go = np.clip(self.task_horizon - self._elapsed, 1, self._n_planned)
-        chosen: npt.NDArray[np.int64] = self._plans[np.arange(len(seen)), to_go - 1, seen].astype(
-            np.int64
-        )
-        return chosen
+        chosen = self._plans[np.arange(states.size), to_go - 1, states]
+        return chosen.astype(np.int64)
 
     def learn(
         self,
@@ -140,12 +145,21 @@ class RMax:
         terminated: npt.NDArray[np.bool_],
         truncated: npt.NDArray[np.bool_],
     ) -> None:
-        """Learn from one transition of each task, and replan if a pair's counts require it."""
+        """Learn from one transition of each task, and replan if a pair's counts require it.
+
+        Raises:
+            ValueError: An argument has another shape, type or range; nothing is learned.
+        """
+        step = as_played_step(
+            self._elapsed.size, self.n_states, self.n_actions,
+            states, actions, rewards, next_states, terminated, truncated,
+        )  # fmt: skip
         if self._outcomes.size.max() == self._outcomes.next_state.shape[1]:
             self._outcomes = self._outcomes.doubled()
-        reached = np.where(terminated, _END, next_states)
+        reached = np.where(step.terminated, _END, step.next_states)
+        ended = step.terminated | step.truncated
         _learn(
-            states, actions, rewards, reached, terminated | truncated, self.m, self.r_max,
+            step.states, step.actions, step.rewards, reached, ended, self.m, self.r_max,
             self._lots, self._counts, self._reward_sums, self._first, *self._outcomes,
             self._elapsed, self._is_met, self._plans,
         )  # fmt: skip

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from vamdp.argument_checks import as_options
 from vamdp.estimators.arguments import (
     as_coordinates,
+    as_flags,
     as_masks,
     as_new_tasks,
-    as_rows,
     as_transitions,
 )
 from vamdp.estimators.linear.features import Features
@@ -89,7 +89,7 @@ class LinearLearner(QRows):
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Store the masks of the first states in `rows`."""
-        which = as_rows("rows", rows, self.n_tasks)
+        which = as_flags("rows", rows, self.n_tasks)
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
             self._masks.note(which, self._coordinates(states), masks)
@@ -122,7 +122,7 @@ class LinearLearner(QRows):
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
         """Forget the tasks marked in `tasks` (n_tasks,), or all."""
-        which = as_rows("tasks", tasks, self.n_tasks)
+        which = as_flags("tasks", tasks, self.n_tasks)
         self._masks.forget(which)
         if self._fit is not None:
             self._fit.n_steps[which] = 0

@@ -15,9 +15,9 @@ from gymnasium import spaces
 from vamdp.argument_checks import as_options, check_positive_integer
 from vamdp.estimators.arguments import (
     as_coordinates,
+    as_flags,
     as_masks,
     as_new_tasks,
-    as_rows,
     as_transitions,
     check_each,
     check_out,
@@ -144,7 +144,7 @@ class BatchValueEstimator:
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
         """Store the masks of the first states in `rows`."""
-        which = as_rows("rows", rows, self.n_tasks)
+        which = as_flags("rows", rows, self.n_tasks)
         if action_masks is not None:
             allowed = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
             self.set_action_masks(states, allowed, which & allowed.any(axis=1))
@@ -253,7 +253,7 @@ class BatchValueEstimator:
             ValueError: An argument has the wrong shape, type or range, or a mask that applies
                 allows no action.
         """
-        applies = as_rows("applies", applies, self.n_tasks)
+        applies = as_flags("applies", applies, self.n_tasks)
         allowed = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
         some = allowed.any(axis=1) | ~applies
         check_each("action_masks", allowed, some, "a mask that allows an action")
@@ -272,7 +272,7 @@ class BatchValueEstimator:
         Raises:
             ValueError: `tasks` has another shape, or does not hold bools.
         """
-        which = as_rows("tasks", tasks, self.n_tasks)
+        which = as_flags("tasks", tasks, self.n_tasks)
         if self.storage is not None:
             self.storage.sizes[which] = 0
             self.storage.hash_table[which] = 0

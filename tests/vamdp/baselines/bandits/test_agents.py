@@ -286,8 +286,8 @@ def test_compiled_kernels_equal_plain_python():
     _pick_best.py_func(scores, uniforms, picked[1])
     np.testing.assert_array_equal(*picked)
     rewards, counts = rng.integers(2, size=50).astype(float), np.zeros((2, 2, 50, 4), np.int64)
-    assert _count(picked[0], rewards, *counts[0]) == -1
-    assert _count.py_func(picked[0], rewards, *counts[1]) == -1
+    _count(picked[0], rewards, *counts[0])
+    _count.py_func(picked[0], rewards, *counts[1])
     np.testing.assert_array_equal(*counts)
     looked_up = np.zeros((2, 50, 4))
     table = finite_horizon_table(4)
