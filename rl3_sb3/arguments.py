@@ -61,12 +61,15 @@ def check_arguments(
     vf_coef: float,
     max_grad_norm: float | None,
     target_kl: float | None,
+    critic_first: int = 0,
 ) -> None:
     """Raise ValueError unless each argument is in the range that `TransformerPPO` documents."""
     check_n_steps(n_steps)
-    _check_integer("n_epochs", n_epochs)
+    for name, count in (("n_epochs", n_epochs), ("critic_first", critic_first)):
+        _check_integer(name, count)
     _check_at_least("batch_size", batch_size, 2 if normalize_advantage else 1)
     _check_at_least("n_epochs", n_epochs, 1)
+    _check_at_least("critic_first", critic_first, 0)
     _check_at_least("vf_coef", vf_coef, 0)
     _check_at_least("ent_coef", ent_coef, 0)
     _check_at_least("learning_rate", learning_rate, 0)

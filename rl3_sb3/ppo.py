@@ -59,12 +59,13 @@ from rl3_sb3.checkpoint_file import (
 from rl3_sb3.distribution import check_action_space
 from rl3_sb3.env_attributes import require_alike
 from rl3_sb3.policy import POLICIES
-from rl3_sb3.policy_files.folder import export_policy
+from rl3_sb3.policy_files.folder import export_policy, load_policy
 from rl3_sb3.policy_files.training import training_record
 from rl3_sb3.ranks import (
     any_rank,
     copy_from_first_rank,
     copy_optimizer_from_first_rank,
+    from_first_rank,
     gather_over_ranks,
     n_ranks,
     this_rank,
@@ -74,6 +75,7 @@ from rl3_sb3.rollout.buffer import SequenceRolloutBuffer
 from rl3_sb3.rollout.collection import Step, collect
 from rl3_sb3.rollout.rollout_length import rollout_and_context_length
 from rl3_sb3.sequence_policy import Observation, SequencePolicy
+from rl3_sb3.start_from import take_networks
 from rl3_sb3.update.symmetry import Symmetry
 from rl3_sb3.update.updates import DivergedError, Settings, Updates
 
@@ -129,6 +131,12 @@ class TransformerPPO(PPO):
         device: "auto" uses a CUDA device if there is one.
         cuda_graphs: On a GPU, replay recordings of the networks' calls, see `cuda_graphs`. Not
             tested on a GPU yet.
+        critic_first: Number of iterations, from the model's first on, in which only the critic
+            trains, at least 0; see `start_from`.
+
+    Attributes:
+        n_steps_before: Number of steps for which the policy that `start_from` took over had been
+            trained; `num_timesteps` counts this model's own.
 
     Raises:
         TypeError: An argument is not a number where one is needed.
@@ -171,6 +179,7 @@ class TransformerPPO(PPO):
         seed: int | None = None,
         device: th.device | str = "auto",
         cuda_graphs: bool = False,
+        critic_first: int = 0,
         _init_setup_model: bool = True,
     ) -> None:
         check_policy(policy, [*self.policy_aliases])
@@ -187,6 +196,7 @@ class TransformerPPO(PPO):
             vf_coef=vf_coef,
             max_grad_norm=max_grad_norm,
             target_kl=target_kl,
+            critic_first=critic_first,
         )
         super().__init__(
             policy,
@@ -217,6 +227,8 @@ class TransformerPPO(PPO):
         self.n_steps = n_steps or 0  # 0: unknown until _setup_model
         # In `load` the checkpoint's value is set later; old checkpoints have none, and mean False.
         self.normalize_returns = normalize_returns and _init_setup_model
+        self.critic_first = critic_first
+        self.n_steps_before = 0
         # Stored explicitly, so that a checkpoint keeps its meaning if a default changes.
         self.policy_kwargs = {**self.policy_class.default_choices(), **self.policy_kwargs}
         self.cuda_graphs = cuda_graphs
@@ -504,6 +516,7 @@ class TransformerPPO(PPO):
             max_grad_norm=self.max_grad_norm,
             target_kl=self.target_kl,
             symmetry=self.symmetry,
+            actor_trains=from_first_rank(self._iteration) >= self.critic_first,
         )
         try:
             metrics = self._own_updates().run(self.rollout_buffer, settings)
@@ -520,6 +533,11 @@ class TransformerPPO(PPO):
             self.logger.record("train/std", self.policy.log_std.exp().mean().item())
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
+    @property
+    def _iteration(self) -> int:
+        """The number of complete iterations of the model's life."""
+        return self._n_updates // self.n_epochs
+
     def mean_divergence(self) -> float:
         """Return the exact mean KL(behaviour || current), in nats, over the last rollout."""
         return self._own_updates().mean_divergence(self.rollout_buffer)
@@ -530,9 +548,8 @@ class TransformerPPO(PPO):
         return self._updates
 
     def _explained(self, error: DivergedError) -> DivergedError:
-        iteration = self._n_updates // self.n_epochs + 1
         return DivergedError(
-            f"Training must stay finite, got {error} in iteration {iteration}, after "
+            f"Training must stay finite, got {error} in iteration {self._iteration + 1}, after "
             f"{self.num_timesteps} steps. This model is lost: load the last checkpoint, and lower "
             "`learning_rate`, or bound the gradients with `max_grad_norm`."
         )
@@ -607,6 +624,31 @@ class TransformerPPO(PPO):
         return self.policy.predict(observation, state, episode_start, deterministic, action_masks)
 
     # ---------------------------------------------------------------- exchange
+
+    def start_from(self, policy: str | os.PathLike[str] | SequencePolicy) -> bool:
+        """Go on from the networks of another policy, such as a published one: fine-tuning.
+
+        Adam's moments are cleared; the counted steps stay. A critic that is not taken over starts
+        anew: with `critic_first` it catches up before the actor changes.
+
+        Args:
+            policy: The folder of an exported policy, or a policy. It must be of this model's class
+                and sizes, with the same actions and as many observed numbers.
+
+        Returns:
+            Whether the critic was taken over too. An export without a critic has none, and one that
+            reads other observations does not fit.
+
+        Raises:
+            PolicyFileError: The folder does not hold an exported policy.
+            ValueError: The policy does not fit; the model is unchanged then.
+        """
+        if isinstance(policy, str | os.PathLike):
+            policy = load_policy(policy, self.device)
+        with_critic = take_networks(self.policy, policy)
+        record = policy.training_record
+        self.n_steps_before = 0 if record is None else record.n_steps
+        return with_critic
 
     def export(
         self,

@@ -50,7 +50,7 @@ def training_record(
         algorithm=type(model).__name__,
         environment=environment_id(model.env) if environment is None else environment,
         description=description,
-        n_steps=model.num_timesteps,
+        n_steps=model.num_timesteps + getattr(model, "n_steps_before", 0),
         seed=model.seed,
         hyper_parameters={n: _first_and_last(getattr(model, n)) for n in _HYPER_PARAMETERS},
         results=results or {},

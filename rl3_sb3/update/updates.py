@@ -47,7 +47,10 @@ class DivergedError(FloatingPointError):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of one iteration, see `TransformerPPO`; `batch_size` counts all ranks' steps."""
+    """The settings of one iteration, see `TransformerPPO`; `batch_size` counts all ranks' steps.
+
+    Without `actor_trains`, only the critic trains in this iteration.
+    """
 
     n_epochs: int
     batch_size: int
@@ -59,6 +62,7 @@ class Settings:
     max_grad_norm: float | None
     target_kl: float | None
     symmetry: Symmetry | None = None
+    actor_trains: bool = True
 
 
 class Updates:
@@ -89,16 +93,17 @@ class Updates:
         Returns:
             Means over minibatches under SB3's names ("value_loss", "policy_gradient_loss",
             "entropy_loss", "clip_fraction"), "kl" after the actor's last epoch, "actor_epochs",
-            and with a symmetry "asymmetry", the mean KL(relabelled behaviour || current).
+            and with a symmetry "asymmetry", the mean KL(relabelled behaviour || current). The
+            actor's losses are missing in an iteration without the actor.
 
         Raises:
             DivergedError: A loss, the divergence or a parameter is not finite.
         """
         terms: list[th.Tensor] = []
         actor_epochs, kl = 0, 0.0
-        actor_trains = True
         head = self.policy.require_critic().head
         critic_trains = bool(self._gradients.parameters(actor_trains=False))
+        actor_trains = settings.actor_trains or not critic_trains
         can_change = all(parameter.requires_grad for parameter in head.parameters())
         units = units_of(rollout) if settings.normalize_returns and can_change else PLAIN
         with in_units(head, units):
@@ -204,9 +209,12 @@ def _drawn(symmetry: Symmetry | None, rollout: SequenceRolloutBuffer) -> Relabel
 
 
 def _metrics(terms: list[th.Tensor], settings: Settings) -> dict[str, float]:
-    actor = th.stack([t for t in terms if len(t) > 1]).mean(0).tolist()
-    metrics = {
-        "value_loss": th.stack([t[0] for t in terms]).mean().item(),
+    metrics = {"value_loss": th.stack([t[0] for t in terms]).mean().item()}
+    with_actor = [t for t in terms if len(t) > 1]
+    if not with_actor:
+        return metrics
+    actor = th.stack(with_actor).mean(0).tolist()
+    metrics |= {
         "policy_gradient_loss": actor[1],
         "entropy_loss": -actor[2],
         "clip_fraction": actor[3],

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vamdp.argument_checks import is_integer
 from vamdp.domains.entry_points import entry_points
 from vamdp.domains.grids.generator import _draw_accepted
 from vamdp.domains.task_env import draw_key
@@ -36,9 +37,11 @@ class GridWorlds:
         size: Number of rows and of columns, 11 or 13.
         variation: None, "deterministic" (only wet tiles slip), "dense" (obstacles of length 4),
             "watery" (8 wet strips), "dangerous" (4 dangers) or "corner" (the goal in a corner).
+        goal_distance: Least Manhattan distance of the goal from the start, 1 to `size` - 1; None:
+            the paper's 8, or the corner's. With less, goals are nearer and easier to find.
 
     Raises:
-        ValueError: An argument has any other value.
+        ValueError: An argument has any other value, or `goal_distance` is given with "corner".
 
     Example:
         >>> task = GridWorlds(size=11)(np.random.default_rng(0))
@@ -48,6 +51,7 @@ class GridWorlds:
 
     size: int = 11
     variation: str | None = None
+    goal_distance: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or self.size not in SIZES:
@@ -56,6 +60,18 @@ class GridWorlds:
             raise ValueError(
                 f"`variation` must be None or one of {', '.join(VARIATIONS)}, "
                 f"got {self.variation!r}."
+            )
+        if self.goal_distance is None:
+            return
+        if self.variation == "corner":
+            raise ValueError(
+                f"`goal_distance` must be left out with the variation 'corner', got "
+                f"{self.goal_distance!r}: the goal is in a corner."
+            )
+        if not is_integer(self.goal_distance) or not 1 <= self.goal_distance < self.size:
+            raise ValueError(
+                f"`goal_distance` must be an integer from 1 to {self.size - 1}, got "
+                f"{self.goal_distance!r}. Leave it out for {GOAL_DISTANCE}."
             )
 
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
@@ -68,11 +84,17 @@ class GridWorlds:
             WATERY_N_WET if self.variation == "watery" else N_WET,
             WET_LENGTH,
             DANGEROUS_N_DANGERS if self.variation == "dangerous" else N_DANGERS,
-            self.size - 1 if self.variation == "corner" else GOAL_DISTANCE,
+            self._least_distance,
             self.slip,
             tiles,
         )
         return TabularMDP.trusted(**task_arrays(tiles, GRID_WORLD, self.slip))
+
+    @property
+    def _least_distance(self) -> int:
+        if self.variation == "corner":
+            return self.size - 1
+        return GOAL_DISTANCE if self.goal_distance is None else int(self.goal_distance)
 
     @property
     def feature_scale(self) -> float:

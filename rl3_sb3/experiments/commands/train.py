@@ -39,6 +39,7 @@ _RUN_OPTIONS = (
     "warm_start",
     "mixed_precision",
     "validate_every",
+    "start_from",
 )
 
 
@@ -121,6 +122,11 @@ def add(commands: Any) -> None:
         type=int,
         help="iterations between two validations on held-out tasks, which choose the best "
         "checkpoint (50); 0: never",
+    )
+    learning.add_argument(
+        "--start-from",
+        metavar="DIR",
+        help="begin with the networks of a published agent, of a run, or of an exported policy",
     )
     learning.add_argument(
         "--set",

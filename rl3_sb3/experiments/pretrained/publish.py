@@ -131,7 +131,7 @@ def _read_run(cell: Cell, sweep: Path) -> SeedRecord:
         seed=cell.config.seed,
         command=command_of(cell.config),
         provenance=directory.read_provenance(),
-        n_steps=evaluations[0].n_training_steps,
+        n_steps=evaluations[0].n_training_steps + directory.n_steps_before(),
         seconds=wall_time(rows),
         curve=learning_curve(rows),
         **_scores(evaluations),

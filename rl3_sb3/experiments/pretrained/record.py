@@ -43,8 +43,9 @@ class SeedRecord:
         seed: Seed of the run.
         command: The command that trains it again.
         provenance: Commit and hardware of every part of its training.
-        n_steps: Number of environment steps for which it was trained.
-        seconds: Training time, without evaluation.
+        n_steps: Number of environment steps for which it was trained, with those of the policy that
+            it started from.
+        seconds: Training time, without evaluation and without that policy's.
         curve: Steps so far, and the mean total reward of training meta-episodes since the row
             before, shape (n, 2).
         returns: Variation -> play -> total reward in each held-out task, (n_tasks,).

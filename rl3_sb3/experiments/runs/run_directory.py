@@ -45,6 +45,7 @@ from rl3_sb3.ppo import TransformerPPO
 _PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "numba")
 
 PROVENANCE = "provenance"
+START = "start"
 
 # The last one, and one to fall back to.
 DEFAULT_KEEP = 2
@@ -127,6 +128,26 @@ class RunDirectory:
     def read_provenance(self) -> list[dict[str, str]]:
         """Return what `note_provenance` stored; [] for runs of earlier versions."""
         return list(self._read_json(self.config_file).get(PROVENANCE, []))
+
+    def note_start(self, found: Mapping[str, Any]) -> None:
+        """Store the policy that the run starts from, see `start`.
+
+        Raises:
+            InputError: The run began with another policy, and was killed before its first
+                checkpoint.
+        """
+        values = self._read_json(self.config_file)
+        if values.get(START, found) != found:
+            path = values["run"]["start_from"]
+            raise InputError(
+                f"`start_from` must be the policy that the run in {self.path} began with, got "
+                f"another one in {path}. Restore it, or choose another --out."
+            )
+        self._write_json(self.config_file, {**values, START: dict(found)})
+
+    def n_steps_before(self) -> int:
+        """Return the number of steps of the policy that the run started from; 0 without one."""
+        return int(self._read_json(self.config_file).get(START, {}).get("n_steps", 0))
 
     def _check_new(self) -> None:
         # Files left by a process that was killed while it started a run.

@@ -30,7 +30,7 @@ def load_run_policy(
     trust_pickle: bool = False,
     best: bool = False,
 ) -> tuple[SequencePolicy, int]:
-    """Return a run's policy, and the number of steps it was trained for.
+    """Return a run's policy, and the number of steps that the run has trained it for.
 
     Args:
         directory: The run's folder.
@@ -58,7 +58,7 @@ def load_run_policy(
         raise (directory.no_best() if best else _no_policy(directory)) from error
     _check_fit(policy, config, directory, folder)
     assert policy.training_record is not None, "set by load_policy"
-    return policy, policy.training_record.n_steps
+    return policy, policy.training_record.n_steps - directory.n_steps_before()
 
 
 def _no_policy(directory: RunDirectory) -> InputError:

@@ -31,6 +31,7 @@ from rl3_sb3.experiments.runs.end_of_iteration import EndOfIteration
 from rl3_sb3.experiments.runs.learning_env import make_learning_env
 from rl3_sb3.experiments.runs.metrics import MetricsFile
 from rl3_sb3.experiments.runs.run_directory import DEFAULT_KEEP, RunDirectory
+from rl3_sb3.experiments.runs.start import start
 from rl3_sb3.experiments.runs.stop_signals import IterationClock
 from rl3_sb3.experiments.runs.tensorboard import TensorBoardFile
 from rl3_sb3.experiments.runs.training_state import Stream, get_tasks_streams
@@ -97,6 +98,8 @@ def train(
         file = from_first_rank(directory.checkpoints.newest() if writes else None)
         if file is None:
             model = make_model(config, env, device)
+            if config.start_from is not None and writes:  # the other ranks copy rank 0's weights
+                directory.note_start(start(model, config.start_from))
         else:
             model = directory.checkpoints.load(file, env, device)
             if model.num_timesteps >= config.total_steps:
@@ -187,6 +190,7 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
         # So that the mean return in a row of the metrics is that of the whole rollout.
         stats_window_size=config.n_envs,
         seed=config.environment_seed,
+        critic_first=config.critic_first,
         device=device,
         policy_kwargs={**config.policy_arguments, "critic_only": critic_only},
     )

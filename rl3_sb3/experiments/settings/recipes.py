@@ -35,6 +35,8 @@ PAPER: Mapping[str, Any] = {
     "symmetry_share": 0.0,
     "symmetry_coef": 1.0,
     "validate_every": 50,
+    "start_from": None,
+    "critic_first": 0,
     "policy.critic_weight_decay": 1e-2,
     "policy.adam_eps": 1e-7,
     "policy.positions": "learned",

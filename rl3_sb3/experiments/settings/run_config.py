@@ -128,6 +128,13 @@ class RunConfig:
     validate_every: int = setting(
         "iterations between two validations; 0: never", group="learning", least=0
     )
+    start_from: str | None = setting(
+        "folder of a published agent, a run or an exported policy, whose networks it begins with",
+        group="learning",
+    )
+    critic_first: int = setting(
+        "iterations at the beginning in which only the critic trains", group="learning", least=0
+    )
 
     value_scale: float = setting("divisor of values", group="observation", above=0)
     count_scale: float = setting("divisor of counts", group="observation", above=0)
@@ -370,6 +377,8 @@ _CAME_LATER: Mapping[str, Any] = {
     "critic_sees": "history",
     "symmetry_share": 0.0,
     "symmetry_coef": 1.0,
+    "start_from": None,
+    "critic_first": 0,
 }
 
 

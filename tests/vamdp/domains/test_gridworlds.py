@@ -156,6 +156,21 @@ def test_variations_change_what_their_names_say(size):
     assert abs(mean("corner", "O") - mean(None, "O")) < 1.5
 
 
+@pytest.mark.parametrize(("size", "variation"), [(11, None), (13, "dense")])
+def test_a_smaller_goal_distance_brings_goals_as_near_and_no_nearer(size, variation):
+    def distances(**arguments):
+        rng = np.random.default_rng(0)
+        tasks = GridWorlds(size, variation, **arguments)
+        grids = [tasks(rng).grid for _ in range(N_TASKS)]
+        return np.array([np.abs(cells(grid, "G")[0] - size // 2).sum() for grid in grids])
+
+    usual, near = distances(), distances(goal_distance=3)
+    assert usual.min() == 8
+    assert near.min() == 3
+    assert near.mean() < usual.mean() - 2
+    assert (distances(goal_distance=8) == usual).all()  # the same grids
+
+
 def test_the_deterministic_variation_slips_on_wet_tiles_only():
     for task in draw(11, "deterministic", 20):
         certain = np.diff(task.rows[:-1]) == 1
@@ -225,6 +240,14 @@ def test_a_seed_and_its_index_in_a_batch_give_the_same_task(size):
     [
         ({"size": 12}, "`size` must be 11 or 13, got 12."),
         ({"variation": "WATERY"}, "`variation` must be None or one of deterministic, .*'WATERY'"),
+        ({"goal_distance": 0}, "`goal_distance` must be an integer from 1 to 10, got 0."),
+        ({"goal_distance": 11}, "`goal_distance` must be an integer from 1 to 10, got 11."),
+        ({"goal_distance": 2.5}, "`goal_distance` must be an integer .* got 2.5."),
+        ({"goal_distance": True}, "`goal_distance` must be an integer .* got True."),
+        (
+            {"goal_distance": 3, "variation": "corner"},
+            "left out with the variation 'corner', got 3",
+        ),
     ],
 )
 def test_unknown_kinds_of_gridworlds_are_refused(arguments, message):

@@ -1,0 +1,79 @@
+"""Begin training with the networks of another policy, such as a published one.
+
+Exported policies often have no critic. A critic that starts anew is wrong at first, and an actor
+that follows it forgets what it knows. So `TransformerPPO(critic_first=N)` trains only the critic in
+the first N iterations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rl3_sb3.sequence_policy import SequencePolicy
+
+
+def take_networks(policy: SequencePolicy, source: Any) -> bool:
+    """Replace a policy's weights by those of another one, and clear its optimizer's moments.
+
+    Args:
+        policy: The policy to change.
+        source: The policy to copy: of the same class, with networks of the same sizes, for the same
+            actions and as many observed numbers.
+
+    Returns:
+        Whether the critic was copied too: `source` has one, which reads as many numbers.
+
+    Raises:
+        ValueError: `source` does not fit; nothing is changed then.
+    """
+    _require_fit(policy, source)
+    networks: list[str] = ["actor"]
+    if source.critic is not None and policy.critic is not None:
+        same = _misfit(policy.critic, source.critic) is None
+        networks += ["critic"] * same
+    for name in networks:
+        getattr(policy, name).load_state_dict(getattr(source, name).state_dict())
+    if hasattr(policy, "log_std"):
+        policy.log_std.data.copy_(source.log_std.data)
+    policy.actor.invalidate_memories()
+    policy.optimizer.state.clear()
+    return "critic" in networks
+
+
+def _require_fit(policy: SequencePolicy, source: Any) -> None:
+    remedy = "Create the model with that policy's class and policy_kwargs, on the same spaces."
+    if type(source) is not type(policy):
+        raise ValueError(
+            f"`policy` must be a {type(policy).__name__} like the model's, or the folder of one, "
+            f"got {type(source).__name__}. {remedy}"
+        )
+    if source.action_space != policy.action_space:
+        raise ValueError(
+            f"`policy` must choose from the model's actions, {policy.action_space}, got "
+            f"{source.action_space}. {remedy}"
+        )
+    own, other = (p._get_constructor_parameters() for p in (policy, source))
+    for name in (*policy.network.SIZES, *policy.network.CHOICES):
+        if own[name] != other[name]:
+            raise ValueError(
+                f"`policy` must have `{name}` {own[name]} like the model's, got {other[name]}. "
+                f"{remedy}"
+            )
+    misfit = _misfit(policy.actor, source.actor)
+    if misfit is not None:
+        raise ValueError(
+            "`policy` must read as many numbers as the model's observations have, got an actor "
+            f"with {misfit}. {remedy}"
+        )
+
+
+def _misfit(network: Any, other: Any) -> str | None:
+    """Return the first weights with another shape in words; None if all weights fit."""
+    shapes, others = (
+        {name: tuple(weights.shape) for name, weights in module.state_dict().items()}
+        for module in (network, other)
+    )
+    for name in shapes | others:
+        if shapes.get(name) != others.get(name):
+            return f"{name} of shape {others.get(name)} instead of {shapes.get(name)}"
+    return None
