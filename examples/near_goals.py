@@ -1,7 +1,7 @@
 """Gridworlds whose goals may be near: easier tasks for a first phase of training.
 
-An agent that has learned here to look for goals goes on in the usual gridworlds. The two phases below
-have the schedules of one run of 400 iterations, and differ from it by the tasks only:
+An agent that has learned here to look for goals goes on in the usual gridworlds. The two phases
+below have the schedules of one run of 400 iterations, and differ from it by the tasks only:
 
     cd examples
     rl3 train near_goals:near --recipe ours --iterations 100 --out runs/near \
@@ -9,17 +9,29 @@ have the schedules of one run of 400 iterations, and differ from it by the tasks
     rl3 train gridworld --size 11 --recipe ours --iterations 300 --start-from runs/near \
         --set learning_rate=4.75e-4:1e-4 --set gae_lambda=0.6:0.9@0.3333 --set ent_coef=0.225:0
 
-docs/training.md says whether this pays.
+docs/training.md says whether this pays. Run alone, it shows a grid of each kind.
 """
 
 from dataclasses import replace
 
+import numpy as np
+
 from rl3_sb3 import Domain
 from rl3_sb3.experiments.domains import DOMAINS
+from vamdp.domains import GridWorlds
+
+LEAST_DISTANCE = 2
 
 near: Domain = replace(
     DOMAINS["gridworld"],
     title="Gridworlds with nearer goals",
-    arguments={"goal_distance": 2},
+    arguments={"goal_distance": LEAST_DISTANCE},
     variations={},
 )
+
+if __name__ == "__main__":
+    for title, tasks in (
+        ("usual", GridWorlds()),
+        (near.title, GridWorlds(goal_distance=LEAST_DISTANCE)),
+    ):
+        print(title, *tasks(np.random.default_rng(0)).grid, sep="\n")

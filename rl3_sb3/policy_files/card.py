@@ -23,8 +23,8 @@ both are checked. The folder has no pickle.
 """
 _ACTOR_ONLY = """\
 This export contains only the actor. The policy acts as before, but cannot compute values. To
-continue training, create a `TransformerPPO` of the same sizes and call its policy's
-`load_state_dict(policy.state_dict(), strict=False)`; the critic is trained from scratch.
+continue training, create a `TransformerPPO` of the same sizes and call its
+`start_from("path/to/this/folder")`; the critic is trained from scratch.
 """
 _FLOAT16 = """\
 The weights were rounded to float16 to make the file small. The policy computes in float32.

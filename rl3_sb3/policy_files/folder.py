@@ -113,9 +113,8 @@ def load_policy(
     Returns:
         The policy, ready for `predict`. On the same device it acts like the exported policy, bit
         for bit (with weights rounded to float16 if stored as such). Its `training_record` is the
-        folder's record. To continue training, create a `TransformerPPO` of the same sizes and load
-        this policy's `state_dict()` into its policy; without a critic, use `strict=False`, and the
-        critic is trained from scratch.
+        folder's record. To continue training, see
+        `TransformerPPO.start_from`.
 
     Raises:
         PolicyFileError: A file is missing, damaged, too large or malicious; the message names it.

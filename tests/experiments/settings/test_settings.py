@@ -37,6 +37,8 @@ OTHERS = {
     "symmetry_share": 0.5,
     "symmetry_coef": 2.0,
     "validate_every": 3,
+    "start_from": "runs/earlier",
+    "critic_first": 5,
     "value_scale": 2.0,
     "count_scale": 3.0,
     "reward_scale": 4.0,
@@ -91,6 +93,7 @@ def test_what_is_set_reaches_model_and_environment():
     assert (model.gamma, model.vf_coef, model.n_epochs) == (0.9, 0.25, 2)
     assert (model.max_grad_norm, model.target_kl, model.normalize_advantage) == (0.5, None, False)
     assert model.normalize_returns is True
+    assert model.critic_first == 5
     assert (model.symmetry.share, model.symmetry.coef) == (0.5, 2.0)
     assert [model.gae_lambda(p) for p in (1.0, 0.75, 0.0)] == pytest.approx([0.3, 0.65, 1.0])
     assert model.lr_schedule(0.0) == pytest.approx(1e-4)
