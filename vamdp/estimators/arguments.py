@@ -5,7 +5,6 @@ the wrappers, pass after one compiled check; others are converted. Errors name t
 entry is invalid.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,123 +13,11 @@ import numpy.typing as npt
 
 from vamdp.argument_checks import LARGEST_OPTION, as_number, check_count
 from vamdp.compiled import njit
-
-#: A state of the environment.
-State = int | tuple[float, ...]
-
-#: States are stored as float64, which represents integers exactly up to here; 2**53 + 1 rounds.
-LARGEST_INTEGER = 2**53 - 1
+from vamdp.estimators.plain_arrays import BOOL, FLOAT, FLOAT32, INT, as_array, is_plain
+from vamdp.estimators.state_arguments import as_coordinates
 
 #: Values are sums of rewards and are written as float32, whose largest number is 3.4e38.
 LARGEST_REWARD = LARGEST_OPTION
-
-
-def as_coordinates(
-    name: str, states: npt.ArrayLike, n_tasks: int, n_coordinates: int | None
-) -> npt.NDArray[np.float64]:
-    """Return states as their float64 coordinates, (n_tasks, d).
-
-    Args:
-        name: The argument's name, for errors.
-        states: One int per task, shape (n_tasks,), or d numbers per task, shape (n_tasks, d).
-        n_tasks: Number of tasks.
-        n_coordinates: The required d. None: any.
-
-    Raises:
-        ValueError: The states have another shape, type or range.
-    """
-    array = _as_array(name, states)
-    d = n_coordinates or (array.shape[1] if array.ndim == 2 else 0)
-    if d > 0 and _is_plain(array, _FLOAT, (n_tasks, d)) and _are_coordinates(array):
-        return array
-    if array.ndim not in (1, 2) or array.shape[0] != n_tasks or array.size == 0:
-        raise ValueError(
-            f"`{name}` must have shape ({n_tasks},) or ({n_tasks}, d), got {array.shape}."
-        )
-    if array.dtype.kind not in "iufb":
-        raise ValueError(f"`{name}` must be numbers, got {array.dtype}.")
-    coordinates = array.astype(np.float64, order="C").reshape(n_tasks, -1)
-    within = np.abs(coordinates) <= LARGEST_INTEGER  # False for NaN
-    if not within.all():
-        i, j = np.argwhere(~within)[0]
-        raise ValueError(_size_error(f"{name}[{i}]", array.reshape(n_tasks, -1)[i, j]))
-    if array.ndim == 1 and (coordinates != np.rint(coordinates)).any():
-        i = int(np.argmax(coordinates[:, 0] != np.rint(coordinates[:, 0])))
-        raise ValueError(
-            f"`{name}[{i}]` must be an int or a row of numbers, got {array[i]}. A real number "
-            "rarely occurs twice: discretize it, or pass rows of numbers if it does."
-        )
-    if n_coordinates not in (None, coordinates.shape[1]):
-        raise ValueError(
-            f"`{name}` must have {n_coordinates} numbers per state as before, got "
-            f"{coordinates.shape[1]}."
-        )
-    coordinates += 0.0  # -0.0 becomes 0.0: the same state must have the same bits
-    return coordinates
-
-
-def state_coordinates(
-    name: str, state: State, n_coordinates: int | None
-) -> npt.NDArray[np.float64]:
-    """Return one state as its float64 coordinates, (1, d).
-
-    Raises:
-        ValueError: A number is not finite or is too large, or the state does not have
-            n_coordinates numbers.
-        TypeError: The state is neither an int nor a tuple of numbers.
-    """
-    parts = state if isinstance(state, tuple) else (state,)
-    for x in parts:
-        if not isinstance(x, (int, float, np.integer, np.floating, np.bool_)):
-            raise TypeError(
-                f"`{name}` must be an int or a tuple of numbers, got {state!r}. "
-                "Map other states to an int or a tuple first."
-            )
-        if not abs(x) <= LARGEST_INTEGER:
-            raise ValueError(_size_error(name, state))
-        if parts[0] is state and x != int(x):
-            raise ValueError(
-                f"`{name}` must be an int or a tuple of numbers, got {state!r}. A real number "
-                "rarely occurs twice: discretize it, or pass a tuple of numbers if it does."
-            )
-    if not parts or n_coordinates not in (None, len(parts)):
-        length = n_coordinates or "at least 1"
-        raise ValueError(f"`{name}` must have {length} numbers, got {state!r}.")
-    # Adding 0.0 turns -0.0 into 0.0: the same state must have the same bits.
-    return np.array([[float(x) + 0.0 for x in parts]], np.float64)
-
-
-def as_key(name: str, key: Any) -> Any:
-    """Return a state key; a list or an array becomes a tuple.
-
-    Raises:
-        TypeError: The key is not hashable.
-    """
-    if isinstance(key, np.ndarray):
-        key = key.tolist()
-    if isinstance(key, list):
-        key = tuple(key)
-    try:
-        hash(key)
-    except TypeError as error:
-        raise TypeError(f"`{name}` must be hashable, got {key!r}: {error}.") from error
-    return key
-
-
-def _size_error(name: str, value: Any) -> str:
-    error = f"`{name}` must be finite and below 2**53 in size, got {value}."
-    parts = value if isinstance(value, tuple) else (value,)
-    if not all(abs(as_number(x)) < math.inf for x in parts):
-        return error
-    return f"{error} Split a larger int, such as a hash: (key >> 32, key & 0xFFFFFFFF)."
-
-
-def _as_array(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Return the values as an array; a ValueError names the argument if rows differ in length."""
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"`{name}` must be an array of numbers, got {values!r}.") from error
 
 
 def reward_error(name: str, reward: float) -> str:
@@ -174,9 +61,9 @@ def as_transitions(
     r: Any = rewards
     ends: Any = terminated
     if not (
-        _is_plain(a, _INT, (n_tasks,))
-        and _is_plain(r, _FLOAT, (n_tasks,))
-        and _is_plain(ends, _BOOL, (n_tasks,))
+        is_plain(a, INT, (n_tasks,))
+        and is_plain(r, FLOAT, (n_tasks,))
+        and is_plain(ends, BOOL, (n_tasks,))
         and _are_transitions(a, r, n_actions)
     ):
         a = as_indices("actions", a, n_tasks, n_actions)
@@ -201,7 +88,7 @@ def as_indices(name: str, values: npt.ArrayLike, n_tasks: int, n: int) -> npt.ND
     Raises:
         ValueError: The values have another shape, type or range.
     """
-    array = _as_array(name, values)
+    array = as_array(name, values)
     if array.shape != (n_tasks,) or array.dtype.kind not in "iu":
         raise ValueError(
             f"`{name}` must be integers of shape ({n_tasks},), got {array.dtype} of "
@@ -217,7 +104,7 @@ def as_numbers(name: str, values: npt.ArrayLike, n_tasks: int) -> npt.NDArray[np
     Raises:
         ValueError: The values have another shape or type.
     """
-    given = _as_array(name, values)
+    given = as_array(name, values)
     if given.shape != (n_tasks,):
         raise ValueError(f"`{name}` must have shape ({n_tasks},), got {given.shape}.")
     if given.dtype.kind not in "iufb":
@@ -247,7 +134,7 @@ def as_flags(name: str, flags: npt.ArrayLike | None, n_tasks: int) -> npt.NDArra
     """
     if flags is None:
         return np.ones(n_tasks, np.bool_)
-    given = _as_array(name, flags)
+    given = as_array(name, flags)
     if given.shape != (n_tasks,):
         raise ValueError(f"`{name}` must have shape ({n_tasks},), got {given.shape}.")
     if given.dtype != np.bool_:
@@ -268,7 +155,7 @@ def as_masks(name: str, masks: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDA
     Raises:
         ValueError: The masks have another shape or hold another value.
     """
-    given = _as_array(name, masks)
+    given = as_array(name, masks)
     if given.shape != shape:
         raise ValueError(f"`{name}` must have shape {shape}, got {given.shape}.")
     if given.dtype != np.bool_:
@@ -318,7 +205,7 @@ def as_new_tasks(
 
 def check_out(out: npt.NDArray[np.float32], n_tasks: int, size: int) -> None:
     """Raise ValueError unless compiled code can write `size` float32 numbers per task into it."""
-    good = type(out) is np.ndarray and out.dtype == _FLOAT32 and out.shape == (n_tasks, size)
+    good = type(out) is np.ndarray and out.dtype == FLOAT32 and out.shape == (n_tasks, size)
     if not (good and out.flags.writeable):
         raise ValueError(
             f"`out` must be a writable float32 array of shape ({n_tasks}, {size}), got "
@@ -333,29 +220,6 @@ def check_each(
     if not good.all():
         i = int(np.argmin(good))
         raise ValueError(f"`{name}[{i}]` must be {condition}, got {array[i]}.")
-
-
-_FLOAT, _INT, _BOOL = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)
-_FLOAT32 = np.dtype(np.float32)
-
-
-def _is_plain(array: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bool:
-    """Whether this is a contiguous, writable array of this dtype and shape."""
-    return (
-        type(array) is np.ndarray
-        and array.dtype == dtype
-        and array.shape == shape
-        and array.flags.carray
-    )
-
-
-@njit(cache=True, borrows=True)
-def _are_coordinates(states):
-    """Whether all numbers are at most LARGEST_INTEGER in size and none is -0.0."""
-    for x in states.flat:
-        if not abs(x) <= LARGEST_INTEGER or (x == 0.0 and np.signbit(x)):
-            return False
-    return True
 
 
 @njit(cache=True, borrows=True)

@@ -41,7 +41,7 @@ from vamdp.argument_checks import (
     is_integer,
 )
 from vamdp.compiled import njit
-from vamdp.estimators.arguments import as_coordinates, as_flags, as_new_tasks, check_out
+from vamdp.estimators.arguments import as_flags, as_new_tasks, check_out
 from vamdp.estimators.conjugate_prior import Prior, draw_models
 from vamdp.estimators.estimator import Scales
 from vamdp.estimators.grouping import LIVING
@@ -50,6 +50,7 @@ from vamdp.estimators.model_based.open_storage import open_storage
 from vamdp.estimators.model_based.storage import ANY_BLOCKED, N_STATES, Storage
 from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts, write_q_parts
 from vamdp.estimators.sampled_models import Q_SHOWN, SPREAD_SHOWN, beliefs, solve
+from vamdp.estimators.state_arguments import as_coordinates
 from vamdp.estimators.state_numbers import number_of
 from vamdp.mdp.bellman import ROUNDING
 from vamdp.mdp.sweep_history import NO_HISTORY

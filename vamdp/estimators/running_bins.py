@@ -22,14 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box
 
-from vamdp.estimators.arguments import (
-    as_coordinates,
-    as_flags,
-    as_masks,
-    as_new_tasks,
-    as_transitions,
-)
+from vamdp.estimators.arguments import as_flags, as_masks, as_new_tasks, as_transitions
 from vamdp.estimators.estimator import Estimator, Scales
+from vamdp.estimators.state_arguments import as_coordinates
 from vamdp.estimators.state_bins import StateBins
 
 # Bin numbers stay far below 2**53, up to which float64 represents integers exactly.

@@ -10,15 +10,9 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from vamdp.estimators.arguments import (
-    State,
-    as_coordinates,
-    as_flags,
-    as_key,
-    check_each,
-    state_coordinates,
-)
+from vamdp.estimators.arguments import as_flags, check_each
 from vamdp.estimators.choice import check_written, is_built_in
+from vamdp.estimators.state_arguments import State, as_coordinates, as_key, state_coordinates
 from vamdp.inner_batch import task_seeds
 from vamdp.inner_env import StateKey, asks_for_new_task, is_refusal, require_vector
 from vamdp.space_trees import read_batch, rows_of

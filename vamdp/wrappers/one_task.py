@@ -5,14 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.estimators.arguments import (
-    LARGEST_REWARD,
-    check_action_mask,
-    reward_error,
-    state_coordinates,
-)
+from vamdp.estimators.arguments import LARGEST_REWARD, check_action_mask, reward_error
 from vamdp.estimators.choice import check_written, is_built_in
 from vamdp.estimators.estimator import Estimator, Scales
+from vamdp.estimators.state_arguments import state_coordinates
 
 
 class OneTask:

@@ -12,12 +12,12 @@ from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.argument_checks import as_options
 from vamdp.domains.grids.view import Thought
-from vamdp.estimators.arguments import LARGEST_INTEGER, as_key
 from vamdp.estimators.choice import is_built_in
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
 from vamdp.estimators.row_by_row import RowByRow
 from vamdp.estimators.running_bins import RunningBins
+from vamdp.estimators.state_arguments import LARGEST_INTEGER, as_key
 from vamdp.estimators.table import DEFAULT
 from vamdp.inner_env import (
     StateKey,

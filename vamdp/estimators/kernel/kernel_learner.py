@@ -7,13 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import as_options
-from vamdp.estimators.arguments import (
-    as_coordinates,
-    as_flags,
-    as_masks,
-    as_new_tasks,
-    as_transitions,
-)
+from vamdp.estimators.arguments import as_flags, as_masks, as_new_tasks, as_transitions
 from vamdp.estimators.kernel.model import (
     Model,
     allocate,
@@ -26,6 +20,7 @@ from vamdp.estimators.kernel.options import KernelOptions
 from vamdp.estimators.present_masks import PresentMasks
 from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.scaled_distances import check_n_scales
+from vamdp.estimators.state_arguments import as_coordinates
 
 #: Initial capacity for representatives; it doubles when full.
 FIRST_CAPACITY = 8

@@ -14,7 +14,6 @@ from gymnasium import spaces
 
 from vamdp.argument_checks import as_options, check_positive_integer
 from vamdp.estimators.arguments import (
-    as_coordinates,
     as_flags,
     as_masks,
     as_new_tasks,
@@ -46,6 +45,7 @@ from vamdp.estimators.model_based.storage import (
     grow,
 )
 from vamdp.estimators.q_parts import Q_ACTION_PARTS, q_parts
+from vamdp.estimators.state_arguments import as_coordinates
 
 #: Initial capacity of a model for states and for transitions; each doubles when full.
 FIRST_CAPACITY, FIRST_TRIPLE_CAPACITY = 4, 8

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.estimators.arguments import State
 from vamdp.estimators.grouping import LIVING, TERMINAL_COPY
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.storage import (
@@ -19,6 +18,7 @@ from vamdp.estimators.model_based.storage import (
     SUCCESSOR,
     Storage,
 )
+from vamdp.estimators.state_arguments import State
 
 
 class AbstractState(NamedTuple):

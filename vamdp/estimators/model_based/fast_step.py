@@ -7,14 +7,7 @@ import numpy.typing as npt
 from numba import carray  # type: ignore[attr-defined] # it has carray
 
 from vamdp.compiled import njit
-from vamdp.estimators.arguments import (
-    LARGEST_INTEGER,
-    LARGEST_REWARD,
-    State,
-    check_action_mask,
-    reward_error,
-    state_coordinates,
-)
+from vamdp.estimators.arguments import LARGEST_REWARD, check_action_mask, reward_error
 from vamdp.estimators.estimator import UNSCALED, Scales
 from vamdp.estimators.model_based.kernels import has_room, learn, write_state
 from vamdp.estimators.model_based.open_storage import (
@@ -26,6 +19,7 @@ from vamdp.estimators.model_based.open_storage import (
 )
 from vamdp.estimators.model_based.options import N_OPTIONS
 from vamdp.estimators.model_based.storage import Storage
+from vamdp.estimators.state_arguments import LARGEST_INTEGER, State, state_coordinates
 
 DONE, NO_ROOM, BAD_REWARD = range(3)
 # Bits of an int, since numba takes longer to recognise a bool.

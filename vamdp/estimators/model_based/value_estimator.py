@@ -26,11 +26,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import as_number
-from vamdp.estimators.arguments import LARGEST_REWARD, State, reward_error
+from vamdp.estimators.arguments import LARGEST_REWARD, reward_error
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.dense_view import LearnedModel
 from vamdp.estimators.model_based.fast_step import NO_VECTOR, FastStep
 from vamdp.estimators.model_based.options import EstimatorOptions
+from vamdp.estimators.state_arguments import State
 
 
 class ValueEstimator:
