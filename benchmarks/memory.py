@@ -27,12 +27,14 @@ Run:
     python benchmarks/memory.py --out memory --tasks cartpole --agents transformer --seeds 0 1
     python benchmarks/memory.py --smoke                              (seconds; no figures)
 
-A curve that is already in the folder is not computed again, so it can be stopped and go on.
+`curves.csv` in the folder holds all curves; one that is there already is not computed again, so it
+can be stopped and go on. `benchmarks/memory_curves` has those that docs/memory.md shows.
 """
 
 import csv
 import dataclasses
 import importlib.util
+import itertools
 import os
 import statistics
 import subprocess
@@ -40,7 +42,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,7 @@ from rl3_sb3 import TransformerPPO
 
 N_ENVS = 8
 POINTS = 30
+Rows = list[dict[str, str]]
 COLUMNS = ("task", "agent", "seed", "steps", "return", "seconds")
 
 # hyperparams/ppo_lstm.yml of RL Baselines3 Zoo (CartPoleNoVel-v1 and PendulumNoVel-v1, there with
@@ -97,7 +100,7 @@ class Arguments:
     jobs: int = 1
     """Processes at a time, each one curve on one thread."""
     out: str = ""
-    """Folder of curves.csv, curves.png and a file for each curve; left out: a temporary one."""
+    """Folder of curves.csv and curves.png; left out: a temporary one."""
     only: str = ""
     """Compute this curve in this process, into this file (used by the benchmark)."""
     smoke: bool = False
@@ -150,54 +153,62 @@ def compute(args: Arguments) -> None:
         found = [r for t, r in episodes.ends if low < t <= high]
         if found:
             rows.append([task, agent, seed, round(high), statistics.fmean(found), round(seconds)])
-    part = Path(f"{file}.part")
-    with part.open("w", newline="") as stream:
+    with Path(file).open("w", newline="") as stream:
         csv.writer(stream).writerows([COLUMNS, *rows])
-    part.replace(file)  # a curve is in the folder as a whole or not at all
 
 
 # ------------------------------------------------------------------- all curves
 
 
-def missing(args: Arguments, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the curves that the folder lacks, each with its file."""
-    for task in args.tasks:
-        for agent in args.agents:
-            for seed in args.seeds:
-                file = folder / f"{task}_{agent}_{seed}_{args.steps}.csv"
-                if not file.exists():
-                    yield f"{task},{agent},{seed}", file
+def missing(args: Arguments, rows: Rows) -> Iterator[str]:
+    """Yield the curves that are not among the rows."""
+    there = {(row["task"], row["agent"], row["seed"]) for row in rows}
+    for task, agent, seed in itertools.product(args.tasks, args.agents, args.seeds):
+        if (task, agent, str(seed)) not in there:
+            yield f"{task},{agent},{seed}"
 
 
-def run_one(args: Arguments, name: str, file: Path) -> None:
+def run_one(args: Arguments, name: str) -> Rows:
     """Compute one curve in a process of its own."""
-    command = [sys.executable, __file__, "--only", f"{name},{file}", "--steps", str(args.steps)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command + ["--smoke"] * args.smoke, env=environment, capture_output=True, text=True
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"the curve {name} failed:\n{done.stderr}")
-    print(f"{name} is done", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "curve.csv")
+        command = [sys.executable, __file__, "--only", f"{name},{file}", "--steps", str(args.steps)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            command + ["--smoke"] * args.smoke, env=environment, capture_output=True, text=True
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"the curve {name} failed:\n{done.stderr}")
+        print(f"{name} is done", flush=True)
+        return read(file)
 
 
-def read_curves(args: Arguments, folder: Path) -> list[dict[str, str]]:
-    """Return the rows of all curves of this length in the folder, those of earlier calls too."""
-    rows: list[dict[str, str]] = []
-    for file in sorted(folder.glob(f"*_{args.steps}.csv")):
-        with file.open(newline="") as stream:
-            rows += csv.DictReader(stream)
-    return rows
+def read(file: Path) -> Rows:
+    """Return the rows of a file of curves; none if there is no file."""
+    if not file.exists():
+        return []
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
-def curves_of(rows: list[dict[str, str]], task: str, agent: str) -> list[list[dict[str, str]]]:
+def write(rows: Rows, file: Path) -> None:
+    """Replace a file of curves, as a whole or not at all."""
+    part = file.with_suffix(".part")
+    with part.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted(rows, key=lambda row: [row[name] for name in COLUMNS[:3]]))
+    part.replace(file)
+
+
+def curves_of(rows: Rows, task: str, agent: str) -> list[Rows]:
     """Return the curves of all seeds."""
     own = [row for row in rows if (row["task"], row["agent"]) == (task, agent)]
     seeds = sorted({row["seed"] for row in own}, key=int)
     return [[row for row in own if row["seed"] == seed] for seed in seeds]
 
 
-def print_table(rows: list[dict[str, str]]) -> None:
+def print_table(rows: Rows) -> None:
     """Print the mean return over the last tenth, the best point and the time, seed by seed."""
     print(f"\n{'task':<16} {'agent':<14} {'last tenth (seeds)':<28} {'best point':<28} minutes")
     for task in TASKS:
@@ -212,7 +223,7 @@ def print_table(rows: list[dict[str, str]]) -> None:
             print(f"{task:<16} {agent:<14} {last:<28} {best:<28} {minutes}")
 
 
-def draw(rows: list[dict[str, str]], file: Path) -> None:
+def draw(rows: Rows, file: Path) -> None:
     """Draw the mean curve of each agent, and those of its seeds thinly."""
     tasks = [task for task in TASKS if any(row["task"] == task for row in rows)]
     figure = Figure(figsize=(3.6 * len(tasks), 3.4), layout="constrained")
@@ -257,14 +268,15 @@ def main(args: Arguments) -> None:
     folder = Path(args.out or tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     print(f"torch {th.__version__}, one thread a curve, {args.jobs} at a time; into {folder}")
+    file = folder / "curves.csv"
+    rows = read(file)
+    if rows and not any(row["steps"] == str(args.steps) for row in rows):
+        sys.exit(f"{file} has curves of other lengths than --steps {args.steps}: pass theirs")
     with ThreadPoolExecutor(args.jobs) as pool:
-        for done in [pool.submit(run_one, args, *curve) for curve in missing(args, folder)]:
-            done.result()
-    rows = read_curves(args, folder)
-    with (folder / "curves.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+        running = [pool.submit(run_one, args, name) for name in missing(args, rows)]
+        for done in as_completed(running):
+            rows += done.result()
+            write(rows, file)
     print_table(rows)
     draw(rows, folder / "curves.png")
 
