@@ -28,8 +28,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--only",
+        action="append",
         metavar="PATTERN",
-        help="run only the cells whose names match, such as 'bandit-h500-*-s0' (default: all)",
+        help="run only the cells whose names match, such as 'bandit-h500-*-s0'; may be repeated "
+        "(default: all)",
     )
     parser.add_argument(
         "--memory",

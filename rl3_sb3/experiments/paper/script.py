@@ -85,7 +85,7 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
     if options.train:
         for sweep in _sweep_files(here, item, options.scale):
             out = options.runs / sweep.stem
-            only = [] if options.only is None else ["--only", options.only]
+            only = [word for each in options.only for word in ("--only", each)]
             # 1: some runs have failed, and the others are published. Larger: it did not run, or was
             # stopped.
             if (status := rl3(["sweep", str(sweep), "--out", str(out), *only])) > 1:
@@ -145,8 +145,11 @@ def _parser(item: Item, here: Path) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--only",
+        action="append",
+        default=[],
         metavar="PATTERN",
-        help="train only the runs whose names match, such as 'bandit-h500-*-s0' (all)",
+        help="train only the runs whose names match, such as 'bandit-h500-*-s0'; may be repeated "
+        "(all)",
     )
     parser.add_argument(
         "--classical", action="store_true", help="first run the classical agents again"

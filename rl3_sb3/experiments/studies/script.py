@@ -133,7 +133,7 @@ def _runs(study: Study, file: Path) -> dict[str, list[StudyRun]]:
 def _train(study: Study, sweep: Path, file: Path, options: argparse.Namespace) -> int:
     """Train what is missing, and store all complete runs; return the sweep's exit status."""
     out = options.runs / sweep.stem
-    only = [] if options.only is None else ["--only", options.only]
+    only = [word for each in options.only for word in ("--only", each)]
     # 1: some runs have failed, but the others can be stored.
     status = rl3(["sweep", str(sweep), "--out", str(out), *only])
     if status <= 1:
@@ -182,7 +182,11 @@ def _parser(study: Study, here: Path, name: str) -> argparse.ArgumentParser:
     if study.trains:
         parser.add_argument("--train", action="store_true", help="first train the missing runs")
         parser.add_argument(
-            "--only", metavar="PATTERN", help="train only the runs whose names match (all)"
+            "--only",
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help="train only the runs whose names match; may be repeated (all)",
         )
         parser.add_argument(
             "--runs", type=Path, default=Path("runs"), help="folder of training runs (%(default)s)"

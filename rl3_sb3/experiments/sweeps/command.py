@@ -33,7 +33,7 @@ def sweep_command(
     n_jobs: int | None,
     run_memory: float,
     save_every: float,
-    only: str | None = None,
+    only: str | Sequence[str] | None = None,
 ) -> int:
     """Run the cells that are not complete, and print the table of all cells.
 
@@ -44,8 +44,8 @@ def sweep_command(
         n_jobs: Number of cells at a time; None: as many as fit.
         run_memory: Bytes of memory per cell.
         save_every: Seconds between two checkpoints of a cell.
-        only: Run only the cells whose names match this shell pattern; None: all. The table always
-            contains all cells.
+        only: Run only the cells whose names match this shell pattern, or one of these; None: all.
+            The table always contains all cells.
 
     Returns:
         0 if all selected cells are complete, 1 if some have failed, 128 + the number of the signal
@@ -61,12 +61,7 @@ def sweep_command(
         )
     content = sweep_content(file)
     cells = parse_sweep(content, str(file))
-    wanted = [cell for cell in cells if only is None or fnmatchcase(cell.name, only)]
-    if not wanted:
-        raise InputError(
-            f"`--only` must match the name of a cell, got {only!r}; there are "
-            f"{', '.join(cell.name for cell in cells)}."
-        )
+    wanted = _matching(cells, [only] if isinstance(only, str) else only)
     folder = SweepFolder(out)
     with folder.opened(content, cells, save_every) as order:
         n_before = sum(not cell.missing_variations(order.out) for cell in wanted)
@@ -87,6 +82,19 @@ def sweep_command(
     if received is not None:
         return 128 + received
     return 1 if failed else 0
+
+
+def _matching(cells: Sequence[Cell], patterns: Sequence[str] | None) -> list[Cell]:
+    """Return the cells whose names match a pattern, in their order; without patterns, all."""
+    if patterns is None:
+        return [*cells]
+    for pattern in patterns:
+        if not any(fnmatchcase(cell.name, pattern) for cell in cells):
+            raise InputError(
+                f"`--only` must match the name of a cell, got {pattern!r}; there are "
+                f"{', '.join(cell.name for cell in cells)}."
+            )
+    return [cell for cell in cells if any(fnmatchcase(cell.name, each) for each in patterns)]
 
 
 def run_sweep(

@@ -112,6 +112,18 @@ def test_only_the_cells_that_are_asked_for_are_run(small_sweep, tmp_path, capsys
         assert f"- {other.name}: 0 of" in text
 
 
+def test_only_may_be_repeated_and_each_pattern_must_match(small_sweep, tmp_path, capsys):
+    out, cells = tmp_path / "swept", read_sweep(small_sweep)
+    first, last = cells[0], cells[-1]
+    words = ["--out", out, "--jobs", 1, "--only", first.name, "--only"]
+    assert sweep(small_sweep, *words, "nothing-*") == 2
+    assert "`--only` must match the name of a cell, got 'nothing-*'" in capsys.readouterr().err
+    assert sweep(small_sweep, *words, last.name) == 0
+    assert [not cell.missing_variations(out) for cell in cells] == [
+        cell in (first, last) for cell in cells
+    ]
+
+
 def test_ctrl_c_does_not_reach_a_worker_that_still_imports(order, make_cell, capfd):
     with LocalWorkers(order) as workers:
         workers.start(make_cell())
