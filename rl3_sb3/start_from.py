@@ -1,8 +1,7 @@
 """Begin training with the networks of another policy, such as a published one.
 
-Exported policies often have no critic. A critic that starts anew is wrong at first, and an actor
-that follows it forgets what it knows. So `TransformerPPO(critic_first=N)` trains only the critic in
-the first N iterations.
+Exported policies often have no critic, and one that starts anew is wrong at first. So
+`TransformerPPO(critic_first=N)` can train the critic alone in the first N iterations.
 """
 
 from __future__ import annotations
