@@ -628,8 +628,8 @@ class TransformerPPO(PPO):
     def start_from(self, policy: str | os.PathLike[str] | SequencePolicy) -> bool:
         """Go on from the networks of another policy, such as a published one: fine-tuning.
 
-        Adam's moments are cleared; the counted steps stay. A critic that is not taken over stays the
-        model's own; with `critic_first` it catches up before the actor changes.
+        Adam's moments are cleared; the counted steps stay. A critic that is not taken over stays
+        the model's own; with `critic_first` it catches up before the actor changes.
 
         Args:
             policy: The folder of an exported policy, or a policy. It must be of this model's class
