@@ -28,7 +28,7 @@ Run:
     python benchmarks/memory.py --smoke                              (seconds; no figures)
 
 `curves.csv` in the folder holds all curves; one that is there already is not computed again, so it
-can be stopped and go on. `benchmarks/memory_curves` has those that docs/memory.md shows.
+can be stopped and go on.
 """
 
 import csv
@@ -60,7 +60,7 @@ from rl3_sb3 import TransformerPPO
 N_ENVS = 8
 POINTS = 30
 Rows = list[dict[str, str]]
-COLUMNS = ("task", "agent", "seed", "steps", "return", "seconds")
+COLUMNS = ("task", "agent", "seed", "length", "steps", "return", "seconds")
 
 # hyperparams/ppo_lstm.yml of RL Baselines3 Zoo (CartPoleNoVel-v1 and PendulumNoVel-v1, there with
 # gSDE), without the discount and with the number of environments that all have here.
@@ -152,7 +152,8 @@ def compute(args: Arguments) -> None:
         low, high = (args.steps * k / POINTS for k in (i, i + 1))
         found = [r for t, r in episodes.ends if low < t <= high]
         if found:
-            rows.append([task, agent, seed, round(high), statistics.fmean(found), round(seconds)])
+            mean = statistics.fmean(found)
+            rows.append([task, agent, seed, args.steps, round(high), mean, round(seconds)])
     with Path(file).open("w", newline="") as stream:
         csv.writer(stream).writerows([COLUMNS, *rows])
 
@@ -162,10 +163,15 @@ def compute(args: Arguments) -> None:
 
 def missing(args: Arguments, rows: Rows) -> Iterator[str]:
     """Yield the curves that are not among the rows."""
-    there = {(row["task"], row["agent"], row["seed"]) for row in rows}
+    there = {tuple(row[name] for name in COLUMNS[:3]) for row in of_length(args, rows)}
     for task, agent, seed in itertools.product(args.tasks, args.agents, args.seeds):
         if (task, agent, str(seed)) not in there:
             yield f"{task},{agent},{seed}"
+
+
+def of_length(args: Arguments, rows: Rows) -> Rows:
+    """Return the rows of curves of the length that was asked for."""
+    return [row for row in rows if row["length"] == str(args.steps)]
 
 
 def run_one(args: Arguments, name: str) -> Rows:
@@ -197,7 +203,7 @@ def write(rows: Rows, file: Path) -> None:
     with part.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: [row[name] for name in COLUMNS[:3]]))
+        writer.writerows(sorted(rows, key=lambda row: [row[name] for name in COLUMNS[:4]]))
     part.replace(file)
 
 
@@ -269,16 +275,19 @@ def main(args: Arguments) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     print(f"torch {th.__version__}, one thread a curve, {args.jobs} at a time; into {folder}")
     file = folder / "curves.csv"
-    rows = read(file)
-    if rows and not any(row["steps"] == str(args.steps) for row in rows):
-        sys.exit(f"{file} has curves of other lengths than --steps {args.steps}: pass theirs")
+    failures = []
     with ThreadPoolExecutor(args.jobs) as pool:
-        running = [pool.submit(run_one, args, name) for name in missing(args, rows)]
+        running = [pool.submit(run_one, args, name) for name in missing(args, read(file))]
         for done in as_completed(running):
-            rows += done.result()
-            write(rows, file)
+            if (error := done.exception()) is not None:
+                failures.append(error)
+            else:  # another call may have written meanwhile
+                write(read(file) + done.result(), file)
+    rows = of_length(args, read(file))
     print_table(rows)
     draw(rows, folder / "curves.png")
+    if failures:
+        raise failures[0]
 
 
 if __name__ == "__main__":

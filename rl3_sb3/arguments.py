@@ -109,6 +109,8 @@ def _check_at_least(name: str, value: float | Schedule, least: int) -> None:
 def _check_integer(name: str, value: Any) -> None:
     try:
         operator.index(value)
+        if isinstance(value, bool):
+            raise TypeError
     except TypeError:
         raise ValueError(f"`{name}` must be an integer, got {value!r}.") from None
 

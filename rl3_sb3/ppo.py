@@ -131,12 +131,12 @@ class TransformerPPO(PPO):
         device: "auto" uses a CUDA device if there is one.
         cuda_graphs: On a GPU, replay recordings of the networks' calls, see `cuda_graphs`. Not
             tested on a GPU yet.
-        critic_first: Number of iterations, from the model's first on, in which only the critic
-            trains, at least 0; see `start_from`.
+        critic_first: Number of iterations in which only the critic trains, counted from the model's
+            first, or from the last `start_from`; at least 0.
 
     Attributes:
-        n_steps_before: Number of steps for which the policy that `start_from` took over had been
-            trained; `num_timesteps` counts this model's own.
+        n_steps_before: Number of steps in the training record of the policy that `start_from` took
+            over, 0 if it has none; `num_timesteps` counts this model's own.
 
     Raises:
         TypeError: An argument is not a number where one is needed.
@@ -229,6 +229,7 @@ class TransformerPPO(PPO):
         self.normalize_returns = normalize_returns and _init_setup_model
         self.critic_first = critic_first
         self.n_steps_before = 0
+        self._n_iterations = 0  # since the last `start_from`
         # Stored explicitly, so that a checkpoint keeps its meaning if a default changes.
         self.policy_kwargs = {**self.policy_class.default_choices(), **self.policy_kwargs}
         self.cuda_graphs = cuda_graphs
@@ -516,13 +517,14 @@ class TransformerPPO(PPO):
             max_grad_norm=self.max_grad_norm,
             target_kl=self.target_kl,
             symmetry=self.symmetry,
-            actor_trains=from_first_rank(self._iteration) >= self.critic_first,
+            actor_trains=from_first_rank(self._n_iterations) >= self.critic_first,
         )
         try:
             metrics = self._own_updates().run(self.rollout_buffer, settings)
         except DivergedError as error:
             raise self._explained(error) from error
         self._n_updates += self.n_epochs
+        self._n_iterations += 1
         for name, value in metrics.items():
             self.logger.record(f"train/{name}", value)
         self.logger.record("train/clip_range", settings.clip_range)
@@ -532,11 +534,6 @@ class TransformerPPO(PPO):
         if hasattr(self.policy, "log_std"):
             self.logger.record("train/std", self.policy.log_std.exp().mean().item())
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-
-    @property
-    def _iteration(self) -> int:
-        """The number of complete iterations of the model's life."""
-        return self._n_updates // self.n_epochs
 
     def mean_divergence(self) -> float:
         """Return the exact mean KL(behaviour || current), in nats, over the last rollout."""
@@ -548,8 +545,9 @@ class TransformerPPO(PPO):
         return self._updates
 
     def _explained(self, error: DivergedError) -> DivergedError:
+        iteration = self._n_updates // self.n_epochs + 1
         return DivergedError(
-            f"Training must stay finite, got {error} in iteration {self._iteration + 1}, after "
+            f"Training must stay finite, got {error} in iteration {iteration}, after "
             f"{self.num_timesteps} steps. This model is lost: load the last checkpoint, and lower "
             "`learning_rate`, or bound the gradients with `max_grad_norm`."
         )
@@ -625,19 +623,24 @@ class TransformerPPO(PPO):
 
     # ---------------------------------------------------------------- exchange
 
-    def start_from(self, policy: str | os.PathLike[str] | SequencePolicy) -> bool:
-        """Go on from the networks of another policy, such as a published one: fine-tuning.
+    def start_from(
+        self, policy: str | os.PathLike[str] | SequencePolicy, *, critic: bool = True
+    ) -> bool:
+        """Begin with the networks of another policy, such as a published one: fine-tuning.
 
-        Adam's moments are cleared; the counted steps stay. A critic that is not taken over stays
-        the model's own; with `critic_first` it catches up before the actor changes.
+        Call it before training: the counted steps stay, and Adam's moments are cleared. A critic
+        that is not taken over stays the model's own; with `critic_first` it catches up before the
+        actor changes.
 
         Args:
             policy: The folder of an exported policy, or a policy. It must be of this model's class
-                and sizes, with the same actions and as many observed numbers.
+                and sizes, with the same actions and as many observed numbers. That these numbers
+                mean the same is up to you.
+            critic: Take over the critic too, if there is one that reads the same observations.
+                Pass False if this model's rewards or discount are others.
 
         Returns:
-            Whether the critic was taken over too. An export without a critic has none, and one that
-            reads other observations does not fit.
+            Whether the critic was taken over.
 
         Raises:
             PolicyFileError: The folder does not hold an exported policy.
@@ -645,9 +648,10 @@ class TransformerPPO(PPO):
         """
         if isinstance(policy, str | os.PathLike):
             policy = load_policy(policy, self.device)
-        with_critic = take_networks(self.policy, policy)
+        with_critic = take_networks(self.policy, policy, critic=critic)
         record = policy.training_record
         self.n_steps_before = 0 if record is None else record.n_steps
+        self._n_iterations = 0
         return with_critic
 
     def export(

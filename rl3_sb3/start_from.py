@@ -11,32 +11,37 @@ from typing import Any
 from rl3_sb3.sequence_policy import SequencePolicy
 
 
-def take_networks(policy: SequencePolicy, source: Any) -> bool:
+def take_networks(policy: SequencePolicy, source: Any, *, critic: bool = True) -> bool:
     """Replace a policy's weights by those of another one, and clear its optimizer's moments.
 
     Args:
         policy: The policy to change.
         source: The policy to copy: of the same class, with networks of the same sizes, for the same
             actions and as many observed numbers.
+        critic: Copy the critic too, if `source` has one that reads the same observations.
 
     Returns:
-        Whether the critic was copied too: `source` has one, which reads as many numbers.
+        Whether the critic was copied.
 
     Raises:
         ValueError: `source` does not fit; nothing is changed then.
     """
     _require_fit(policy, source)
-    networks: list[str] = ["actor"]
-    if source.critic is not None and policy.critic is not None:
-        same = _misfit(policy.critic, source.critic) is None
-        networks += ["critic"] * same
+    with_critic = (
+        critic
+        and source.critic is not None
+        and policy.critic is not None
+        and source.critic_only == policy.critic_only
+        and _misfit(policy.critic, source.critic) is None
+    )
+    networks = ["actor", "critic"] if with_critic else ["actor"]
     for name in networks:
         getattr(policy, name).load_state_dict(getattr(source, name).state_dict())
     if hasattr(policy, "log_std"):
         policy.log_std.data.copy_(source.log_std.data)
     policy.actor.invalidate_memories()
     policy.optimizer.state.clear()
-    return "critic" in networks
+    return with_critic
 
 
 def _require_fit(policy: SequencePolicy, source: Any) -> None:
@@ -52,7 +57,9 @@ def _require_fit(policy: SequencePolicy, source: Any) -> None:
             f"{source.action_space}. {remedy}"
         )
     own, other = (p._get_constructor_parameters() for p in (policy, source))
-    for name in (*policy.network.SIZES, *policy.network.CHOICES):
+    # Custom networks may have none.
+    sizes, choices = (getattr(policy.network, name, ()) for name in ("SIZES", "CHOICES"))
+    for name in (*sizes, *choices):
         if own[name] != other[name]:
             raise ValueError(
                 f"`policy` must have `{name}` {own[name]} like the model's, got {other[name]}. "

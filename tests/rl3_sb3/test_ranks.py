@@ -68,6 +68,13 @@ def test_ranks_end_with_one_model_though_only_rank_0_read_a_checkpoint(trained):
     np.testing.assert_array_equal(ends["arr_0"], ends["arr_1"])
 
 
+def test_all_ranks_start_from_what_rank_0_starts_from_and_their_critics_train_first(trained):
+    starts = np.load(trained[2] / "starts.npz")
+    assert len(starts.files) == 3
+    for rank in (1, 2):
+        np.testing.assert_array_equal(starts["arr_0"], starts[f"arr_{rank}"])
+
+
 def test_a_callback_that_says_stop_on_one_rank_stops_all_at_the_rollouts_end(trained):
     stopped = json.loads((trained[2] / "stopped.json").read_text())
     assert stopped["steps"] == [32, 32]  # one rollout of 8 steps in 4 environments

@@ -1,5 +1,6 @@
 """A model goes on from the networks of another policy, and its critic may catch up first."""
 
+import gymnasium
 import numpy as np
 import pytest
 import torch as th
@@ -36,6 +37,37 @@ def exported(tmp_path, **arguments):
     return source, tmp_path / "source"
 
 
+class TwoSides(gymnasium.Env):
+    """Two observations of one size, and episodes of three steps."""
+
+    observation_space = spaces.Dict({side: spaces.Box(0, 1, (2,)) for side in ("left", "right")})
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._t = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self._t += 1
+        return self.observation_space.sample(), 1.0, self._t == 3, False, {}
+
+
+@pytest.fixture
+def make_seeing():
+    def make_one(side):
+        return TransformerPPO(
+            "TransformerPolicy",
+            make_vec_env(TwoSides, 2),
+            n_steps=6,
+            batch_size=6,
+            policy_kwargs={**SMALL, "critic_only": side},
+            device="cpu",
+        )
+
+    return make_one
+
+
 def test_actor_and_critic_are_those_of_the_exported_policy(tmp_path):
     source, folder = exported(tmp_path)
     model = make(seed=2)
@@ -53,6 +85,23 @@ def test_without_a_critic_in_the_export_the_models_own_stays(tmp_path):
     assert model.start_from(load_policy(folder)) is False
     assert equal(weights(model.policy.critic), before)
     assert equal(weights(model.policy.actor), weights(source.policy.actor))
+
+
+def test_a_critic_may_be_left_behind(tmp_path):
+    _, folder = exported(tmp_path)
+    model = make(seed=2)
+    before = weights(model.policy.critic)
+    assert model.start_from(folder, critic=False) is False
+    assert equal(weights(model.policy.critic), before)
+
+
+def test_a_critic_that_reads_other_observations_stays_behind(make_seeing):
+    source, model = make_seeing("left"), make_seeing("right")
+    before = weights(model.policy.critic)
+    assert model.start_from(source.policy) is False
+    assert equal(weights(model.policy.critic), before)
+    assert equal(weights(model.policy.actor), weights(source.policy.actor))
+    assert make_seeing("left").start_from(source.policy) is True
 
 
 def test_it_forgets_adams_moments_and_the_actors_memory(tmp_path):
@@ -163,7 +212,32 @@ def test_a_frozen_critic_does_not_hold_the_actor_back():
     assert not equal(before, weights(model.policy.actor))
 
 
-@pytest.mark.parametrize("wrong", [-1, 1.5, "two"])
+@pytest.mark.parametrize("epochs", [(10, 1), (1, 10)])
+def test_iterations_are_counted_whatever_the_epochs(tmp_path, epochs):
+    model = make(critic_first=3, n_epochs=epochs[0])
+    model.learn(128)  # two iterations
+    model.save(tmp_path / "model.zip")
+    env = make_vec_env("CartPole-v1", 2)
+    model = TransformerPPO.load(tmp_path / "model.zip", env, device="cpu", n_epochs=epochs[1])
+    trained = []
+    for _ in range(2):
+        actor = weights(model.policy.actor)
+        model.learn(64, reset_num_timesteps=False)
+        trained.append(not equal(actor, weights(model.policy.actor)))
+    assert trained == [False, True]
+
+
+def test_iterations_are_counted_from_the_start(tmp_path):
+    _, folder = exported(tmp_path)
+    model = make(critic_first=1)
+    model.learn(128)
+    model.start_from(folder)
+    actor = weights(model.policy.actor)
+    model.learn(64)
+    assert equal(actor, weights(model.policy.actor))
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "two", True])
 def test_critic_first_is_a_count(wrong):
     with pytest.raises((ValueError, TypeError), match="`critic_first` must be"):
         make(critic_first=wrong)

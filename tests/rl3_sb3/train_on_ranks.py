@@ -151,20 +151,37 @@ def main(case: str, out: Path, dtype: str) -> None:
         (out / f"{case}-{dtype}.json").write_text(json.dumps({"log": log, "episodes": episodes}))
 
 
+def make_small(**options: Any) -> TransformerPPO:
+    """Return a model whose seed is the same on all ranks."""
+    options |= {"batch_size": 16, "seed": 0, "device": "cpu", "policy_kwargs": SMALL}
+    return TransformerPPO("TransformerPolicy", make_env([4] * 2), n_steps=8, **options)
+
+
 def go_on_from_rank_0(out: Path) -> None:
     """Train on from parameters and an optimizer that rank 0 alone has; write where ranks end."""
-
-    def make() -> TransformerPPO:
-        options = {"batch_size": 16, "seed": 0, "device": "cpu", "policy_kwargs": SMALL}
-        return TransformerPPO("TransformerPolicy", make_env([4] * 2), n_steps=8, **options)
-
-    trained, model = make().learn(32), make()
+    trained, model = make_small().learn(32), make_small()
     if this_rank() == 0:
         model.set_parameters(trained.get_parameters())
     model.learn(32)
     ends = gather_over_ranks(model.policy.parameters_to_vector())
     if this_rank() == 0:
         np.savez(out / "ends.npz", *ends)
+
+
+def start_from_on_rank_0(out: Path) -> None:
+    """Let rank 0 alone start from another policy; write where ranks end, and that policy's actor.
+
+    Then rank 0's critic trains first, though the other ranks have trained theirs already.
+    """
+    source, model = make_small().learn(32), make_small(critic_first=1).learn(32)
+    if this_rank() == 0:
+        model.start_from(source.policy)
+    model.learn(32)
+    ends = gather_over_ranks([p.detach().numpy() for p in model.policy.actor.parameters()])
+    if this_rank() == 0:
+        actor = [p.detach().numpy() for p in source.policy.actor.parameters()]
+        flat = [np.concatenate([p.ravel() for p in each]) for each in (actor, *ends)]
+        np.savez(out / "starts.npz", *flat)
 
 
 class StopRank1(BaseCallback):
@@ -205,5 +222,6 @@ if __name__ == "__main__":
             main(name, Path(sys.argv[1]), "float64")
         main("ragged", Path(sys.argv[1]), "float32")
         go_on_from_rank_0(Path(sys.argv[1]))
+        start_from_on_rank_0(Path(sys.argv[1]))
         stop_on_rank_1(Path(sys.argv[1]))
     os._exit(0)  # see rl3_sb3/__main__.py

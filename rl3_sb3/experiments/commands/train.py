@@ -177,6 +177,11 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _check_train_options(options: argparse.Namespace) -> None:
+    if options.start_from in ("", "none"):
+        raise InputError(
+            f"`--start-from` must be a folder, got {options.start_from!r}. Leave it out to start "
+            "anew."
+        )
     if not options.time_limit > 0:
         raise InputError(f"`--time-limit` must be above 0, got {options.time_limit}. Pass seconds.")
     if not options.save_every >= 0:

@@ -24,7 +24,7 @@ class PublishedAgent:
         name: Name of the cell's folder.
         config: Configuration of the run that trained it.
         policy: The policy, without critic.
-        n_training_steps: Number of steps for which it was trained.
+        n_training_steps: Number of steps for which it was trained, see `SeedRecord`.
         n_seeds: Number of seeds of the cell; the policy is that of the median seed.
         digest: Of the file with the policy's weights, see `weights_digest`.
     """
@@ -71,13 +71,13 @@ def published_agents(folder: Path, algos: Collection[str] | None = None) -> list
         if algos is not None and config.algo not in algos:
             continue
         directory.require_same_tasks(config)
-        policy, n_steps = load_run_policy(directory, config, "cpu")
+        policy, _ = load_run_policy(directory, config, "cpu")
         agents.append(
             PublishedAgent(
                 name=place.name,
                 config=config,
                 policy=policy,
-                n_training_steps=n_steps,
+                n_training_steps=record.median.n_steps,
                 n_seeds=len(record.runs),
                 digest=weights_digest(place),
             )

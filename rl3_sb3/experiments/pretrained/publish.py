@@ -80,6 +80,7 @@ def _publish(name: str, cells: Sequence[Cell], sweep: Path, out: Path) -> CellRe
     before = earlier_record(target, cells[0].config, _oracle(_evaluations(cells[0], sweep)))
     everyone = {} if before is None else {run.seed: run for run in before.runs}
     everyone |= runs
+    _check_one_start(name, everyone)
     trained_on = cells[0].config.variation
     means = {seed: run.mean(trained_on, PLAYS[0]) for seed, run in everyone.items()}
     at_hand = {*runs}
@@ -134,8 +135,20 @@ def _read_run(cell: Cell, sweep: Path) -> SeedRecord:
         n_steps=evaluations[0].n_training_steps + directory.n_steps_before(),
         seconds=wall_time(rows),
         curve=learning_curve(rows),
+        start=directory.read_start(),
         **_scores(evaluations),
     )
+
+
+def _check_one_start(name: str, runs: Mapping[int, SeedRecord]) -> None:
+    """Raise InputError if runs of one agent started from different policies."""
+    starts = {seed: (run.start or {}).get("weights") for seed, run in runs.items()}
+    if len({*starts.values()}) > 1:
+        raise InputError(
+            f"`{name}` must be of runs that started from one policy, got others for the seeds "
+            f"{', '.join(map(str, starts))}: what `start_from` names was trained on meanwhile. "
+            "Train them again from the same policy."
+        )
 
 
 def _scores(evaluations: Sequence[Evaluation]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class SeedRecord:
             before, shape (n, 2).
         returns: Variation -> play -> total reward in each held-out task, (n_tasks,).
         by_step: Variation -> play -> mean reward over the tasks at each step, (horizon,).
+        start: The policy that it started from, as in the run's `config.json`; None without one.
     """
 
     seed: int
@@ -60,6 +61,7 @@ class SeedRecord:
     curve: FloatArray
     returns: Mapping[str, Mapping[str, FloatArray]]
     by_step: Mapping[str, Mapping[str, FloatArray]]
+    start: Mapping[str, Any] | None = None
 
     def mean(self, variation: str, play: str) -> float:
         """Return the mean total reward."""
@@ -114,6 +116,7 @@ class CellRecord:
                     "curve": _rounded(run.curve),
                     "returns": {name: _lists(plays) for name, plays in run.returns.items()},
                     "by_step": {name: _lists(plays) for name, plays in run.by_step.items()},
+                    **({} if run.start is None else {"start": dict(run.start)}),
                 }
                 for run in self.runs
             ],
@@ -150,6 +153,7 @@ def read_record(folder: Path) -> CellRecord:
                     curve=np.array(run["curve"], np.float64).reshape(-1, 2),
                     returns={name: _arrays(plays) for name, plays in run["returns"].items()},
                     by_step={name: _arrays(plays) for name, plays in run["by_step"].items()},
+                    start=run.get("start"),
                 )
                 for run in values["runs"]
             ],

@@ -20,7 +20,8 @@ a checkpoint; the rows after it are written again by the resumed run, number for
     eval/mean_reward             mean total reward in the validation tasks, if measured
 
 Columns under "train" and "eval" describe the policy after the update that precedes the row's
-rollout, so they are empty in the first row.
+rollout, so they are empty in the first row. So are the actor's losses after iterations in which
+only the critic trains (`critic_first`).
 """
 
 import csv

@@ -41,6 +41,7 @@ from rl3_sb3.experiments.runs.training_state import TrainingState
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.policy_files.record import library_versions
 from rl3_sb3.ppo import TransformerPPO
+from vamdp.argument_checks import is_integer
 
 _PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "numba")
 
@@ -145,9 +146,26 @@ class RunDirectory:
             )
         self._write_json(self.config_file, {**values, START: dict(found)})
 
+    def read_start(self) -> dict[str, Any] | None:
+        """Return what `note_start` stored; None if the run started from nothing.
+
+        Raises:
+            InputError: The entry is damaged.
+        """
+        found = self._read_json(self.config_file).get(START)
+        if found is None:
+            return None
+        if not isinstance(found, dict) or not is_integer(found.get("n_steps")):
+            raise InputError(
+                f"`{self.config_file}` must say under `{START}` what the run started from, got "
+                f"{found!r}. Restore it from a copy."
+            )
+        return found
+
     def n_steps_before(self) -> int:
         """Return the number of steps of the policy that the run started from; 0 without one."""
-        return int(self._read_json(self.config_file).get(START, {}).get("n_steps", 0))
+        start = self.read_start()
+        return 0 if start is None else int(start["n_steps"])
 
     def _check_new(self) -> None:
         # Files left by a process that was killed while it started a run.

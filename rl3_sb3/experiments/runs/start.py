@@ -3,24 +3,51 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch as th
+
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.policy_files.folder import load_policy
-from rl3_sb3.policy_files.strict_json import PolicyFileError
+from rl3_sb3.experiments.runs.learning_env import make_learning_env
+from rl3_sb3.experiments.runs.model import make_model
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.policy_files.folder import DESCRIPTION_FILE, load_policy
 from rl3_sb3.ppo import TransformerPPO
+from rl3_sb3.sequence_policy import SequencePolicy
 
-# The exported policy in the folder of a run or of a published agent.
-POLICY_FOLDER = "policy"
+# With other divisors, the same numbers of an observation mean other values.
+_SCALES = ("value_scale", "count_scale", "reward_scale")
+# With another of these, a critic's values are of other returns.
+_OF_RETURNS = ("signal", "signal_scale", "gamma", "critic_sees")
 
 
-def start(model: TransformerPPO, path: str) -> dict[str, Any]:
-    """Give a new model the networks of the policy in a folder.
+def check_start(config: RunConfig) -> dict[str, Any] | None:
+    """Check what a run would start from, before it begins; return what `start` returns.
+
+    Raises:
+        InputError: See `start`.
+    """
+    if config.start_from is None:
+        return None
+    config = replace(config, n_envs=2)
+    with closing(make_learning_env(config, 2)) as env:
+        return start(make_model(config, env, "cpu"), config)
+
+
+def start(model: TransformerPPO, config: RunConfig) -> dict[str, Any]:
+    """Give a new model the networks of the policy in the folder `config.start_from`.
+
+    That is the folder of an exported policy, or one that has it in `policy/`. If the folder has a
+    run's settings too, the scales of observations must be the run's. The critic is taken over only
+    if it estimates the same returns.
 
     Args:
         model: The model, which has not been trained.
-        path: The folder of an exported policy, or one that has it in `policy/`.
+        config: Its run.
 
     Returns:
         What identifies that policy: `n_steps` for which it had been trained, the checksum of its
@@ -29,16 +56,14 @@ def start(model: TransformerPPO, path: str) -> dict[str, Any]:
     Raises:
         InputError: There is no policy, it cannot be read, or it does not fit the model.
     """
-    inner = Path(path, POLICY_FOLDER)
-    folder = inner if inner.is_dir() else Path(path)
+    assert config.start_from is not None, "else there is nothing to start from"
+    path = Path(config.start_from)
+    earlier = _settings_in(path)
+    if earlier is not None:
+        _require_same_scales(config, earlier)
+    policy = _policy_in(path, model.device)
     try:
-        policy = load_policy(folder, model.device)
-        with_critic = model.start_from(policy)
-    except PolicyFileError as error:
-        raise InputError(
-            "`start_from` must be the folder of a published agent, a run or an exported policy, "
-            f"got {path}: {error}"
-        ) from error
+        with_critic = model.start_from(policy, critic=_same_returns(config, earlier))
     except ValueError as error:
         raise InputError(f"`start_from` must fit the run, got {path}: {error}") from error
     weights = hashlib.sha256()
@@ -49,3 +74,41 @@ def start(model: TransformerPPO, path: str) -> dict[str, Any]:
         "weights": weights.hexdigest(),
         "with_critic": with_critic,
     }
+
+
+def _policy_in(path: Path, device: th.device) -> SequencePolicy:
+    try:
+        is_policy = (path / DESCRIPTION_FILE).is_file()
+        return load_policy(path if is_policy else RunDirectory(path).policy_folder, device)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "`start_from` must be the folder of a published agent, a run or an exported policy, "
+            f"got {path}: {error}"
+        ) from error
+
+
+def _settings_in(path: Path) -> RunConfig | None:
+    """Return the settings of the run in a folder; None if there are none."""
+    directory = RunDirectory(path)
+    try:
+        is_run = directory.config_file.is_file()
+    except (OSError, ValueError):  # no name of a file: `_policy_in` says so
+        return None
+    return directory.read_config() if is_run else None
+
+
+def _require_same_scales(config: RunConfig, earlier: RunConfig) -> None:
+    for name in _SCALES:
+        own, other = getattr(config, name), getattr(earlier, name)
+        if own != other:
+            raise InputError(
+                f"`{name}` must be {other} as in the run that `start_from` names, "
+                f"{config.start_from}, got {own}: its networks would misread the observations. "
+                f"Pass {name}={other}."
+            )
+
+
+def _same_returns(config: RunConfig, earlier: RunConfig | None) -> bool:
+    if earlier is None:
+        return True
+    return all(getattr(config, name) == getattr(earlier, name) for name in _OF_RETURNS)

@@ -20,6 +20,7 @@ from rl3_sb3.experiments.runs.compiling import says_compiling
 from rl3_sb3.experiments.runs.learning_env import check_environments
 from rl3_sb3.experiments.runs.progress import run_bar
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.start import check_start
 from rl3_sb3.experiments.runs.stop_signals import StopSignals
 from rl3_sb3.experiments.runs.training import check_ranks, train
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -95,6 +96,9 @@ def _lead(
     if begins:
         check_ranks(config)
         check_environments(config)
+        if (found := check_start(config)) is not None:
+            networks = "actor and critic" if found["with_critic"] else "actor, with a new critic"
+            print(f"starts from {config.start_from}, {found['n_steps']:,} steps: {networks}")
         directory.begin(config)
     with directory.locked(), directory.discarded_on_error() if begins else nullcontext():
         if not begins:

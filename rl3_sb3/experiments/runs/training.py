@@ -30,6 +30,7 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.end_of_iteration import EndOfIteration
 from rl3_sb3.experiments.runs.learning_env import make_learning_env
 from rl3_sb3.experiments.runs.metrics import MetricsFile
+from rl3_sb3.experiments.runs.model import make_model as make_model
 from rl3_sb3.experiments.runs.run_directory import DEFAULT_KEEP, RunDirectory
 from rl3_sb3.experiments.runs.start import start
 from rl3_sb3.experiments.runs.stop_signals import IterationClock
@@ -44,9 +45,7 @@ from rl3_sb3.ranks import (
     own_share,
     this_rank,
 )
-from rl3_sb3.update.symmetry import Symmetry
 from rl3_sb3.update.updates import DivergedError
-from vamdp.wrappers.task_part import TASK
 
 # Called after every rollout with the steps done and the mean return of the rollout's meta-episodes.
 Report = Callable[[int, float], None]
@@ -99,7 +98,7 @@ def train(
         if file is None:
             model = make_model(config, env, device)
             if config.start_from is not None and writes:  # the other ranks copy rank 0's weights
-                directory.note_start(start(model, config.start_from))
+                directory.note_start(start(model, config))
         else:
             model = directory.checkpoints.load(file, env, device)
             if model.num_timesteps >= config.total_steps:
@@ -162,38 +161,6 @@ def make_training_env(config: RunConfig) -> VecEnv:
     """
     check_ranks(config)
     return make_learning_env(config, len(own_share(range(config.n_envs))))
-
-
-def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
-    """Return an untrained model with the run's settings."""
-    critic_only = TASK if config.critic_sees == "task" else ""
-    symmetry = None
-    if config.symmetry_share > 0:
-        symmetry = Symmetry.of(env, share=config.symmetry_share, coef=config.symmetry_coef)
-    return TransformerPPO(
-        config.policy,
-        env,
-        learning_rate=config.learning_rate,
-        n_steps=config.horizon,
-        batch_size=config.batch_size,
-        n_epochs=config.n_epochs,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
-        clip_range=config.clip_range,
-        normalize_advantage=config.normalize_advantage,
-        normalize_returns=config.normalize_returns,
-        ent_coef=config.ent_coef,
-        max_grad_norm=config.max_grad_norm,
-        target_kl=config.target_kl,
-        vf_coef=config.vf_coef,
-        symmetry=symmetry,
-        # So that the mean return in a row of the metrics is that of the whole rollout.
-        stats_window_size=config.n_envs,
-        seed=config.environment_seed,
-        critic_first=config.critic_first,
-        device=device,
-        policy_kwargs={**config.policy_arguments, "critic_only": critic_only},
-    )
 
 
 class _StoppedError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp.shell import quoted
 
 _PARTS = ("policy", "estimator")
 
@@ -24,7 +25,9 @@ def command_of(config: RunConfig) -> str:
     given = {name: value for name, value in config.flat().items() if value != usual[name]}
     if "iterations" in given:
         words.append(f"--iterations {given.pop('iterations')}")
-    words += [f"--set {name}={_text(value)}" for name, value in given.items()]
+    if "start_from" in given:
+        words.append(f"--start-from {quoted(given.pop('start_from'))}")
+    words += [f"--set {quoted(f'{name}={_text(value)}')}" for name, value in given.items()]
     return " ".join(words)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -165,7 +166,21 @@ class RunConfig:
                 "`n_envs` must be at least 2 when `horizon` is 1, got 1. "
                 "PPO cannot normalise a single advantage."
             )
+        self._check_start()
         self._check_parts(algorithm)
+
+    def _check_start(self) -> None:
+        if self.start_from is not None:
+            if not self.start_from:
+                raise InputError(
+                    "`start_from` must be a folder, got ''. Leave it out to start anew."
+                )
+            object.__setattr__(self, "start_from", str(Path(self.start_from)))  # without a last /
+        if self.critic_first >= self.iterations:
+            raise InputError(
+                f"`critic_first` must be below `iterations`, {self.iterations}, got "
+                f"{self.critic_first}: the actor would never train."
+            )
 
     def _check_parts(self, algorithm: Algorithm) -> None:
         for name, usual in (("signal", "reward"), ("critic_sees", "history")):

@@ -25,6 +25,7 @@ have its own lists, settings and evaluation, which replace the ones above for th
 and evaluation key by key). So several entries may have the same domain, with another size,
 variation or set of algorithms. The `variants` of an entry is a list of names; default: all. A
 variant's settings take precedence over all others. Everything is checked before anything starts.
+A relative `start_from` is relative to the folder where the command runs.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ import codecs
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ from rl3_sb3.experiments.domains import domain_of
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import N_HELD_OUT_TASKS
 from rl3_sb3.experiments.runs.learning_env import check_environments
+from rl3_sb3.experiments.runs.start import check_start
 from rl3_sb3.experiments.settings.filling import with_dots, with_one_entropy
 from rl3_sb3.experiments.settings.run_config import (
     IDENTITY,
@@ -108,8 +111,11 @@ def _decoded(content: bytes) -> str:
 
 
 def _check_environments(cells: Sequence[Cell]) -> None:
-    """Raise InputError if the environments of a cell cannot be made; each kind is tried once."""
-    seen = set()
+    """Raise InputError if a cell cannot begin: its environments, or what it starts from.
+
+    Each kind is tried once.
+    """
+    seen, starts = set(), list[RunConfig]()
     for cell in cells:
         config = cell.config
         tasks = (config.domain, config.size, config.variation, config.algo)
@@ -117,6 +123,9 @@ def _check_environments(cells: Sequence[Cell]) -> None:
         if kind not in seen:
             seen.add(kind)
             check_environments(config)
+        if config.start_from is not None and (start := replace(config, seed=0)) not in starts:
+            starts.append(start)
+            check_start(start)
 
 
 def _cells(values: Mapping[str, Any]) -> Iterator[Cell]:

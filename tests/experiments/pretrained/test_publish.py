@@ -8,6 +8,7 @@ import pytest
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.pretrained import publish
+from rl3_sb3.experiments.pretrained.agents import published_agents
 from rl3_sb3.experiments.pretrained.listing import pretrained_table, read_records
 from rl3_sb3.experiments.pretrained.publish import publish_sweep
 from rl3_sb3.experiments.pretrained.record import read_record
@@ -320,3 +321,32 @@ def test_pretrained_agents_are_listed_and_evaluated_beside_their_record(publishe
 def test_a_folder_without_agents_is_named(tmp_path):
     with pytest.raises(InputError, match="pretrained agents"):
         read_records(tmp_path)
+
+
+def test_runs_that_started_from_a_policy_say_so_and_count_its_steps(sweep, tmp_path):
+    earlier = tmp_path / "earlier"
+    shutil.copytree(sweep / "bandit-h12-rl3-s0", earlier)
+    text = (
+        (sweep / "sweep.toml")
+        .read_text()
+        .replace('["rl2", "rl3"]', '["rl3"]')
+        .replace("[0, 1, 2]", "[0, 1]")
+    )
+    text = text.replace("[evaluation]", f'start_from = "{earlier.as_posix()}"\n[evaluation]')
+    (tmp_path / "tiny.toml").write_text(text)
+    out = tmp_path / "runs"
+    words = ["sweep", str(tmp_path / "tiny.toml"), "--out", str(out), "--jobs", "1", "--only"]
+    assert main([*words, "*-s0"]) == 0
+    assert main(["publish", str(out), "--out", str(tmp_path / "agents")]) == 0
+    (run,) = read_record(tmp_path / "agents" / "bandit-12-rl3").runs
+    assert run.n_steps == 144 + 144
+    assert run.start["n_steps"] == 144
+    assert f"--start-from {earlier} " in f"{run.command} "
+    (agent,) = published_agents(tmp_path / "agents")
+    assert agent.n_training_steps == 288
+
+    shutil.rmtree(earlier)
+    shutil.copytree(sweep / "bandit-h12-rl3-s1", earlier)  # another policy at the same place
+    assert main([*words, "*-s1"]) == 0
+    with pytest.raises(InputError, match=r"must be of runs that started from one policy, .*0, 1"):
+        list(publish_sweep(out, tmp_path / "agents"))

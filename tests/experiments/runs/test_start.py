@@ -1,7 +1,9 @@
 """A run starts from the networks of another one, of an exported policy, or of a published agent."""
 
 import json
+import shlex
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -11,9 +13,11 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.metrics import read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
+from rl3_sb3.experiments.runs.start import check_start
 from rl3_sb3.experiments.runs.training import train
 from rl3_sb3.experiments.settings.command import command_of
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.sweeps.specification import read_sweep
 from rl3_sb3.policy_files.folder import export_policy
 
 
@@ -51,10 +55,16 @@ def test_networks_are_those_of_the_folder(tmp_path, first, folder):
 
 def test_an_agent_without_a_critic_trains_its_critic_first(tmp_path, first):
     export_policy(first[1].policy, tmp_path / "published" / "policy", actor_only=True)
-    config = small(3, start_from=str(tmp_path / "published"), critic_first=3)
-    directory, model = trained(tmp_path / "second", config)
-    assert same_weights(model.policy, first[1].policy, "actor")
+    config = small(3, start_from=str(tmp_path / "published"), critic_first=2)
+    directory = RunDirectory(tmp_path / "second")
+    directory.begin(config)
+    model = None
+    for _ in range(2):
+        model = train(directory, config, device="cpu", stop=lambda: True)
+        assert same_weights(model.policy, first[1].policy, "actor")
     assert not same_weights(model.policy, first[1].policy, "critic")
+    model = train(directory, config, device="cpu")
+    assert not same_weights(model.policy, first[1].policy, "actor")
     rows = read_metrics(directory.metrics_file)
     assert [row.get("train/actor_epochs") for row in rows] == [None, 0, 0]
     assert json.loads(directory.config_file.read_text())["start"]["with_critic"] is False
@@ -71,7 +81,7 @@ def test_steps_of_both_are_in_the_export_and_a_run_counts_its_own(tmp_path, firs
 
 def test_interrupted_it_ends_with_the_bits_of_an_uninterrupted_run(tmp_path, first):
     config = small(3, start_from=str(tmp_path / "first"), critic_first=1)
-    _, whole = trained(tmp_path / "whole", config)
+    directory, whole = trained(tmp_path / "whole", config)
     parts = RunDirectory(tmp_path / "parts")
     parts.begin(config)
     train(parts, config, device="cpu", stop=lambda: True)
@@ -79,15 +89,23 @@ def test_interrupted_it_ends_with_the_bits_of_an_uninterrupted_run(tmp_path, fir
     model = train(parts, config, device="cpu")
     for name, value in whole.policy.state_dict().items():
         assert value.equal(model.policy.state_dict()[name])
+    rows, others = (read_metrics(each.metrics_file) for each in (directory, parts))
+    clock = "time/time_elapsed"
+    assert [{**row, clock: 0} for row in rows] == [{**row, clock: 0} for row in others]
 
 
 def test_killed_before_its_first_checkpoint_it_must_start_from_the_same_policy(tmp_path, first):
     config = small(1, start_from=str(tmp_path / "first"))
-    directory = RunDirectory(tmp_path / "second")
-    directory.begin(config)
-    train(directory, config, device="cpu")
-    for file in directory.checkpoints.files():
-        file.unlink()
+    directory, whole = trained(tmp_path / "second", config)
+
+    def loses_its_checkpoints():
+        for file in directory.checkpoints.files():
+            file.unlink()
+
+    loses_its_checkpoints()
+    again = train(directory, config, device="cpu")
+    assert same_weights(again.policy, whole.policy, "actor")
+    loses_its_checkpoints()
     train(RunDirectory(tmp_path / "first"), first[0].prolong(3), device="cpu")
     before = directory.config_file.read_bytes()
     with pytest.raises(InputError, match=r"`start_from` must be the policy that the run .* began"):
@@ -134,7 +152,73 @@ def test_the_command_has_the_option_and_can_be_given_again(tmp_path, first, caps
     assert main([*words, "elsewhere"]) != 0
     assert "`start_from` must be" in capsys.readouterr().err
     config = RunDirectory(tmp_path / "second").read_config()
-    assert f"--set start_from={tmp_path / 'first'}" in command_of(config)
+    assert f"--start-from {tmp_path / 'first'}" in command_of(config)
+
+
+def test_scales_must_be_those_of_the_earlier_run(tmp_path, first):
+    config = small(1, start_from=str(tmp_path / "first"), value_scale=0.5)
+    with pytest.raises(InputError, match=r"`value_scale` must be 1.0 .*, got 0.5.*value_scale=1.0"):
+        check_start(config)
+    assert check_start(replace(config, value_scale=1.0))["n_steps"] == 96
+
+
+@pytest.mark.parametrize(
+    ("change", "with_critic"),
+    [({}, True), ({"signal": "reward"}, False), ({"gamma": 0.5}, False), ({"n_epochs": 1}, True)],
+)
+def test_the_critic_comes_along_if_it_estimates_the_same_returns(
+    tmp_path, first, change, with_critic
+):
+    config = small(1, start_from=str(tmp_path / "first"), **change)
+    assert check_start(config)["with_critic"] is with_critic
+
+
+@pytest.mark.parametrize("path", ["", "none"])
+def test_the_option_wants_a_folder(path, capsys):
+    assert main(["train", "bandit", "--start-from", path]) == 2
+    assert f"`--start-from` must be a folder, got '{path}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "a\0b"])
+def test_what_can_be_no_folder_is_named(path):
+    with pytest.raises(InputError, match="`start_from` must be the folder of a published agent"):
+        check_start(small(1, start_from=path))
+
+
+def test_settings_that_make_no_sense_are_refused():
+    with pytest.raises(InputError, match="`start_from` must be a folder, got ''"):
+        small(start_from="")
+    with pytest.raises(InputError, match="`critic_first` must be below `iterations`, 2, got 2"):
+        small(2, critic_first=2)
+    assert small(start_from="runs/first/").start_from == "runs/first"
+
+
+@pytest.mark.parametrize("entry", ["x", [], {"n_steps": "many"}, {}])
+def test_a_damaged_entry_of_the_configuration_is_named(tmp_path, first, entry):
+    directory, _ = first
+    values = json.loads(directory.config_file.read_text())
+    directory.config_file.write_text(json.dumps({**values, "start": entry}))
+    with pytest.raises(InputError, match="must say under `start` what the run started from"):
+        directory.n_steps_before()
+
+
+def test_a_sweep_checks_what_it_starts_from_before_anything_starts(tmp_path, first):
+    def cells(path):
+        (tmp_path / "sweep.toml").write_text(
+            'domains = ["bandit"]\nalgorithms = ["rl3"]\nseeds = [0, 1]\nhorizons = [12]\n'
+            f'[settings]\nrecipe = "ours"\niterations = 1\nstart_from = "{path}"\n'
+        )
+        return read_sweep(tmp_path / "sweep.toml")
+
+    assert len(cells((tmp_path / "first").as_posix())) == 2
+    with pytest.raises(InputError, match=r"sweep.toml: `start_from` must be .* got nowhere"):
+        cells("nowhere")
+
+
+def test_the_command_of_a_run_quotes_its_folder():
+    command = command_of(small(start_from="it's a run=1"))
+    words = shlex.split(command)
+    assert words[words.index("--start-from") + 1] == "it's a run=1"
 
 
 def test_runs_from_before_the_setting_start_from_nothing(tmp_path):
