@@ -18,14 +18,15 @@ the paper's if both have the same expectation (the paper's is taken as one draw 
 
 import argparse
 import dataclasses
-import json
+import sys
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.stats import binomtest, chi2
 
-from rl3_sb3.experiments.results.records import start_record, write_record
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.results.records import read_measured, start_record, write_record
 
 N_STATES, N_ACTIONS, TASK_HORIZON = 3, 2, 10
 DISTANCE = 0.1
@@ -157,6 +158,8 @@ def main():
         else:
             parser.add_argument(f"--{field.name}", type=field.type, default=field.default)
     args = Arguments(**vars(parser.parse_args()))
+    if args.tasks < 2 or args.seeds < 1:
+        parser.error(f"there must be 2 tasks and 1 seed at least, got {args.tasks}, {args.seeds}")
     if args.smoke:
         args.tasks, args.seeds = 500, 2
         record = {"seeds": args.seeds, "tasks": args.tasks, "settings": measure(args)}
@@ -166,7 +169,10 @@ def main():
         sizes = {"seeds": args.seeds, "tasks": args.tasks}
         record = write_record(Path(args.record), start, **sizes, settings=settings)
     else:
-        record = json.loads(Path(args.record).read_text())
+        try:
+            record = read_measured(Path(args.record), "tasks", "settings")
+        except InputError as error:
+            sys.exit(f"{Path(__file__).name}: error: {error}")
     show(record)
 
 

@@ -28,7 +28,7 @@ differ mostly in their common level, and training takes several times as long.
 
 import argparse
 import dataclasses
-import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,8 @@ import torch
 from scipy.spatial import cKDTree
 
 from rl3_sb3.experiments.drawing import Figure
-from rl3_sb3.experiments.results.records import start_record, write_record
+from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.results.records import read_measured, start_record, write_record
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 
 N_STATES, N_ACTIONS, TASK_HORIZON = 3, 2, 10
@@ -66,7 +67,7 @@ class Arguments:
     """of tasks, walks and networks"""
     record: str = str(Path(__file__).parent / "records" / "appendix_d3.json")
     """the record's file"""
-    out: str = "figure_7.png"
+    out: str = str(Path(__file__).parents[2] / "docs" / "figures" / "figure_7.png")
     """the figure's file"""
     smoke: bool = False
     """a few tasks and epochs, no record is stored"""
@@ -273,6 +274,8 @@ def main():
         else:
             parser.add_argument(f"--{field.name}", type=field.type, default=field.default)
     args = Arguments(**vars(parser.parse_args()))
+    if not Path(args.out).parent.is_dir():
+        parser.error(f"`--out` must be in an existing folder, got {args.out}. Create it first.")
     torch.set_num_threads(1)
     if args.smoke:
         args.tasks, args.walks, args.epochs = 100, 2, 2
@@ -283,7 +286,10 @@ def main():
         sizes = {name: getattr(args, name) for name in ("seed", "tasks", "walks", "epochs")}
         record = write_record(Path(args.record), start, **sizes, settings=settings)
     else:
-        record = json.loads(Path(args.record).read_text())
+        try:
+            record = read_measured(Path(args.record), "tasks", "settings")
+        except InputError as error:
+            sys.exit(f"{Path(__file__).name}: error: {error}")
     show(record)
     draw(record, args.out)
 

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.drawing import Axes, Figure
 from rl3_sb3.experiments.paper.comparison import (
@@ -65,15 +63,16 @@ def draw_panel(axes: Axes, panel: Sequence[Tasks], folders: Folders) -> None:
     width, missing = 0.8 / len(ALGOS), []
     for i, algo in enumerate(ALGOS):
         row, offset = ALGORITHMS[algo], (i - (len(ALGOS) - 1) / 2) * width
-        cell = read_cell(folders.pretrained, panel[0], algo, folders.scale)
-        if cell is None:
+        cells = [read_cell(folders.pretrained, each, algo, folders.scale) for each in panel]
+        scores = [
+            (place + offset, *mean_and_error(cell.median.returns[tasks.variation]["sampled"]))
+            for place, (cell, tasks) in enumerate(zip(cells, panel, strict=True))
+            if cell is not None
+        ]
+        if not scores:
             missing.append(row.title)
             continue
-        scores = [
-            mean_and_error(cell.median.returns[tasks.variation]["sampled"]) for tasks in panel
-        ]
-        means, errors = zip(*scores, strict=True)
-        places = np.arange(len(panel)) + offset
+        places, means, errors = zip(*scores, strict=True)
         axes.bar(places, means, width, yerr=errors, color=row.colour, label=row.title)
     for title, colour in LINES.items():
         for place, tasks in enumerate(panel):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from rl3_sb3.experiments.domains import Domain
-from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.errors import InputError, RunWarning
 from rl3_sb3.experiments.named import attribute_of
 from rl3_sb3.experiments.results.evaluation import ORACLE
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -24,18 +25,24 @@ def make_baselines(
         config: The run, which defines the tasks and H.
         variation: The task distribution.
         names: Names of agents, see `baseline_of`, or titles of the domain's agents. None: all of
-            the domain's; those that need tables are left out if the tasks are environments. The
-            domain's agents get the domain's options, others their defaults.
+            the domain's that fit; those that need tables are left out if the tasks are
+            environments. The domain's agents get the domain's options, others their defaults.
+
+    Warns:
+        RunWarning: An agent of the domain cannot play meta-episodes of this length; it is left out.
 
     Raises:
         InputError: A name is unknown or occurs twice, or an agent does not fit the tasks.
     """
     domain = config.facts
     facts = task_facts(config, variation)
+    by_default = names is None
     if names is None:
         own = list(domain.baselines)
         names = [n for n in own if domain.has_tables or not baseline_of(n).needs_tables]
     names = [_row_of(name, domain) for name in names if name != ORACLE]  # it is always included
+    if "" in names:
+        raise InputError("`--agents` must be names with commas between them, got none for one.")
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"`--agents` must name each agent once, got {name} twice.")
@@ -51,6 +58,9 @@ def make_baselines(
         try:
             agents.append(baseline.make(facts, **options))
         except (TypeError, ValueError) as error:
+            if by_default and str(error).startswith("`horizon` must be"):
+                warnings.warn(f"{name} is left out: {error}", RunWarning, stacklevel=2)
+                continue
             raise InputError(
                 f"`--agents` must fit {domain.title.lower()}, got {name}: {error}"
             ) from error

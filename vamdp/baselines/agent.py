@@ -38,7 +38,7 @@ class Agent(Protocol):
 
         Args:
             n_tasks: At least 1.
-            seed: Seed of the agent's random numbers: same seed, same actions.
+            seed: Seed of the agent's random numbers, at least 0: same seed, same actions.
         """
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

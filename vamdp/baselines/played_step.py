@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.argument_checks import check_count
 from vamdp.estimators.arguments import as_flags, as_indices, as_rewards
 
 
@@ -17,6 +18,12 @@ class PlayedStep(NamedTuple):
     next_states: npt.NDArray[np.int64]
     terminated: npt.NDArray[np.bool_]
     truncated: npt.NDArray[np.bool_]
+
+
+def check_start(n_tasks: object, seed: object) -> None:
+    """Raise ValueError unless these are arguments of `Agent.start`."""
+    check_count("n_tasks", n_tasks)  # 0 before the first tasks
+    check_count("seed", seed)
 
 
 def as_played_step(

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
+from vamdp.baselines.played_step import check_start
 
 
 class RandomAgent:
@@ -35,6 +36,7 @@ class RandomAgent:
 
     def start(self, n_tasks: int, seed: int) -> None:
         """Begin meta-episodes in this many new tasks."""
+        check_start(n_tasks, seed)
         self._rng = np.random.default_rng(seed)
         self._n_tasks = n_tasks
 

@@ -16,6 +16,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rl3_sb3.experiments.cli import main as rl3
@@ -23,6 +24,7 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.output import end_without_reader, printable
 from rl3_sb3.experiments.paper.comparison import SCALES, Tasks
 from rl3_sb3.experiments.paper.costs import cost_text
+from rl3_sb3.experiments.pretrained.cells import unpublished
 from rl3_sb3.experiments.sweeps.specification import read_sweep
 
 
@@ -82,16 +84,13 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
         records=options.records,
         figures=options.figures,
     )
-    if options.train:
-        for sweep in _sweep_files(here, item, options.scale):
-            out = options.runs / sweep.stem
-            only = [word for each in options.only for word in ("--only", each)]
-            # 1: some runs have failed, and the others are published. Larger: it did not run, or was
-            # stopped.
-            if (status := rl3(["sweep", str(sweep), "--out", str(out), *only])) > 1:
-                return status
-            if published := rl3(["publish", str(out), "--out", str(options.pretrained)]):
-                return published
+    try:
+        for name in ("pretrained", "records"):
+            _require_folder(name, getattr(options, name))
+        if options.train and (status := _train(item, here, options)):
+            return status
+    except InputError as error:
+        return _failed(script, error)
     if options.classical:
         for tasks in item.tasks:
             file = options.records / tasks.yardstick_file
@@ -105,8 +104,54 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
     except BrokenPipeError:
         return end_without_reader()
     except InputError as error:
-        print(f"{script.name}: error: {error}")
-        return 2
+        return _failed(script, error)
+    return 0
+
+
+def _failed(script: Path, error: InputError) -> int:
+    print(f"{script.name}: error: {error}", file=sys.stderr)
+    return 2
+
+
+def _require_folder(name: str, folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(
+            f"`--{name}` must be an existing folder, got {folder}. Leave it out for the "
+            "repository's, or create it."
+        )
+
+
+def _train(item: Item, here: Path, options: argparse.Namespace) -> int:
+    """Train the runs that are asked for and not published, and publish them; return the status.
+
+    Raises:
+        InputError: No run has a name that is asked for.
+    """
+    patterns = options.only or ["*"]
+    n_matching = 0
+    for sweep in _sweep_files(here, item, options.scale):
+        cells = [
+            cell
+            for cell in read_sweep(sweep)
+            if any(fnmatchcase(cell.name, pattern) for pattern in patterns)
+        ]
+        n_matching += len(cells)
+        missing = unpublished(cells, options.pretrained)
+        if not missing:
+            continue
+        out = options.runs / sweep.stem
+        only = [word for cell in missing for word in ("--only", cell.name)]
+        # 1: some runs have failed, and the others are published. Larger: it did not run, or was
+        # stopped.
+        if (status := rl3(["sweep", str(sweep), "--out", str(out), *only])) > 1:
+            return status
+        if published := rl3(["publish", str(out), "--out", str(options.pretrained)]):
+            return published
+    if n_matching == 0:
+        raise InputError(
+            f"`--only` must match the name of a run, got {', '.join(patterns)}. `--help` names the "
+            "files that list them."
+        )
     return 0
 
 
@@ -140,16 +185,14 @@ def _parser(item: Item, here: Path) -> argparse.ArgumentParser:
     parser.add_argument(
         "--train",
         action="store_true",
-        help="first train the runs that are missing in --runs, also those of published agents, and "
-        "publish them",
+        help="first train the runs that --pretrained does not have, and publish them",
     )
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="train only the runs whose names match, such as 'bandit-h500-*-s0'; may be repeated "
-        "(all)",
+        help="train only the runs whose names match, such as '*-s0'; may be repeated (all)",
     )
     parser.add_argument(
         "--classical", action="store_true", help="first run the classical agents again"

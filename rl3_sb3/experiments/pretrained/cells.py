@@ -6,11 +6,13 @@ since they were trained, for example with a recipe.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained.record import RECORD_FILE, read_record
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.recipes import RECIPES
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -60,6 +62,41 @@ def name_of(cell: Cell) -> str:
     is_clear = config.recipe == _OURS and variant.split("-")[0] not in RECIPES
     words = [config.kind, str(config.horizon), config.algo, "" if is_clear else config.recipe]
     return "-".join(word for word in (*words, variant) if word)
+
+
+def unpublished(cells: Iterable[Cell], pretrained: Path) -> list[Cell]:
+    """Return the cells whose seed and settings no published agent has.
+
+    Args:
+        cells: The cells of a sweep.
+        pretrained: Folder of published agents.
+
+    Raises:
+        InputError: A record cannot be read.
+    """
+    known: dict[str, tuple[dict[str, Any], set[int]]] = {}
+    missing = []
+    for cell in cells:
+        name = name_of(cell)
+        if name not in known:
+            known[name] = _published(pretrained / name)
+        settings, seeds = known[name]
+        if cell.config.seed not in seeds or _without_seed(cell.config) != settings:
+            missing.append(cell)
+    return missing
+
+
+def _published(folder: Path) -> tuple[dict[str, Any], set[int]]:
+    """Return the settings and the seeds of a published agent; no seeds if there is none."""
+    if not (folder / RECORD_FILE).is_file():
+        return {}, set()
+    record = read_record(folder)
+    config = RunConfig.from_dict(record.settings, source=str(folder / RECORD_FILE))
+    return _without_seed(config), {run.seed for run in record.runs}
+
+
+def _without_seed(config: RunConfig) -> dict[str, Any]:
+    return {name: value for name, value in config.flat().items() if name != "seed"}
 
 
 def _trained_config(cell: Cell, sweep: Path) -> RunConfig:

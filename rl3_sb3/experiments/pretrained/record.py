@@ -183,6 +183,8 @@ def _check(record: CellRecord) -> None:
     if record.exported not in seeds:
         raise ValueError(f"the exported seed {record.exported} has no run")
     for run in record.runs:
+        if not len(run.curve):
+            raise ValueError(f"seed {run.seed} has no learning curve")
         for variation, oracle in record.oracle.items():
             for play in PLAYS:
                 totals = run.returns[variation][play]

@@ -38,7 +38,7 @@ N_HELD_OUT_TASKS = 1000
 ORACLE = "oracle"
 
 # Tasks played at the same time: the attention cache of 250 rows takes 128 MB at H = 500.
-_BATCH_OF_TASKS = 250
+BATCH_OF_TASKS = 250
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -358,6 +358,6 @@ def held_out_tasks(config: RunConfig, *, n_tasks: int, variation: str) -> list[T
 
 def _batches(n_tasks: int, first_seed: int) -> Iterator[list[int]]:
     """Yield the seeds of the tasks in each batch."""
-    for start in range(0, n_tasks, _BATCH_OF_TASKS):
-        n = min(_BATCH_OF_TASKS, n_tasks - start)
+    for start in range(0, n_tasks, BATCH_OF_TASKS):
+        n = min(BATCH_OF_TASKS, n_tasks - start)
         yield [first_seed + i for i in range(start, start + n)]

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.provenance import commit_of, hardware, top_of
 from rl3_sb3.experiments.runs.atomic_file import replace_content
 
@@ -64,3 +65,28 @@ def write_record(file: Path, start: Start, **content: Any) -> dict[str, Any]:
     file.parent.mkdir(parents=True, exist_ok=True)
     replace_content(file, (json.dumps(record, indent=1) + "\n").encode())
     return record
+
+
+def read_measured(file: Path, *names: str) -> dict[str, Any]:
+    """Return a record from `write_record`.
+
+    Args:
+        file: Its file.
+        names: What it must contain.
+
+    Raises:
+        InputError: There is no such file, or it has other content.
+    """
+    try:
+        record = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"`--record` must be a file that --measure writes, got {file}: {error}. Measure again."
+        ) from error
+    missing = [n for n in names if not isinstance(record, dict) or n not in record]
+    if missing:
+        raise InputError(
+            f"`--record` must be a file that --measure writes, got {file} without "
+            f"{', '.join(missing)}. Measure again."
+        )
+    return dict(record)

@@ -94,7 +94,9 @@ def read_yardsticks(file: Path) -> dict[str, Any]:
 
 def _has_means(agents: Any) -> bool:
     return isinstance(agents, Mapping) and all(
-        isinstance(each, Mapping) and isinstance(each.get("mean"), int | float)
+        isinstance(each, Mapping)
+        and isinstance(each.get("mean"), int | float)
+        and isinstance(each.get("returns"), list)
         for each in agents.values()
     )
 

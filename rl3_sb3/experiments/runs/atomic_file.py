@@ -4,7 +4,8 @@
 
 The content is complete in memory before the first byte is written, so a full disk can only fail the
 write. A kill before the move leaves a file whose name begins with a dot and ends in .tmp;
-`remove_leftovers` deletes it.
+`remove_leftovers` deletes it. A symbolic link stays, and the file it points to is replaced. What is
+no file, a device or a pipe such as /dev/stdout, is written to.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ def replace_content(file: Path, content: bytes) -> None:
     Raises:
         OSError: The disk is full, or permission is missing; the old file is unchanged.
     """
+    file = Path(os.path.realpath(file))
+    if file.exists() and not file.is_file():
+        with file.open("wb") as stream:
+            stream.write(content)
+        return
     temporary = file.with_name(f".{file.name}.{os.getpid()}{_SUFFIX}")
     try:
         with temporary.open("wb") as stream:

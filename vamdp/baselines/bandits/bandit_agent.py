@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
+from vamdp.baselines.played_step import check_start
 from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_indices, as_numbers
 
@@ -42,6 +43,7 @@ class BanditAgent(ABC):
 
     def start(self, n_tasks: int, seed: int) -> None:
         """Begin meta-episodes in this many new tasks, and forget the tasks before."""
+        check_start(n_tasks, seed)
         self._rng = np.random.default_rng(seed)
         self._successes, self._failures = np.zeros((2, n_tasks, self.n_arms), np.int64)
         self._n_steps = 0

@@ -16,7 +16,7 @@ from vamdp.baselines.grids.belief import believe, tile_of
 from vamdp.baselines.grids.dangers import UNKNOWN, neighbour
 from vamdp.baselines.grids.planning import exploit, search
 from vamdp.baselines.grids.prior import prior_of
-from vamdp.baselines.played_step import as_played_step
+from vamdp.baselines.played_step import as_played_step, check_start
 from vamdp.compiled import njit
 from vamdp.domains.grids.generator import OBSTACLE, START
 from vamdp.domains.gridworlds import DANGEROUS_N_DANGERS, N_DANGERS, GridWorlds
@@ -73,6 +73,7 @@ class InformedAgent:
 
     def start(self, n_tasks: int, seed: int) -> None:
         """Begin meta-episodes in this many new tasks, and forget the tasks before."""
+        check_start(n_tasks, seed)
         width = self.distribution.size + 2  # with a frame
         C = width * width
         framed = np.full((width, width), OBSTACLE, np.int8)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
-from vamdp.baselines.played_step import as_played_step
+from vamdp.baselines.played_step import as_played_step, check_start
 from vamdp.baselines.tabular.planning import Models, plan, q_values
 from vamdp.baselines.tabular.posterior import Posterior, as_prior
 from vamdp.baselines.tabular.ties import best_actions
@@ -84,6 +84,7 @@ class PlanningAgent(ABC):
 
     def start(self, n_tasks: int, seed: int) -> None:
         """Begin meta-episodes in this many new tasks, and forget the tasks before."""
+        check_start(n_tasks, seed)
         sizes = (self.n_states, self.n_actions)
         self._rng = np.random.default_rng(seed)
         self._posterior = Posterior(n_tasks, *sizes, self.prior)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_finite, check_positive_integer
-from vamdp.baselines.played_step import as_played_step
+from vamdp.baselines.played_step import as_played_step, check_start
 from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_indices
 
@@ -111,6 +111,7 @@ class RMax:
 
     def start(self, n_tasks: int, seed: int) -> None:
         """Begin meta-episodes in this many new tasks, and forget the tasks before."""
+        check_start(n_tasks, seed)
         S, A, T = self.n_states, self.n_actions, self._n_planned
         # Ties are broken by the larger lot.
         lots = np.random.default_rng(seed).random((n_tasks, S, A))

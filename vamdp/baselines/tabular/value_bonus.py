@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import as_options, check_not_negative
+from vamdp.baselines.played_step import check_start
 from vamdp.baselines.tabular.ties import best_actions
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.options import EstimatorOptions
@@ -61,6 +62,7 @@ class ValueBonus:
 
     def start(self, n_tasks: int, seed: int) -> None:
         """Begin meta-episodes in this many new tasks, and forget the tasks before."""
+        check_start(n_tasks, seed)
         self._rng = np.random.default_rng(seed)
         self.estimator = BatchValueEstimator(n_tasks, self.n_actions, **self._options)
 
