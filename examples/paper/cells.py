@@ -1,7 +1,9 @@
 """Which agents of the paper's tables and figures are trained, at which cost, and which are not.
 
-python examples/paper/cells.py            the lists
-python examples/paper/cells.py --train    train all that is missing, and publish it
+    python examples/paper/cells.py            the lists
+    python examples/paper/cells.py --train    train all that is missing, and publish it
+
+An agent is trained if its seed and its settings are in a record of `pretrained/`.
 """
 
 import sys
@@ -32,7 +34,8 @@ def show(folders: Folders) -> None:
     head = ["agent", "seeds", "million steps", "minutes of each seed", "hardware"]
     print("Trained. The minutes are by the clock, of machines that were busy with other work.\n")
     print(aligned(head, trained))
-    print("\nNot trained yet, with the command that trains them. Core-hours are estimates.\n")
+    print("\nNot trained yet, with the command that trains them; core-hours are estimates. Then")
+    print("`rl3 publish runs/NAME --out pretrained`, where NAME is that of the sweep's file.\n")
     print(aligned(["agent", "seeds", "core-hours each", "command"], missing))
 
 
