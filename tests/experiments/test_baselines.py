@@ -17,6 +17,10 @@ from vamdp.baselines import BASELINES, Baseline, RandomAgent, register_baseline
 from vamdp.domains import Bandits
 from vamdp.domains.gridworlds import GridWorlds
 
+WITHOUT_RETURNS = (
+    '{"agents": {"a": {"mean": 1.0}}, "domain": "bandit", "size": null, "horizon": 5, '
+    '"variation": "canonical"}'
+)
 BANDITS = RunConfig.of("bandit", horizon=20)
 OWN = Baseline("mine", lambda facts, number=0: RandomAgent(facts.n_actions))
 
@@ -204,6 +208,8 @@ def test_a_domain_gives_its_options_to_its_agents(monkeypatch):
     [
         (["foo"], "`--agents` must name some of random"),
         (["random", "random"], "once, got random twice"),
+        (["random", ""], "names with commas between them, got none for one"),
+        (["broken", "random"], "must fit bandits, got broken: too few"),
         (["nowhere:agent"], "`--agents` must be MODULE:NAME"),
         (["broken"], "must fit bandits, got broken: too few"),
         (["twin", "random"], "different titles, got 'random'"),
@@ -234,7 +240,15 @@ def test_what_cannot_be_is_refused_before_anybody_plays(capsys, options, words):
     assert capsys.readouterr().err.startswith(f"rl3: error: {words}")
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"agents": {}}'])
+def test_an_agent_of_the_domain_that_cannot_plan_so_far_is_left_out(capsys):
+    assert run("baselines bandit --horizon 1100 --tasks 2") == 0
+    text = capsys.readouterr()
+    assert "rl3: warning: gittins is left out: `horizon` must be at most 1000" in text.err
+    assert "| Gittins (discounted) |" in text.out
+    assert run("baselines bandit --horizon 1100 --tasks 2 --agents gittins") == 2
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"agents": {}}', WITHOUT_RETURNS])
 def test_another_json_file_is_no_yardstick(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(InputError, match="rl3 baselines --json"):
@@ -246,7 +260,7 @@ def test_registering_checks_name_and_kind(monkeypatch):
     register_baseline("own-agent", OWN)
     register_baseline("own-agent", OWN)  # as when a module is imported twice
     assert BASELINES["own-agent"] is OWN
-    monkeypatch.delitem(BASELINES, "own-agent")
+    del BASELINES["own-agent"]  # not by monkeypatch, which would put it back after the test
     with pytest.raises(ValueError, match="the name of random"):
         register_baseline("random", OWN)
     with pytest.raises(ValueError, match="lower-case letters"):

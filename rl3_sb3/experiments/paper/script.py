@@ -84,9 +84,10 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
         records=options.records,
         figures=options.figures,
     )
+    for name, folder in (("pretrained", options.pretrained), ("records", options.records)):
+        if not folder.is_dir():
+            print(f"{script.name}: warning: --{name} {folder} is no folder", file=sys.stderr)
     try:
-        for name in ("pretrained", "records"):
-            _require_folder(name, getattr(options, name))
         if options.train and (status := _train(item, here, options)):
             return status
     except InputError as error:
@@ -111,14 +112,6 @@ def run_script(item: Item, script: Path, arguments: Sequence[str] | None = None)
 def _failed(script: Path, error: InputError) -> int:
     print(f"{script.name}: error: {error}", file=sys.stderr)
     return 2
-
-
-def _require_folder(name: str, folder: Path) -> None:
-    if not folder.is_dir():
-        raise InputError(
-            f"`--{name}` must be an existing folder, got {folder}. Leave it out for the "
-            "repository's, or create it."
-        )
 
 
 def _train(item: Item, here: Path, options: argparse.Namespace) -> int:

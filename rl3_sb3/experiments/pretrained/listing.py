@@ -12,7 +12,7 @@ from rl3_sb3.experiments.pretrained.record import (
     SeedRecord,
     read_record,
 )
-from rl3_sb3.experiments.results.evaluation import BATCH_OF_TASKS, Evaluation, mean_and_error
+from rl3_sb3.experiments.results.evaluation import Evaluation, mean_and_error, repeats_samples
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
@@ -81,12 +81,9 @@ def recorded_line(folder: Path, evaluation: Evaluation) -> str:
         mean = mean_label(*mean_and_error(returns[:n]))
         scores.append(f"{mean} {play}")
     line = f"recorded in the first {min(n, len(returns))} of these tasks: {', '.join(scores)}"
-    if n % BATCH_OF_TASKS == 0:
+    if repeats_samples(n):
         return line
-    return (
-        f"{line}\n(Sampled actions are drawn for {BATCH_OF_TASKS} tasks at a time: a multiple of "
-        "that number of tasks repeats them.)"
-    )
+    return f"{line}\n(Sampled actions are the same ones only in a multiple of 250 tasks.)"
 
 
 def settings_of(record: CellRecord) -> RunConfig:

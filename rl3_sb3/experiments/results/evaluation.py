@@ -38,7 +38,7 @@ N_HELD_OUT_TASKS = 1000
 ORACLE = "oracle"
 
 # Tasks played at the same time: the attention cache of 250 rows takes 128 MB at H = 500.
-BATCH_OF_TASKS = 250
+_BATCH_OF_TASKS = 250
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -295,6 +295,14 @@ def _label(title: str, how: str) -> str:
     return f"{title}, {how}" if how else title
 
 
+def repeats_samples(n_tasks: int) -> bool:
+    """Return whether so many tasks get the same sampled actions as the first ones of more tasks.
+
+    Each batch of tasks has one generator, from which all its tasks draw together.
+    """
+    return n_tasks % _BATCH_OF_TASKS == 0
+
+
 def n_steps_of_play(config: RunConfig, n_tasks: int) -> int:
     """Return the number of steps of an agent in these tasks, where a batch steps together."""
     return config.horizon * len(list(_batches(n_tasks, FIRST_HELD_OUT_SEED)))
@@ -358,6 +366,6 @@ def held_out_tasks(config: RunConfig, *, n_tasks: int, variation: str) -> list[T
 
 def _batches(n_tasks: int, first_seed: int) -> Iterator[list[int]]:
     """Yield the seeds of the tasks in each batch."""
-    for start in range(0, n_tasks, BATCH_OF_TASKS):
-        n = min(BATCH_OF_TASKS, n_tasks - start)
+    for start in range(0, n_tasks, _BATCH_OF_TASKS):
+        n = min(_BATCH_OF_TASKS, n_tasks - start)
         yield [first_seed + i for i in range(start, start + n)]

@@ -3,9 +3,11 @@
 import dataclasses
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +173,23 @@ def test_all_cells_of_an_item_are_in_its_sweeps():
 def test_what_was_trained_is_published_unless_training_was_stopped(
     sweep, publish, ends, publishes, stored, tmp_path, monkeypatch
 ):
+    called = noting_calls(monkeypatch, sweep, publish)
+    status = train("table_2", stored, tmp_path, "bandit-h100-rl?-s0", "*-h500-rl2-s1")
+    assert status == ends
+    assert [words[0] for words in called] == ["sweep", "publish"][: 1 + publishes]
+    out = str(tmp_path / "runs" / "bandits_cpu")
+    names = ["bandit-h100-rl3-s0", "bandit-h100-rl2-s0", "bandit-h500-rl2-s1"]
+    assert called[0][1:] == [
+        str(PAPER / "sweeps" / "bandits_cpu.toml"),
+        *("--out", out),
+        *(word for name in names for word in ("--only", name)),
+    ]
+    if publishes:
+        assert called[1][1:] == [out, "--out", str(tmp_path / "pretrained")]
+
+
+def noting_calls(monkeypatch, sweep=0, publish=0):
+    """Replace `rl3` by a function that notes its calls; return the list."""
     called = []
 
     def rl3(arguments):
@@ -178,18 +197,57 @@ def test_what_was_trained_is_published_unless_training_was_stopped(
         return {"sweep": sweep, "publish": publish}[arguments[0]]
 
     monkeypatch.setattr(script, "rl3", rl3)
-    table_2 = runpy.run_path(str(PAPER / "table_2.py"))
-    words = ["--train", "--only", "*-s0", "--runs", tmp_path / "runs", *folders(stored, tmp_path)]
-    status = script.run_script(table_2["ITEM"], PAPER / "table_2.py", list(map(str, words)))
-    assert status == ends
-    assert [words[0] for words in called] == ["sweep", "publish"][: 1 + publishes]
-    out = str(tmp_path / "runs" / "bandits_cpu")
-    assert called[0][1:] == [
-        str(PAPER / "sweeps" / "bandits_cpu.toml"),
-        *("--out", out, "--only", "*-s0"),
-    ]
-    if publishes:
-        assert called[1][1:] == [out, "--out", str(stored / "pretrained")]
+    return called
+
+
+def train(name, stored, tmp_path, *only):
+    """Run a script with --train into an empty folder of agents; return its status."""
+    (tmp_path / "pretrained").mkdir(exist_ok=True)
+    words = ["--train", *(word for each in only for word in ("--only", each))]
+    words += ["--runs", tmp_path / "runs", *folders(stored, tmp_path)]
+    words += ["--pretrained", tmp_path / "pretrained"]
+    item = runpy.run_path(str(PAPER / f"{name}.py"))["ITEM"]
+    return script.run_script(item, PAPER / f"{name}.py", list(map(str, words)))
+
+
+def test_a_script_of_several_sweeps_trains_what_matches_in_any(stored, tmp_path, monkeypatch):
+    called = noting_calls(monkeypatch)
+    assert train("figure_5", stored, tmp_path, "random-mdp-h128-rl3-prior-s1") == 0
+    assert [Path(words[1]).name for words in called] == ["random_mdps_cpu.toml", "random_mdps_cpu"]
+    assert called[0][-2:] == ["--only", "random-mdp-h128-rl3-prior-s1"]
+
+
+def test_a_name_that_no_run_has_is_refused(stored, tmp_path, monkeypatch, capsys):
+    called = noting_calls(monkeypatch)
+    assert train("figure_5", stored, tmp_path, "nothing-*") == 2
+    assert "`--only` must match the name of a run, got nothing-*" in capsys.readouterr().err
+    assert called == []
+
+
+@pytest.mark.parametrize("name", ["pretrained", "records"])
+def test_a_folder_that_is_not_there_is_told(name, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["table_2.py", f"--{name}", "nowhere"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(PAPER / "table_2.py"), run_name="__main__")
+    assert ended.value.code == 0
+    assert f"table_2.py: warning: --{name} nowhere is no folder" in capsys.readouterr().err
+
+
+def test_the_list_of_what_is_missing_gives_commands_that_train_it(tmp_path, capsys, monkeypatch):
+    (tmp_path / "pretrained").mkdir()
+    status, text = run("cells", monkeypatch, capsys, "--pretrained", tmp_path / "pretrained")
+    assert status == 0
+    commands = re.findall(r"`rl3 sweep (\S+) --only '(\S+)'`", text)
+    found = set()
+    for file, pattern in commands:
+        names = [cell.name for cell in read_sweep(PAPER.parents[1] / file)]
+        matching = {name for name in names if fnmatchcase(name, pattern)}
+        assert matching
+        assert not matching & found
+        found |= matching
+    sweeps = ("bandits", "random_mdps", "gridworlds")
+    files = [PAPER / "sweeps" / f"{name}_cpu.toml" for name in sweeps]
+    assert found == {cell.name for file in files for cell in read_sweep(file)}
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

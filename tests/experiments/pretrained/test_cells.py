@@ -1,13 +1,16 @@
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.pretrained.cells import complete_runs, name_of
+from rl3_sb3.experiments.pretrained.cells import complete_runs, name_of, unpublished
+from rl3_sb3.experiments.pretrained.publish import publish_sweep
 from rl3_sb3.experiments.settings.command import command_of
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell
+from rl3_sb3.experiments.sweeps.specification import read_sweep
 
 
 def change_settings(sweep, name, **settings):
@@ -81,3 +84,14 @@ def test_a_name_tells_recipe_and_variant(recipe, variant, ending):
 def test_another_folder_is_no_sweep(tmp_path):
     with pytest.raises(InputError, match="rl3 sweep"):
         next(complete_runs(tmp_path))
+
+
+def test_a_cell_is_unpublished_if_no_record_has_its_seed_and_settings(sweep, tmp_path):
+    cells = read_sweep(sweep / "sweep.toml")
+    (tmp_path / "empty").mkdir()
+    assert unpublished(cells, tmp_path / "empty") == cells
+    assert len(list(publish_sweep(sweep, tmp_path / "agents"))) == 2
+    assert unpublished(cells, tmp_path / "agents") == []
+    other = replace(cells[0], config=replace(cells[0].config, seed=7))
+    longer = replace(cells[1], config=replace(cells[1].config, iterations=9))
+    assert unpublished([*cells, other, longer], tmp_path / "agents") == [other, longer]

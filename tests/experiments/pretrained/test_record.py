@@ -96,6 +96,7 @@ def without_a_task(values):
         lambda values: values["runs"][0]["returns"]["ood"].update(greedy=[None] * 7),
         lambda values: values["runs"][0].update(seconds=None),
         lambda values: values["runs"][0].update(provenance=None),
+        lambda values: values["runs"][0].update(curve=[]),
         lambda values: values.update(settings="paper"),
     ],
 )

@@ -1,4 +1,5 @@
 import os
+import threading
 
 import pytest
 
@@ -49,3 +50,29 @@ def test_leftovers_go_and_nothing_else(tmp_path):
     remove_leftovers(tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(kept)
     remove_leftovers(tmp_path / "nowhere")
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path):
+    target, link = tmp_path / "elsewhere" / "a.json", tmp_path / "link.json"
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    try:
+        link.symlink_to(target)
+    except OSError:
+        pytest.skip("this system gives no links to this user")
+    replace_content(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names here")
+def test_a_pipe_is_written_to_and_stays(tmp_path):
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    replace_content(pipe, b"content")
+    reader.join(timeout=20)
+    assert got == [b"content"]
+    assert pipe.is_fifo()

@@ -113,3 +113,25 @@ def test_a_prior_without_a_bonus_makes_values_without_one():
     agent = BASELINES["prior-values"].make(MDP)
     agent.start(N, seed=0)
     assert agent.estimator.options.bonus == 0.0
+
+
+EVERYONE = [*CASES, ("random", MDP), *((name, MDP) for name in sorted(ON_VALUES))]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((-1, 0), "`n_tasks` must be an integer of at least 0, got -1"),
+        (("x", 0), "`n_tasks` must be .* got 'x'"),
+        ((2, -1), "`seed` must be an integer of at least 0, got -1"),
+        ((2, "x"), "`seed` must be .* got 'x'"),
+        ((2, None), "`seed` must be .* got None"),
+        ((2, 1.5), "`seed` must be .* got 1.5"),
+    ],
+)
+@pytest.mark.parametrize(("name", "facts"), EVERYONE)
+def test_a_bad_start_is_named(name, facts, arguments, message):
+    options = {"vamdp-bonus": {"bonus": 1.0}}.get(name, {})
+    agent = BASELINES[name].make(facts, **({"r_max": 2.0} if name == "r-max" else options))
+    with pytest.raises(ValueError, match=message):
+        agent.start(*arguments)
