@@ -33,7 +33,7 @@ def cost_text(configs: Sequence[RunConfig]) -> str:
 
     Example:
         >>> cost_text([RunConfig.of("bandit"), RunConfig.of("bandit", seed=1)])
-        '2 runs, 327 million steps, about 13 core-hours'
+        '2 runs, 327 million steps, about 26 core-hours'
     """
     steps = sum(config.total_steps for config in configs) / 1e6
     hours = sum(core_hours(config) for config in configs)
