@@ -36,6 +36,7 @@ def _baselines(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.results.evaluation import evaluate_agents
     from rl3_sb3.experiments.results.table import evaluation_table
     from rl3_sb3.experiments.results.yardsticks import write_yardsticks
+    from rl3_sb3.experiments.runs.compiling import says_compiling
     from rl3_sb3.experiments.settings.run_config import RunConfig, check_integer
 
     if options.json is not None and not options.json.parent.is_dir():
@@ -52,13 +53,14 @@ def _baselines(options: argparse.Namespace) -> None:
     if options.agents is not None:
         names = [name.strip() for name in options.agents.split(",")]
     agents = make_baselines(config, variation, names)
-    evaluation = evaluate_agents(
-        config,
-        agents,
-        n_tasks=options.tasks,
-        variation=variation,
-        report=lambda title: print(f"{title} ...", file=sys.stderr),
-    )
+    with says_compiling():
+        evaluation = evaluate_agents(
+            config,
+            agents,
+            n_tasks=options.tasks,
+            variation=variation,
+            report=lambda title: print(f"{title} ...", file=sys.stderr),
+        )
     print(evaluation_table([evaluation]))
     if options.json is not None:
         write_yardsticks(options.json, config, evaluation, names)

@@ -27,6 +27,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.pretrained.listing import recorded_line
     from rl3_sb3.experiments.results.evaluation import evaluate, n_steps_of_play
     from rl3_sb3.experiments.results.table import evaluation_table
+    from rl3_sb3.experiments.runs.compiling import says_compiling
     from rl3_sb3.experiments.runs.progress import play_bar
     from rl3_sb3.experiments.runs.run_directory import RunDirectory
     from rl3_sb3.experiments.runs.run_policy import load_run_policy
@@ -40,7 +41,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         directory, config, device, trust_pickle=options.trust_pickle, best=options.best
     )
     check_integer("tasks", options.tasks, 1)
-    with play_bar(_N_AGENTS * n_steps_of_play(config, options.tasks)) as (report, stepped):
+    n_steps = _N_AGENTS * n_steps_of_play(config, options.tasks)
+    with says_compiling(), play_bar(n_steps) as (report, stepped):
         evaluation = evaluate(
             config,
             policy,
@@ -54,4 +56,10 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(evaluation_table([evaluation]))
     if recorded := recorded_line(directory.path, evaluation):
         print(f"\n{recorded}")
-    print(f"\nafter {n_training_steps:,} of {config.total_steps:,} training steps; stored: {file}")
+    before = directory.n_steps_before()
+    told = f" (and {before:,} of the agent that it started from)" if before else ""
+    tasks = f"{options.tasks:,} {evaluation.variation} tasks, H = {config.horizon}"
+    print(
+        f"\nafter {n_training_steps:,} of {config.total_steps:,} training steps{told}; "
+        f"stored: {file} ({tasks})"
+    )

@@ -10,7 +10,9 @@ from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, settings_of
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
 
 # Never part of a name: the length of a run and its batches. Tables have columns for steps.
-_UNTOLD = {*IDENTITY, "iterations", "n_envs", "batch_size", "validate_every"}
+_UNTOLD = {*IDENTITY, "iterations", "n_envs", "batch_size", "validate_every", "critic_first"}
+# Told of a run that started from another agent, and not of the others.
+_START = "start_from"
 # Part of the name if not the algorithm's usual value. Any other setting is part of the name if the
 # runs of a table differ in it.
 _TELLING = ("recipe", "variation", "signal", "critic_sees", "policy", "estimator")
@@ -45,7 +47,7 @@ def _notes(
     usual |= {"recipe": DEFAULT_RECIPE, "variation": CANONICAL}
     notes = []
     for name, value in flat.items():
-        if name in _UNTOLD:
+        if name in _UNTOLD or (name == _START and value == usual[name]):
             continue
         if name.startswith(_TELLING):
             is_told = value != usual[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from rl3_sb3.sequence_policy import SequencePolicy
 
 # With other divisors, the same numbers of an observation mean other values.
 _SCALES = ("value_scale", "count_scale", "reward_scale")
+# Other networks belong to other ones.
+_SHAPING = ("domain", "algo", "size", "horizon", "policy")
 # With another of these, a critic's values are of other returns.
 _OF_RETURNS = ("signal", "signal_scale", "gamma", "critic_sees")
 
@@ -65,7 +67,8 @@ def start(model: TransformerPPO, config: RunConfig) -> dict[str, Any]:
     try:
         with_critic = model.start_from(policy, critic=_same_returns(config, earlier))
     except ValueError as error:
-        raise InputError(f"`start_from` must fit the run, got {path}: {error}") from error
+        reason = str(error) if earlier is None else _differences(config, earlier) or str(error)
+        raise InputError(f"`start_from` must fit the run, got {path}: {reason}") from error
     weights = hashlib.sha256()
     for name, tensor in policy.state_dict().items():
         weights.update(name.encode() + tensor.cpu().numpy().tobytes())
@@ -83,8 +86,17 @@ def _policy_in(path: Path, device: th.device) -> SequencePolicy:
     except (OSError, ValueError) as error:
         raise InputError(
             "`start_from` must be the folder of a published agent, a run or an exported policy, "
-            f"got {path}: {error}"
+            f"got {path}: {error}{_hint(path)}"
         ) from error
+
+
+def _hint(path: Path) -> str:
+    """Return a question if only the folder of the published agent was left out."""
+    published = Path("pretrained", path.name)
+    with suppress(OSError, ValueError):  # no name of a file
+        if not path.exists() and published.is_dir():
+            return f" Did you mean {published}?"
+    return ""
 
 
 def _settings_in(path: Path) -> RunConfig | None:
@@ -106,6 +118,18 @@ def _require_same_scales(config: RunConfig, earlier: RunConfig) -> None:
                 f"{config.start_from}, got {own}: its networks would misread the observations. "
                 f"Pass {name}={other}."
             )
+
+
+def _differences(config: RunConfig, earlier: RunConfig) -> str:
+    """Return in words what makes the networks of two runs differ; "" if they should fit."""
+    own, other = config.flat(), earlier.flat()
+    names = [
+        name
+        for name in own
+        if (name in _SHAPING or name.startswith("policy.")) and own[name] != other.get(name)
+    ]
+    given = " and ".join(f"{name} {other.get(name, 'left out')}" for name in names)
+    return given and f"it is of {given}, here {' and '.join(str(own[name]) for name in names)}."
 
 
 def _same_returns(config: RunConfig, earlier: RunConfig | None) -> bool:

@@ -65,7 +65,8 @@ def sweep_command(
     folder = SweepFolder(out)
     with folder.opened(content, cells, save_every) as order:
         n_before = sum(not cell.missing_variations(order.out) for cell in wanted)
-        print(f"{len(wanted)} cells, {n_before} of them complete: {folder.path}", flush=True)
+        cells_in_words = "1 cell" if len(wanted) == 1 else f"{len(wanted)} cells"
+        print(f"{cells_in_words}, {n_before} of them complete: {folder.path}", flush=True)
         failed: Mapping[str, Outcome] = {}
         received = None
         if n_before < len(wanted):
@@ -79,6 +80,9 @@ def sweep_command(
         for cell in wanted:
             folder.remove_error(cell.name)
         _report(folder, cells, failed)
+        if only is not None:
+            n_done = sum(not cell.missing_variations(order.out) for cell in wanted)
+            print(f"of those asked for, {n_done} of {len(wanted)} are complete")
     if received is not None:
         return 128 + received
     return 1 if failed else 0

@@ -10,6 +10,7 @@ import pytest
 from rl3_sb3 import load_policy
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.runs.metrics import read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
@@ -116,9 +117,9 @@ def test_killed_before_its_first_checkpoint_it_must_start_from_the_same_policy(t
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"algo": "rl2"}, "as many numbers"),
-        ({"d_model": 32}, "`d_model` 32"),
-        ({"horizon": 24, "n_envs": 2}, "`context_length` 24"),
+        ({"algo": "rl2"}, "it is of algo rl3, here rl2"),
+        ({"d_model": 32}, "it is of policy.d_model 64, here 32"),
+        ({"horizon": 24, "n_envs": 2}, "it is of horizon 12, here 24"),
     ],
 )
 def test_an_agent_that_does_not_fit_is_named_and_the_command_leaves_nothing(
@@ -183,6 +184,36 @@ def test_the_option_wants_a_folder(path, capsys):
 def test_what_can_be_no_folder_is_named(path):
     with pytest.raises(InputError, match="`start_from` must be the folder of a published agent"):
         check_start(small(1, start_from=path))
+
+
+def test_the_name_of_a_published_agent_alone_is_enough_for_a_hint(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pretrained" / "bandit-100-rl3").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"Did you mean pretrained.bandit-100-rl3\?$"):
+        check_start(small(1, start_from="bandit-100-rl3"))
+
+
+def test_a_policy_alone_that_does_not_fit_is_named_too(tmp_path, first):
+    config = small(1, start_from=str(tmp_path / "first" / "policy"), d_model=32)
+    with pytest.raises(InputError, match=r"`start_from` must fit the run, .*`d_model` 32"):
+        check_start(config)
+
+
+def test_an_evaluation_and_a_table_tell_what_a_run_started_from(tmp_path, first, capsys):
+    config = small(1, start_from=str(tmp_path / "first"), seed=3)
+    trained(tmp_path / "second", config)
+    for run in ("first", "second"):
+        assert main(["evaluate", str(tmp_path / run), "--tasks", "4", "--device", "cpu"]) == 0
+    text = capsys.readouterr().out
+    assert "after 96 of 96 training steps; stored: " in text
+    told = "after 48 of 48 training steps (and 96 of the agent that it started from); stored: "
+    assert told in text
+    assert "(4 canonical tasks, H = 12)" in text
+    labels = agent_labels([first[0].read_config(), config])
+    assert labels == [
+        "RL³ (recipe ours)",
+        f"RL³ (recipe ours, start_from {tmp_path / 'first'})",
+    ]
 
 
 def test_settings_that_make_no_sense_are_refused():

@@ -119,6 +119,7 @@ def test_only_may_be_repeated_and_each_pattern_must_match(small_sweep, tmp_path,
     assert sweep(small_sweep, *words, "nothing-*") == 2
     assert "`--only` must match the name of a cell, got 'nothing-*'" in capsys.readouterr().err
     assert sweep(small_sweep, *words, last.name) == 0
+    assert capsys.readouterr().out.endswith("\nof those asked for, 2 of 2 are complete\n")
     assert [not cell.missing_variations(out) for cell in cells] == [
         cell in (first, last) for cell in cells
     ]
