@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from rl3_sb3.experiments.domains import Domain
@@ -56,7 +57,7 @@ def make_baselines(
                 "Baseline(needs_tables=False) if it works without."
             )
         try:
-            agents.append(baseline.make(facts, **options))
+            agent = baseline.make(facts, **options)
         except (TypeError, ValueError) as error:
             if by_default and str(error).startswith("`horizon` must be"):
                 warnings.warn(f"{name} is left out: {error}", RunWarning, stacklevel=2)
@@ -64,6 +65,10 @@ def make_baselines(
             raise InputError(
                 f"`--agents` must fit {domain.title.lower()}, got {name}: {error}"
             ) from error
+        if agent.title != baseline.title:  # of a class that other agents have too
+            with suppress(AttributeError):
+                agent.title = baseline.title  # type: ignore[misc] # most can be given another
+        agents.append(agent)
     titles = [agent.title for agent in agents]
     for title in titles:
         if titles.count(title) > 1 or title == ORACLE:

@@ -191,6 +191,13 @@ def test_agents_of_ones_own_play_by_name_or_registered(tmp_path, monkeypatch, ca
     assert "vamdp.baselines.Baseline" in capsys.readouterr().err
 
 
+def test_an_agent_has_the_title_of_its_row(monkeypatch):
+    own = Baseline("at random", lambda facts: RandomAgent(facts.n_actions))
+    monkeypatch.setitem(BASELINES, "own", own)
+    agents = make_baselines(BANDITS, "canonical", ["random", "own"])
+    assert [agent.title for agent in agents] == ["random", "at random"]
+
+
 def test_a_domain_gives_its_options_to_its_agents(monkeypatch):
     given = []
     monkeypatch.setitem(
