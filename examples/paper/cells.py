@@ -36,7 +36,7 @@ def show(folders: Folders) -> None:
     head = ["agent", "seeds", "million steps", "minutes of each seed", "hardware"]
     print("Trained. The minutes are by the clock, of machines that were busy with other work.\n")
     print(aligned(head, trained))
-    print(f"\nNot trained yet, together about {hours:.0f} hours of an otherwise idle core:\n")
+    print(f"\nNot trained yet, together about {hours:.0f} hours of one core:\n")
     print(aligned(["agent", "seeds", "core-hours each", "shown in", "command"], missing))
     print(
         "\n`rl3 publish runs/bandits_cpu --out pretrained` and its like publish what is complete."

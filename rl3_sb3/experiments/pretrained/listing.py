@@ -12,7 +12,11 @@ from rl3_sb3.experiments.pretrained.record import (
     SeedRecord,
     read_record,
 )
-from rl3_sb3.experiments.results.evaluation import Evaluation, mean_and_error, repeats_samples
+from rl3_sb3.experiments.results.evaluation import (
+    Evaluation,
+    mean_and_error,
+    tasks_per_generator,
+)
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
@@ -81,9 +85,10 @@ def recorded_line(folder: Path, evaluation: Evaluation) -> str:
         mean = mean_label(*mean_and_error(returns[:n]))
         scores.append(f"{mean} {play}")
     line = f"recorded in the first {min(n, len(returns))} of these tasks: {', '.join(scores)}"
-    if repeats_samples(n):
+    unit = tasks_per_generator()
+    if n % unit == 0:
         return line
-    return f"{line}\n(Sampled actions are the same ones only in a multiple of 250 tasks.)"
+    return f"{line}\n(Sampled actions are the same ones only in a multiple of {unit} tasks.)"
 
 
 def settings_of(record: CellRecord) -> RunConfig:

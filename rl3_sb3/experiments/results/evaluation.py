@@ -295,12 +295,12 @@ def _label(title: str, how: str) -> str:
     return f"{title}, {how}" if how else title
 
 
-def repeats_samples(n_tasks: int) -> bool:
-    """Return whether so many tasks get the same sampled actions as the first ones of more tasks.
+def tasks_per_generator() -> int:
+    """Return the number of tasks that draw their sampled actions together.
 
-    Each batch of tasks has one generator, from which all its tasks draw together.
+    A multiple of so many tasks gets the same actions as the first ones of more tasks.
     """
-    return n_tasks % _BATCH_OF_TASKS == 0
+    return _BATCH_OF_TASKS
 
 
 def n_steps_of_play(config: RunConfig, n_tasks: int) -> int:
