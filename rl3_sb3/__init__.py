@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rl3_sb3.rollout.buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
     from rl3_sb3.sequence_policy import SequencePolicy as SequencePolicy
     from rl3_sb3.update.symmetry import Symmetry as Symmetry
+    from rl3_sb3.update.transformation import Transformation as Transformation
     from rl3_sb3.vec_env import GymnasiumVecEnv as GymnasiumVecEnv
 
 _MODULES = {
@@ -41,6 +42,7 @@ _MODULES = {
     "SequenceRolloutBuffer": "rollout.buffer",
     "Symmetry": "update.symmetry",
     "TrainingRecord": "policy_files.record",
+    "Transformation": "update.transformation",
     "TransformerPPO": "ppo",
     "export_policy": "policy_files.folder",
     "joined_ranks": "ranks",

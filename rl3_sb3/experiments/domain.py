@@ -8,7 +8,7 @@ the classical agents see. An environment can only be stepped.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from gymnasium.vector import VectorEnv
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.recipes import RECIPES
+from rl3_sb3.update.transformation import Transformation
 from vamdp import StateBins
 from vamdp.domains import (
     EnvDistribution,
@@ -61,6 +62,9 @@ class Domain:
         recipes: Name of a recipe -> settings that suit the domain in this recipe.
         exchangeable_actions: Whether, in each variation, a task and the same task with its actions
             renamed are equally likely.
+        transformations: A function from the size to the `rl3_sb3.Transformation`s under which, in
+            each variation, tasks stay equally likely, the identity among them; None: none are
+            known.
         state_bins: Bins of real-valued states for learners of tables; None: the default of
             `vamdp.ValueAugment`.
         has_places: Whether states are places with neighbours, which RL3-coarse clusters.
@@ -98,6 +102,7 @@ class Domain:
     settings: Mapping[str, Any] = field(default_factory=dict)
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     exchangeable_actions: bool = False
+    transformations: Callable[[int | None], Sequence[Transformation]] | None = None
     state_bins: StateBins | None = None
     has_places: bool = False
     baselines: Mapping[str, Mapping[str, Any]] = field(
@@ -127,6 +132,23 @@ class Domain:
             )
         if self.task_horizon is not None and not self.task_horizon >= 1:
             raise ValueError(f"`task_horizon` must be at least 1, got {self.task_horizon!r}.")
+        if self.exchangeable_actions and self.transformations is not None:
+            raise ValueError(
+                "`transformations` must be left out with `exchangeable_actions`, got "
+                f"{self.transformations!r}: all permutations of the actions are used then."
+            )
+        self._check_settings()
+        for name, variation in self.variations.items():
+            if not re.fullmatch(r"[\w-]+", name) or name == CANONICAL:
+                raise ValueError(
+                    "`variations` must have names of letters, digits, _ and -, and not "
+                    f"{CANONICAL}, got {name!r}: results are stored under them."
+                )
+            if callable(variation) != (self.env_id is None):
+                wanted = "a function" if self.env_id is None else "the environment's arguments"
+                raise ValueError(f"`variations[{name!r}]` must be {wanted}, got {variation!r}.")
+
+    def _check_settings(self) -> None:
         if not isinstance(self.prior, Mapping) or {"recipe", "policy", "estimator"} & {*self.prior}:
             raise ValueError(
                 "`prior` must be a mapping of settings by dotted names, without recipe, policy and "
@@ -140,15 +162,15 @@ class Domain:
                     f"`recipes` must hold settings of one recipe, got a `recipe` in {name!r}. Set "
                     'the usual one in `settings`: {"recipe": ...}.'
                 )
-        for name, variation in self.variations.items():
-            if not re.fullmatch(r"[\w-]+", name) or name == CANONICAL:
-                raise ValueError(
-                    "`variations` must have names of letters, digits, _ and -, and not "
-                    f"{CANONICAL}, got {name!r}: results are stored under them."
-                )
-            if callable(variation) != (self.env_id is None):
-                wanted = "a function" if self.env_id is None else "the environment's arguments"
-                raise ValueError(f"`variations[{name!r}]` must be {wanted}, got {variation!r}.")
+
+    @property
+    def has_symmetry(self) -> bool:
+        """Whether runs may learn from relabelled sequences."""
+        return self.exchangeable_actions or self.transformations is not None
+
+    def transformations_of(self, size: int | None) -> Sequence[Transformation]:
+        """Return the transformations of tasks of a size; none if actions are exchangeable."""
+        return [] if self.transformations is None else self.transformations(size)
 
     @cached_property
     def has_tables(self) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from rl3_sb3.experiments import grid_transformations
 from rl3_sb3.experiments.domain import CANONICAL as CANONICAL
 from rl3_sb3.experiments.domain import Domain as Domain
 from rl3_sb3.experiments.errors import InputError
@@ -121,6 +122,7 @@ DOMAINS: dict[str, Domain] = {
                 "signal_scale": 0.02,
             },
         },
+        transformations=grid_transformations.of_gridworlds,
         has_places=True,
         baselines={
             "random": {},
@@ -143,6 +145,7 @@ DOMAINS: dict[str, Domain] = {
         estimator_options={"gamma": 0.95, "smoothing": 0.01, "tolerance": 0.001},
         # Entropy keeps it exploring, and one success must credit all steps that led to it.
         recipes={"paper": {"iterations": 2000, "ent_coef": "0.1:0.01", "gae_lambda": 0.95}},
+        transformations=grid_transformations.of_frozen_lakes,
         baselines={
             "random": {},
             "certainty-equivalent": {},

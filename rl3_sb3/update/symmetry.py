@@ -1,4 +1,4 @@
-r"""Train on relabelled actions, for tasks in which the numbering of actions means nothing.
+r"""Train on relabelled sequences, for tasks that look the same under other names of their actions.
 
 In bandits, random MDPs and similar tasks, actions are *exchangeable*: for every permutation sigma
 of the actions, a task and the task with its actions renamed by sigma are equally likely. Rename the
@@ -40,8 +40,8 @@ Source: Schulman et al. 2015 (arXiv 1502.05477), theorem 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import gymnasium
@@ -57,19 +57,26 @@ from rl3_sb3.ranks import this_rank
 from rl3_sb3.rollout.buffer import SequenceBatch
 from rl3_sb3.rollout.segments import Ids
 from rl3_sb3.to_device import to_device
+from rl3_sb3.update.transformation import Transformation
 
 
 @dataclass(frozen=True, eq=False)
 class Symmetry:
     """The entries of a token that belong to actions, and how much to learn from renaming them.
 
-    Use it only for tasks with exchangeable, `Discrete` actions.
+    Use it only for tasks with `Discrete` actions that are exchangeable, or that have the given
+    transformations.
 
     Args:
         entries: Shape (n_groups, n_actions). Each row holds the indices of a token's entries that
             belong to action 0, 1, and so on, such as the one-hot of the previous action.
         share: Probability that a sequence is relabelled, in [0, 1]; drawn again in each epoch.
         coef: Weight of the divergence from the relabelled behaviour, at least 0.
+        transformations: The transformations under which the tasks stay equally likely, the identity
+            among them; each is equally likely to be drawn. Empty: the actions are exchangeable, and
+            all permutations are drawn.
+        state: The indices of a token's entries that transformations change, shape (d,). Empty:
+            tokens do not show the state.
 
     Raises:
         ValueError: An argument is out of range, or an entry occurs twice.
@@ -81,6 +88,8 @@ class Symmetry:
     entries: npt.NDArray[np.int64]
     share: float = 1.0
     coef: float = 1.0
+    transformations: Sequence[Transformation] = ()
+    state: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         entries = np.array(self.entries)
@@ -96,21 +105,60 @@ class Symmetry:
                 f"for each group, got {self.entries!r}. Use Symmetry.of(env) for our wrappers."
             )
         object.__setattr__(self, "entries", entries.astype(np.int64))
+        object.__setattr__(self, "transformations", tuple(self.transformations))
+        self._check_state()
         if not 0 <= self.share <= 1:
             raise ValueError(f"`share` must be in [0, 1], got {self.share}.")
         if not 0 <= self.coef < np.inf:
             raise ValueError(f"`coef` must be finite and at least 0, got {self.coef}.")
 
+    def _check_state(self) -> None:
+        state = np.array(self.state)
+        if state.size == 0:
+            state = np.empty(0, np.int64)
+        if state.ndim != 1 or state.dtype.kind not in "iu" or (state < 0).any():
+            raise ValueError(
+                f"`state` must hold indices of a token's entries, shape (d,), got {self.state!r}."
+            )
+        everything = np.concatenate([state, self.entries.ravel()])
+        if len(np.unique(everything)) != len(everything):
+            raise ValueError(
+                "`state` must hold different indices of a token's entries, none of them among "
+                f"`entries`, got {self.state!r} and {self.entries.tolist()}."
+            )
+        object.__setattr__(self, "state", state)
+        if len(state) > 0 and not self.transformations:
+            raise ValueError(
+                f"`state` must be left out without `transformations`, got {state.tolist()}: where "
+                "actions are exchangeable, states stay as they are."
+            )
+        for i, each in enumerate(self.transformations):
+            if not isinstance(each, Transformation):
+                raise ValueError(f"`transformations[{i}]` must be a Transformation, got {each!r}.")
+            if len(each.new_labels) != self.n_actions or len(state) not in (0, len(each.origin)):
+                raise ValueError(
+                    f"`transformations[{i}]` must be of {self.n_actions} actions and of states of "
+                    f"{len(state)} entries, as in `entries` and `state`, got "
+                    f"{len(each.new_labels)} and {len(each.origin)}."
+                )
+
     @classmethod
-    def of(cls, env: VecEnv | gymnasium.Env[Any, Any], **options: Any) -> Self:
+    def of(
+        cls,
+        env: VecEnv | gymnasium.Env[Any, Any],
+        *,
+        transformations: Sequence[Transformation] = (),
+        **options: Any,
+    ) -> Self:
         """Create it for an environment that declares which parts belong to actions.
 
-        Our wrappers do, by `layout`, `layout_space` and `action_parts`. A plain observation inside
-        them, their part "state", is assumed to belong to no action.
+        Our wrappers do, by `layout`, `layout_space` and `action_parts`. Transformations change
+        their part "state", if it is shown. Without them, it is assumed to belong to no action.
 
         Args:
             env: An environment as for `TransformerPPO`. No wrapper may reorder its observations, or
                 scale the entries of different actions differently, as VecNormalize does.
+            transformations: See the class.
             **options: `share` and `coef`.
 
         Raises:
@@ -133,6 +181,9 @@ class Symmetry:
             )
         places = _places(env.observation_space, layout)
         rows = [np.arange(places[name].start, places[name].stop) for name in names]
+        if transformations:
+            shown = places.get("state", slice(0))
+            options |= {"transformations": transformations, "state": np.r_[shown]}
         return cls(np.array(rows), **options)
 
     @property
@@ -167,10 +218,11 @@ class Symmetry:
                     "would be shifted. Give it a later name, such as one that begins with z."
                 )
         n_entries = get_flattened_obs_dim(observation_space)
-        if self.entries.max() >= n_entries:
+        largest = max([*self.entries.ravel(), *self.state])
+        if largest >= n_entries:
             raise ValueError(
                 f"`symmetry` must name entries of tokens, which have {n_entries}, got "
-                f"{self.entries.max()} (from 0). Use Symmetry.of(env) for our wrappers."
+                f"{largest} (from 0). Use Symmetry.of(env) for our wrappers."
             )
 
     def draw(self, n_sequences: int) -> Relabelling:
@@ -185,8 +237,13 @@ class Symmetry:
         rng = np.random.default_rng([int(drawn), this_rank()])
         chosen = rng.random(n_sequences) < self.share
         same = np.tile(np.arange(self.n_actions), (n_sequences, 1))
-        new_labels = np.where(chosen[:, None], rng.permuted(same, axis=1), same)
-        return Relabelling(self, new_labels, chosen)
+        if not self.transformations:
+            new_labels = np.where(chosen[:, None], rng.permuted(same, axis=1), same)
+            return Relabelling(self, new_labels, chosen)
+        number = rng.integers(len(self.transformations), size=n_sequences)
+        labels = np.array([each.new_labels for each in self.transformations])
+        new_labels = np.where(chosen[:, None], labels[number], same)
+        return Relabelling(self, new_labels, chosen, number)
 
 
 class Relabelling(NamedTuple):
@@ -196,11 +253,14 @@ class Relabelling(NamedTuple):
         symmetry: The symmetry that drew them.
         new_labels: sigma, the new number of each action; shape (n_sequences, n_actions).
         chosen: True for the sequences that are relabelled, shape (n_sequences,).
+        number: The transformation of each relabelled sequence, shape (n_sequences,); None where
+            actions are exchangeable.
     """
 
     symmetry: Symmetry
     new_labels: npt.NDArray[np.int64]
     chosen: npt.NDArray[np.bool_]
+    number: npt.NDArray[np.int64] | None = None
 
     def of(self, batch: SequenceBatch, ids: Ids) -> SequenceBatch:
         """Return a minibatch with its actions relabelled.
@@ -215,12 +275,22 @@ class Relabelling(NamedTuple):
         origin = np.tile(np.arange(batch.tokens.shape[-1]), (len(ids), 1))
         for group in self.symmetry.entries:
             origin[:, group] = group[old_labels]
+        scale, shift = np.ones(origin.shape, np.float32), np.zeros(origin.shape, np.float32)
+        if self.number is not None and len(self.symmetry.state) > 0:
+            state, rows = self.symmetry.state, np.flatnonzero(self.chosen[ids])
+            drawn = [self.symmetry.transformations[n] for n in self.number[ids][rows]]
+            origin[np.ix_(rows, state)] = state[[each.origin for each in drawn]]
+            scale[np.ix_(rows, state)] = [each.scale for each in drawn]
+            shift[np.ix_(rows, state)] = [each.shift for each in drawn]
         device = batch.tokens.device
         new = to_device(self.new_labels[ids], device)
         old = to_device(old_labels, device)
         B, T = batch.actions.shape
+        tokens = _picked(batch.tokens, to_device(origin, device))
+        if self.number is not None:
+            tokens = tokens * to_device(scale, device)[:, None] + to_device(shift, device)[:, None]
         return batch._replace(
-            tokens=_picked(batch.tokens, to_device(origin, device)),
+            tokens=tokens,
             actions=new.gather(1, batch.actions.long()).to(batch.actions),
             params=_picked(batch.params, old),
             action_masks=None if batch.action_masks is None else _picked(batch.action_masks, old),

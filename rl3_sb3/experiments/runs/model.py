@@ -15,7 +15,12 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
     critic_only = TASK if config.critic_sees == "task" else ""
     symmetry = None
     if config.symmetry_share > 0:
-        symmetry = Symmetry.of(env, share=config.symmetry_share, coef=config.symmetry_coef)
+        symmetry = Symmetry.of(
+            env,
+            share=config.symmetry_share,
+            coef=config.symmetry_coef,
+            transformations=config.facts.transformations_of(config.size),
+        )
     return TransformerPPO(
         config.policy,
         env,

@@ -190,11 +190,12 @@ class RunConfig:
                     f"{getattr(self, name)}: its tasks are environments, whose optimum is "
                     "unknown. Leave it out, or define the tasks as tables (vamdp.TabularMDP)."
                 )
-        if self.symmetry_share > 0 and not self.facts.exchangeable_actions:
+        if self.symmetry_share > 0 and not self.facts.has_symmetry:
             raise InputError(
                 f"`symmetry_share` must be 0 in the domain {self.domain}, got "
-                f"{self.symmetry_share}: its actions are not known to be exchangeable. Leave it "
-                "out; for custom tasks see Domain(exchangeable_actions=...)."
+                f"{self.symmetry_share}: its actions are not known to be exchangeable, and no "
+                "transformations of its tasks are known. Leave it out; for custom tasks see "
+                "Domain(exchangeable_actions=..., transformations=...)."
             )
         if (self.estimator is None) != (algorithm.estimator is None):
             needs = "left out" if algorithm.estimator is None else "the name of one"
