@@ -118,8 +118,8 @@ class TransformerPPO(PPO):
         max_grad_norm: Largest norm of each network's gradient, above 0; None does not clip.
         target_kl: The actor stops training for this iteration when, after an epoch, the mean KL
             divergence from the behaviour policy exceeds this; above 0. None never stops it.
-        symmetry: Also train on sequences with relabelled actions, see `Symmetry`; only for tasks
-            whose actions are exchangeable. None does not.
+        symmetry: Also train on relabelled sequences, see `Symmetry`; only for tasks that look the
+            same under other names of their actions. None does not.
         stats_window_size: See SB3.
         tensorboard_log: See SB3.
         policy_kwargs: Arguments of the policy class. A `context_length` left out, or None, covers

@@ -186,6 +186,10 @@ def test_single_and_batched_environments_of_own_tasks_agree():
         ({"environments": CartPoles(), "variations": {"b": {}}}, "`variations['b']` must be a fun"),
         ({"environments": CartPoles(), "feature_scale": 2.0}, "`feature_scale` and `action_names`"),
         ({"environments": CartPoles(), "action_names": ("a",)}, "must be left out for `environme"),
+        (
+            {"tasks": Bandits(), "exchangeable_actions": True, "transformations": len},
+            "`transformations` must be left out with `exchangeable_actions`, got <built-in",
+        ),
         ({"env_id": "a", "task_horizon": 0}, "`task_horizon` must be at least 1, got 0."),
         ({"env_id": "a", "variations": {"a/b": {}}}, "`variations` must have names of letters"),
         ({"env_id": "a", "variations": {"canonical": {}}}, "`variations` must have names of"),

@@ -118,7 +118,7 @@ class RunConfig:
         choices=CRITIC_SEES,
     )
     symmetry_share: float = setting(
-        "share of sequences with relabelled actions; only if actions are exchangeable",
+        "share of sequences that are relabelled; only if the domain knows a symmetry",
         group="learning",
         least=0,
         most=1,
