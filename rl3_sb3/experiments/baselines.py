@@ -30,17 +30,15 @@ def make_baselines(
             environments. The domain's agents get the domain's options, others their defaults.
 
     Warns:
-        RunWarning: An agent of the domain cannot play meta-episodes of this length; it is left out.
+        RunWarning: An agent of the domain plays only shorter meta-episodes; it is left out.
 
     Raises:
         InputError: A name is unknown or occurs twice, or an agent does not fit the tasks.
     """
     domain = config.facts
     facts = task_facts(config, variation)
-    by_default = names is None
     if names is None:
-        own = list(domain.baselines)
-        names = [n for n in own if domain.has_tables or not baseline_of(n).needs_tables]
+        names = _fitting(domain, config.horizon)
     names = [_row_of(name, domain) for name in names if name != ORACLE]  # it is always included
     if "" in names:
         raise InputError("`--agents` must be names with commas between them, got none for one.")
@@ -59,9 +57,6 @@ def make_baselines(
         try:
             agent = baseline.make(facts, **options)
         except (TypeError, ValueError) as error:
-            if by_default and str(error).startswith("`horizon` must be"):
-                warnings.warn(f"{name} is left out: {error}", RunWarning, stacklevel=2)
-                continue
             raise InputError(
                 f"`--agents` must fit {domain.title.lower()}, got {name}: {error}"
             ) from error
@@ -76,6 +71,25 @@ def make_baselines(
                 f"`--agents` must have different titles, got {title!r} twice or the oracle's."
             )
     return agents
+
+
+def _fitting(domain: Domain, horizon: int) -> list[str]:
+    """Return the names of a domain's agents that play its tasks for so many steps."""
+    fitting = []
+    for name in domain.baselines:
+        baseline = baseline_of(name)
+        if baseline.needs_tables and not domain.has_tables:
+            continue
+        if baseline.most_steps is not None and horizon > baseline.most_steps:
+            warnings.warn(
+                f"{name} is left out: `horizon` must be at most {baseline.most_steps} for it, got "
+                f"{horizon}",
+                RunWarning,
+                stacklevel=3,
+            )
+            continue
+        fitting.append(name)
+    return fitting
 
 
 def _row_of(name: str, domain: Domain) -> str:

@@ -16,6 +16,7 @@ from vamdp.baselines.agent import Agent
 from vamdp.baselines.bandits.epsilon_greedy import EpsilonGreedy
 from vamdp.baselines.bandits.epsilon_greedy import Greedy as GreedyOnArms
 from vamdp.baselines.bandits.gittins import DiscountedGittins, FiniteHorizonGittins
+from vamdp.baselines.bandits.gittins_indices import MOST_PULLS, MOST_STEPS
 from vamdp.baselines.bandits.thompson import OptimisticThompsonSampling, ThompsonSampling
 from vamdp.baselines.bandits.ucb1 import UCB1
 from vamdp.baselines.grids.informed import InformedAgent
@@ -63,11 +64,13 @@ class Baseline:
         title: The agent's name in tables and figures.
         make: Called with `TaskFacts` and the agent's options by name; returns the agent.
         needs_tables: Whether it plays only tasks that are tables; true of agents that see states.
+        most_steps: The longest meta-episode that it plays, in steps; None: of any length.
     """
 
     title: str
     make: Callable[..., Agent]
     needs_tables: bool = True
+    most_steps: int | None = None
 
 
 def _of_arms(agent: Callable[..., Agent], *, with_horizon: bool = False) -> Callable[..., Agent]:
@@ -139,9 +142,13 @@ BASELINES: dict[str, Baseline] = {
     "ucb1": Baseline("UCB1", _of_arms(UCB1)),
     "thompson": Baseline("Thompson", _of_arms(ThompsonSampling)),
     "optimistic-thompson": Baseline("optimistic Thompson", _of_arms(OptimisticThompsonSampling)),
-    "gittins": Baseline("Gittins", _of_arms(FiniteHorizonGittins, with_horizon=True)),
+    "gittins": Baseline(
+        "Gittins", _of_arms(FiniteHorizonGittins, with_horizon=True), most_steps=MOST_STEPS
+    ),
     "gittins-discounted": Baseline(
-        "Gittins (discounted)", _of_arms(DiscountedGittins, with_horizon=True)
+        "Gittins (discounted)",
+        _of_arms(DiscountedGittins, with_horizon=True),
+        most_steps=MOST_PULLS,
     ),
     "greedy": Baseline("greedy", _tabular(Greedy)),
     "eps-greedy": Baseline("eps-greedy", _tabular(Greedy, epsilon=0.02)),
