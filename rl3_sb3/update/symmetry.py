@@ -41,7 +41,7 @@ Source: Schulman et al. 2015 (arXiv 1502.05477), theorem 1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import gymnasium
@@ -89,7 +89,7 @@ class Symmetry:
     share: float = 1.0
     coef: float = 1.0
     transformations: Sequence[Transformation] = ()
-    state: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    state: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         entries = np.array(self.entries)
@@ -113,9 +113,7 @@ class Symmetry:
             raise ValueError(f"`coef` must be finite and at least 0, got {self.coef}.")
 
     def _check_state(self) -> None:
-        state = np.array(self.state)
-        if state.size == 0:
-            state = np.empty(0, np.int64)
+        state = np.array(self.state) if len(self.state) > 0 else np.empty(0, np.int64)
         if state.ndim != 1 or state.dtype.kind not in "iu" or (state < 0).any():
             raise ValueError(
                 f"`state` must hold indices of a token's entries, shape (d,), got {self.state!r}."
@@ -126,7 +124,7 @@ class Symmetry:
                 "`state` must hold different indices of a token's entries, none of them among "
                 f"`entries`, got {self.state!r} and {self.entries.tolist()}."
             )
-        object.__setattr__(self, "state", state)
+        object.__setattr__(self, "state", tuple(state.tolist()))
         if len(state) > 0 and not self.transformations:
             raise ValueError(
                 f"`state` must be left out without `transformations`, got {state.tolist()}: where "
@@ -182,8 +180,8 @@ class Symmetry:
         places = _places(env.observation_space, layout)
         rows = [np.arange(places[name].start, places[name].stop) for name in names]
         if transformations:
-            shown = places.get("state", slice(0))
-            options |= {"transformations": transformations, "state": np.r_[shown]}
+            shown = places.get("state", slice(0, 0))
+            options |= {"transformations": transformations, "state": range(shown.start, shown.stop)}
         return cls(np.array(rows), **options)
 
     @property
@@ -277,11 +275,12 @@ class Relabelling(NamedTuple):
             origin[:, group] = group[old_labels]
         scale, shift = np.ones(origin.shape, np.float32), np.zeros(origin.shape, np.float32)
         if self.number is not None and len(self.symmetry.state) > 0:
-            state, rows = self.symmetry.state, np.flatnonzero(self.chosen[ids])
-            drawn = [self.symmetry.transformations[n] for n in self.number[ids][rows]]
-            origin[np.ix_(rows, state)] = state[[each.origin for each in drawn]]
-            scale[np.ix_(rows, state)] = [each.scale for each in drawn]
-            shift[np.ix_(rows, state)] = [each.shift for each in drawn]
+            rows = np.flatnonzero(self.chosen[ids])
+            state, drawn = np.array(self.symmetry.state), self.number[ids][rows]
+            known = self.symmetry.transformations
+            origin[np.ix_(rows, state)] = state[np.array([each.origin for each in known])[drawn]]
+            scale[np.ix_(rows, state)] = np.array([each.scale for each in known])[drawn]
+            shift[np.ix_(rows, state)] = np.array([each.shift for each in known])[drawn]
         device = batch.tokens.device
         new = to_device(self.new_labels[ids], device)
         old = to_device(old_labels, device)

@@ -276,7 +276,7 @@ def test_a_run_on_grids_draws_their_transformations():
     config = RunConfig.of("gridworld", horizon=12, n_envs=2, symmetry_share=1.0)
     symmetry = make_model(config, make_training_env(config), "cpu").symmetry
     assert len(symmetry.transformations) == 8
-    assert symmetry.state.tolist() == [0, 1]
+    assert symmetry.state == (0, 1)
 
 
 # ------------------------------------------------------------------------------ exchangeable

@@ -1,4 +1,5 @@
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -325,6 +326,24 @@ def test_a_transformed_state_is_that_of_its_definition():
     new = Relabelling(symmetry, labels, np.ones(2, bool), np.array([0, 1])).of(batch, np.arange(2))
     # The second token is 8 to 15, its state (12, 8): it becomes (8, 3 - 12) at 4 and 0.
     assert new.tokens.tolist() == [[[0, 1, 2, 3, 4, 5, 6, 7]], [[-9, 10, 9, 11, 8, 13, 14, 15]]]
+
+
+def test_a_minibatch_without_relabelled_sequences_stays_as_it_is():
+    symmetry = Symmetry([[1, 2, 3]], transformations=[SAME, SWAPPED], state=[4, 0])
+    batch = random_batch(3)
+    labels = np.tile(np.arange(3), (3, 1))
+    nothing = Relabelling(symmetry, labels, np.zeros(3, bool), np.array([0, 1, 1]))
+    new = nothing.of(batch, np.arange(3))
+    assert th.equal(new.tokens, batch.tokens)
+
+
+def test_a_symmetry_stored_before_there_were_transformations_has_none():
+    stored = Symmetry([[1, 2, 3]])
+    for name in ("transformations", "state"):
+        del stored.__dict__[name]
+    loaded = pickle.loads(pickle.dumps(stored))
+    assert (loaded.transformations, loaded.state) == ((), ())
+    assert loaded.draw(4).number is None
 
 
 def test_states_that_are_not_shown_need_no_entries():
