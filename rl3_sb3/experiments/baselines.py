@@ -83,7 +83,7 @@ def _fitting(domain: Domain, horizon: int) -> list[str]:
         if baseline.most_steps is not None and horizon > baseline.most_steps:
             warnings.warn(
                 f"{name} is left out: `horizon` must be at most {baseline.most_steps} for it, got "
-                f"{horizon}",
+                f"{horizon}.",
                 RunWarning,
                 stacklevel=3,
             )

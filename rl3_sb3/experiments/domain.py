@@ -63,7 +63,7 @@ class Domain:
         exchangeable_actions: Whether, in each variation, a task and the same task with its actions
             renamed are equally likely.
         transformations: A function from the size to the `rl3_sb3.Transformation`s under which, in
-            each variation, tasks stay equally likely, the identity among them; None: none are
+            each variation, tasks stay equally likely, usually with the identity; None: none are
             known.
         state_bins: Bins of real-valued states for learners of tables; None: the default of
             `vamdp.ValueAugment`.
@@ -137,6 +137,11 @@ class Domain:
                 "`transformations` must be left out with `exchangeable_actions`, got "
                 f"{self.transformations!r}: all permutations of the actions are used then."
             )
+        if not callable(self.transformations) and self.transformations is not None:
+            raise ValueError(
+                "`transformations` must be a function of the size, got "
+                f"{self.transformations!r}. Pass lambda size: [...]."
+            )
         self._check_settings()
         for name, variation in self.variations.items():
             if not re.fullmatch(r"[\w-]+", name) or name == CANONICAL:
@@ -169,8 +174,25 @@ class Domain:
         return self.exchangeable_actions or self.transformations is not None
 
     def transformations_of(self, size: int | None) -> Sequence[Transformation]:
-        """Return the transformations of tasks of a size; none if actions are exchangeable."""
-        return [] if self.transformations is None else self.transformations(size)
+        """Return the transformations of tasks of a size; none if actions are exchangeable.
+
+        Raises:
+            InputError: The domain's function returns anything else than transformations.
+        """
+        if self.transformations is None:
+            return []
+        found = self.transformations(size)
+        if (
+            not isinstance(found, Sequence)
+            or not found
+            or not all(isinstance(each, Transformation) for each in found)
+        ):
+            raise InputError(
+                "`Domain.transformations` must return a list of rl3_sb3.Transformation, got "
+                f"{found!r} for size {size} of {self.title.lower()}. Leave it out if none are "
+                "known."
+            )
+        return found
 
     @cached_property
     def has_tables(self) -> bool:

@@ -51,6 +51,11 @@ def takes_reals(name: str) -> bool:
     return hasattr(learner_of(name).factory, "takes_reals")
 
 
+def has_axes(name: str) -> bool:
+    """Return whether a learner treats the axes of states differently, see `Estimator`."""
+    return getattr(learner_of(name).factory, "has_axes", False)
+
+
 def estimator_arguments(name: str, options: Mapping[str, Any], task_horizon: int) -> dict[str, Any]:
     """Return the arguments of `ValueAugment` for a learner and its options."""
     if name in BUILT_INS:

@@ -72,9 +72,9 @@ class Symmetry:
             belong to action 0, 1, and so on, such as the one-hot of the previous action.
         share: Probability that a sequence is relabelled, in [0, 1]; drawn again in each epoch.
         coef: Weight of the divergence from the relabelled behaviour, at least 0.
-        transformations: The transformations under which the tasks stay equally likely, the identity
-            among them; each is equally likely to be drawn. Empty: the actions are exchangeable, and
-            all permutations are drawn.
+        transformations: The transformations under which the tasks stay equally likely, each drawn
+            equally often. With the identity among them, some sequences stay as they were played.
+            Empty: the actions are exchangeable, and all permutations are drawn.
         state: The indices of a token's entries that transformations change, shape (d,). Empty:
             tokens do not show the state.
 
@@ -155,7 +155,8 @@ class Symmetry:
 
         Args:
             env: An environment as for `TransformerPPO`. No wrapper may reorder its observations, or
-                scale the entries of different actions differently, as VecNormalize does.
+                scale the entries of different actions differently, as VecNormalize does. Nor may
+                one scale the state, unless `transformations` are of what it shows.
             transformations: See the class.
             **options: `share` and `coef`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,8 @@ import numpy as np
 class Transformation:
     """Other names of the actions, and what becomes of a state under them.
 
-    Entry k of a transformed state is ``scale[k] * state[origin[k]] + shift[k]``.
+    Entry k of a transformed state is ``scale[k] * state[origin[k]] + shift[k]``. A state is what a
+    policy observes of it, flattened: a one-hot of a `Discrete` state, scaled coordinates of a grid.
 
     Args:
         new_labels: The new number of each action, a permutation, length n_actions.
@@ -21,8 +23,8 @@ class Transformation:
         shift: What is added to each entry, length d; None: 0.
 
     Raises:
-        ValueError: An argument is no permutation, or has another length or numbers that are not
-            finite.
+        ValueError: An argument is no permutation, or has another length, or numbers that are not
+            finite or, in `scale`, 0.
 
     Example:
         A pole on a cart and its mirror image: left is right, and all numbers change their signs.
@@ -39,16 +41,28 @@ class Transformation:
 
     def __post_init__(self) -> None:
         for name in ("new_labels", "origin"):
-            numbers = list(getattr(self, name))
+            given = getattr(self, name)
+            numbers = _numbers(given)
             if sorted(numbers) != list(range(len(numbers))):
-                raise ValueError(f"`{name}` must be a permutation of 0 to n - 1, got {numbers!r}.")
+                raise ValueError(f"`{name}` must be a permutation of 0 to n - 1, got {given!r}.")
             object.__setattr__(self, name, tuple(int(n) for n in numbers))
+        n = len(self.origin)
         for name, usual in (("scale", 1.0), ("shift", 0.0)):
             given = getattr(self, name)
-            numbers = [usual] * len(self.origin) if given is None else [float(x) for x in given]
-            if len(numbers) != len(self.origin) or not np.isfinite(numbers).all():
+            numbers = [usual] * n if given is None else _numbers(given)
+            if len(numbers) != n or not np.isfinite(numbers).all():
                 raise ValueError(
-                    f"`{name}` must be a finite number for each of the {len(self.origin)} entries "
-                    f"in `origin`, got {numbers!r}."
+                    f"`{name}` must be a finite number for each of the {n} entries in `origin`, "
+                    f"got {given!r}."
                 )
             object.__setattr__(self, name, tuple(numbers))
+        if self.scale is not None and 0.0 in self.scale:
+            raise ValueError(f"`scale` must not be 0, got {self.scale!r}: an entry would be lost.")
+
+
+def _numbers(given: Any) -> list[float]:
+    """Return a sequence of numbers as floats, or NaN alone for anything else."""
+    try:
+        return [float(x) for x in given]
+    except (TypeError, ValueError):
+        return [float("nan")]

@@ -251,6 +251,7 @@ def test_an_agent_of_the_domain_that_cannot_plan_so_far_is_left_out(capsys):
     assert run("baselines bandit --horizon 1100 --tasks 2") == 0
     text = capsys.readouterr()
     assert "rl3: warning: gittins is left out: `horizon` must be at most 1000" in text.err
+    assert "`horizon` must be at most 1000 for it, got 1100." in text.err
     assert "| Gittins (discounted) |" in text.out
     assert run("baselines bandit --horizon 1100 --tasks 2 --agents gittins") == 2
 

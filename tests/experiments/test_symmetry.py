@@ -1,6 +1,7 @@
 """What is relabelled in a run is what renaming the actions of its tasks would have shown."""
 
 import itertools
+import re
 from collections import Counter
 
 import gymnasium
@@ -11,7 +12,7 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 import vamdp
-from rl3_sb3 import GymnasiumVecEnv, Symmetry
+from rl3_sb3 import GymnasiumVecEnv, Symmetry, Transformation
 from rl3_sb3.experiments.domains import DOMAINS, Domain
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
@@ -277,6 +278,46 @@ def test_a_run_on_grids_draws_their_transformations():
     symmetry = make_model(config, make_training_env(config), "cpu").symmetry
     assert len(symmetry.transformations) == 8
     assert symmetry.state == (0, 1)
+
+
+SAME = Transformation([0, 1, 2], origin=[0])
+
+
+@pytest.mark.parametrize(
+    ("transformations", "message"),
+    [
+        ([], "`Domain.transformations` must return a list of rl3_sb3.Transformation, got []"),
+        (None, "must return a list of rl3_sb3.Transformation, got None for size None of arms"),
+        (SAME, "must return a list of rl3_sb3.Transformation, got Transformation("),
+        ([SAME, "turned"], "must return a list of rl3_sb3.Transformation, got [Transformation("),
+        (
+            [Transformation([1, 0])],
+            "`symmetry_share` must be 0 in the domain arms, got 1.0: `trans",
+        ),
+    ],
+)
+def test_what_a_domains_function_may_not_return(monkeypatch, transformations, message):
+    domain = Domain(
+        title="Arms", tasks=Bandits(n_arms=3), transformations=lambda _: transformations
+    )
+    monkeypatch.setitem(DOMAINS, "arms", domain)
+    with pytest.raises(InputError, match=re.escape(message)):
+        config = RunConfig.of("arms", horizon=4, n_envs=2, symmetry_share=1.0)
+        make_model(config, make_training_env(config), "cpu")
+
+
+def test_transformations_are_a_function():
+    with pytest.raises(
+        ValueError, match=r"`transformations` must be a function of the size, got \["
+    ):
+        Domain(title="Arms", tasks=Bandits(n_arms=3), transformations=[SAME])
+
+
+def test_a_learner_whose_values_do_not_turn_is_refused():
+    with pytest.raises(InputError, match="`symmetry_share` must be 0 with the estimator linear in"):
+        RunConfig.of("gridworld", estimator="linear", symmetry_share=0.5)
+    RunConfig.of("gridworld", estimator="linear")
+    RunConfig.of("gridworld", estimator="kernel", symmetry_share=0.5)
 
 
 # ------------------------------------------------------------------------------ exchangeable

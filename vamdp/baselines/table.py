@@ -15,8 +15,12 @@ from typing import Any
 from vamdp.baselines.agent import Agent
 from vamdp.baselines.bandits.epsilon_greedy import EpsilonGreedy
 from vamdp.baselines.bandits.epsilon_greedy import Greedy as GreedyOnArms
-from vamdp.baselines.bandits.gittins import DiscountedGittins, FiniteHorizonGittins
-from vamdp.baselines.bandits.gittins_indices import MOST_PULLS, MOST_STEPS
+from vamdp.baselines.bandits.gittins import (
+    MOST_DISCOUNTED_STEPS,
+    DiscountedGittins,
+    FiniteHorizonGittins,
+)
+from vamdp.baselines.bandits.gittins_indices import MOST_STEPS
 from vamdp.baselines.bandits.thompson import OptimisticThompsonSampling, ThompsonSampling
 from vamdp.baselines.bandits.ucb1 import UCB1
 from vamdp.baselines.grids.informed import InformedAgent
@@ -64,7 +68,8 @@ class Baseline:
         title: The agent's name in tables and figures.
         make: Called with `TaskFacts` and the agent's options by name; returns the agent.
         needs_tables: Whether it plays only tasks that are tables; true of agents that see states.
-        most_steps: The longest meta-episode that it plays, in steps; None: of any length.
+        most_steps: The longest meta-episode that it plays with its own options, in steps; None: of
+            any length.
     """
 
     title: str
@@ -148,7 +153,7 @@ BASELINES: dict[str, Baseline] = {
     "gittins-discounted": Baseline(
         "Gittins (discounted)",
         _of_arms(DiscountedGittins, with_horizon=True),
-        most_steps=MOST_PULLS,
+        most_steps=MOST_DISCOUNTED_STEPS,
     ),
     "greedy": Baseline("greedy", _tabular(Greedy)),
     "eps-greedy": Baseline("eps-greedy", _tabular(Greedy, epsilon=0.02)),

@@ -39,7 +39,7 @@ class Estimator(Protocol):
     allowed. A row without any True means that the mask is unknown, and the last known mask of that
     state still holds. Rows must not depend on each other: row i learns what a batch of one would.
 
-    Three attributes are optional:
+    Four attributes are optional:
 
     - `takes_keys`: states are a list instead, with one hashable key per task, as returned by the
       environment's `state_key`.
@@ -47,6 +47,8 @@ class Estimator(Protocol):
       Estimators without it get them discretized into bins.
     - `action_parts`: the names of the parts with one entry per action, in the order of the actions;
       () if there are none. Training on relabelled actions needs them.
+    - `has_axes`: True if what is learned of a task that is turned or mirrored differs from the
+      turned or mirrored values, as with features of coordinates.
 
     Attributes:
         n_tasks: Number of tasks.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.ppo import TransformerPPO
 from rl3_sb3.update.symmetry import Symmetry
@@ -15,12 +16,7 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
     critic_only = TASK if config.critic_sees == "task" else ""
     symmetry = None
     if config.symmetry_share > 0:
-        symmetry = Symmetry.of(
-            env,
-            share=config.symmetry_share,
-            coef=config.symmetry_coef,
-            transformations=config.facts.transformations_of(config.size),
-        )
+        symmetry = _symmetry(config, env)
     return TransformerPPO(
         config.policy,
         env,
@@ -45,3 +41,19 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
         device=device,
         policy_kwargs={**config.policy_arguments, "critic_only": critic_only},
     )
+
+
+def _symmetry(config: RunConfig, env: VecEnv) -> Symmetry:
+    transformations = config.facts.transformations_of(config.size)
+    try:
+        return Symmetry.of(
+            env,
+            share=config.symmetry_share,
+            coef=config.symmetry_coef,
+            transformations=transformations,
+        )
+    except ValueError as error:
+        raise InputError(
+            f"`symmetry_share` must be 0 in the domain {config.domain}, got "
+            f"{config.symmetry_share}: {error}"
+        ) from error

@@ -21,7 +21,7 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import Algorithm, algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL, Domain, domain_of
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.learners import takes_reals
+from rl3_sb3.experiments.learners import has_axes, takes_reals
 from rl3_sb3.experiments.settings.filling import (
     TABLES,
     filled_in,
@@ -190,13 +190,6 @@ class RunConfig:
                     f"{getattr(self, name)}: its tasks are environments, whose optimum is "
                     "unknown. Leave it out, or define the tasks as tables (vamdp.TabularMDP)."
                 )
-        if self.symmetry_share > 0 and not self.facts.has_symmetry:
-            raise InputError(
-                f"`symmetry_share` must be 0 in the domain {self.domain}, got "
-                f"{self.symmetry_share}: its actions are not known to be exchangeable, and no "
-                "transformations of its tasks are known. Leave it out; for custom tasks see "
-                "Domain(exchangeable_actions=..., transformations=...)."
-            )
         if (self.estimator is None) != (algorithm.estimator is None):
             needs = "left out" if algorithm.estimator is None else "the name of one"
             raise InputError(
@@ -225,6 +218,25 @@ class RunConfig:
             raise InputError(
                 "`estimator.cluster_terminals` must be left out without clusters, got True. Take "
                 "rl3-coarse."
+            )
+        if self.symmetry_share > 0:
+            self._check_symmetry()
+
+    def _check_symmetry(self) -> None:
+        if not self.facts.has_symmetry:
+            raise InputError(
+                f"`symmetry_share` must be 0 in the domain {self.domain}, got "
+                f"{self.symmetry_share}: its actions are not known to be exchangeable, and no "
+                "transformations of its tasks are known. Leave it out; for custom tasks see "
+                "Domain(exchangeable_actions=..., transformations=...)."
+            )
+        transforms = bool(self.facts.transformations_of(self.size))
+        if transforms and self.estimator is not None and has_axes(self.estimator):
+            raise InputError(
+                f"`symmetry_share` must be 0 with the estimator {self.estimator} in the domain "
+                f"{self.domain}, got {self.symmetry_share}: what it learns of a task that is "
+                "turned or mirrored differs from its turned or mirrored values. Leave it out, or "
+                "take another estimator."
             )
 
     @classmethod

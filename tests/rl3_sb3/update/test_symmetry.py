@@ -364,6 +364,13 @@ def test_states_that_are_not_shown_need_no_entries():
             {"new_labels": [0], "origin": [1, 0], "scale": [1.0]},
             r"`scale` must be a finite number for each of the 2 entries in `origin`, got \[1.0\]",
         ),
+        (
+            {"new_labels": [0], "origin": [0], "scale": [0.0]},
+            "`scale` must not be 0, got ",
+        ),
+        ({"new_labels": None}, "`new_labels` must be a permutation of 0 to n - 1, got None"),
+        ({"new_labels": ["a", 1]}, r"`new_labels` must be a permutation .* got \['a', 1\]"),
+        ({"new_labels": [0], "origin": [0], "scale": -1}, "`scale` must be a finite .* got -1"),
         ({"new_labels": [0], "origin": [0], "shift": [math.nan]}, "`shift` must be a finite"),
     ],
 )

@@ -52,6 +52,10 @@ class FiniteHorizonGittins(BanditAgent):
         return scores
 
 
+#: With the default gamma, later pulls matter for so long that the table would be too large.
+MOST_DISCOUNTED_STEPS = 2920
+
+
 class DiscountedGittins(BanditAgent):
     """Pulls the arm with the highest discounted index.
 

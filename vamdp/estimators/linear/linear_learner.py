@@ -61,6 +61,8 @@ class LinearLearner(QRows):
 
     #: States are real-valued observations, see `Estimator`.
     takes_reals = True
+    #: Features are of coordinates, see `Estimator`.
+    has_axes = True
 
     def __init__(self, n_tasks: int, n_actions: int, **options: Any) -> None:
         super().__init__(n_tasks, n_actions)

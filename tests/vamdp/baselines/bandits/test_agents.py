@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vamdp.baselines import RandomAgent
+from vamdp.baselines import BASELINES, RandomAgent
 from vamdp.baselines.bandits import (
     UCB1,
     DiscountedGittins,
@@ -294,3 +294,11 @@ def test_compiled_kernels_equal_plain_python():
     _look_up(table, 3, *counts[0], looked_up[0])
     _look_up.py_func(table, 3, *counts[0], looked_up[1])
     np.testing.assert_array_equal(*looked_up)
+
+
+def test_the_longest_meta_episode_of_discounted_indices_is_the_last_whose_table_fits(monkeypatch):
+    monkeypatch.setattr("vamdp.baselines.bandits.gittins_indices._solve", lambda *_: None)
+    most = BASELINES["gittins-discounted"].most_steps
+    DiscountedGittins(5, horizon=most)
+    with pytest.raises(ValueError, match="`gamma` must be smaller, got 0"):
+        DiscountedGittins(5, horizon=most + 1)
