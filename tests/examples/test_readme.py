@@ -3,6 +3,8 @@ import textwrap
 import warnings
 from pathlib import Path
 
+import numpy as np
+
 from vamdp import SampledVectorEnv
 
 README = Path(__file__).parents[2] / "README.md"
@@ -39,6 +41,18 @@ def test_the_domain_in_the_docs_makes_environments():
     envs = SampledVectorEnv(names["long_and_short"], 2)
     envs.reset(seed=0)
     assert len({env.unwrapped.length for env in envs.tasks}) == 2
+    same, mirrored = names["poles"].transformations_of(None)
+    pole = envs.tasks[0]
+    start = np.array([0.1, -0.2, 0.03, 0.4])
+    for each, sign in ((same, 1.0), (mirrored, -1.0)):
+        assert (each.scale, each.shift) == ((sign,) * 4, (0.0,) * 4)
+        for action in range(2):
+            found = []
+            for state, taken in ((start, action), (sign * start, each.new_labels[action])):
+                pole.reset()
+                pole.unwrapped.state = state
+                found.append(pole.step(taken)[0])
+            np.testing.assert_allclose(found[1], sign * found[0], rtol=1e-6)
 
 
 def test_the_families_in_the_docs_take_their_ranges():
