@@ -235,7 +235,7 @@ class RunConfig:
             raise InputError(
                 f"`symmetry_share` must be 0 with the estimator {self.estimator} in the domain "
                 f"{self.domain}, got {self.symmetry_share}: what it learns of a task that is "
-                "turned or mirrored differs from its turned or mirrored values. Leave it out, or "
+                "turned or mirrored differs from its turned or mirrored values. Set it to 0, or "
                 "take another estimator."
             )
 
