@@ -28,7 +28,9 @@ Run:
     python benchmarks/memory.py --smoke                              (seconds; no figures)
 
 `curves.csv` in the folder holds all curves; one that is there already is not computed again, so it
-can be stopped and go on.
+can be stopped and go on. Those of docs/memory.md go on with
+
+    python benchmarks/memory.py --out docs/figures/memory --steps 100000
 """
 
 import csv
@@ -56,6 +58,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3 import TransformerPPO
+from rl3_sb3.experiments.results.table import aligned
 
 N_ENVS = 8
 POINTS = 30
@@ -214,19 +217,24 @@ def curves_of(rows: Rows, task: str, agent: str) -> list[Rows]:
     return [[row for row in own if row["seed"] == seed] for seed in seeds]
 
 
-def print_table(rows: Rows) -> None:
-    """Print the mean return over the last tenth, the best point and the time, seed by seed."""
-    print(f"\n{'task':<16} {'agent':<14} {'last tenth (seeds)':<28} {'best point':<28} minutes")
-    for task in TASKS:
-        for agent in COLOURS:
-            curves = curves_of(rows, task, agent)
-            if not curves:
-                continue
-            returns = [[float(row["return"]) for row in curve] for curve in curves]
-            last = ", ".join(f"{statistics.fmean(r[-max(1, POINTS // 10) :]):.4g}" for r in returns)
-            best = ", ".join(f"{max(r):.4g}" for r in returns)
-            minutes = ", ".join(f"{float(curve[0]['seconds']) / 60:.1f}" for curve in curves)
-            print(f"{task:<16} {agent:<14} {last:<28} {best:<28} {minutes}")
+def table(rows: Rows) -> str:
+    """Return the mean return over the last tenth, the best point and the time, seed by seed."""
+    lines = []
+    for task, agent in itertools.product(TASKS, COLOURS):
+        curves = curves_of(rows, task, agent)
+        returns = [[float(row["return"]) for row in curve] for curve in curves]
+        if returns:
+            last = [rounded(statistics.fmean(r[-max(1, POINTS // 10) :])) for r in returns]
+            best = [rounded(max(r)) for r in returns]
+            seeds = [curve[0]["seed"] for curve in curves]
+            seconds = [curve[0]["seconds"] for curve in curves]
+            lines.append([task, agent, *(", ".join(each) for each in (seeds, last, best, seconds))])
+    return aligned(["task", "agent", "seeds", "last tenth", "best point", "seconds"], lines)
+
+
+def rounded(x: float) -> str:
+    """Return a number with three digits, or all of those before the point."""
+    return f"{x:.3g}" if abs(x) < 1000 else f"{x:.0f}"
 
 
 def draw(rows: Rows, file: Path) -> None:
@@ -284,7 +292,7 @@ def main(args: Arguments) -> None:
             else:  # another call may have written meanwhile
                 write(read(file) + done.result(), file)
     rows = of_length(args, read(file))
-    print_table(rows)
+    print(f"\n{table(rows)}")
     draw(rows, folder / "curves.png")
     if failures:
         raise failures[0]
