@@ -81,6 +81,7 @@ def shifted(config, value):
     else:
         tasks, scale = RandomMDPs(concentration=value), None
     if name not in DOMAINS:
+        known = config.facts.transformations_of(config.size)
         domain = replace(
             config.facts,
             env_id=None,
@@ -88,6 +89,7 @@ def shifted(config, value):
             variations={},
             horizons={None: config.horizon},
             feature_scale=scale,
+            transformations=(lambda _: known) if known else None,
         )
         register_domain(name, domain)
     return replace(config, domain=name, size=None, variation=CANONICAL)

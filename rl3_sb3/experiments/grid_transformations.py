@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.update.transformation import Transformation
 from vamdp.mdp.grid_tasks import (
     COLUMN_STEP,
@@ -28,7 +29,7 @@ _TRANSPOSE = np.array([[0, 1], [1, 0]])  # north becomes west
 
 def of_gridworlds(size: int | None) -> list[Transformation]:
     """Return the eight of a square, for states observed as (row, column) / size, from 1."""
-    assert size is not None, "gridworlds have sizes"
+    size = _given(size)
     matrices = [
         np.linalg.matrix_power(_QUARTER_TURN, turns) @ mirror
         for mirror in (np.eye(2, dtype=int), _MIRROR)
@@ -52,7 +53,7 @@ def of_gridworlds(size: int | None) -> list[Transformation]:
 
 def of_frozen_lakes(size: int | None) -> list[Transformation]:
     """Return the identity and the transposition, for states observed as one-hots."""
-    assert size is not None, "frozen lakes have sizes"
+    size = _given(size)
     cells = np.arange(size * size).reshape(size, size)
     headings = FROZEN_LAKE.headings
     return [
@@ -71,3 +72,12 @@ def _labels(matrix: npt.NDArray[np.int_], headings: npt.NDArray[np.int64]) -> li
 
 def _heading(step: npt.NDArray[np.int_]) -> int:
     return int(np.flatnonzero((_DIRECTIONS == step).all(axis=1))[0])
+
+
+def _given(size: int | None) -> int:
+    if size is None:
+        raise InputError(
+            "`Domain.transformations` must know the size of the grids, got None: the domain has "
+            "only one. Pass `transformations=lambda _: DOMAIN.transformations_of(SIZE)`, or None."
+        )
+    return size

@@ -306,6 +306,12 @@ def test_what_a_domains_function_may_not_return(monkeypatch, transformations, me
         make_model(config, make_training_env(config), "cpu")
 
 
+@pytest.mark.parametrize("domain", RULES)
+def test_transformations_of_grids_without_a_size_are_refused(domain):
+    with pytest.raises(InputError, match="must know the size of the grids, got None"):
+        DOMAINS[domain].transformations_of(None)
+
+
 def test_transformations_are_a_function():
     with pytest.raises(
         ValueError, match=r"`transformations` must be a function of the size, got \["
