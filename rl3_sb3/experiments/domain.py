@@ -62,9 +62,9 @@ class Domain:
         recipes: Name of a recipe -> settings that suit the domain in this recipe.
         exchangeable_actions: Whether, in each variation, a task and the same task with its actions
             renamed are equally likely.
-        transformations: A function from the size to the `rl3_sb3.Transformation`s under which, in
-            each variation, tasks stay equally likely, usually with the identity; None: none are
-            known.
+        transformations: A function from the size to a list of `rl3_sb3.Transformation`, under each
+            of which, in each variation, tasks stay equally likely; usually with the identity. None:
+            none are known.
         state_bins: Bins of real-valued states for learners of tables; None: the default of
             `vamdp.ValueAugment`.
         has_places: Whether states are places with neighbours, which RL3-coarse clusters.
