@@ -118,6 +118,22 @@ def test_evaluating_twice_gives_the_same_file(capsys, copied):
     assert files[0] == files[1]
 
 
+def test_a_look_at_few_tasks_does_not_replace_an_evaluation_of_many(capsys, copied):
+    file = copied / "evaluation.json"
+    assert "; stored: " in run(capsys, "evaluate", copied, "--tasks", 5)[1]
+    stored = file.read_bytes()
+    status, text, _ = run(capsys, "evaluate", copied, "--tasks", 3)
+    assert status == 0
+    assert f"not stored (3 canonical tasks, H = 12), because {file} has this policy's 5" in text
+    assert file.read_bytes() == stored
+    # Another policy's is replaced, and so is a damaged file.
+    values = json.loads(stored)
+    for content in (json.dumps({**values, "n_training_steps": 1}), "{"):
+        file.write_text(content)
+        assert "; stored: " in run(capsys, "evaluate", copied, "--tasks", 3)[1]
+        assert len(json.loads(file.read_text())["oracle"]) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

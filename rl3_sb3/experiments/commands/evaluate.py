@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rl3_sb3.experiments.commands.options import add_machine, add_trust, add_variation, use_machine
+from rl3_sb3.experiments.errors import InputError
+
+if TYPE_CHECKING:
+    from rl3_sb3.experiments.results.evaluation import Evaluation
+    from rl3_sb3.experiments.runs.run_directory import RunDirectory
 
 _N_AGENTS = 3  # agents that take steps: the random agent, and the policy twice
 
@@ -52,14 +57,30 @@ def _evaluate(options: argparse.Namespace) -> None:
             report=report,
             stepped=stepped,
         )
-    file = directory.write_evaluation(evaluation)
     print(evaluation_table([evaluation]))
     if recorded := recorded_line(directory.path, evaluation):
         print(f"\n{recorded}")
     before = directory.n_steps_before()
     told = f" (and {before:,} of the agent that it started from)" if before else ""
     tasks = f"{options.tasks:,} {evaluation.variation} tasks, H = {config.horizon}"
+    file = directory.evaluation_file(evaluation.variation)
+    n_stored = _n_stored_tasks(directory, evaluation)
+    if n_stored > options.tasks:
+        where = f"not stored ({tasks}), because {file} has this policy's {n_stored:,} tasks"
+    else:
+        directory.write_evaluation(evaluation)
+        where = f"stored: {file} ({tasks})"
     print(
-        f"\nafter {n_training_steps:,} of {config.total_steps:,} training steps{told}; "
-        f"stored: {file} ({tasks})"
+        f"\nafter {n_training_steps:,} of {config.total_steps:,} training steps{told}; {where}"
     )
+
+
+def _n_stored_tasks(directory: RunDirectory, evaluation: Evaluation) -> int:
+    """Return the number of tasks of a stored evaluation of the same policy, 0 if there is none."""
+    try:
+        stored = directory.read_evaluation(evaluation.variation)
+    except InputError:  # a damaged file may be replaced
+        return 0
+    if stored is None or stored.n_training_steps != evaluation.n_training_steps:
+        return 0
+    return len(stored.oracle)
