@@ -3,7 +3,7 @@
     python examples/paper/figure_4.py
     python examples/paper/figure_4.py --agent runs/mine --task 3
 
-The moments are the first goal, the next start, from which the values have spread back from it,
+The moments are one step before the first goal, that goal, from which the values have spread back,
 the quickest later way to it, and the end.
 """
 

@@ -24,8 +24,8 @@ class Event:
 def events(film: Film) -> list[Event]:
     """Return the moments that occur, in order.
 
-    - first goal: an episode ends with a positive reward for the first time;
-    - values spread: the next start, from which the learner sees the way to the goal;
+    - before the goal: one step before an episode ends with a positive reward for the first time;
+    - first goal: that step, after which the learner's values have spread back from the goal;
     - exploitation: the end of the shortest later episode that reaches a goal;
     - end: the last step.
     """
@@ -33,9 +33,8 @@ def events(film: Film) -> list[Event]:
     goals = [i for i, shot in enumerate(shots) if shot.ended == "terminated" and shot.reward > 0]
     found: dict[int, str] = {}
     if goals:
+        found[goals[0] - 1] = "before the goal"
         found[goals[0]] = "first goal"
-        if goals[0] + 1 < len(shots):
-            found[goals[0] + 1] = "values spread"
     if goals[1:]:
         quickest = min(goals[1:], key=lambda i: _length(shots, i))
         found[quickest] = "exploitation"

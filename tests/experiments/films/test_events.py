@@ -34,8 +34,8 @@ def told(film):
 def test_the_story_of_a_meta_episode_is_told_in_order():
     film = film_of((9, DANGER), (30, GOAL), (12, GOAL), (5, DANGER), (8, GOAL), (20, 0))
     assert told(film) == [
+        ("before the goal", 38, 2),
         ("first goal", 39, 2),
-        ("values spread", 39, 3),
         ("exploitation", 64, 5),
         ("end", 84, 6),
     ]
@@ -46,5 +46,5 @@ def test_who_finds_no_goal_has_only_an_end():
 
 
 def test_a_goal_in_the_last_step_is_not_told_twice():
-    assert told(film_of((9, GOAL))) == [("first goal", 9, 1)]
+    assert told(film_of((9, GOAL))) == [("before the goal", 8, 1), ("first goal", 9, 1)]
     assert told(film_of((9, GOAL), (4, GOAL)))[-1] == ("exploitation", 13, 2)
