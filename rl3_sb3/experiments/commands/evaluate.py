@@ -70,9 +70,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     else:
         directory.write_evaluation(evaluation)
         where = f"stored: {file} ({tasks})"
-    print(
-        f"\nafter {n_training_steps:,} of {config.total_steps:,} training steps{told}; {where}"
-    )
+    print(f"\nafter {n_training_steps:,} of {config.total_steps:,} training steps{told}; {where}")
 
 
 def _n_stored_tasks(directory: RunDirectory, evaluation: Evaluation) -> int:

@@ -2,7 +2,8 @@
 
 Landing on a cell is worth ``y = pay + V``. If the cell is a danger, it is worth the danger's reward
 plus V of the start. A move lands ahead with probability 1 - slip, otherwise to the left or right. A
-move towards a cell that is an obstacle with chance b is worth ``(1 - b) y[there] + b y[here]``.
+move towards a cell that is an obstacle with chance b is worth ``(1 - b) y[there] + b y[here]``. A
+plan is stored as y, from which `moves` computes the value of each action.
 
 *The goal is known* (`exploit`). The remaining n steps are spent on as many episodes as they allow:
 backward induction with restarts, where the goal is worth 100 plus V of the start. This is the
@@ -46,7 +47,7 @@ _FAR = 1e6
 
 
 @njit(cache=True, inline="always")
-def _moves(cell, width, slip, blocked, y, Q):
+def moves(cell, width, slip, blocked, y, Q):
     """Write Q of the actions (stay, north, east, south, west) in a cell; returns the best one."""
     stay = y[cell]
     b = blocked[cell - width]
@@ -71,15 +72,16 @@ def _moves(cell, width, slip, blocked, y, Q):
 
 
 @njit(cache=True)
-def exploit(n_steps, start, width, blocked, danger, goal, pay, slips, plan):
-    """Write the action of each cell with n steps to go into plan[n - 1], for n up to n_steps.
+def exploit(n_steps, start, width, blocked, danger, goal, pay, slips, hoped, landing):
+    """Write what landing on each cell is worth with n steps to go, for n up to n_steps.
 
-    The goal is known: it is the cell with goal chance 1. plan has shape (horizon, C).
+    The goal is known: it is the cell with goal chance 1. The worth is written into landing[n - 1],
+    of shape (horizon, C), and the chances of obstacles that `moves` reckons with into hoped (C,).
     """
     C = danger.size
-    blocked = blocked**_HOPE
-    y, V, Q = np.zeros(C), np.zeros(C), np.empty(N_ACTIONS)
-    open_cells = np.flatnonzero((blocked < 1.0) & (goal < 1.0))
+    hoped[:] = blocked**_HOPE
+    V, Q = np.zeros(C), np.empty(N_ACTIONS)
+    open_cells = np.flatnonzero((hoped < 1.0) & (goal < 1.0))
     pays, goes_on, restarts = np.empty(C), np.empty(C), np.empty(C)
     for cell in range(C):
         # y = pays + goes_on V[cell] + restarts V[start]
@@ -88,12 +90,11 @@ def exploit(n_steps, start, width, blocked, danger, goal, pay, slips, plan):
         if goal[cell] == 1.0:
             pays[cell], goes_on[cell], restarts[cell] = _GOAL_REWARD, 0.0, 1.0
     for n in range(n_steps):
-        restart = V[start]
+        y, restart = landing[n], V[start]
         for cell in range(C):
             y[cell] = pays[cell] + goes_on[cell] * V[cell] + restarts[cell] * restart
         for c in open_cells:
-            best = _moves(c, width, slips[c], blocked, y, Q)
-            V[c], plan[n, c] = Q[best], best
+            V[c] = Q[moves(c, width, slips[c], hoped, y, Q)]
 
 
 @njit(cache=True)
@@ -159,8 +160,8 @@ def _entries(step_cost, blocked, danger, pay, slips, entry):
 
 
 @njit(cache=True)
-def search(start, width, opportunity_cost, blocked, danger, goal, pay, slips, plan):
-    """Write the action of each cell during the search for the goal into plan (C,)."""
+def search(start, width, opportunity_cost, blocked, danger, goal, pay, slips, landing):
+    """Write what landing on each cell is worth during the search for the goal, (C,)."""
     C = danger.size
     places = np.flatnonzero(goal > _LEAST_CHANCE)
     chance = goal[places] / goal[places].sum()
@@ -176,7 +177,7 @@ def search(start, width, opportunity_cost, blocked, danger, goal, pay, slips, pl
         worth[places[j]] = -opportunity_cost * waits[j]
         for cell in range(C):  # a start near the solution
             V[cell] = max(V[cell], worth[places[j]] - step_cost * distance[j, cell])
-    y, Q = np.empty(C), np.empty(N_ACTIONS)
+    y, Q = landing, np.empty(N_ACTIONS)
     open_cells = np.flatnonzero(blocked < 1.0)
     for _ in range(_MOST_SWEEPS):
         restart, change = V[start], 0.0
@@ -186,8 +187,8 @@ def search(start, width, opportunity_cost, blocked, danger, goal, pay, slips, pl
             if worth[cell] > -np.inf:
                 y[cell] = pay[cell] - opportunity_cost + worth[cell]
         for c in open_cells:
-            best = _moves(c, width, slips[c], blocked, y, Q)
+            best = moves(c, width, slips[c], blocked, y, Q)
             change = max(change, abs(Q[best] - V[c]))
-            V[c], plan[c] = Q[best], best
+            V[c] = Q[best]
         if change < _TOLERANCE:
             break
