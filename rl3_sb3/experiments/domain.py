@@ -55,8 +55,8 @@ class Domain:
         estimator_options: Options of the estimator that differ from its defaults. An estimator
             other than the model-based one uses those that it has.
         prior: Settings for algorithms whose learner knows how tasks are distributed, by their names
-            in `RunConfig`: what it expects of untried actions, and scales that suit its values.
-            Empty: the domain has no such algorithms.
+            in `RunConfig`: what it expects of untried actions, or the `estimator` that knows the
+            tasks, and scales that suit its values. Empty: the domain has no such algorithms.
         settings: Other settings of a run that suit the domain, by their names in `RunConfig`,
             including its usual recipe.
         recipes: Name of a recipe -> settings that suit the domain in this recipe.
@@ -154,10 +154,15 @@ class Domain:
                 raise ValueError(f"`variations[{name!r}]` must be {wanted}, got {variation!r}.")
 
     def _check_settings(self) -> None:
-        if not isinstance(self.prior, Mapping) or {"recipe", "policy", "estimator"} & {*self.prior}:
+        prior = self.prior
+        if (
+            not isinstance(prior, Mapping)
+            or {"recipe", "policy"} & {*prior}
+            or not isinstance(prior.get("estimator", ""), str)
+        ):
             raise ValueError(
-                "`prior` must be a mapping of settings by dotted names, without recipe, policy and "
-                f'estimator, got {self.prior!r}. Pass {{"estimator.prior_mean": ...}}.'
+                "`prior` must be a mapping of settings by dotted names, without recipe and policy, "
+                f'got {prior!r}. Pass {{"estimator.prior_mean": ...}}, or {{"estimator": NAME}}.'
             )
         for name in self.recipes:
             if name not in RECIPES:

@@ -111,6 +111,12 @@ DOMAINS: dict[str, Domain] = {
         value_scale=10.0,
         reward_scale=100.0,
         estimator_options={"gamma": 0.95, "smoothing": 0.01},
+        # The learner that the informed agent acts on. Its values turn with the grid only nearly.
+        prior={
+            "estimator": "vamdp.baselines.grids:GRID_BELIEFS",
+            "value_scale": 2.0,
+            "symmetry_share": 0.0,
+        },
         recipes={
             "paper": {"iterations": 20_000, "ent_coef": 0.04, "learning_rate": 2e-4},
             # Regrets are ten times as large. If entropy falls early, agents stand still for ever.
@@ -120,6 +126,7 @@ DOMAINS: dict[str, Domain] = {
                 "gae_lambda": "0.3:1@0.5",
                 "ent_coef": "0.3:0",
                 "signal_scale": 0.02,
+                "critic_sees": "task",
                 "batch_size": 500,
                 "symmetry_share": 1.0,
                 "value_scale": 50.0,

@@ -12,10 +12,12 @@ from rl3_sb3.experiments.domains import DOMAINS, Domain
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.films.film import record
 from rl3_sb3.experiments.results.evaluation import evaluate
+from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env, train
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from vamdp.domains import Bandits
+from vamdp.baselines.grids import InformedAgent
+from vamdp.domains import Bandits, GridWorlds
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,9 +91,31 @@ def test_a_prior_is_the_domains_and_only_for_algorithms_that_know_it():
     assert given.estimator_options["prior_weight"] == 1.0
 
 
+def test_a_prior_may_be_a_learner_that_knows_the_tasks():
+    """In gridworlds, whose first move is the informed agent's."""
+    config = RunConfig.of("gridworld", algo="rl3-prior", size=11, n_envs=2, recipe="ours")
+    assert config.estimator == "vamdp.baselines.grids:GRID_BELIEFS"
+    assert config.estimator_options["task_horizon"] == config.horizon == 250
+    assert config.symmetry_share == 0.0
+    assert config.prior_options == {}
+    env = make_training_env(config)
+    observation = env.reset()
+    advantages = observation["observation"][:, env.get_attr("layout")[0]["advantage"]]
+    agent = InformedAgent(GridWorlds(11), horizon=250)
+    assert advantages.argmax(axis=1).tolist() == 2 * agent.act(np.array([60])).tolist()
+    assert (advantages < -1.0).any()
+    assert agent_labels([config]) == ["RL³ (prior) (recipe ours, critic_sees task)"]
+    plain = RunConfig.of("gridworld", size=11, recipe="ours")
+    assert (plain.estimator, plain.symmetry_share) == ("model-based", 1.0)
+    with pytest.raises(InputError, match="`symmetry_share` must be 0 with the estimator vamdp"):
+        RunConfig.of("gridworld", algo="rl3-prior", size=11, recipe="ours", symmetry_share=1.0)
+    with pytest.raises(InputError, match="`estimator` must be vamdp.baselines.grids:GRID_BELIEFS"):
+        RunConfig.of("gridworld", algo="rl3-prior", size=11, estimator="model-based")
+
+
 def test_a_domain_without_a_prior_refuses_algorithms_that_need_one():
-    with pytest.raises(InputError, match=r"other than RL³ \(prior\) in the domain Gridworlds"):
-        RunConfig.of("gridworld", algo="rl3-prior")
+    with pytest.raises(InputError, match=r"other than RL³ \(prior\) in the domain Frozen lakes"):
+        RunConfig.of("frozen-lake", algo="rl3-prior")
 
 
 def test_a_learner_that_cannot_know_the_prior_is_refused():
@@ -118,7 +142,9 @@ def test_a_prior_comes_before_the_domains_other_settings_and_may_have_short_name
     assert RunConfig.of("own", recipe="ours").value_scale == 7.0
 
 
-@pytest.mark.parametrize("prior", [5, ["prior_mean"], {"estimator": {"bonus": 1.0}}])
+@pytest.mark.parametrize(
+    "prior", [5, ["prior_mean"], {"estimator": {"bonus": 1.0}}, {"recipe": "ours"}]
+)
 def test_a_prior_of_another_form_is_named(prior):
     with pytest.raises(ValueError, match="`prior` must be a mapping of settings"):
         Domain(title="Own", tasks=Bandits(2), prior=prior)

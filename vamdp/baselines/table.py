@@ -47,8 +47,8 @@ class TaskFacts:
         distribution: The task distribution, a function from a random generator to a task. An agent
             that uses prior knowledge reads its settings; it never draws the task it plays.
         estimator_options: Options of the estimator that RL3 observes, for agents that use the same.
-        prior_options: All options of the estimator that RL3 with a prior observes; empty: the tasks
-            have no prior.
+        prior_options: All options of the model-based estimator that RL3 with a prior observes;
+            empty: the tasks have no prior, or another estimator knows it.
     """
 
     n_states: int
@@ -126,7 +126,9 @@ def _on_values(bonus: float) -> Callable[..., Agent]:
 def _on_prior_values(facts: TaskFacts, **options: Any) -> Agent:
     """Build the agent that acts greedily on the values that RL3 with a prior observes."""
     if not facts.prior_options:
-        raise ValueError("it plays only tasks with a prior, see `Domain.prior`.")
+        raise ValueError(
+            "it plays only tasks with a prior of the model-based learner, see `Domain.prior`."
+        )
     fixed = {**facts.prior_options}
     fixed["model_bonus"] = fixed.pop("bonus", 0.0)
     agent = ValueBonus(facts.n_actions, **{**fixed, **options})

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.settings.filling import usual_estimator
 from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, settings_of
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
 
@@ -39,7 +40,8 @@ def _notes(
     kind["recipe"] = config.recipe  # its settings are not special either
     # The options of an unusual policy or estimator are not special; that it is unusual is.
     parts: dict[str, Any] = {"policy": config.policy, "estimator": config.estimator}
-    row = {"policy": config.algorithm.policy, "estimator": config.algorithm.estimator}
+    learner = usual_estimator(config.facts, config.algorithm)
+    row = {"policy": config.algorithm.policy, "estimator": learner}
     usual = {**RunConfig.of(config.domain, **kind, **parts).flat(), **row}
     # Named in tables even if a domain uses them in all its runs.
     told = settings_of(config.recipe, lambda: config.facts.has_tables)

@@ -63,11 +63,12 @@ def filled_in(
     if algorithm.estimator is None:
         suited["estimator"] = None
     policy = given.get("policy", suited.get("policy", algorithm.policy))
-    estimator = given.get("estimator", suited.get("estimator", algorithm.estimator))
-    if algorithm.knows_prior and estimator != algorithm.estimator:
+    knowing = usual_estimator(facts, algorithm)
+    estimator = given.get("estimator", suited.get("estimator", knowing))
+    if algorithm.knows_prior and estimator != knowing:
         raise InputError(
-            f"`estimator` must be {algorithm.estimator} with {algorithm.title}, got {estimator!r}, "
-            "which does not have the domain's prior. Leave it out, or take another algorithm."
+            f"`estimator` must be {knowing} with {algorithm.title}, got {estimator!r}, which does "
+            "not have the domain's prior. Leave it out, or take another algorithm."
         )
     tables: dict[str, dict[str, Any]] = {
         "policy.": dict(policy_defaults(policy)),
@@ -85,6 +86,7 @@ def filled_in(
     known = [*plain_names, *(p + name for p, table in tables.items() for name in table)]
     own = {f"policy.{name}": value for name, value in algorithm.policy_arguments.items()}
     prior = with_dots(facts.prior) if algorithm.knows_prior else {}
+    prior.pop("estimator", None)
     usual_settings = settings_of(recipe, lambda: facts.has_tables)
     layers = ((usual_settings, False), (own, False), (suited, False), (prior, False), (given, True))
     for layer, is_given in layers:
@@ -92,6 +94,13 @@ def filled_in(
             prefix, dot, short = full.partition(".")
             (tables[prefix + dot] if dot else values)[short if dot else full] = value
     return values | {TABLES[prefix]: table for prefix, table in tables.items()}
+
+
+def usual_estimator(facts: Domain, algorithm: Algorithm) -> str | None:
+    """Return the learner of an algorithm in a domain: the algorithm's, or that of the prior."""
+    if algorithm.knows_prior and "estimator" in facts.prior:
+        return str(facts.prior["estimator"])
+    return algorithm.estimator
 
 
 def with_one_entropy(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -350,8 +350,8 @@ class RunConfig:
 
     @property
     def prior_options(self) -> dict[str, Any]:
-        """The learner's options where it knows the domain's prior; {} if the domain has none."""
-        if not self.facts.prior:
+        """The model-based learner's options that are the domain's prior; {} if it has none."""
+        if not self.facts.prior or "estimator" in self.facts.prior:
             return {}
         knowing = Algorithm("", "", knows_prior=True)
         values = filled_in(self.facts, knowing, self.horizon, {}, _plain_names())
