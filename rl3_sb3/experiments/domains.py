@@ -111,10 +111,12 @@ DOMAINS: dict[str, Domain] = {
         value_scale=10.0,
         reward_scale=100.0,
         estimator_options={"gamma": 0.95, "smoothing": 0.01},
-        # The learner that the informed agent acts on. Its values turn with the grid only nearly.
+        # The learner that the informed agent acts on, which explores by itself. Its values turn with
+        # the grid only nearly.
         prior={
             "estimator": "vamdp.baselines.grids:GRID_BELIEFS",
             "value_scale": 2.0,
+            "ent_coef": "0.02:0",
             "symmetry_share": 0.0,
         },
         recipes={

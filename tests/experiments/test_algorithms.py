@@ -109,7 +109,7 @@ def test_a_prior_may_be_a_learner_that_knows_the_tasks():
     assert (plain.estimator, plain.symmetry_share) == ("model-based", 1.0)
     with pytest.raises(InputError, match="`symmetry_share` must be 0 with the estimator vamdp"):
         RunConfig.of("gridworld", algo="rl3-prior", size=11, recipe="ours", symmetry_share=1.0)
-    with pytest.raises(InputError, match="`estimator` must be vamdp.baselines.grids:GRID_BELIEFS"):
+    with pytest.raises(InputError, match=r"`estimator` must be vamdp\.baselines"):
         RunConfig.of("gridworld", algo="rl3-prior", size=11, estimator="model-based")
 
 
