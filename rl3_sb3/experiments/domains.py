@@ -111,8 +111,8 @@ DOMAINS: dict[str, Domain] = {
         value_scale=10.0,
         reward_scale=100.0,
         estimator_options={"gamma": 0.95, "smoothing": 0.01},
-        # The learner that the informed agent acts on, which explores by itself. Its values turn with
-        # the grid only nearly.
+        # The learner that the informed agent acts on: who follows it explores without entropy. In a
+        # turned grid its values are only nearly the turned ones.
         prior={
             "estimator": "vamdp.baselines.grids:GRID_BELIEFS",
             "value_scale": 2.0,
