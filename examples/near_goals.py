@@ -1,7 +1,7 @@
 """Gridworlds whose goals may be near: easier tasks for a first phase of training.
 
 An agent that has learned here to look for goals goes on in the usual gridworlds. Together, the two
-phases below have the schedules of one run of 400 iterations with `gae_lambda=0.3:0.9@0.5`:
+phases below have the schedules of one run of 400 iterations:
 
     cd examples
     rl3 train near_goals:near --recipe ours --iterations 100 --out runs/near \
