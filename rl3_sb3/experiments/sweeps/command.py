@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,7 +18,7 @@ from rl3_sb3.experiments.runs.stop_signals import StopSignals
 from rl3_sb3.experiments.sweeps.cell import Cell, Order, Outcome
 from rl3_sb3.experiments.sweeps.folder import SweepFolder
 from rl3_sb3.experiments.sweeps.local import LocalWorkers
-from rl3_sb3.experiments.sweeps.results import result_rows, results_csv, results_table
+from rl3_sb3.experiments.sweeps.results import Row, result_rows, results_csv, results_table
 from rl3_sb3.experiments.sweeps.schedule import Workers, run_cells
 from rl3_sb3.experiments.sweeps.specification import parse_sweep, sweep_content
 from rl3_sb3.experiments.sweeps.watching import SweepBars
@@ -79,7 +79,7 @@ def sweep_command(
             )
         for cell in wanted:
             folder.remove_error(cell.name)
-        _report(folder, cells, failed)
+        _report(folder, cells, wanted, failed)
         if only is not None:
             n_done = sum(not cell.missing_variations(order.out) for cell in wanted)
             print(f"of those asked for, {n_done} of {len(wanted)} are complete")
@@ -138,21 +138,36 @@ def run_sweep(
     return failed, signals.received
 
 
-def _report(folder: SweepFolder, cells: Sequence[Cell], failed: Mapping[str, Outcome]) -> None:
-    """Write and print the table and the missing cells."""
+def _report(
+    folder: SweepFolder,
+    cells: Sequence[Cell],
+    wanted: Sequence[Cell],
+    failed: Mapping[str, Outcome],
+) -> None:
+    """Write the table and the missing cells; print them without the cells nobody asked for."""
+    missing = {
+        cell.name: f"- {_whats_missing(cell, folder, failed)}\n"
+        for cell in cells
+        if cell.missing_variations(folder.path)
+    }
+    told = [missing[cell.name] for cell in wanted if cell.name in missing]
+    if n_others := len(missing) - len(told):
+        told.append(f"- {n_others} that --only left out, listed in {folder.table_file.name}\n")
     rows = result_rows(cells, folder.path)
-    table = results_table(rows)
-    missing = [cell for cell in cells if cell.missing_variations(folder.path)]
-    notes = "".join(f"- {_whats_missing(cell, folder, failed)}\n" for cell in missing)
-    text = f"{table}\n\n{_MEANING}\n" + (f"\nMissing:\n\n{notes}" if notes else "")
-    replace_content(folder.table_file, text.encode())
+    replace_content(folder.table_file, _text(rows, missing.values()).encode())
     replace_content(folder.csv_file, results_csv(rows).encode())
-    print(f"\n{text}\nstored: {folder.table_file}, {folder.csv_file.name}")
+    print(f"\n{_text(rows, told)}\nstored: {folder.table_file}, {folder.csv_file.name}")
     for name, outcome in failed.items():
         details = folder.write_error(name, f"{outcome.reason}\n\n{outcome.details}")
         print(f"rl3: error: {name}: {outcome.reason} ({details})", file=sys.stderr)
     if missing:
         print("run the same command again to retry what is missing", file=sys.stderr)
+
+
+def _text(rows: Sequence[Row], notes: Iterable[str]) -> str:
+    listed = "".join(notes)
+    missing = f"\nMissing:\n\n{listed}" if listed else ""
+    return f"{results_table(rows)}\n\n{_MEANING}\n{missing}"
 
 
 _MEANING = (

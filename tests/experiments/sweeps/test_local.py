@@ -107,9 +107,12 @@ def test_only_the_cells_that_are_asked_for_are_run(small_sweep, tmp_path, capsys
     assert sweep(small_sweep, "--out", out, "--jobs", 1, "--only", f"*{cell.name[5:]}") == 0
     assert not cell.missing_variations(out)
     text = capsys.readouterr().out
+    assert f"- {len(others)} that --only left out, listed in " in text
+    (table,) = out.glob("*.md")
     for other in others:
         assert not (out / other.name).exists()
-        assert f"- {other.name}: 0 of" in text
+        assert f"- {other.name}: 0 of" in table.read_text(encoding="utf-8")
+        assert other.name not in text
 
 
 def test_only_may_be_repeated_and_each_pattern_must_match(small_sweep, tmp_path, capsys):
