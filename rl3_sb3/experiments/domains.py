@@ -116,7 +116,7 @@ DOMAINS: dict[str, Domain] = {
         prior={
             "estimator": "vamdp.baselines.grids:GRID_BELIEFS",
             "value_scale": 2.0,
-            "ent_coef": "0.02:0",
+            "ent_coef": "0.05:0",
             "symmetry_share": 0.0,
         },
         recipes={
