@@ -17,7 +17,6 @@ the paper's if both have the same expectation (the paper's is taken as one draw 
 """
 
 import argparse
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from rl3_sb3.experiments.results.records import read_measured, start_record, wri
 N_STATES, N_ACTIONS, TASK_HORIZON = 3, 2, 10
 DISTANCE = 0.1
 PAPER_TASKS = 50_000
+RECORD = Path(__file__).parent / "records" / "appendix_d2.json"
 # Concentration of the transitions, standard deviation of the mean rewards, the paper's share.
 SETTINGS = [(1.0, 1.0, 2.6e-9), (0.1, 1.0, 4.6e-9), (0.1, 0.5, 1.1e-7)]
 OURS = "gamma 1"
@@ -43,22 +43,6 @@ READINGS = {
     "five steps to go": (1.0, 5, False),
     "1 to 10 steps to go": (1.0, TASK_HORIZON, True),
 }
-
-
-@dataclasses.dataclass
-class Arguments:
-    """What can be changed."""
-
-    measure: bool = False
-    """measure and store a new record; without it the stored one is shown"""
-    tasks: int = PAPER_TASKS
-    """random MDPs in one draw"""
-    seeds: int = 5
-    """independent draws: seeds 0, 1, ..."""
-    record: str = str(Path(__file__).parent / "records" / "appendix_d2.json")
-    """the record's file"""
-    smoke: bool = False
-    """a few tasks, nothing is stored"""
 
 
 def random_tasks(rng, n_tasks, concentration, reward_sd):
@@ -152,12 +136,13 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for field in dataclasses.fields(Arguments):
-        if field.type is bool:
-            parser.add_argument(f"--{field.name}", action="store_true")
-        else:
-            parser.add_argument(f"--{field.name}", type=field.type, default=field.default)
-    args = Arguments(**vars(parser.parse_args()))
+    add = parser.add_argument
+    add("--measure", action="store_true", help="measure anew; else show the stored record")
+    add("--tasks", type=int, default=PAPER_TASKS, help="random MDPs in one draw (%(default)s)")
+    add("--seeds", type=int, default=5, help="independent draws: seeds 0, 1, ... (%(default)s)")
+    add("--record", type=Path, default=RECORD, help="the record's file")
+    add("--smoke", action="store_true", help="a few tasks, nothing is stored")
+    args = parser.parse_args()
     if args.tasks < 2 or args.seeds < 1:
         parser.error(f"there must be 2 tasks and 1 seed at least, got {args.tasks}, {args.seeds}")
     if args.smoke:
@@ -167,10 +152,10 @@ def main():
         start = start_record()
         settings = measure(args)
         sizes = {"seeds": args.seeds, "tasks": args.tasks}
-        record = write_record(Path(args.record), start, **sizes, settings=settings)
+        record = write_record(args.record, start, **sizes, settings=settings)
     else:
         try:
-            record = read_measured(Path(args.record), "tasks", "settings")
+            record = read_measured(args.record, "tasks", "settings")
         except InputError as error:
             sys.exit(f"{Path(__file__).name}: error: {error}")
     show(record)

@@ -27,7 +27,6 @@ differ mostly in their common level, and training takes several times as long.
 """
 
 import argparse
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -43,34 +42,14 @@ from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimat
 N_STATES, N_ACTIONS, TASK_HORIZON = 3, 2, 10
 N_STEPS = 50
 DISTANCE = 0.1
+RECORD = Path(__file__).parent / "records" / "appendix_d3.json"
+FIGURE = Path(__file__).parents[2] / "docs" / "figures" / "figure_7.png"
 # Concentration of the transitions, standard deviation of the mean rewards.
 SETTINGS = [(1.0, 1.0), (0.1, 1.0), (0.1, 0.5)]
 NOISES = [1.0, 0.0]
 SAME_STEPS = [1, 5, 10, 20, 50]  # with a classifier for the same walk
 NEW_STEPS = [20, 50]
 COLOURS = ["#0072b2", "#009e73", "#d55e00"]  # Okabe and Ito's
-
-
-@dataclasses.dataclass
-class Arguments:
-    """What can be changed."""
-
-    measure: bool = False
-    """measure and store a new record; without it the stored one is shown"""
-    tasks: int = 10_000
-    """tasks to tell apart"""
-    walks: int = 5
-    """walks per task that the classifier for a new walk learns from, one an epoch in turn"""
-    epochs: int = 16
-    """of each classifier, one walk per task an epoch"""
-    seed: int = 0
-    """of tasks, walks and networks"""
-    record: str = str(Path(__file__).parent / "records" / "appendix_d3.json")
-    """the record's file"""
-    out: str = str(Path(__file__).parents[2] / "docs" / "figures" / "figure_7.png")
-    """the figure's file"""
-    smoke: bool = False
-    """a few tasks and epochs, no record is stored"""
 
 
 def random_tasks(rng, n_tasks, concentration, reward_sd):
@@ -268,13 +247,23 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for field in dataclasses.fields(Arguments):
-        if field.type is bool:
-            parser.add_argument(f"--{field.name}", action="store_true")
-        else:
-            parser.add_argument(f"--{field.name}", type=field.type, default=field.default)
-    args = Arguments(**vars(parser.parse_args()))
-    if not Path(args.out).parent.is_dir():
+    add = parser.add_argument
+    add("--measure", action="store_true", help="measure anew; else show the stored record")
+    add("--tasks", type=int, default=10_000, help="tasks to tell apart (%(default)s)")
+    add(
+        "--walks",
+        type=int,
+        default=5,
+        help="walks per task that the classifier for a new walk learns from, one an epoch in turn "
+        "(%(default)s)",
+    )
+    add("--epochs", type=int, default=16, help="of each classifier, a walk per task (%(default)s)")
+    add("--seed", type=int, default=0, help="of tasks, walks and networks (%(default)s)")
+    add("--record", type=Path, default=RECORD, help="the record's file")
+    add("--out", type=Path, default=FIGURE, help="the figure's file")
+    add("--smoke", action="store_true", help="a few tasks and epochs, no record is stored")
+    args = parser.parse_args()
+    if not args.out.parent.is_dir():
         parser.error(f"`--out` must be in an existing folder, got {args.out}. Create it first.")
     torch.set_num_threads(1)
     if args.smoke:
@@ -284,10 +273,10 @@ def main():
         start = start_record()
         settings = measure(args)
         sizes = {name: getattr(args, name) for name in ("seed", "tasks", "walks", "epochs")}
-        record = write_record(Path(args.record), start, **sizes, settings=settings)
+        record = write_record(args.record, start, **sizes, settings=settings)
     else:
         try:
-            record = read_measured(Path(args.record), "tasks", "settings")
+            record = read_measured(args.record, "tasks", "settings")
         except InputError as error:
             sys.exit(f"{Path(__file__).name}: error: {error}")
     show(record)

@@ -9,7 +9,6 @@ the quickest later way to it, and the end.
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch as th
@@ -25,22 +24,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 ENOUGH_GOALS = 3
 
 
-@dataclass
-class Arguments:
-    """What to show."""
-
-    agent: Path = TOP / "pretrained" / "gridworld11-250-rl3"
-    """A run in gridworlds: a pretrained agent, or a folder of `rl3 train`."""
-    task: int = -1
-    """The held-out task; -1: the first in which the agent reaches the goal at least three times,
-    or, if there is none such, most often."""
-    tries: int = 50
-    """Held-out tasks to look through for one, at least 1."""
-    out: Path = TOP / "docs" / "figures" / "figure_4.png"
-    """Where the picture goes."""
-
-
-def main(args: Arguments) -> None:
+def main(args: argparse.Namespace) -> None:
     """Film the agent and draw the moments."""
     th.set_num_threads(1)
     directory = RunDirectory(args.agent)
@@ -71,9 +55,20 @@ def main(args: Arguments) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in vars(Arguments()).items():
-        parser.add_argument(f"--{name}", type=type(default), default=default)
+    add = parser.add_argument
+    agent = TOP / "pretrained" / "gridworld11-250-rl3"
+    add("--agent", type=Path, default=agent, help="a trained agent of gridworlds (the pretrained)")
+    add(
+        "--task",
+        type=int,
+        default=-1,
+        help="the held-out task (the first in which the agent reaches the goal at least three "
+        "times, or, if there is none, most often)",
+    )
+    add("--tries", type=int, default=50, help="held-out tasks to look through (%(default)s)")
+    picture = TOP / "docs" / "figures" / "figure_4.png"
+    add("--out", type=Path, default=picture, help="the picture's file")
     try:
-        main(Arguments(**vars(parser.parse_args())))
+        main(parser.parse_args())
     except InputError as error:
         sys.exit(f"figure_4.py: error: {error}")
