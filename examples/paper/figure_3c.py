@@ -24,7 +24,7 @@ from rl3_sb3.experiments.paper.tables import show_tables
 from rl3_sb3.experiments.results.evaluation import mean_and_error
 from vamdp.domains.gridworlds import VARIATIONS
 
-ALGOS = ("rl2", "rl3", "rl3-coarse")
+ALGOS = ("rl2", "rl3", "rl3-prior", "rl3-coarse")
 PANELS = tuple(
     tuple(
         Tasks(domain="gridworld", size=size, horizon=horizon, variation=each)

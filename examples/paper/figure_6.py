@@ -12,7 +12,7 @@ from rl3_sb3.experiments.paper.comparison import Tasks
 from rl3_sb3.experiments.paper.learning_figure import show_learning
 from rl3_sb3.experiments.paper.script import Folders, Item, run_script
 
-ALGOS = ("rl2", "rl3", "rl3-coarse")
+ALGOS = ("rl2", "rl3", "rl3-prior", "rl3-coarse")
 CLASSICAL = ("informed",)
 TASKS = (
     Tasks(domain="gridworld", size=11, horizon=250),
