@@ -26,6 +26,7 @@ near: Domain = replace(
     DOMAINS["gridworld"],
     title="Gridworlds with nearer goals",
     arguments={"goal_distance": LEAST_DISTANCE},
+    prior={**DOMAINS["gridworld"].prior, "estimator.goal_distance": LEAST_DISTANCE},
     variations={},
 )
 

@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
     directory.require_same_tasks(config)
     policy, _ = load_run_policy(directory, config, "cpu")
     n_goals, film = -1, None
-    for tried in range(max(args.tries, 1)) if args.task < 0 else [args.task]:
+    for tried in range(args.tries) if args.task < 0 else [args.task]:
         new = record(config, policy, task=tried)
         n_new = sum(shot.ended == "terminated" and shot.reward > 0 for shot in new.shots)
         if n_new > n_goals:
@@ -62,13 +62,23 @@ if __name__ == "__main__":
         "--task",
         type=int,
         default=-1,
-        help="the held-out task (the first in which the agent reaches the goal at least three "
-        "times, or, if there is none, most often)",
+        help="the held-out task, from 0; -1: the first in which the agent reaches the goal at "
+        "least three times, or, if there is none, most often (%(default)s)",
     )
-    add("--tries", type=int, default=50, help="held-out tasks to look through (%(default)s)")
+    add(
+        "--tries",
+        type=int,
+        default=50,
+        help="held-out tasks to look through, at least 1 (%(default)s)",
+    )
     picture = TOP / "docs" / "figures" / "figure_4.png"
     add("--out", type=Path, default=picture, help="the picture's file")
+    args = parser.parse_args()
+    if args.task < -1 or args.tries < 1:
+        parser.error(
+            f"`--task` must be at least -1 and `--tries` at least 1, got {args.task}, {args.tries}"
+        )
     try:
-        main(parser.parse_args())
+        main(args)
     except InputError as error:
         sys.exit(f"figure_4.py: error: {error}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.learners import has_axes
 from rl3_sb3.experiments.settings.filling import usual_estimator
 from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, settings_of
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
@@ -40,6 +41,8 @@ def _notes(
     kind["recipe"] = config.recipe  # its settings are not special either
     # The options of an unusual policy or estimator are not special; that it is unusual is.
     parts: dict[str, Any] = {"policy": config.policy, "estimator": config.estimator}
+    if config.estimator is not None and has_axes(config.estimator):
+        parts["symmetry_share"] = config.symmetry_share  # it may have no other
     learner = usual_estimator(config.facts, config.algorithm)
     row = {"policy": config.algorithm.policy, "estimator": learner}
     usual = {**RunConfig.of(config.domain, **kind, **parts).flat(), **row}

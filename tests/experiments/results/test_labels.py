@@ -30,6 +30,12 @@ def test_what_was_learned_from_and_by_whom_is_always_told():
         assert agent_labels([RunConfig.of("bandit", **settings)]) == [f"RL³ ({note})"]
 
 
+def test_a_learner_that_cannot_learn_from_turned_grids_is_named_too():
+    own = {"recipe": "ours", "estimator": "linear", "symmetry_share": 0.0}
+    (label,) = agent_labels([RunConfig.of("gridworld", size=11, horizon=20, **own)])
+    assert label == "RL³ (recipe ours, critic_sees task, estimator linear)"
+
+
 def test_other_settings_are_told_where_the_runs_of_a_table_differ_by_them():
     fast, slow = RunConfig.of("bandit", learning_rate=1e-3), RunConfig.of("bandit")
     other = RunConfig.of("bandit", algo="rl2", learning_rate=1e-2)

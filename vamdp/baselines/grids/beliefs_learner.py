@@ -1,16 +1,19 @@
 """An object-level learner that knows the rules and the generator of gridworlds.
 
 It keeps a belief about every cell (`vamdp.baselines.grids.belief`) and plans on that map
-(`vamdp.baselines.grids.planning`): in search of the goal, or to the goal as often as the steps
-allow. New evidence changes the belief, and the next look plans anew. It does not plan for the
-evidence that it might gain.
+(`vamdp.baselines.grids.planning`). New evidence changes the belief at once, and the next look plans
+anew. It does not plan for the evidence that it might gain.
 
 Q is relative to a fresh start,
 
-    Q(s, a) = return of action a in cell s, and of the best plan afterwards, in the steps left
-              - return of the best plan from the start in as many steps,
+    Q(s, a) = worth of action a in cell s, and of the best plan afterwards
+              - worth of the best plan from the start,
 
-so the value of a start is 0. This keeps Q within a few hundred, whether many steps are left or few.
+so the value of a start is 0. With the goal known, the worth is the return in the steps that are
+left. During the search it is the expected cost until the goal is found, opportunity cost included,
+whatever is left. In the tasks that the learner knows, Q stays within a few hundred, whether many
+steps are left or few; in others it can be tens of thousands, where a way that the belief takes for
+blocked is the only one.
 """
 
 from __future__ import annotations
@@ -96,13 +99,19 @@ class _Maps:
         self.factors = np.empty((n_tasks, C, 4))
         self.blocked = np.empty((n_tasks, C))
         self.visits = np.empty((n_tasks, C, N_ACTIONS), np.int64)
-        self.is_stale = np.empty(n_tasks, np.bool_)  # new evidence since the last plan
+        self.is_new = np.empty(
+            n_tasks, np.bool_
+        )  # evidence since the last belief, or no belief yet
+        self.is_stale = np.empty(n_tasks, np.bool_)  # the belief has changed since the last plan
+        # The belief, as `believe` writes it.
+        self.danger, self.goal, self.pay, self.slips = np.zeros((4, n_tasks, C))
         # landing[i, n - 1]: what landing on each cell is worth with n steps to go. During the
         # search it is the same for all n and stored in row 0.
         self.landing = np.zeros((n_tasks, horizon, C))
         self.has_found = np.zeros(n_tasks, np.bool_)
-        # Chances of obstacles and of slips that the plan reckons with.
-        self.plan_blocked, self.plan_slips = np.zeros((2, n_tasks, C))
+        self.plan_blocked = np.zeros(
+            (n_tasks, C)
+        )  # chances of obstacles that the plan reckons with
         self.forget(np.ones(n_tasks, np.bool_))
 
     def forget(self, which: npt.NDArray[np.bool_]) -> None:
@@ -111,7 +120,16 @@ class _Maps:
         self.factors[which] = 1.0
         self.blocked[which] = self.prior.obstacle
         self.visits[which] = 0
-        self.is_stale[which] = True
+        self.is_new[which] = True
+
+    @property
+    def beliefs(self) -> tuple[Any, ...]:
+        """Rules, prior, evidence and beliefs, in the order of `_believe`."""
+        return (
+            self.size, self.slip, self.n_dangers, *self.prior, self.tiles, self.stays,
+            self.factors, self.blocked, self.danger, self.goal, self.pay, self.slips,
+            self.has_found, self.is_new, self.is_stale,
+        )  # fmt: skip
 
 
 class GridBeliefs(QRows):
@@ -179,7 +197,7 @@ class GridBeliefs(QRows):
             ValueError: A start is not in the centre of a grid of a known size.
         """
         which = as_flags("rows", rows, self.n_tasks)
-        coordinates = as_coordinates("states", states, self.n_tasks, 2)
+        coordinates = self._coordinates("states", states)
         for i in np.flatnonzero(which):
             row, column = coordinates[i].tolist()
             known = SIZES if self._maps is None else (self._maps.size,)
@@ -212,6 +230,8 @@ class GridBeliefs(QRows):
                 "`size` must be given, or an episode begun, before `update`, got None: call "
                 "begin_episodes with the start."
             )
+        for name, given_states in (("states", states), ("next_states", next_states)):
+            self._coordinates(name, given_states)
         given = as_transitions(
             self.n_tasks, self.n_actions, 2,
             states, actions, rewards, next_states, terminated, next_action_masks,
@@ -230,10 +250,12 @@ class GridBeliefs(QRows):
         """`update` without checks, for states as numbers from 0, as tables have them."""
         maps = self._maps
         assert maps is not None, "the size is known"
+        _believe(*maps.beliefs)
         _record(
             states, actions, rewards, next_states, maps.size, maps.tiles, maps.stays, maps.visits,
-            maps.is_stale,
+            maps.is_new,
         )  # fmt: skip
+        _believe(*maps.beliefs)
         self._n_steps += 1
 
     def forget(self, tasks: npt.NDArray[np.bool_] | None = None) -> None:
@@ -247,8 +269,8 @@ class GridBeliefs(QRows):
         """Write advantages, value and counts of one state per task into `out`, (n_tasks, 11)."""
         super().write(states, scales, out)
 
-    def returns(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Return the returns of the actions, not relative to a start, shape (n_tasks, 5).
+    def worths(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the worth of the actions, not relative to a start, shape (n_tasks, 5).
 
         Args:
             states: Numbers of the cells from 0, as tables have them, shape (n_tasks,).
@@ -257,29 +279,40 @@ class GridBeliefs(QRows):
         assert maps is not None, "the size is known"
         Q = np.empty((self.n_tasks, N_ACTIONS))
         n_left = np.maximum(int(self.options.task_horizon) - self._n_steps, 1)
+        _believe(*maps.beliefs)
         _look_up(
-            states, maps.size, maps.slip, maps.n_dangers, n_left,
-            float(self.options.opportunity_cost), *maps.prior, maps.tiles, maps.stays,
-            maps.factors, maps.blocked, maps.landing, maps.plan_blocked, maps.plan_slips,
-            maps.has_found, maps.is_stale, Q,
+            states, maps.size, n_left, float(self.options.opportunity_cost), maps.blocked,
+            maps.danger, maps.goal, maps.pay, maps.slips, maps.has_found, maps.landing,
+            maps.plan_blocked, maps.is_stale, Q,
         )  # fmt: skip
         return Q
 
     def _look_up(
         self, states: npt.ArrayLike
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        coordinates = as_coordinates("states", states, self.n_tasks, 2)
+        coordinates = self._coordinates("states", states)
         shape = (self.n_tasks, N_ACTIONS)
         masked = np.zeros(shape, np.bool_)
         maps = self._maps
         if maps is None:
             return np.zeros(shape), np.zeros(shape, np.int64), masked
         numbers = self._numbers("states", coordinates)
-        Q = self.returns(numbers)
+        Q = self.worths(numbers)
         start = np.full(self.n_tasks, maps.size**2 // 2)
-        Q -= self.returns(start).max(axis=1, keepdims=True)
+        Q -= self.worths(start).max(axis=1, keepdims=True)
         cells = (coordinates[:, 0] * (maps.size + 2) + coordinates[:, 1]).astype(np.int64)
         return Q, maps.visits[np.arange(self.n_tasks), cells], masked
+
+    def _coordinates(self, name: str, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return rows and columns, shape (n_tasks, 2)."""
+        coordinates = as_coordinates(name, states, self.n_tasks, None)
+        if coordinates.shape[1] != 2:
+            raise ValueError(
+                f"`{name}` must be rows and columns, as gridworlds show them, got "
+                f"{coordinates.shape[1]} numbers per state. Take another `estimator`, such as "
+                '"model-based".'
+            )
+        return coordinates
 
     def _numbers(self, name: str, coordinates: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Return the numbers of cells, shape (n_tasks,), given as row and column from 1."""
@@ -308,50 +341,63 @@ def _cell(state, size):
 
 
 @njit(cache=True)
-def _record(states, actions, rewards, next_states, size, tiles, stays, visits, is_stale):
+def _record(states, actions, rewards, next_states, size, tiles, stays, visits, is_new):
     """Record the tile that was reached, and the moves that left the agent where it was."""
     for i in range(states.size):
         here, there = _cell(states[i], size), _cell(next_states[i], size)
         visits[i, here, actions[i]] += 1
         if tiles[i, there] == UNKNOWN:
             tiles[i, there] = tile_of(rewards[i])
-            is_stale[i] = True
+            is_new[i] = True
         heading = _HEADINGS[actions[i]]
         if heading != STAY and here == there:
             stays[i, here, heading] += 1
             for d in range(4):
                 if tiles[i, neighbour(here, d, size + 2)] == UNKNOWN:
-                    is_stale[i] = True
+                    is_new[i] = True
+
+
+@njit(cache=True)
+def _believe(
+    size, slip, n_dangers, prior_obstacle, prior_wet, prior_goal, prior_factor, tiles, stays,
+    factors, blocked, danger, goal, pay, slips, has_found, is_new, is_stale,
+):  # fmt: skip
+    """Update the belief of each task with new evidence.
+
+    A belief goes on from the one before, so this is done for all evidence in its order, and not
+    when somebody looks.
+    """
+    for i in range(is_new.size):
+        if is_new[i]:
+            is_new[i], is_stale[i] = False, True
+            has_found[i] = believe(
+                size + 2, slip, n_dangers, prior_obstacle, prior_wet, prior_goal, prior_factor,
+                tiles[i], stays[i], factors[i], blocked[i], danger[i], goal[i], pay[i], slips[i],
+            )  # fmt: skip
 
 
 @njit(cache=True)
 def _look_up(
-    states, size, slip, n_dangers, n_left, opportunity_cost, prior_obstacle, prior_wet, prior_goal,
-    prior_factor, tiles, stays, factors, blocked, landing, plan_blocked, plan_slips, has_found,
-    is_stale, Q,
+    states, size, n_left, opportunity_cost, blocked, danger, goal, pay, slips, has_found, landing,
+    plan_blocked, is_stale, Q,
 ):  # fmt: skip
-    """Write Q, after updating the belief and the plan of each task with new evidence."""
+    """Write Q, after planning anew in each task whose belief has changed."""
     width = size + 2
     start = (width // 2) * width + width // 2
-    danger, goal, pay = np.zeros((3, width * width))
     for i in range(states.size):
         if is_stale[i]:
             is_stale[i] = False
-            has_found[i] = believe(
-                width, slip, n_dangers, prior_obstacle, prior_wet, prior_goal, prior_factor,
-                tiles[i], stays[i], factors[i], blocked[i], danger, goal, pay, plan_slips[i],
-            )  # fmt: skip
             if has_found[i]:
                 exploit(
-                    n_left[i], start, width, blocked[i], danger, goal, pay, plan_slips[i],
+                    n_left[i], start, width, blocked[i], danger[i], goal[i], pay[i], slips[i],
                     plan_blocked[i], landing[i],
                 )  # fmt: skip
             else:
                 plan_blocked[i] = blocked[i]
                 search(
-                    start, width, opportunity_cost, blocked[i], danger, goal, pay, plan_slips[i],
-                    landing[i, 0],
+                    start, width, opportunity_cost, blocked[i], danger[i], goal[i], pay[i],
+                    slips[i], landing[i, 0],
                 )  # fmt: skip
         row = n_left[i] - 1 if has_found[i] else 0
         cell = _cell(states[i], size)
-        moves(cell, width, plan_slips[i, cell], plan_blocked[i], landing[i, row], Q[i])
+        moves(cell, width, slips[i, cell], plan_blocked[i], landing[i, row], Q[i])

@@ -81,7 +81,7 @@ class InformedAgent:
             ValueError: The states have another shape, type or range.
         """
         states = as_indices("states", seen, self._learner.n_tasks, self.distribution.size**2)
-        best: npt.NDArray[np.int64] = self._learner.returns(states).argmax(axis=1)
+        best: npt.NDArray[np.int64] = self._learner.worths(states).argmax(axis=1)
         return best
 
     def learn(

@@ -206,6 +206,25 @@ def test_wrappers_show_its_values():
     assert totals.mean() > 0.0
 
 
+@pytest.mark.parametrize("every", [1, 7, 60])
+def test_who_looks_often_sees_what_one_look_shows(life, every):
+    states, actions, _, rewards, reached, terminated = life
+    often, once = (GridBeliefs(6, A, task_horizon=H, size=SIZE) for _ in range(2))
+    for t in range(60):
+        for learner in (often, once):
+            learner.update(
+                coordinates(states[t]),
+                actions[t],
+                rewards[t],
+                coordinates(reached[t]),
+                terminated[t],
+            )
+        if t % every == 0:
+            often.q_values(coordinates(states[t]))
+    here = coordinates(states[60])
+    np.testing.assert_array_equal(often.q_values(here), once.q_values(here))
+
+
 def test_writing_neither_draws_nor_changes(life):
     states = life[0]
     learner = GridBeliefs(6, A, task_horizon=H, size=SIZE)
@@ -240,7 +259,11 @@ def test_impossible_options_are_refused(change, message):
     [
         (lambda one: one.q_values([[12.0, 1.0]]), r"`states\[0\]` must be a row and a column"),
         (lambda one: one.q_values([[1.5, 1.0]]), r"`states\[0\]` must be a row and a column"),
-        (lambda one: one.q_values([60]), "`states` must have 2 numbers per state"),
+        (lambda one: one.q_values([60]), "`states` must be rows and columns, as gridworlds show"),
+        (
+            lambda one: one.update([60], [0], [0.0], [60], [False]),
+            "`states` must be rows and columns.*got 1 numbers per state. Take another",
+        ),
         (
             lambda one: one.update([[5, 5]], [5], [0.0], [[5, 5]], [False]),
             r"`actions\[0\]` must be in \[0, 5\)",
