@@ -34,7 +34,6 @@ from vamdp.compiled import njit
 from vamdp.domains.grids.generator import OBSTACLE, START
 from vamdp.domains.gridworlds import DANGEROUS_N_DANGERS, N_DANGERS, SIZES, GridWorlds
 from vamdp.estimators.arguments import as_flags, as_new_tasks, as_transitions
-from vamdp.estimators.estimator import Scales
 from vamdp.estimators.q_rows import QRows
 from vamdp.estimators.state_arguments import as_coordinates
 from vamdp.estimators.table import Learner
@@ -99,22 +98,20 @@ class _Maps:
         self.factors = np.empty((n_tasks, C, 4))
         self.blocked = np.empty((n_tasks, C))
         self.visits = np.empty((n_tasks, C, N_ACTIONS), np.int64)
-        self.is_new = np.empty(
-            n_tasks, np.bool_
-        )  # evidence since the last belief, or no belief yet
-        self.is_stale = np.empty(n_tasks, np.bool_)  # the belief has changed since the last plan
+        # Whether there is evidence since the last belief, and a belief since the last plan.
+        self.is_new, self.is_stale = np.ones((2, n_tasks), np.bool_)
         # The belief, as `believe` writes it.
         self.danger, self.goal, self.pay, self.slips = np.zeros((4, n_tasks, C))
         # landing[i, n - 1]: what landing on each cell is worth with n steps to go. During the
         # search it is the same for all n and stored in row 0.
         self.landing = np.zeros((n_tasks, horizon, C))
         self.has_found = np.zeros(n_tasks, np.bool_)
-        self.plan_blocked = np.zeros(
-            (n_tasks, C)
-        )  # chances of obstacles that the plan reckons with
+        # The chances of obstacles that the plan reckons with.
+        self.plan_blocked = np.zeros((n_tasks, C))
         self.forget(np.ones(n_tasks, np.bool_))
 
     def forget(self, which: npt.NDArray[np.bool_]) -> None:
+        """Make the maps in `which` (n_tasks,) unknown again."""
         self.tiles[which] = self._unseen
         self.stays[which] = 0
         self.factors[which] = 1.0
@@ -264,10 +261,6 @@ class GridBeliefs(QRows):
         self._n_steps[which] = 0
         if self._maps is not None:
             self._maps.forget(which)
-
-    def write(self, states: npt.ArrayLike, scales: Scales, out: npt.NDArray[np.float32]) -> None:
-        """Write advantages, value and counts of one state per task into `out`, (n_tasks, 11)."""
-        super().write(states, scales, out)
 
     def worths(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the worth of the actions, not relative to a start, shape (n_tasks, 5).
