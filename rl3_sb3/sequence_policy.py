@@ -231,9 +231,13 @@ class SequencePolicy(ActorCriticPolicy):
         return self._tokens.of(obs)
 
     def to_tokens(self, observation: VecEnvObs) -> th.Tensor:
-        """Return a batch of NumPy observations, `(B, *shape)` or a dictionary, as (B, C) tokens."""
+        """Return a batch of NumPy observations, `(B, *shape)` or a dictionary, as (B, C) tokens.
+
+        As in `predict`, the critic's own part may be missing.
+        """
         assert not isinstance(observation, tuple), "SB3 has no tuple observations"
-        return self.extract_features(obs_as_tensor(observation, self.device))
+        named = self._tokens.named(observation)
+        return self.extract_features(obs_as_tensor(named, self.device))
 
     def distribution(self, params: th.Tensor) -> Distribution:
         """Return the action distribution of distribution parameters, shape (..., n_params)."""

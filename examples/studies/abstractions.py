@@ -17,8 +17,8 @@ included (not trained, so that it wanders about), over that of RL2 (`--players` 
 paper: RL3-coarse (size 2, radius 1) keeps 90 % of RL3's return or more, and costs 1.1 times RL2,
 where RL3 costs twice.
 
-Published gridworld agents, where there are some, play the same tasks with each of the clusters in
-the place of those that they were trained with.
+Published gridworld agents of this learner, where there are some, play the same tasks with each of
+the clusters in the place of those that they were trained with.
 
 Beside that, RL3 is trained with clusters of each size (radius 1 only), and RL2, for as many steps
 as a quarter of the published agents' runs had, with the same schedules.
@@ -55,6 +55,7 @@ from rl3_sb3.experiments.studies.script import Study, run_study
 from vamdp.baselines.tabular.ties import best_actions
 from vamdp.estimators import Scales
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
+from vamdp.estimators.table import DEFAULT
 
 # Size and radius.
 CLUSTERS = ((1, 1.0), (2, 1.0), (4, 1.0), (4, 2.0), (8, 1.0), (8, 2.0), (8, 3.0))
@@ -149,7 +150,12 @@ def measure(args, pretrained):
         published = published_agents(pretrained)
     except InputError:  # there are none
         published = []
-    grids = [agent for agent in published if agent.config.domain == "gridworld"]
+    # Clusters are of the model-based learner; RL2 has none.
+    grids = [
+        agent
+        for agent in published
+        if agent.config.domain == "gridworld" and agent.config.estimator in (None, DEFAULT)
+    ]
     rows = []
     for size in GRIDS:
         rows += measured(size, args, [agent for agent in grids if agent.config.size == size])

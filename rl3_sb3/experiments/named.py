@@ -10,6 +10,9 @@ from typing import Any
 
 from rl3_sb3.experiments.errors import InputError
 
+# Packages whose modules are never those of the working folder.
+_OURS = ("vamdp", "rl3_sb3")
+
 
 def attribute_of(argument: str, name: str) -> Any:
     """Return the object that `module:attribute` names; modules in the working folder are found.
@@ -23,7 +26,8 @@ def attribute_of(argument: str, name: str) -> Any:
     """
     module_name, _, path = name.partition(":")
     here = os.getcwd()
-    if here not in sys.path:  # the script `rl3` has no working folder in its path
+    # The script `rl3` has no working folder in its path. Our own modules need none.
+    if here not in sys.path and module_name.partition(".")[0] not in _OURS:
         sys.path.insert(0, here)
     try:
         found: Any = import_module(module_name)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 import sys
 from importlib.metadata import EntryPoint
@@ -15,9 +16,11 @@ from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.domains import DOMAINS, Domain, domain_of, register_domain
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.named import attribute_of
 from rl3_sb3.experiments.results.evaluation import held_out_tasks
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp.baselines.grids import GRID_BELIEFS
 from vamdp.domains import Bandits, CartPoles
 
 MODULE = '''
@@ -78,6 +81,14 @@ def module(tmp_path, monkeypatch):
 
 def run(*arguments):
     return main([str(each) for each in arguments])
+
+
+def test_our_own_modules_do_not_open_the_working_folder_to_imports(module):
+    here = [*sys.path]
+    assert attribute_of("estimator", "vamdp.baselines.grids:GRID_BELIEFS") is GRID_BELIEFS
+    assert sys.path == here
+    assert attribute_of("domain", f"{module}:number") == 3
+    assert sys.path == [os.getcwd(), *here]
 
 
 def test_a_function_that_draws_tasks_goes_through_every_command(module, capsys, tmp_path):

@@ -63,6 +63,13 @@ def test_the_actors_part_comes_first_and_the_critics_own_last():
     assert policy.actor_space == spaces.Dict({"z": BOX, "m": spaces.Box(0, 1, (2, 1))})
 
 
+def test_the_actors_only_key_may_come_bare_where_the_critics_part_is_missing():
+    bare = np.array([[5, 6, 7, 8]], dtype=np.float32)
+    policy = make()
+    for observation in (bare, {"b": bare}):
+        assert policy.to_tokens(observation).tolist() == [[5, 6, 7, 8]]
+
+
 @EACH
 def test_the_actor_is_that_of_a_policy_without_the_key(kind):
     asymmetric, plain = make(kind), make(kind, space=BOX, critic_only="")
