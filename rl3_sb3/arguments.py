@@ -3,10 +3,12 @@
 Arguments passed to `load` to replace those of the checkpoint are checked in the same way.
 """
 
+import math
 import operator
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 from gymnasium import Env
 from gymnasium.vector import VectorEnv
 from stable_baselines3.common.type_aliases import Schedule
@@ -57,25 +59,38 @@ def check_arguments(
     gae_lambda: float | Schedule,
     clip_range: float | Schedule,
     normalize_advantage: bool,
+    normalize_returns: bool,
     ent_coef: float | Schedule,
     vf_coef: float,
     max_grad_norm: float | None,
     target_kl: float | None,
     critic_first: int = 0,
 ) -> None:
-    """Raise ValueError unless each argument is in the range that `TransformerPPO` documents."""
+    """Raise ValueError unless each argument is in the range that `TransformerPPO` documents.
+
+    Raises:
+        TypeError: A number or a schedule is expected, and something else given.
+    """
     check_n_steps(n_steps)
-    for name, count in (("n_epochs", n_epochs), ("critic_first", critic_first)):
+    counts = {"n_epochs": n_epochs, "batch_size": batch_size, "critic_first": critic_first}
+    for name, count in counts.items():
         _check_integer(name, count)
+    flags = {"normalize_advantage": normalize_advantage, "normalize_returns": normalize_returns}
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | np.bool_):
+            raise ValueError(f"`{name}` must be True or False, got {flag!r}.")
     _check_at_least("batch_size", batch_size, 2 if normalize_advantage else 1)
     _check_at_least("n_epochs", n_epochs, 1)
     _check_at_least("critic_first", critic_first, 0)
     _check_at_least("vf_coef", vf_coef, 0)
-    _check_at_least("ent_coef", ent_coef, 0)
-    _check_at_least("learning_rate", learning_rate, 0)
-    for name, fraction in (("gamma", gamma), ("gae_lambda", gae_lambda)):
-        if not callable(fraction) and not 0 <= _number(name, fraction) <= 1:
-            raise ValueError(f"`{name}` must be in [0, 1], got {fraction}.")
+    if not 0 <= _number("gamma", gamma) <= 1:
+        raise ValueError(f"`gamma` must be in [0, 1], got {gamma}.")
+    if not callable(ent_coef):
+        _check_at_least("ent_coef", ent_coef, 0)
+    if not callable(learning_rate):
+        _check_at_least("learning_rate", learning_rate, 0)
+    if not callable(gae_lambda) and not 0 <= _number("gae_lambda", gae_lambda) <= 1:
+        raise ValueError(f"`gae_lambda` must be in [0, 1], got {gae_lambda}.")
     if not callable(clip_range) and not _number("clip_range", clip_range) > 0:
         raise ValueError(f"`clip_range` must be above 0, got {clip_range}.")
     for name, optional in (("target_kl", target_kl), ("max_grad_norm", max_grad_norm)):
@@ -100,10 +115,22 @@ def check_names(given: Mapping[str, Any], known: Collection[str]) -> None:
             )
 
 
-def _check_at_least(name: str, value: float | Schedule, least: int) -> None:
+def check_scheduled(name: str, value: float) -> float:
+    """Return what a schedule gives at some moment; raise ValueError unless it is at least 0."""
+    if not 0 <= _number(name, value) < math.inf:
+        raise ValueError(
+            f"`{name}` must stay at least 0 and finite, got {value} from its schedule, which is "
+            "called with the remaining share of training, 1 to 0."
+        )
+    return value
+
+
+def _check_at_least(name: str, value: float, least: int) -> None:
     # Not `value < least`, which is False for NaN.
-    if not callable(value) and not _number(name, value) >= least:
+    if not _number(name, value) >= least:
         raise ValueError(f"`{name}` must be at least {least}, got {value}.")
+    if value == math.inf:
+        raise ValueError(f"`{name}` must be finite, got {value}.")
 
 
 def _check_integer(name: str, value: Any) -> None:

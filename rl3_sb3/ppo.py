@@ -50,6 +50,7 @@ from rl3_sb3.arguments import (
     check_n_steps,
     check_names,
     check_policy,
+    check_scheduled,
 )
 from rl3_sb3.checkpoint_file import (
     misfits_explained,
@@ -183,6 +184,10 @@ class TransformerPPO(PPO):
         _init_setup_model: bool = True,
     ) -> None:
         check_policy(policy, [*self.policy_aliases])
+        if not isinstance(policy_kwargs, dict | None):
+            raise TypeError(
+                f"`policy_kwargs` must be a dict of the policy's arguments, got {policy_kwargs!r}."
+            )
         check_arguments(
             n_steps=n_steps,
             n_epochs=n_epochs,
@@ -192,6 +197,7 @@ class TransformerPPO(PPO):
             gae_lambda=gae_lambda,
             clip_range=clip_range,
             normalize_advantage=normalize_advantage,
+            normalize_returns=normalize_returns,
             ent_coef=ent_coef,
             vf_coef=vf_coef,
             max_grad_norm=max_grad_norm,
@@ -349,7 +355,7 @@ class TransformerPPO(PPO):
         tb_log_name: str = "run",
         progress_bar: bool = False,
     ) -> tuple[int, BaseCallback]:
-        assert self.env is not None, "SB3 checks this"
+        assert self.env is not None, "`learn` checks this"
         begins_anew = reset_num_timesteps or self._last_obs is None  # when SB3 resets
         prepared = super()._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
@@ -504,13 +510,15 @@ class TransformerPPO(PPO):
             DivergedError: Losses or parameters are no longer finite.
         """
         self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
         progress = self._current_progress_remaining
+        check_scheduled("learning_rate", self.lr_schedule(progress))
+        self._update_learning_rate(self.policy.optimizer)
         settings = Settings(
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
-            clip_range=self.clip_range(progress),  # type: ignore[operator] # SB3 makes it a schedule
-            ent_coef=self.ent_coef(progress),  # type: ignore[operator] # since _setup_model
+            # SB3 makes the first a schedule, and _setup_model the second.
+            clip_range=check_scheduled("clip_range", self.clip_range(progress)),  # type: ignore[operator]
+            ent_coef=check_scheduled("ent_coef", self.ent_coef(progress)),  # type: ignore[operator]
             vf_coef=self.vf_coef,
             normalize_advantage=self.normalize_advantage,
             normalize_returns=self.normalize_returns,
@@ -564,7 +572,15 @@ class TransformerPPO(PPO):
         """Train for at least `total_timesteps` steps, counted over all ranks; see SB3's PPO.
 
         All ranks start with rank 0's parameters and optimizer state. Only rank 0 logs.
+
+        Raises:
+            ValueError: The model has no environment, or a schedule leaves its range.
         """
+        if self.env is None:
+            raise ValueError(
+                "`env` must be set before `learn`, got None: a model loaded without one has none. "
+                "Pass it to `load`, or call `set_env`."
+            )
         self._require_two_steps()  # a checkpoint may have come from more environments
         if n_ranks() > 1:
             self._join_ranks()
@@ -749,6 +765,8 @@ class TransformerPPO(PPO):
         policy_kwargs = kwargs.pop("policy_kwargs", None)
         if kwargs.get("n_steps", ...) is None:
             del kwargs["n_steps"]
+        if "stats_window_size" in kwargs:  # SB3's name of the attribute
+            kwargs["_stats_window_size"] = kwargs.pop("stats_window_size")
         # Checkpoints of earlier versions store the buffer's class under its old module.
         own = {"rollout_buffer_class": SequenceRolloutBuffer}
         kwargs["custom_objects"] = own | (kwargs.get("custom_objects") or {})

@@ -19,6 +19,7 @@ masks, they are the parameters of the distribution over the allowed actions.
 
 import inspect
 import math
+import numbers
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -110,13 +111,15 @@ class SequencePolicy(ActorCriticPolicy):
         if use_sde:
             raise ValueError("`use_sde` must be False, got True. Leave it out.")
         check_action_space(action_space)
-        if not 0 <= critic_weight_decay < math.inf:
+        if not 0 <= _number(critic_weight_decay) < math.inf:
             raise ValueError(
-                f"`critic_weight_decay` must be finite and at least 0, got {critic_weight_decay}. "
-                "Pass 0 for none."
+                "`critic_weight_decay` must be finite and at least 0, got "
+                f"{critic_weight_decay!r}. Pass 0 for none."
             )
-        if not 0 < adam_eps < math.inf:
-            raise ValueError(f"`adam_eps` must be finite and above 0, got {adam_eps}.")
+        if not 0 < _number(adam_eps) < math.inf:
+            raise ValueError(f"`adam_eps` must be finite and above 0, got {adam_eps!r}.")
+        if not math.isfinite(_number(log_std_init)):
+            raise ValueError(f"`log_std_init` must be finite, got {log_std_init!r}.")
         self._network_arguments = self._completed(network_arguments)
         self._critic_weight_decay = critic_weight_decay
         self.critic_only = critic_only
@@ -377,8 +380,8 @@ class SequencePolicy(ActorCriticPolicy):
         Args:
             observation: One observation or a batch of them, with or without `critic_only`.
             state: The state returned by the last call. None clears the whole memory.
-            episode_start: Shape (B,): True where an episode starts, which clears that row of the
-                memory. It may be left out in the first call.
+            episode_start: Shape (B,), or one bool for all: True where an episode starts, which
+                clears that row of the memory. It may be left out in the first call.
             deterministic: Take the most likely action instead of sampling one.
             action_masks: Bools, or 0 and 1, True where an action is allowed; shape (B, n_actions),
                 or (n_actions,) for one observation. None allows all actions, even if the policy was
@@ -390,9 +393,9 @@ class SequencePolicy(ActorCriticPolicy):
 
         Raises:
             ValueError: The state is full, stale (the weights have changed since) or of another
-                batch size; `observation` is the whole return value of `reset` or `step`; or the
-                masks have another shape, hold other values, allow no action, or come with `Box`
-                actions.
+                batch size; `episode_start` is of another one; `observation` is the whole return
+                value of `reset` or `step`; or the masks have another shape, hold other values,
+                allow no action, or come with `Box` actions.
         """
         _require_observation(observation)
         self.set_training_mode(False)
@@ -402,7 +405,7 @@ class SequencePolicy(ActorCriticPolicy):
         if state is None:
             state = self.new_state(len(tokens))
         if episode_start is not None:
-            state = state.reset_rows(np.asarray(episode_start, dtype=bool))
+            state = state.reset_rows(_rows_of("episode_start", episode_start, len(tokens)))
         params, state = self.step(tokens, state, masks)
         actions = self.to_env_actions(self._choose(params, deterministic))
         # Not actions[0], which turns an array of one into a number.
@@ -489,6 +492,22 @@ class SequencePolicy(ActorCriticPolicy):
             "actor_only": self.critic is None,
             **self._network_arguments,
         }
+
+
+def _number(value: Any) -> float:
+    """Return a number as a float; NaN, which fails every check of a range, if it is none."""
+    return float(value) if isinstance(value, numbers.Real) else math.nan
+
+
+def _rows_of(name: str, given: npt.ArrayLike, n_rows: int) -> npt.NDArray[np.bool_]:
+    """Return a bool for each row; raise ValueError if they are for another number of rows."""
+    rows = np.asarray(given, dtype=bool)
+    if rows.shape not in ((), (1,), (n_rows,)):
+        raise ValueError(
+            f"`{name}` must have one bool for each of {n_rows} observations, got the shape "
+            f"{rows.shape}. Pass the `dones` of the step that returned them."
+        )
+    return np.array(np.broadcast_to(rows, n_rows))
 
 
 def _require_observation(given: Any) -> None:

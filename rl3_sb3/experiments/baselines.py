@@ -60,7 +60,12 @@ def make_baselines(
             raise InputError(
                 f"`--agents` must fit {domain.title.lower()}, got {name}: {error}"
             ) from error
-        if agent.title != baseline.title:  # of a class that other agents have too
+        if not callable(getattr(agent, "act", None)):
+            raise InputError(
+                f"`--agents` must make a vamdp.baselines.Agent, got {name}, whose `make` returns "
+                f"{agent!r}."
+            )
+        if getattr(agent, "title", None) != baseline.title:  # of a class that other agents have too
             with suppress(AttributeError):
                 agent.title = baseline.title  # type: ignore[misc] # most can be given another
         agents.append(agent)

@@ -2,7 +2,8 @@
 
 Modules that need torch are imported inside the commands, so that `rl3 --help` is fast and works
 without it. An error in the user's input is printed as one line, with exit status 2. If a required
-package is missing, every command exits with status 1 and prints how to install it. If a signal
+package is missing, every command exits with status 1 and prints how to install it. An error in the
+user's own code, such as an environment, keeps its traceback, with status 1. If a signal
 stops a training run, the status is 128 + the signal's number.
 """
 
@@ -10,12 +11,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
+import sysconfig
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
+import vamdp
 from rl3_sb3.experiments.commands import (
     baselines,
     curves,
@@ -92,14 +98,34 @@ def _run(options: argparse.Namespace) -> int:
         with _warnings_as_lines():
             # A command returns its exit status, or None for success.
             return options.command(options) or 0
-    except BrokenPipeError:
-        raise
     except (InputError, OSError) as error:  # OSError: no such folder, disk full, no permission
-        print("rl3: error:", " ".join(str(error).split()), file=sys.stderr)
+        if isinstance(error, OSError) and _is_of_others(error):
+            traceback.print_exception(error)
+            return 1
+        if isinstance(error, BrokenPipeError):
+            raise
+        lines = [str(error), *getattr(error, "__notes__", ())]
+        print("rl3: error:", " ".join(" ".join(lines).split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("rl3: interrupted", file=sys.stderr)
         return 130
+
+
+def _is_of_others(error: OSError) -> bool:
+    """Return whether an error comes out of code that is neither ours nor installed.
+
+    That is an environment, a learner or an agent of the user, whose files are not the command's.
+    """
+    library = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
+    ours = [str(Path(vamdp.__file__).parent), str(Path(__file__).parents[1])]
+    known = tuple(os.path.join(folder, "") for folder in (*library, *ours))
+    files = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(
+        not name.startswith((*known, "<"))
+        and not {"site-packages", "dist-packages"} & {*Path(name).parts}
+        for name in files
+    )
 
 
 @contextmanager

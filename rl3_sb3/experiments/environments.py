@@ -15,8 +15,10 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
 import vamdp.vector
+from rl3_sb3.action_masks import ActionMasks
 from rl3_sb3.experiments.learners import estimator_arguments, takes_reals
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
+from rl3_sb3.vec_env import GymnasiumVecEnv
 from vamdp.inner_env import discrete_actions, find_owner
 from vamdp.vector_bases import AnyVectorWrapper
 
@@ -93,12 +95,12 @@ def make_envs(
 def fingerprint(config: RunConfig) -> str:
     """Return a digest of a run's first held-out task, which shows whether changed code changed it.
 
-    For a table the digest covers all its numbers, for an environment a random walk; differences
-    that the walk does not meet go unnoticed. Numbers are rounded first, because processors differ
-    in the last bits.
+    For a table the digest covers all its numbers, for an environment a random walk of allowed
+    actions; differences that the walk does not meet go unnoticed. Numbers are rounded first,
+    because processors differ in the last bits.
     """
     envs = config.facts.make_vector_env(1, config.size, config.variation)
-    start, _ = envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
+    start, infos = envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
     if config.facts.has_tables:
         task = envs.unwrapped.tasks[0]  # type: ignore[attr-defined] # ours have them
         sizes = (task.n_states, task.n_actions, config.task_horizon)
@@ -108,8 +110,14 @@ def fingerprint(config: RunConfig) -> str:
         sizes = (flatdim(space), int(actions.n), config.task_horizon)
         arrays = [flatten(space, one) for one in iterate(envs.observation_space, start)]
         walk = actions.start + np.random.default_rng(0).integers(actions.n, size=_WALK)
+        single_envs = GymnasiumVecEnv(envs, info_keys=())
+        masks = ActionMasks(single_envs)
         for action in np.repeat(walk, _HELD):
-            observations, *outcome, _ = envs.step(action[None])
+            allowed = masks.at(single_envs.split(infos))
+            if allowed is not None:  # the next one that is
+                first = int(action - actions.start)
+                action = action + np.argmax(np.roll(allowed[0], -first))
+            observations, *outcome, infos = envs.step(action[None])
             arrays += [flatten(space, one) for one in iterate(envs.observation_space, observations)]
             arrays += outcome
         # Adding 0.0 turns -0.0, which rounding may give, into 0.0.

@@ -4,6 +4,8 @@ When untrusted files give the sizes, the memory of the weights must be known bef
 (Torch's "meta" device builds networks without memory, but its first use loads hundreds of modules.)
 """
 
+import numbers
+
 Shapes = dict[str, tuple[int, ...]]
 
 BYTES_PER_NUMBER = 4  # float32
@@ -20,7 +22,9 @@ def norm_shapes(name: str, width: int) -> Shapes:
 
 
 def require_positive(**sizes: int) -> None:
-    """Raise ValueError unless all sizes are at least 1."""
+    """Raise ValueError unless all sizes are integers of at least 1."""
     for name, size in sizes.items():
+        if not isinstance(size, numbers.Integral) or isinstance(size, bool):
+            raise ValueError(f"`{name}` must be an integer of at least 1, got {size!r}.")
         if size < 1:
             raise ValueError(f"`{name}` must be at least 1, got {size}.")

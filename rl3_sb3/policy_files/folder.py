@@ -12,7 +12,7 @@ Loading an untrusted folder executes none of it. The order of the checks limits 
    type, and its numbers must be finite.
 4. The policy is built last, so an error leaves nothing behind.
 
-Other files in the folder are ignored.
+Other files in the folder are ignored, and stay where an export replaces an earlier one.
 
 Writing is atomic. The new folder is written beside the old one, as `.NAME.new`. Then the old one is
 renamed to `.NAME.old`, the new one to NAME, and the old one is deleted. Between the two renames
@@ -64,7 +64,8 @@ def export_policy(
 
     Args:
         policy: A policy of a class in `rl3_sb3.policy`, not of a subclass.
-        path: A new folder, or the folder of an earlier export, which is replaced.
+        path: A new folder, or the folder of an earlier export, which is replaced; other files that
+            lie in it stay.
         record: How the policy was trained. None: the record it was loaded with, if any.
         actor_only: True: leave the critic out, which halves the file; the policy can then act but
             not continue training. False: export the critic; the policy must have one. None: export
@@ -92,6 +93,9 @@ def export_policy(
         new.mkdir(parents=True)
         for name, content in files.items():
             _write(new / name, content)
+        for other in _others_in(folder):
+            copy = shutil.copytree if other.is_dir() else shutil.copy2
+            copy(other, new / other.name)
         _put_in_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -256,15 +260,22 @@ def _check_target(folder: Path) -> None:
     elif folder.exists() and folder.samefile("."):
         other = "the working folder"
     elif folder.is_dir():
-        names = {entry.name for entry in folder.iterdir()}
-        strange = sorted(names - {WEIGHTS_FILE, DESCRIPTION_FILE, CARD_FILE})
-        if strange:
+        strange = [entry.name for entry in _others_in(folder)]
+        if strange and not (folder / DESCRIPTION_FILE).exists():
             other = f"a folder with other contents ({show(strange)})"
     if other is not None:
         raise ValueError(
             f"`path` must be a new folder, or that of an earlier export, which is replaced, got "
             f"{folder}, {other}. Choose another folder."
         )
+
+
+def _others_in(folder: Path) -> list[Path]:
+    """Return what lies in a folder and is no file of an export."""
+    if not folder.is_dir():
+        return []
+    ours = {WEIGHTS_FILE, DESCRIPTION_FILE, CARD_FILE}
+    return sorted(entry for entry in folder.iterdir() if entry.name not in ours)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ import pytest
 from rl3_sb3.experiments import domains
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.domains import DOMAINS, Domain, register_domain
-from rl3_sb3.experiments.results.evaluation import evaluate
+from rl3_sb3.experiments.results.evaluation import evaluate, evaluate_agents
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
 from rl3_sb3.experiments.runs.validation import validation_return
@@ -66,9 +66,37 @@ def test_a_run_never_takes_a_locked_door_in_training_validation_and_evaluation(
     assert [float(row.split(",")[place]) for row in rows[1:]] == [0.0, 0.0]
     policy, n_steps = load_run_policy(directory, config, "cpu")
     assert validation_return(config, policy) == 0
-    with pytest.warns(UserWarning, match="action masks, which the agent 'random' does not know"):
-        evaluation = evaluate(config, policy, n_training_steps=n_steps, n_tasks=5)
-    assert (evaluation.score_of("sampled").returns == 0).all()
-    assert (evaluation.score_of("greedy").returns == 0).all()
-    (chance,) = (score for score in evaluation.scores if score.title == "random")
-    assert chance.returns.mean() < -1
+    evaluation = evaluate(config, policy, n_training_steps=n_steps, n_tasks=5)
+    assert [(score.returns == 0).all() for score in evaluation.scores] == [True] * 3
+    with pytest.warns(UserWarning, match="action masks, which the agent 'blind' does not know"):
+        blind = evaluate_agents(config, [Blind()], n_tasks=5).scores[0]
+    assert blind.returns.mean() < -1
+
+
+class Blind:
+    """An agent that always takes the first door."""
+
+    title, sees = "blind", "nothing"
+
+    def start(self, n_tasks, seed):
+        self.n_tasks = n_tasks
+
+    def act(self, seen):
+        return np.zeros(self.n_tasks, np.int64)
+
+
+@pytest.mark.parametrize("road", ["info", "method"])
+def test_locked_doors_that_are_an_error_stop_neither_command(monkeypatch, tmp_path, road, capsys):
+    class Strict(Doors):
+        def step(self, action):
+            assert action != self.locked, "the door is locked"
+            return super().step(action)
+
+    monkeypatch.setattr(domains, "DOMAINS", dict(DOMAINS))
+    strict = Domain(title="Doors", environments=lambda rng: Strict(road), baselines={"random": {}})
+    register_domain("doors", strict)
+    out = str(tmp_path / "run")
+    assert main(["train", "doors", "--algo", "rl2", *TINY, "--out", out]) == 0
+    assert main(["evaluate", out, "--tasks", "3"]) == 0
+    assert main(["baselines", "doors", "--horizon", "10", "--tasks", "3"]) == 0
+    assert "warning" not in capsys.readouterr().err

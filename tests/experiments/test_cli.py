@@ -30,6 +30,16 @@ def contents(path):
     return {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
+SCORE = {"title": "RL3", "play": "sampled", "returns": [1.0, 2.0], "by_step": None}
+
+
+def evaluation(**changes):
+    """Return the text of an evaluation in two tasks, with changed entries."""
+    values = {"domain": "random-mdp", "horizon": 12, "variation": "canonical"}
+    values |= {"n_training_steps": 144, "oracle": [3.0, 4.0], "scores": [SCORE]}
+    return json.dumps({**values, **changes})
+
+
 @pytest.fixture
 def copied(trained, tmp_path):
     path = tmp_path / "copy"
@@ -284,7 +294,24 @@ def test_half_a_configuration_that_a_kill_left_is_no_obstacle(capsys, tmp_path, 
         ("config.json", "[]", "config.json` must hold a JSON object"),
         ("config.json", "{}", "config.json` must hold the settings of a run"),
         ("evaluation.json", '{"domain": "ban', "evaluation.json` must be complete JSON"),
+        ("config.json", '{"run": 5}', "config.json` must have a run's settings under `run`, got 5"),
         ("evaluation.json", "{}", "evaluation.json` must be an evaluation"),
+        *[
+            (
+                "evaluation.json",
+                evaluation(**change),
+                "evaluation.json` must be an evaluation, got a",
+            )
+            for change in (
+                {"oracle": ["x"]},
+                {"oracle": 3},
+                {"oracle": []},
+                {"scores": []},
+                {"scores": 7},
+                {"scores": [{**SCORE, "returns": ["x", 1]}]},
+                {"scores": [{**SCORE, "returns": [1.0]}]},
+            )
+        ],
     ],
 )
 def test_a_damaged_file_is_named(capsys, copied, name, text, message):
@@ -293,6 +320,33 @@ def test_a_damaged_file_is_named(capsys, copied, name, text, message):
     assert status == 2
     assert message in error
     assert (copied / name).read_text() == text
+
+
+@pytest.mark.parametrize("name", ["provenance", "prolonged"])
+def test_a_damaged_list_of_the_configuration_is_named_before_a_run_is_prolonged(
+    capsys, copied, name
+):
+    file = copied / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), name: 5}))
+    before = contents(copied)
+    status, _, error = run(capsys, "train", "random-mdp", "--iterations", 9, "--out", copied)
+    assert status == 2
+    assert f"config.json` must have a list under `{name}`, got 5" in error
+    assert contents(copied) == before
+
+
+def test_a_damaged_evaluation_is_made_again(capsys, copied):
+    (copied / "evaluation.json").write_text(evaluation(oracle=["x"]))
+    status, _, error = run(capsys, "evaluate", copied, "--tasks", 2)
+    assert status == 0, error
+    assert len(json.loads((copied / "evaluation.json").read_text())["oracle"]) == 2
+
+
+def test_files_that_somebody_put_into_a_run_stop_no_checkpoint(capsys, copied):
+    (copied / "policy" / ".DS_Store").write_text("icons")
+    status, _, error = run(capsys, "train", "random-mdp", "--iterations", 4, "--out", copied)
+    assert status == 0, error
+    assert (copied / "policy" / ".DS_Store").read_text() == "icons"
 
 
 def test_a_run_that_was_never_evaluated_has_no_table(capsys, copied):

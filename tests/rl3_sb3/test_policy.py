@@ -76,6 +76,20 @@ def test_predict_without_a_batch_axis_returns_one_action(kind):
     policy.predict(observations(1)[1], state)
 
 
+@EACH
+def test_one_bool_says_for_all_rows_that_episodes_start_and_others_must_be_as_many(kind):
+    policy, obs = make(kind=kind), observations(2)
+    _, state = policy.predict(obs[0])
+    expected, _ = policy.predict(obs[1], state, np.ones(2, bool), deterministic=True)
+    for start in (True, [True], np.True_):
+        actions, _ = policy.predict(obs[1], state, start, deterministic=True)
+        np.testing.assert_array_equal(actions, expected)
+    for n, start in ((2, np.ones(3, bool)), (2, np.ones((2, 1), bool)), (1, [True, False])):
+        message = rf"`episode_start` must have one bool for each of {n} observations, got the shape"
+        with pytest.raises(ValueError, match=message):
+            policy.predict(obs[1][:n], None, start)
+
+
 def test_predicting_beyond_the_context_is_refused():
     policy, state = make(), None
     for obs in observations(1):
@@ -263,6 +277,11 @@ def test_a_markov_policy_ignores_the_past():
         ({"adam_eps": float("inf")}, "`adam_eps` must be finite and above 0, got inf"),
         ({"use_sde": True}, "`use_sde` must be False"),
         ({"context_length": 0}, "`context_length` must be at least 1, got 0"),
+        ({"d_model": 16.0}, r"`d_model` must be an integer of at least 1, got 16\.0"),
+        ({"n_layers": "2"}, "`n_layers` must be an integer of at least 1, got '2'"),
+        ({"critic_weight_decay": "a"}, "`critic_weight_decay` must be finite .* got 'a'"),
+        ({"adam_eps": None}, "`adam_eps` must be finite and above 0, got None"),
+        ({"log_std_init": "x"}, "`log_std_init` must be finite, got 'x'"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

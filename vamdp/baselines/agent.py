@@ -18,7 +18,12 @@ import numpy.typing as npt
 
 
 class Agent(Protocol):
-    """Acts in a batch of meta-episodes."""
+    """Acts in a batch of meta-episodes.
+
+    An agent that has an attribute `action_masks` is told before each `act` which actions are
+    allowed: bools, shape (n_tasks, n_actions), or None where all are. Others may take forbidden
+    actions.
+    """
 
     @property
     def title(self) -> str:

@@ -10,10 +10,13 @@ from vamdp.baselines.played_step import check_start
 
 
 class RandomAgent:
-    """Takes every action with the same probability.
+    """Takes every action with the same probability, among those that are allowed.
 
     Args:
         n_actions: At least 1.
+
+    Attributes:
+        action_masks: See `vamdp.baselines.Agent`.
 
     Raises:
         ValueError: `n_actions` is below 1.
@@ -31,6 +34,7 @@ class RandomAgent:
     def __init__(self, n_actions: int) -> None:
         check_positive_integer("n_actions", n_actions)
         self.n_actions = n_actions
+        self.action_masks: npt.NDArray[np.bool_] | None = None
         self._rng = np.random.default_rng(0)
         self._n_tasks = 0
 
@@ -42,7 +46,11 @@ class RandomAgent:
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return actions, shape (n_tasks,); `seen` is ignored."""
-        return self._rng.integers(self.n_actions, size=self._n_tasks)
+        masks = self.action_masks
+        if masks is None:
+            return self._rng.integers(self.n_actions, size=self._n_tasks)
+        which = self._rng.integers(masks.sum(axis=1))  # of the allowed ones, in their order
+        return np.argmax(masks.cumsum(axis=1) > which[:, None], axis=1)
 
     def learn(self, *transition: npt.NDArray[Any]) -> None:
         """Do nothing: this agent does not learn."""

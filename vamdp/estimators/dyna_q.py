@@ -48,7 +48,8 @@ class DynaQOptions(QOptions):
             [0, 1]. 0: constant rate.
         initial_value: Q of untried pairs; optimistic if it is above all reachable values.
         n_planned: Planned steps after each real one, at least 0.
-        memory_size: Number of a pair's last outcomes that the model draws from, at least 1.
+        memory_size: Number of a pair's last outcomes that the model draws from, at least 1;
+            without planning (`n_planned` 0) it does not matter.
 
     Raises:
         ValueError: An option is out of range.

@@ -42,7 +42,8 @@ class QLearningOptions(QOptions):
             rate.
         initial_value: Q of untried pairs; optimistic if it is above all reachable values.
         n_replayed: Transitions replayed after each step, at least 0.
-        memory_size: Number of last transitions that the replay draws from, at least 1.
+        memory_size: Number of last transitions that the replay draws from, at least 1; without
+            replay (`n_replayed` 0) nothing is kept, and it does not matter.
 
     Raises:
         ValueError: An option is out of range.

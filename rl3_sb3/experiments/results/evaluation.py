@@ -7,8 +7,8 @@ the oracle's totals), because a mean of ratios would be undefined for tasks in w
 nothing. If tasks are environments instead of tables, the oracle is unknown: its totals are NaN, and
 it has no row.
 
-The trained policy respects the environments' action masks. Other agents do not know them, which
-causes a warning.
+The trained policy and the random agent respect the environments' action masks. An agent without an
+attribute `action_masks` does not know them, which causes a warning.
 
 A policy plays twice: with sampled actions, as in training, and greedily, with the most likely
 action. Either can be better, and the paper does not say which it reports.
@@ -127,22 +127,31 @@ class Evaluation:
 
         Raises:
             KeyError: An entry is missing.
+            TypeError: An entry is of another kind.
+            ValueError: There are no tasks or no scores, or an agent's are of other tasks.
         """
+        oracle = np.array(values["oracle"], np.float64)
+        scores = [
+            Score(
+                score["title"],
+                score["play"],
+                np.array(score["returns"], np.float64),
+                None if score["by_step"] is None else np.array(score["by_step"], np.float64),
+            )
+            for score in values["scores"]
+        ]
+        if oracle.ndim != 1 or not oracle.size or not scores:
+            raise ValueError("`oracle` must list a total for each task, and `scores` the agents")
+        for score in scores:
+            if score.returns.shape != oracle.shape:
+                raise ValueError(f"`returns` of {score.title!r} must be of {len(oracle)} tasks")
         return cls(
             domain=values["domain"],
-            horizon=values["horizon"],
+            horizon=int(values["horizon"]),
             variation=values["variation"],
-            n_training_steps=values["n_training_steps"],
-            oracle=np.array(values["oracle"], np.float64),
-            scores=[
-                Score(
-                    score["title"],
-                    score["play"],
-                    np.array(score["returns"]),
-                    None if score["by_step"] is None else np.array(score["by_step"]),
-                )
-                for score in values["scores"]
-            ],
+            n_training_steps=int(values["n_training_steps"]),
+            oracle=oracle,
+            scores=scores,
         )
 
 
@@ -329,7 +338,8 @@ def _play_batch(
     observations, infos = envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
     single_envs = GymnasiumVecEnv(envs, info_keys=())
     masks = ActionMasks(single_envs)
-    if not isinstance(agent, PolicyAgent) and masks.at(single_envs.split(infos)) is not None:
+    knows_masks = hasattr(agent, "action_masks")
+    if not knows_masks and masks.at(single_envs.split(infos)) is not None:
         warnings.warn(
             f"The environments give action masks, which the agent {agent.title!r} does not know: "
             "it may take forbidden actions.",
@@ -339,7 +349,7 @@ def _play_batch(
     rewards = np.zeros((config.horizon, n))
     for t in range(config.horizon):
         stepped()
-        if isinstance(agent, PolicyAgent):
+        if knows_masks:
             agent.action_masks = masks.at(single_envs.split(infos))
         if not sees_states:  # an agent that sees nothing ignores the observations
             observations, rewards[t], _, _, infos = envs.step(agent.act(observations))

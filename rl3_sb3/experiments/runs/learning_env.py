@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 import vamdp.vector
+from rl3_sb3.distribution import check_action_space
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -56,10 +57,11 @@ def check_environments(config: RunConfig) -> None:
         InputError: The environments cannot be made.
     """
     try:
-        env = make_learning_env(config, 1)
+        env = make_learning_env(config, 2)
+        check_action_space(env.action_space)
         env.reset()  # some learners check only now whether their options fit the states
         env.close()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"The environments of {config.domain} cannot be made: {error}") from error
 
 

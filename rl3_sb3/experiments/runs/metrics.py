@@ -136,9 +136,10 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             rows = [row for row in reader if None not in row.values()]
+            names = reader.fieldnames or ()
         numbers = [{name: float(value) for name, value in row.items() if value} for row in rows]
-        if not {STEPS, RETURN} <= set(reader.fieldnames or ()) <= set(COLUMNS):
-            raise ValueError(f"columns {reader.fieldnames}")
+        if not {STEPS, RETURN} <= set(names) <= set(COLUMNS):
+            raise ValueError(f"columns {', '.join(names) or 'none'}")
         for i, row in enumerate(numbers):
             if not {STEPS, RETURN} <= row.keys():
                 raise ValueError(f"row {i} lacks {STEPS} or {RETURN}")

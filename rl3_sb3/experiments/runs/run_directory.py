@@ -122,13 +122,23 @@ class RunDirectory:
         """
         values = self._read_json(self.config_file)
         now = {"commit": code_commit(), "hardware": hardware(device)}
-        known = values.get(PROVENANCE, [])
+        known = self._list_in(values, PROVENANCE)
         if now not in known:
             self._write_json(self.config_file, {**values, PROVENANCE: [*known, now]})
 
     def read_provenance(self) -> list[dict[str, str]]:
         """Return what `note_provenance` stored; [] for runs of earlier versions."""
-        return list(self._read_json(self.config_file).get(PROVENANCE, []))
+        return self._list_in(self._read_json(self.config_file), PROVENANCE)
+
+    def _list_in(self, values: Mapping[str, Any], name: str) -> list[Any]:
+        """Return a list of the configuration file; [] if it has none of this name."""
+        found = values.get(name, [])
+        if not isinstance(found, list):
+            raise InputError(
+                f"`{self.config_file}` must have a list under `{name}`, got {found!r}. Restore it "
+                "from a copy."
+            )
+        return found
 
     def note_start(self, found: Mapping[str, Any]) -> None:
         """Store the policy that the run starts from, see `start`.
@@ -193,7 +203,8 @@ class RunDirectory:
         config = replace(self.read_config(), iterations=iterations)
         values = self._read_json(self.config_file)
         change = {"n_steps": self.checkpoints.n_steps(), "iterations": iterations}
-        values["prolonged"] = [*values.get("prolonged", []), change]
+        self.read_provenance()  # must be readable before anything changes
+        values["prolonged"] = [*self._list_in(values, "prolonged"), change]
         self._write_json(self.config_file, {**values, "run": config.to_dict()})
         return config
 
@@ -218,8 +229,13 @@ class RunDirectory:
                 f"`DIR` must be the folder of a run, got {self.path}, which has no config.json. "
                 "Pass the --out of an earlier `rl3 train`."
             )
-        values = self._read_json(self.config_file)
-        return RunConfig.from_dict(values.get("run", {}), source=str(self.config_file))
+        settings = self._read_json(self.config_file).get("run", {})
+        if not isinstance(settings, dict):
+            raise InputError(
+                f"`{self.config_file}` must have a run's settings under `run`, got {settings!r}. "
+                "Restore it from a copy."
+            )
+        return RunConfig.from_dict(settings, source=str(self.config_file))
 
     # ---------------------------------------------------------------- checkpoint
 
@@ -306,9 +322,14 @@ class RunDirectory:
         values = self._read_json(file)
         try:
             return Evaluation.from_dict(values)
-        except (KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
             raise InputError(
                 f"`{file}` must be an evaluation, got a file in which {error} is missing. "
+                "Write it again with `rl3 evaluate`."
+            ) from error
+        except (TypeError, AttributeError, ValueError) as error:
+            raise InputError(
+                f"`{file}` must be an evaluation, got a damaged one: {error}. "
                 "Write it again with `rl3 evaluate`."
             ) from error
 

@@ -135,7 +135,7 @@ def train(
         except DivergedError as error:
             good = next(iter(directory.checkpoints.files()), "none yet")
             raise InputError(f"{error} The last good checkpoint: {good}.") from error
-        except ValueError as error:  # of the environment: its traceback is the user's
+        except Exception as error:  # of the environment: its traceback is the user's
             good = next(iter(directory.checkpoints.files()), "none yet")
             error.add_note(f"The last good checkpoint: {good}.")
             raise

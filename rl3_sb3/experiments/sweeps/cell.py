@@ -26,6 +26,7 @@ from pathlib import Path
 import torch as th
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.named import attribute_of
 from rl3_sb3.experiments.results.evaluation import Evaluation, evaluate
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import train
@@ -53,6 +54,10 @@ class Cell:
     n_tasks: int
     variations: tuple[str, ...]
     variant: str = ""
+
+    def has_begun(self, out: Path) -> bool:
+        """Return whether its run has begun in the sweep's folder `out`."""
+        return RunDirectory(out / self.name).config_file.is_file()
 
     def evaluation(self, out: Path, variation: str) -> Evaluation | None:
         """Return the stored evaluation of the fully trained policy; None if it is missing.
@@ -87,11 +92,14 @@ class Order:
         out: The sweep's folder, absolute.
         token: The file in it that exists as long as cells should continue.
         save_every: Seconds between two checkpoints.
+        own_code: The sweep's tasks and learners that are named as MODULE:NAME. A worker imports
+            all of them, because a module may register others by name.
     """
 
     out: Path
     token: Path
     save_every: float
+    own_code: tuple[str, ...] = ()
 
 
 class Ending(Enum):
@@ -134,6 +142,8 @@ def attempt_cell(cell: Cell, order: Order, stop: Callable[[], bool] | None = Non
     if not order.token.exists():
         return Outcome(Ending.UNSEEN, _not_shared(order))
     try:
+        for name in order.own_code:
+            attribute_of("domain", name)
         th.set_num_threads(1)  # cells share the cores, and results must not depend on their number
         done = _work(cell, order, asked)
     except InputError as error:

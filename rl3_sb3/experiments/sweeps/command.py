@@ -20,7 +20,7 @@ from rl3_sb3.experiments.sweeps.folder import SweepFolder
 from rl3_sb3.experiments.sweeps.local import LocalWorkers
 from rl3_sb3.experiments.sweeps.results import Row, result_rows, results_csv, results_table
 from rl3_sb3.experiments.sweeps.schedule import Workers, run_cells
-from rl3_sb3.experiments.sweeps.specification import parse_sweep, sweep_content
+from rl3_sb3.experiments.sweeps.specification import check_starts, parse_sweep, sweep_content
 from rl3_sb3.experiments.sweeps.watching import SweepBars
 from vamdp.shell import install_command
 
@@ -63,6 +63,7 @@ def sweep_command(
     cells = parse_sweep(content, str(file))
     wanted = _matching(cells, [only] if isinstance(only, str) else only)
     folder = SweepFolder(out)
+    check_starts([cell.config for cell in cells if not cell.has_begun(folder.path)], str(file))
     with folder.opened(content, cells, save_every) as order:
         n_before = sum(not cell.missing_variations(order.out) for cell in wanted)
         cells_in_words = "1 cell" if len(wanted) == 1 else f"{len(wanted)} cells"

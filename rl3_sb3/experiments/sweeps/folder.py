@@ -29,12 +29,13 @@ _TOKEN_STEM = ".driver-"
 
 
 @contextmanager
-def driving(out: Path, save_every: float) -> Iterator[Order]:
+def driving(out: Path, save_every: float, own_code: Sequence[str] = ()) -> Iterator[Order]:
     """Create the order for the workers in a folder, which no other command may use meanwhile.
 
     Args:
         out: The folder; it must exist.
         save_every: For the order.
+        own_code: For the order.
 
     Returns:
         The order. Its token exists until it is withdrawn or the block ends.
@@ -49,7 +50,7 @@ def driving(out: Path, save_every: float) -> Iterator[Order]:
         token = out / f"{_TOKEN_STEM}{secrets.token_hex(8)}"
         token.touch()
         try:
-            yield Order(out, token, save_every)
+            yield Order(out, token, save_every, tuple(own_code))
         finally:
             token.unlink(missing_ok=True)
 
@@ -88,7 +89,7 @@ class SweepFolder:
         """
         self._check_new_or_sweep()
         self.path.mkdir(parents=True, exist_ok=True)
-        with driving(self.path, save_every) as order:
+        with driving(self.path, save_every, _own_code(cells)) as order:
             self._check_agreement(cells)
             remove_leftovers(self.path, self.sweep_file.name)
             replace_content(self.sweep_file, content)
@@ -133,6 +134,12 @@ class SweepFolder:
                     f"`{name}` of {stored.name} must be {before} as in {self.sweep_file}, got "
                     f"{after}. Put it back, or choose another --out."
                 )
+
+
+def _own_code(cells: Sequence[Cell]) -> list[str]:
+    """Return the tasks and learners of cells that are named as MODULE:NAME."""
+    names = [name for cell in cells for name in (cell.config.domain, cell.config.estimator)]
+    return [*dict.fromkeys(name for name in names if name is not None and ":" in name)]
 
 
 def _contradictions(stored: Cell, now: Cell) -> Iterator[tuple[str, object, object]]:

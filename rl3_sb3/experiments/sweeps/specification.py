@@ -111,11 +111,8 @@ def _decoded(content: bytes) -> str:
 
 
 def _check_environments(cells: Sequence[Cell]) -> None:
-    """Raise InputError if a cell cannot begin: its environments, or what it starts from.
-
-    Each kind is tried once.
-    """
-    seen, starts = set(), list[RunConfig]()
+    """Raise InputError if the environments of a cell cannot be made; each kind is tried once."""
+    seen = set()
     for cell in cells:
         config = cell.config
         tasks = (config.domain, config.size, config.variation, config.algo)
@@ -123,9 +120,24 @@ def _check_environments(cells: Sequence[Cell]) -> None:
         if kind not in seen:
             seen.add(kind)
             check_environments(config)
-        if config.start_from is not None and (start := replace(config, seed=0)) not in starts:
-            starts.append(start)
+
+
+def check_starts(configs: Sequence[RunConfig], source: str) -> None:
+    """Raise InputError if a run that has not begun cannot start from the policy it names.
+
+    Args:
+        configs: Settings of these runs.
+        source: Name of the sweep's file, for the error.
+    """
+    tried: list[RunConfig] = []
+    for config in configs:
+        if config.start_from is None or (start := replace(config, seed=0)) in tried:
+            continue
+        tried.append(start)
+        try:
             check_start(start)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
 
 
 def _cells(values: Mapping[str, Any]) -> Iterator[Cell]:

@@ -233,7 +233,7 @@ def test_a_damaged_entry_of_the_configuration_is_named(tmp_path, first, entry):
         directory.n_steps_before()
 
 
-def test_a_sweep_checks_what_it_starts_from_before_anything_starts(tmp_path, first):
+def test_a_sweep_checks_what_it_starts_from_before_anything_starts(tmp_path, first, capsys):
     def cells(path):
         (tmp_path / "sweep.toml").write_text(
             'domains = ["bandit"]\nalgorithms = ["rl3"]\nseeds = [0, 1]\nhorizons = [12]\n'
@@ -242,8 +242,25 @@ def test_a_sweep_checks_what_it_starts_from_before_anything_starts(tmp_path, fir
         return read_sweep(tmp_path / "sweep.toml")
 
     assert len(cells((tmp_path / "first").as_posix())) == 2
-    with pytest.raises(InputError, match=r"sweep.toml: `start_from` must be .* got nowhere"):
-        cells("nowhere")
+    cells("nowhere")
+    assert main(["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "out")]) == 2
+    assert "sweep.toml: `start_from` must be the folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_complete_sweep_needs_what_it_started_from_no_longer(tmp_path, first, capsys):
+    path = tmp_path / "moved"
+    shutil.copytree(tmp_path / "first", path)
+    (tmp_path / "sweep.toml").write_text(
+        'domains = ["bandit"]\nalgorithms = ["rl3"]\nseeds = [0]\nhorizons = [12]\n'
+        f'[settings]\nrecipe = "ours"\niterations = 1\nstart_from = "{path.as_posix()}"\n'
+        "n_envs = 2\nbatch_size = 24\n[evaluation]\ntasks = 3\n"
+    )
+    command = ["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    assert main(command) == 0, capsys.readouterr().err
+    shutil.rmtree(path)
+    assert main(command) == 0, capsys.readouterr().err
+    assert main(["publish", str(tmp_path / "out"), "--out", str(tmp_path / "pub")]) == 0
 
 
 def test_the_command_of_a_run_quotes_its_folder():

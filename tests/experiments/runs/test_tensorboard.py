@@ -1,8 +1,11 @@
+import shutil
 from dataclasses import replace
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from rl3_sb3.experiments.errors import RunWarning
 from rl3_sb3.experiments.runs.tensorboard import TensorBoardFile
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
@@ -40,6 +43,17 @@ def test_hparams_are_the_runs_settings_and_its_metrics_the_newest_scalars(tmp_pa
     events = EventAccumulator(str(tmp_path)).Reload()
     newest = {tag: events.Scalars(tag)[-1].value for tag in shown_metrics(tmp_path)}
     assert newest == {"rollout/ep_rew_mean": 2.5, "eval/mean_reward": 25.0}
+
+
+def test_files_that_can_no_longer_be_written_are_told_once_and_stop_nothing(tmp_path):
+    folder = tmp_path / "tensorboard"
+    folder.mkdir()
+    file = TensorBoardFile(folder, 0, CONFIG)
+    shutil.rmtree(folder)
+    with pytest.warns(RunWarning, match=r"tensorboard cannot be written .*Training goes on"):
+        file.write({"rollout/ep_rew_mean": 1.0}, {"rollout/ep_rew_mean": ()}, 100)
+    file.write({"rollout/ep_rew_mean": 2.0}, {"rollout/ep_rew_mean": ()}, 200)
+    file.close()
 
 
 def test_a_run_without_validations_shows_none(tmp_path):

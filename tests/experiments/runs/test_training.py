@@ -199,20 +199,21 @@ def test_training_that_diverges_at_once_has_no_checkpoint(tmp_path):
         train(begun(tmp_path / "run", config), config, device="cpu")
 
 
+@pytest.mark.parametrize("kind", [ValueError, KeyError, OSError, ZeroDivisionError])
 def test_an_error_of_the_environment_keeps_its_traceback_and_names_the_last_good_checkpoint(
-    tmp_path, monkeypatch
+    tmp_path, monkeypatch, kind
 ):
     step, calls = TaskVectorEnv.step, []
 
     def step_and_fail(self, actions):
         calls.append(actions)
         if len(calls) == 30:  # in the third iteration
-            raise ValueError("a wall fell down")
+            raise kind("a wall fell down")
         return step(self, actions)
 
     monkeypatch.setattr(TaskVectorEnv, "step", step_and_fail)
     directory = begun(tmp_path / "run", small(iterations=4))
-    with pytest.raises(ValueError, match="a wall fell down") as caught:
+    with pytest.raises(kind, match="a wall fell down") as caught:
         train(directory, small(iterations=4), device="cpu", save_every=0)
     assert str(next(iter(directory.checkpoints.files()))) in caught.value.__notes__[0]
     assert caught.traceback[-1].name == "step_and_fail"

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import pytest
 
+from rl3_sb3.experiments import domains
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.cell import Ending
@@ -126,6 +127,29 @@ def test_only_may_be_repeated_and_each_pattern_must_match(small_sweep, tmp_path,
     assert [not cell.missing_variations(out) for cell in cells] == [
         cell in (first, last) for cell in cells
     ]
+
+
+def test_a_name_that_another_domains_module_registers_is_known_to_the_workers(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "registering.py").write_text(
+        "from rl3_sb3 import Domain, register_domain\n"
+        "from vamdp.domains import Bandits\n"
+        "two = Domain(title='Two arms', tasks=Bandits(n_arms=2), task_horizon=1)\n"
+        "register_domain('two-arms-of-a-module', two)\n"
+    )
+    (tmp_path / "sweep.toml").write_text(
+        'algorithms = ["rl2"]\nseeds = [0]\nhorizons = [6]\n'
+        'domains = ["registering:two", "two-arms-of-a-module"]\n'
+        "[settings]\niterations = 1\nn_envs = 4\nbatch_size = 12\n[evaluation]\ntasks = 2\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(domains, "DOMAINS", dict(domains.DOMAINS))
+    try:
+        assert sweep("sweep.toml", "--out", "out", "--jobs", 1) == 0
+    finally:
+        sys.modules.pop("registering", None)
 
 
 def test_ctrl_c_does_not_reach_a_worker_that_still_imports(order, make_cell, capfd):

@@ -267,6 +267,19 @@ def test_an_earlier_export_is_replaced_and_nothing_lies_beside_it(tmp_path):
         assert [entry.name for entry in (tmp_path / "deep").iterdir()] == ["out"]
 
 
+def test_what_somebody_put_into_an_export_stays_when_it_is_replaced(tmp_path):
+    export_policy(make(seed=0), tmp_path / "out")
+    (tmp_path / "out" / ".DS_Store").write_text("icons")
+    (tmp_path / "out" / "notes").mkdir()
+    (tmp_path / "out" / "notes" / "dear.txt").write_text("diary")
+    export_policy(make(seed=1), tmp_path / "out")
+    loaded = load_policy(tmp_path / "out", "cpu")
+    np.testing.assert_array_equal(actions(loaded), actions(make(seed=1)))
+    assert (tmp_path / "out" / ".DS_Store").read_text() == "icons"
+    assert (tmp_path / "out" / "notes" / "dear.txt").read_text() == "diary"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
 def test_an_empty_folder_is_filled(tmp_path):
     (tmp_path / "out").mkdir()
     export_policy(make(), tmp_path / "out")

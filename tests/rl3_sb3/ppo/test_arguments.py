@@ -67,6 +67,12 @@ def test_the_context_covers_one_meta_episode_of_a_longer_rollout(make_vec, make_
         ({"n_steps": 6.0}, r"`n_steps` must be an integer, got 6.0"),
         ({"n_epochs": 2.5}, r"`n_epochs` must be an integer, got 2.5"),
         ({"n_epochs": None}, r"`n_epochs` must be an integer, got None"),
+        ({"batch_size": 12.5}, r"`batch_size` must be an integer, got 12.5"),
+        ({"batch_size": lambda left: 12}, r"`batch_size` must be an integer, got <function"),
+        ({"vf_coef": np.inf}, r"`vf_coef` must be finite, got inf"),
+        ({"learning_rate": np.inf}, r"`learning_rate` must be finite, got inf"),
+        ({"normalize_advantage": "no"}, r"`normalize_advantage` must be True or False, got 'no'"),
+        ({"normalize_returns": None}, r"`normalize_returns` must be True or False, got None"),
     ],
 )
 def test_bad_arguments_are_refused(make_vec, make_model, kwargs, message):
@@ -81,6 +87,18 @@ def test_bad_arguments_are_refused(make_vec, make_model, kwargs, message):
 def test_an_argument_that_is_no_number_is_named(make_vec, make_model, name, value):
     with pytest.raises(TypeError, match=f"`{name}` must be a number, got {value!r}"):
         make_model(make_vec([6, 6], horizon=6), **{name: value})
+
+
+@pytest.mark.parametrize("name", ["gamma", "vf_coef", "target_kl", "max_grad_norm"])
+def test_what_cannot_follow_a_schedule_takes_none(make_vec, make_model, name):
+    with pytest.raises(TypeError, match=f"`{name}` must be a number, got <function"):
+        make_model(make_vec([6, 6], horizon=6), **{name: lambda left: 0.5})
+
+
+@pytest.mark.parametrize("given", ["wide", [("hidden", 5)]])
+def test_arguments_of_the_policy_that_are_no_dict_are_refused(make_vec, given):
+    with pytest.raises(TypeError, match=r"`policy_kwargs` must be a dict .* got ['\[]"):
+        TransformerPPO("MarkovPolicy", make_vec([6, 6], horizon=6), policy_kwargs=given)
 
 
 def test_a_missing_n_steps_is_refused(make_vec, make_model):

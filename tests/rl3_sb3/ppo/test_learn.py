@@ -54,6 +54,22 @@ def test_learning_interrupted_by_a_callback_continues_with_fresh_episodes(make_v
     assert (model.rollout_buffer._segments.lengths == 4).all()
 
 
+def test_a_model_loaded_without_an_environment_asks_for_one(make_vec, make_model, tmp_path):
+    make_model(make_vec([4] * 3), n_steps=4).save(tmp_path / "model")
+    loaded = TransformerPPO.load(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"`env` must be set before `learn`, got None.*`set_env`"):
+        loaded.learn(12)
+    loaded.set_env(make_vec([4] * 3))
+    loaded.learn(12)
+
+
+def test_the_window_of_the_statistics_can_be_another_after_loading(make_vec, make_model, tmp_path):
+    make_model(make_vec([4] * 3), n_steps=4, stats_window_size=7).save(tmp_path / "model")
+    for kwargs, size in (({}, 7), ({"stats_window_size": 3}, 3)):
+        loaded = TransformerPPO.load(tmp_path / "model", env=make_vec([4] * 3), **kwargs)
+        assert loaded.learn(12).ep_info_buffer.maxlen == size
+
+
 def test_learning_interrupted_by_an_exception_continues(make_vec, make_model):
     class Interrupt(BaseCallback):
         def _on_step(self):
