@@ -21,12 +21,26 @@ N_SEEDS = 2**31
 MOST_ACTIONS = 2**20
 
 
-def require_single(env: Any, name: str) -> None:
-    """Raise TypeError if `env` is a vector environment; `name` is the wrapper's class."""
+#: Gymnasium's wrappers that play an action several times; the second is in newer versions only.
+REPEATING: tuple[type[gymnasium.Wrapper[Any, Any, Any, Any]], ...] = tuple(
+    getattr(gymnasium.wrappers, name)
+    for name in ("MaxAndSkipObservation", "RepeatAction")
+    if hasattr(gymnasium.wrappers, name)
+)
+
+
+def require_single(env: Any, name: str | None) -> None:
+    """Raise TypeError if `env` is a vector environment.
+
+    Args:
+        env: The environment.
+        name: The wrapper's class, which has a counterpart in vamdp.vector; None: there is none.
+    """
     if isinstance(env, VectorEnv):
+        remedy = "Pass one of its environments" if name is None else f"Use vamdp.vector.{name}"
         raise TypeError(
             f"`env` must be a gymnasium.Env, got {type(env).__name__}, a vector environment. "
-            f"Use vamdp.vector.{name}."
+            f"{remedy}."
         )
 
 

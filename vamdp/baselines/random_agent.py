@@ -50,7 +50,8 @@ class RandomAgent:
         if masks is None:
             return self._rng.integers(self.n_actions, size=self._n_tasks)
         which = self._rng.integers(masks.sum(axis=1))  # of the allowed ones, in their order
-        return np.argmax(masks.cumsum(axis=1) > which[:, None], axis=1)
+        actions: npt.NDArray[np.int64] = np.argmax(masks.cumsum(axis=1) > which[:, None], axis=1)
+        return actions
 
     def learn(self, *transition: npt.NDArray[Any]) -> None:
         """Do nothing: this agent does not learn."""

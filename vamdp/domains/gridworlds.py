@@ -54,7 +54,7 @@ class GridWorlds:
     goal_distance: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, int) or self.size not in SIZES:
+        if not is_integer(self.size) or self.size not in SIZES:
             raise ValueError(f"`size` must be 11 or 13, got {self.size!r}.")
         if self.variation is not None and self.variation not in VARIATIONS:
             raise ValueError(

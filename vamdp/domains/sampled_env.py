@@ -74,7 +74,8 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         limit = episode_time_scale(probe, None, 0)
         if limit:
             self.task_horizon = limit
-        probe.close()
+        # Open until a task is drawn, which may be the same environment.
+        self._probe: gymnasium.Env[Any, Any] | None = probe
         self._task: gymnasium.Env[Any, Any] | None = None
         self._task_seed: int | None = None
         self._seeds_reset = False  # whether the next reset is the task's first, which is seeded
@@ -112,6 +113,9 @@ class SampledEnv(gymnasium.Env[Any, Any]):
             ValueError: Its spaces differ from the distribution's.
         """
         self._check(task)
+        if self._probe is not None and self._probe is not task:
+            self._probe.close()
+        self._probe = None
         self._task = task
         self._task_seed, self._seeds_reset = int(self.np_random.integers(N_SEEDS)), True
         self._running = False
@@ -173,8 +177,9 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
     def close(self) -> None:
         """Close the current environment."""
-        if self._task is not None:
-            self._task.close()
+        for env in (self._probe, self._task):
+            if env is not None:
+                env.close()
 
     def _check(self, task: gymnasium.Env[Any, Any], name: str = "task") -> None:
         """Raise unless `task` is an environment with the same spaces; `name` is for the message."""

@@ -74,9 +74,17 @@ class StateBins:
 
     @classmethod
     def of_space(cls, space: spaces.Box, n_bins: int | Sequence[int] = 8) -> "StateBins":
-        """Return bins with a Box's bounds; numbers without bounds get bins that grow."""
+        """Return bins with a Box's bounds; numbers without bounds get bins that grow.
+
+        A number that can have one value only gets one bin.
+        """
         low, high = (np.ravel(bound).astype(np.float64) for bound in (space.low, space.high))
         low[low <= -NO_BOUND], high[high >= NO_BOUND] = -np.inf, np.inf
+        is_constant = low == high
+        if is_constant.any():
+            high[is_constant] += 1 + np.abs(high[is_constant])
+            counts = cls(n_bins).counts(len(low))
+            n_bins = [1 if one else n for one, n in zip(is_constant, counts, strict=True)]
         return cls(n_bins, low.tolist(), high.tolist())
 
     @property

@@ -13,11 +13,17 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
-from vamdp.inner_env import layers
+from vamdp.inner_env import REPEATING, layers
 from vamdp.mdp.value_iteration import PROBABILITY_TOLERANCE
 
 # These wrappers change observations, actions or rewards, which the table does not reflect.
-_CHANGING = (gymnasium.ObservationWrapper, gymnasium.ActionWrapper, gymnasium.RewardWrapper)
+_CHANGING = (
+    gymnasium.ObservationWrapper,
+    gymnasium.ActionWrapper,
+    gymnasium.RewardWrapper,
+    gymnasium.wrappers.NormalizeReward,
+    *REPEATING,
+)
 
 
 class TableOutcomes(NamedTuple):

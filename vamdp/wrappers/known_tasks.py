@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import VectorActionWrapper
 
-from vamdp.inner_env import layers
+from vamdp.inner_env import REPEATING, layers
 
 #: The current `TabularMDP`, the index of the current state, and steps since the episode began.
 SINGLE_SEAM = ("task", "state", "elapsed_steps")
@@ -49,7 +49,7 @@ def find_simulator(env: Any, seam: tuple[str, ...], refused: Mapping[str, str]) 
         changes_actions = (
             gymnasium.ActionWrapper,
             VectorActionWrapper,
-            gymnasium.wrappers.MaxAndSkipObservation,  # it repeats actions
+            *REPEATING,
         )
         if isinstance(layer, changes_actions):
             raise ValueError(

@@ -1,5 +1,6 @@
 """Chain the episodes of one task into the meta-episode of an RL2 agent (arXiv 1611.02779)."""
 
+import copy
 import time
 from typing import Any
 
@@ -184,7 +185,8 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         over = t == self.horizon
         info = without_statistics(info)
         if episode_end and not over:
-            last = {"last_observation": observation, "last_info": info}
+            # An environment may write the next observation into the same array.
+            last = {"last_observation": copy.deepcopy(observation), "last_info": info}
             observation, restart_info = self.env.reset()
             info = {**without_statistics(restart_info), **last}
             self._tau = 0

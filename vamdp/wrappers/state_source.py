@@ -114,6 +114,8 @@ def _of_space(space: gymnasium.Space[Any]) -> StateSource:
 def _of_environment(env: Any, space: gymnasium.Space[Any]) -> StateSource | None:
     """Return the source with the environments' own `state_key`; None if they have none."""
     found = owners(env, "state_key")
+    if not all(callable(owner.state_key) for owner in found):
+        return None  # an attribute of that name with another meaning
     for owner in found:
         if single_space(owner) != space:
             # Its function would misread the numbers of another observation.
@@ -179,10 +181,10 @@ def _key_hint(space: gymnasium.Space[Any]) -> str:
             'estimator="kernel"; the agent still sees the whole observation. If these numbers do '
             "recur, pass state_key=tuple."
         )
-    if isinstance(space, spaces.Dict):
-        name = next(iter(space), "name")
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        name = repr(next(iter(space), "name")) if isinstance(space, spaces.Dict) else "0"
         return (
-            f"Pass a function of the parts that make up the state, such as state_key=lambda "
-            f'observation: tuple(observation["{name}"]).'
+            "Pass a function of the parts that make up the state, such as state_key=lambda "
+            f"observation: tuple(np.ravel(observation[{name}]))."
         )
-    return "Pass state_key=tuple, for example."
+    return "Pass state_key=lambda observation: tuple(np.ravel(observation)), for example."

@@ -60,8 +60,9 @@ class TaskAccess:
         """Return the reset options, after setting their task if `reset` would not do it itself.
 
         Environments of vamdp read the task from the options. Others ignore it there and are set
-        through their methods. For "new_task", an environment with `reset_task` draws the task in
-        its `reset`; one that has only `sample_tasks` and `set_task` gets a sampled task here.
+        through their methods, and so is each environment of a SyncVectorEnv. For "new_task", an
+        environment with `reset_task` draws the task in its `reset`; one that has only
+        `sample_tasks` and `set_task` gets a sampled task here.
 
         Raises:
             ValueError: No environment inside accepts a task, or "new_task" comes with a
@@ -78,7 +79,19 @@ class TaskAccess:
             raise ValueError(
                 f"`options['task']` must be left out, got {options['task']!r}: {self._fixed()}"
             )
-        if not isinstance(owner, (SyncVectorEnv, AsyncVectorEnv)) and not _is_ours(owner):
+        if isinstance(owner, (SyncVectorEnv, AsyncVectorEnv)):
+            if _are_ours(owner):  # each reads the same options
+                if isinstance(options["task"], (list, tuple)):
+                    raise ValueError(
+                        f"`options['task']` must be one task for all environments of {owner}, "
+                        "which get the same options, got a list. Call set_task([...]) and reset(), "
+                        "or use a vamdp.TaskVectorEnv or SampledVectorEnv, which takes one each."
+                    )
+                return options
+            self._require_all('"task"', options.get("reset_mask"))
+            self.reset_task(options["task"])
+            return {name: value for name, value in options.items() if name != "task"}
+        if not _is_ours(owner):
             self.reset_task(options["task"])
         return options
 
@@ -86,12 +99,15 @@ class TaskAccess:
         task = self._sampled()
         if task is None:
             return
+        self._require_all('"new_task"', reset_mask)
+        self.reset_task(task)
+
+    def _require_all(self, option: str, reset_mask: Any) -> None:
         if reset_mask is not None and not all(reset_mask):
             raise ValueError(
-                "`options['reset_mask']` must be left out with \"new_task\", got "
-                f"{reset_mask}: the tasks of {self.env} are set for all environments together."
+                f"`options['reset_mask']` must be left out with {option}, got {reset_mask}: the "
+                f"tasks of {self.env} are set for all environments together."
             )
-        self.reset_task(task)
 
     def _sampled(self) -> Any:
         """Return the next task, or one per environment of a batch; None if it cannot sample."""
@@ -137,6 +153,11 @@ def _is_ours(env: Any) -> bool:
     return any(c.__module__.partition(".")[0] == "vamdp" for c in type(env).__mro__)
 
 
+def _are_ours(env: SyncVectorEnv | AsyncVectorEnv) -> bool:
+    """Whether `reset` reads options["task"] in every environment, also in other processes."""
+    return all(env.call("has_wrapper_attr", "task_seed"))
+
+
 # A SyncVectorEnv or AsyncVectorEnv has no task methods. These match those of `TaskVectorEnv`.
 
 
@@ -152,8 +173,10 @@ def _set_each(env: SyncVectorEnv | AsyncVectorEnv, tasks: Sequence[Any]) -> None
 
 
 def _give_each(env: SyncVectorEnv | AsyncVectorEnv, name: str, tasks: Sequence[Any]) -> None:
-    if len(tasks) != env.num_envs:
-        raise ValueError(f"`task` must hold {env.num_envs} tasks, got {len(tasks)}.")
+    if not hasattr(tasks, "__len__") or len(tasks) != env.num_envs:
+        raise ValueError(
+            f"`task` must be a list of {env.num_envs} tasks, one per environment, got {tasks!r}."
+        )
     for one, task in zip(_envs(env), tasks, strict=True):
         one.get_wrapper_attr(name)(task)
 

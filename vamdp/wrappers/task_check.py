@@ -115,7 +115,7 @@ def check_tasks(
         >>> check_tasks(gymnasium.make("FrozenLake-v1")).kind
         'single'
     """
-    require_single(env, "ValueAugment")
+    require_single(env, None)
     for name, value, least in (
         ("n_tasks", n_tasks, 2),
         ("n_episodes", n_episodes, 2),
@@ -165,7 +165,7 @@ class _Play:
         self._env, self._key, self._seed = env, state_key, seed
         self._n_episodes, self._n_steps = n_episodes, n_steps
         self._actions = env.action_space
-        self._actions.seed(seed)
+        self._seed_actions(seed)
         self._numbers: dict[Hashable, int] = {}
         # Rows (stratum, episode, outcome, reward).
         self._rows: list[tuple[int, int, int, float]] = []
@@ -175,8 +175,13 @@ class _Play:
 
     def stream(self, seed: int) -> list[Any]:
         """Return what an episode with this seed for environment and actions shows."""
-        self._actions.seed(seed)
+        self._seed_actions(seed)
         return self._episode(seed=seed)
+
+    def _seed_actions(self, seed: int) -> None:
+        # Not with the seed itself: the actions would be the environment's own random numbers.
+        (own,) = np.random.SeedSequence([seed, 1]).generate_state(1)
+        self._actions.seed(int(own))
 
     def task(self, **begin: Any) -> None:
         """Play a task that starts with this reset."""

@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.argument_checks import as_options
-from vamdp.domains.grids.view import Thought
+from vamdp.domains.grids.view import GridView, Thought
 from vamdp.estimators.choice import is_built_in
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
@@ -32,6 +32,7 @@ from vamdp.inner_env import (
     seed_or_none,
 )
 from vamdp.wrappers.one_task import OneTask
+from vamdp.wrappers.recorded import Recorded
 from vamdp.wrappers.value_setup import ValueSetup
 
 
@@ -68,7 +69,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
             names are in `vamdp.estimators.BUILT_INS`. Or a custom learner: an object with the
             methods update, q_values, counts and forget of `ValueEstimator`, any
             `vamdp.estimators.Estimator` of one task, or a function (n_tasks, n_actions) -> one of
-            these.
+            these. Environments made from the spec of this one get copies of a learner object.
         **options: Options of a built-in learner, such as those of `EstimatorOptions`.
 
     Attributes:
@@ -106,11 +107,15 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         **options: Any,
     ) -> None:
         require_single(env, "ValueAugment")
+        learner = estimator if isinstance(estimator, Recorded) else Recorded.of(estimator)
         RecordConstructorArgs.__init__(
             self, task_horizon=task_horizon, value_scale=value_scale, count_scale=count_scale,
-            state_key=state_key, show_state=show_state, flatten=flatten, estimator=estimator,
+            state_key=state_key, show_state=show_state, flatten=flatten, estimator=learner,
+            _disable_deepcopy=True,  # functions need not be copied, and some cannot be
             **options,
         )  # fmt: skip
+        if isinstance(estimator, Recorded):
+            estimator = estimator.copy()
         gymnasium.Wrapper.__init__(self, env)
         if estimator is None or (isinstance(estimator, str) and estimator == DEFAULT):
             as_options(EstimatorOptions, {"task_horizon": task_horizon, **options})
@@ -156,7 +161,11 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         # The grid picture (vamdp.domains.grids.view) asks for estimates of its own environment's
         # observations. If a wrapper has changed these, they cannot be looked up.
         canvas = find_owner(env, "grid_view")
-        is_readable = canvas is not None and canvas.observation_space == env.observation_space
+        is_readable = (
+            canvas is not None
+            and isinstance(canvas.grid_view, GridView)  # and no foreign attribute of that name
+            and canvas.observation_space == env.observation_space
+        )
         self._view: Any = canvas.grid_view if is_readable else None
         # Render after learning, so that the window shows the estimates of the same step.
         self._follows = self._view is not None and self._view.leave_to_wrapper()
@@ -256,8 +265,12 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         learner = self.estimator
         if not hasattr(learner, "q_values"):  # optional for an estimator
             return Thought()
+        inner: Any = self._estimator
+        if isinstance(inner, RunningBins):
+            (bins,) = inner.bins_of([key]).tolist()
+            key, (inner,) = tuple(bins), inner.learners
         # A learner of a batch, here of one task, takes and returns rows.
-        is_batch = learner is self._estimator
+        is_batch = learner is inner
         state = [key] if is_batch else key
         Q, n_visits = learner.q_values(state), int(np.sum(learner.counts(state)))
         cluster = learner.abstract_state(state) if hasattr(learner, "abstract_state") else None

@@ -350,7 +350,7 @@ def _play_batch(
     for t in range(config.horizon):
         stepped()
         if knows_masks:
-            agent.action_masks = masks.at(single_envs.split(infos))
+            agent.action_masks = masks.at(single_envs.split(infos))  # type: ignore[attr-defined] # it has one
         if not sees_states:  # an agent that sees nothing ignores the observations
             observations, rewards[t], _, _, infos = envs.step(agent.act(observations))
             continue

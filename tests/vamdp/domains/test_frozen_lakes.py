@@ -78,6 +78,7 @@ def test_the_registered_lake_is_truncated_after_200_steps():
         ({"p": 0.4}, r"`p` must be in \[0.5, 1\], got 0.4"),
         ({"p": 1.5}, r"`p` must be in \[0.5, 1\], got 1.5"),
         ({"p": "x"}, r"`p` must be in \[0.5, 1\], got 'x'"),
+        ({"size": True}, "`size` must be an integer of at least 2, got True"),
     ],
 )
 def test_arguments_out_of_range_are_named(arguments, message):

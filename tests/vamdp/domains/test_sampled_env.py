@@ -198,6 +198,39 @@ def test_a_reset_that_fails_can_be_done_again_with_the_tasks_seed():
     assert seeds[1] == seeds[0]
 
 
+class Closing(gymnasium.Wrapper):
+    """Cannot be used once it is closed."""
+
+    n_closed = 0
+
+    def close(self):
+        self.n_closed += 1
+
+    def reset(self, **kwargs):
+        assert not self.n_closed, "it is closed"
+        return self.env.reset(**kwargs)
+
+
+def test_a_single_environment_is_closed_at_the_end_alone():
+    lake = Closing(gymnasium.make("FrozenLake-v1"))
+    env = vamdp.SampledEnv(lambda rng: lake)
+    env.reset(seed=0)
+    assert lake.n_closed == 0
+    env.close()
+    assert lake.n_closed == 1
+    drawn = []
+
+    def draw(rng):
+        drawn.append(Closing(gymnasium.make("FrozenLake-v1")))
+        return drawn[-1]
+
+    env = vamdp.SampledEnv(draw)
+    env.reset(seed=0)
+    assert [one.n_closed for one in drawn] == [1, 0]
+    vamdp.SampledEnv(draw).close()  # before anything is drawn
+    assert drawn[-1].n_closed == 1
+
+
 def test_a_refused_task_changes_no_stream():
     env = SampledEnv(lambda rng: gymnasium.make("FrozenLake-v1"))
     env.reset(seed=1)

@@ -58,6 +58,13 @@ def test_bins_that_make_no_sense_are_refused(arguments, message):
         StateBins(**arguments)
 
 
+def test_a_number_that_can_have_one_value_only_gets_one_bin():
+    low, high = np.array([0, -1, 1e20], np.float32), np.array([0, 1, 1e20], np.float32)
+    bins = StateBins.of_space(spaces.Box(low, high), n_bins=(5, 4, 5))
+    assert bins.counts(3) == [1, 4, 1]
+    assert bins([0.0, 0.6, 1e20]) == (0, 3, 0)
+
+
 def test_what_is_no_real_number_has_no_bins():
     with pytest.raises(ValueError, match=r"`state_key` must be left out.*Discrete\(16\)"):
         vamdp.ValueAugment(gymnasium.make("FrozenLake-v1"), task_horizon=9, state_key=StateBins(3))

@@ -288,6 +288,12 @@ def test_environments_that_do_something_else_than_their_table_are_refused():
     for changed in (doubled, gymnasium.wrappers.TimeLimit(doubled, 5)):
         with pytest.raises(ValueError, match=r"TransformReward around it .* Pass env.unwrapped"):
             TabularMDP.from_gymnasium(changed)
+    w = gymnasium.wrappers
+    others = [w.NormalizeReward(lake)]
+    others += [w.RepeatAction(lake, 2)] if hasattr(w, "RepeatAction") else []
+    for changed in others:
+        with pytest.raises(ValueError, match=f"{type(changed).__name__} around it"):
+            TabularMDP.from_gymnasium(changed)
     limited = gymnasium.wrappers.TimeLimit(gymnasium.wrappers.RecordEpisodeStatistics(lake), 5)
     assert TabularMDP.from_gymnasium(limited).n_states == 16
 

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import threading
+import types
 import warnings
 
 import gymnasium
@@ -88,6 +90,53 @@ def test_a_spec_records_every_argument():
     assert copied.layout == env.layout
     assert isinstance(copied.observation_space, gymnasium.spaces.Dict)
     assert gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+
+
+class Locked(vamdp.ValueEstimator):
+    """A learner that cannot be copied."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize("kind", [vamdp.ValueEstimator, "bare"])
+def test_environments_from_one_spec_have_a_learner_each_that_has_learned_nothing(kind):
+    made = vamdp.ValueEstimator if kind == "bare" else kind
+    learner = made(4, task_horizon=10)
+    if kind == "bare":  # any object with the four methods
+        learner = types.SimpleNamespace(
+            **{name: getattr(learner, name) for name in ("update", "q_values", "counts", "forget")}
+        )
+    env = vamdp.ValueAugment(gymnasium.make("FrozenLake-v1"), task_horizon=10, estimator=learner)
+    env.reset(seed=0)
+    env.step(1)
+    assert env.estimator is learner
+    one, other = gymnasium.make(env.spec), gymnasium.make(env.spec)
+    one.reset(seed=0), other.reset(seed=0)
+    other.step(1)
+    counts = [each.get_wrapper_attr("estimator").counts(0).sum() for each in (one, other, env)]
+    assert counts == [0, 1, 1]
+    again = gymnasium.make(one.spec)
+    assert again.get_wrapper_attr("estimator") is not one.get_wrapper_attr("estimator")
+
+
+def test_what_cannot_be_copied_is_wrapped_and_only_a_learner_needs_a_copy_for_a_spec():
+    lake = gymnasium.make("FrozenLake-v1")
+    env = vamdp.ValueAugment(lake, task_horizon=5, state_key=Halves())
+    assert gymnasium.make(env.spec).get_wrapper_attr("estimator") is not env.estimator
+    env = vamdp.ValueAugment(lake, task_horizon=5, estimator=Locked(4, task_horizon=5))
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"`estimator` must be a function .*got a Locked, which c"):
+        gymnasium.make(env.spec)
+
+
+class Halves:
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __call__(self, state):
+        return state // 2
 
 
 @pytest.mark.parametrize("by", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])

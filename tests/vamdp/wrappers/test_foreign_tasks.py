@@ -143,13 +143,38 @@ def test_a_batch_sets_tasks_by_whichever_method_there_is_and_refuses_those_nobod
             getattr(envs, by)([3.0, 4.0])
             envs.reset(seed=0)
             np.testing.assert_array_equal(envs.step(np.zeros(2, int))[1], [3.0, 4.0])
-            with pytest.raises(ValueError, match="must hold 2 tasks, got 1"):
-                getattr(envs, by)([3.0])
+            for wrong in ([3.0], 3.0):
+                with pytest.raises(ValueError, match="must be a list of 2 tasks, one per env"):
+                    getattr(envs, by)(wrong)
+        envs = wrap(batch(kind))
+        envs.reset(seed=0, options={"task": [3.0, 4.0], "colour": 7})
+        assert envs.unwrapped.envs[1].options == {"colour": 7}
+        np.testing.assert_array_equal(envs.step(np.zeros(2, int))[1], [3.0, 4.0])
+        for wrong in ([3.0], 3.0):
+            with pytest.raises(ValueError, match="must be a list of 2 tasks, one per env"):
+                envs.reset(options={"task": wrong})
+        with pytest.raises(ValueError, match=r"`options\['reset_mask'\]` must be left out"):
+            envs.reset(options={"task": [3.0, 4.0], "reset_mask": np.array([True, False])})
     envs = wrap(batch(Arm))
     with pytest.raises(ValueError, match=r"`options\['task'\]` must be left out, got \[3.0, 4.0\]"):
         envs.reset(options={"task": [3.0, 4.0]})
     with pytest.raises(ValueError, match="has no reset_task or set_task method"):
         envs.set_task([3.0, 4.0])
+
+
+def test_environments_of_ours_side_by_side_take_one_task_for_all_from_options():
+    draw = vamdp.domains.Bandits(n_arms=2)
+    tasks = [draw(np.random.default_rng(i)) for i in range(2)]
+    fns = [lambda: vamdp.TaskEnv(draw)] * 2
+    envs = SyncVectorEnv(fns, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = vamdp.vector.ValueAugment(envs, task_horizon=1)
+    envs.reset(seed=0, options={"task": tasks[1]})
+    assert list(envs.get_task()) == [tasks[1]] * 2
+    with pytest.raises(ValueError, match=r"must be one task for all .* Call set_task\(\[...\]\)"):
+        envs.reset(options={"task": tasks})
+    envs.set_task(tasks)
+    envs.reset()
+    assert list(envs.get_task()) == tasks
 
 
 def test_a_batch_draws_for_each_environment_the_tasks_that_can_only_be_sampled_and_set():

@@ -183,3 +183,29 @@ def test_a_meta_episode_changes_no_reward_and_no_dynamics(tools):
             assert info["last_observation"] == state
             state, _ = bare.reset()
     assert shown[env.layout["state"]].argmax() == state
+
+
+class Reusing(gymnasium.Env):
+    """Writes every observation into the same array."""
+
+    observation_space = gymnasium.spaces.Box(-10, 10, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self):
+        self.seen = np.zeros(2, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.seen[:] = 0
+        return self.seen, {}
+
+    def step(self, action):
+        self.seen += 1
+        return self.seen, 0.0, bool(self.seen[0] == 3), False, {}
+
+
+def test_the_last_observation_of_an_episode_is_not_overwritten_by_the_next():
+    env = vamdp.MetaEpisode(Reusing(), 10)
+    env.reset(seed=0)
+    lasts = [env.step(0)[-1].get("last_observation") for _ in range(6)]
+    np.testing.assert_array_equal([lasts[2], lasts[5]], [[3, 3], [3, 3]])

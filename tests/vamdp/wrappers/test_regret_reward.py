@@ -8,7 +8,6 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.wrappers import (
-    MaxAndSkipObservation,
     RecordEpisodeStatistics,
     StickyAction,
     TimeLimit,
@@ -422,10 +421,17 @@ def test_wrappers_that_change_actions_are_refused(tools):
         vamdp.RegretReward(StickyAction(single(tools, Bandits(), None), 0.5))
 
 
-def test_wrappers_that_repeat_actions_are_refused():
-    env = MaxAndSkipObservation(vamdp.TaskEnv(GridWorlds(11), feature_scale=11), skip=2)
-    with pytest.raises(ValueError, match="must take the task's own actions, got <MaxAndSkip"):
-        vamdp.RegretReward(env)
+@pytest.mark.parametrize("name", ["MaxAndSkipObservation", "RepeatAction"])
+@pytest.mark.parametrize("wrap", [vamdp.RegretReward, vamdp.ShowTask])
+def test_wrappers_that_repeat_actions_are_refused(name, wrap):
+    repeats = getattr(gymnasium.wrappers, name, None)
+    if repeats is None:
+        pytest.skip(f"this version of gymnasium has no {name}")
+    env = repeats(vamdp.TaskEnv(GridWorlds(11), feature_scale=11), 2)
+    if wrap is vamdp.ShowTask:
+        env = vamdp.MetaEpisode(env, 20)
+    with pytest.raises(ValueError, match=f"must take the task's own actions, got <{name}"):
+        wrap(env)
 
 
 def test_a_time_limit_around_meta_episodes_is_none_of_the_episodes():

@@ -154,8 +154,28 @@ def test_learners_and_batches_are_refused():
     ):
         with pytest.raises(ValueError, match=r"no (ValueAugment|MetaEpisode) inside"):
             vamdp.check_tasks(env)
-    with pytest.raises(TypeError, match="a vector environment"):
+    with pytest.raises(TypeError, match=r"a vector environment\. Pass one of its"):
         vamdp.check_tasks(gymnasium.make_vec("FrozenLake-v1", 2))
+
+
+class Guess(gymnasium.Env):
+    """Pays whoever guesses a number that is drawn anew at every step: one task for ever."""
+
+    observation_space, action_space = spaces.Discrete(1), spaces.Discrete(4)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return 0, {}
+
+    def step(self, action):
+        self.t += 1
+        return 0, float(action == self.np_random.integers(4)), self.t == 10, False, {}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_actions_are_no_copies_of_the_environments_own_random_numbers(seed):
+    assert vamdp.check_tasks(Guess(), seed=seed).kind == "single"
 
 
 # The tests behind it

@@ -304,17 +304,35 @@ def test_single_and_batched_wrappers_are_not_confused(name, options):
         getattr(vamdp, name)(lakes(), **options)
 
 
-def test_a_missing_state_key_comes_with_the_remedy_for_its_space(tools):
-    env = tools.Script([], np.zeros(2, np.uint8), spaces.Box(0, 255, (2,), np.uint8))
-    with pytest.raises(ValueError, match="state_key=tuple"):
-        vamdp.ValueAugment(env, task_horizon=10)
+PICTURE = spaces.Box(0, 255, (3, 3), np.uint8)
+REAL = spaces.Box(0, 1, (2,))
 
 
-def test_the_remedy_for_a_dict_names_one_of_its_parts(tools):
-    space = spaces.Dict({"place": spaces.Box(0, 255, (2,), np.uint8)})
-    env = tools.Script([], {"place": np.zeros(2, np.uint8)}, space)
-    with pytest.raises(ValueError, match=r'observation\["place"\]'):
+@pytest.mark.parametrize(
+    "space",
+    [
+        PICTURE,
+        spaces.Dict({"place": PICTURE}),
+        spaces.Dict({"place": spaces.Discrete(3), "way": REAL}),
+        spaces.Tuple((spaces.Discrete(3), REAL)),
+        spaces.Tuple((PICTURE, REAL)),
+    ],
+)
+def test_a_missing_state_key_comes_with_a_remedy_that_works_in_its_space(tools, space):
+    space.seed(0)
+    env = tools.Script([], space.sample(), space)
+    with pytest.raises(ValueError) as error:
         vamdp.ValueAugment(env, task_horizon=10)
+    remedy = re.search(r"state_key=(lambda observation: .*\)\))", str(error.value)).group(1)
+    key = eval(remedy, {"np": np})
+    vamdp.ValueAugment(env, task_horizon=10, state_key=key).reset()
+    assert len(key(space.sample())) == (9 if PICTURE in spaces_in(space) else 1)
+
+
+def spaces_in(space):
+    if isinstance(space, spaces.Dict):
+        return list(space.values())
+    return list(space) if isinstance(space, spaces.Tuple) else [space]
 
 
 @pytest.mark.parametrize("package", [vamdp, vamdp.vector])

@@ -220,7 +220,8 @@ def read_each(phi_now, gamma, n_steps, lowest, highest, w, alike, Q_rows, count_
             best = max(best, value)
             count_rows[i, a] = max(count / length, 0.0) if length > 0.0 else 0.0
         least, most = lowest[i] / (1.0 - gamma), highest[i] / (1.0 - gamma)
-        # All actions move by the same amount, which keeps their order and distances.
+        # All actions move by the same amount, which keeps their order and distances, unless some
+        # come to lie below the least that the task can pay.
         moved = min(max(best, least), most) - best
         for a in range(Q_rows.shape[1]):
             Q_rows[i, a] = max(Q_rows[i, a] + moved, least)

@@ -76,6 +76,9 @@ class EstimatorOptions:
         for name in ("tolerance", "smoothing", "cluster_radius", "bonus", "prior_weight"):
             check_not_negative(name, getattr(self, name))
         check_discount(self.gamma)
+        for name in ("warm_start", "cluster_terminals"):
+            if not isinstance(flag := getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"`{name}` must be True or False, got {flag!r}.")
         check_finite("prior_mean", self.prior_mean)
         if self.prior_mean != 0 and self.prior_weight == 0:
             raise ValueError(

@@ -113,6 +113,34 @@ def test_an_injected_learner_shows_its_values():
     assert env.render().splitlines()[2].split() == ["17.0"] * 3
 
 
+@pytest.mark.parametrize("estimator", ["model-based", "q-learning", "own"])
+def test_bins_that_adapt_to_the_data_show_their_values(estimator):
+    def make(bins):
+        learner = vamdp.ValueEstimator(5, task_horizon=10) if estimator == "own" else estimator
+        env = vamdp.ValueAugment(
+            corridor(), task_horizon=10, estimator=learner, state_key=vamdp.StateBins(3, **bins)
+        )
+        env.reset(seed=0)
+        for action in (EAST, EAST):
+            env.step(action)
+        env.reset()
+        return env.render()
+
+    # The first two cells, which are left by steps.
+    known, grown = (make(bins).split()[2:4] for bins in ({"low": 0.0, "high": 1.0}, {}))
+    assert float(known[1]) > 50
+    assert grown == known
+
+
+def test_an_attribute_of_the_same_name_is_no_picture():
+    class Maze(gymnasium.Wrapper):
+        grid_view, state_key = 7, "position"  # how many cells the agent sees, and how states look
+
+    env = vamdp.ValueAugment(Maze(gymnasium.make("FrozenLake-v1")), task_horizon=5)
+    env.reset(seed=0)
+    assert env.env.grid_view == 7
+
+
 def test_rgb_arrays_show_the_grid_the_agent_and_the_values():
     env = vamdp.ValueAugment(
         gymnasium.make("vamdp/GridWorld-v0", render_mode="rgb_array"), **SETTINGS

@@ -97,6 +97,8 @@ def test_looking_up_a_bad_state_is_an_error(look):
         ({"tolerance": NAN}, r"`tolerance` must be finite and at least 0, got nan"),
         ({"smoothing": -0.1}, r"`smoothing` must be finite and at least 0, got -0.1"),
         ({"smoothing": INF}, r"`smoothing` must be finite and at least 0, got inf"),
+        ({"warm_start": "yes"}, "`warm_start` must be True or False, got 'yes'"),
+        ({"cluster_terminals": 1}, "`cluster_terminals` must be True or False, got 1"),
         ({"warm_start": True}, r"`warm_start` must be False if `gamma` is 1, got True.*below 1"),
         ({"reward_model": "mean"}, r'`reward_model` must be "transition" or "state_action", got'),
         ({"cluster_size": 0}, r"`cluster_size` must be an integer of at least 1, got 0"),
