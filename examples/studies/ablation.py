@@ -12,6 +12,7 @@ variants in turns. There the actor never stops before the last epoch, which it o
 training (`target_kl`). So it is the most that a variant costs.
 """
 
+import itertools
 import statistics
 import sys
 import time
@@ -106,15 +107,16 @@ def entry(runs: Sequence[StudyRun]) -> str:
 
 
 def draw(record, file):
-    """Draw each seed as a point, a panel for each agent in each kind of tasks."""
+    """Draw each seed as a point, a panel for each agent in each kind of tasks that has runs."""
     runs = by_tasks(record["runs"])
     titles = list(dict.fromkeys(row["tasks"] for row in record["rows"]))
     variants = list(dict.fromkeys(row["variant"] for row in record["rows"]))
-    size = (3.2 * len(titles) * len(ALGOS) + 1.5, 0.3 * len(variants) + 1.2)
+    trained = {(title, run.algo) for title in titles for run in runs.get(title, [])}
+    places = [place for place in itertools.product(titles, ALGOS) if place in trained]
+    size = (3.2 * max(len(places), 1) + 1.5, 0.3 * len(variants) + 1.2)
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(1, len(titles) * len(ALGOS), sharey=True)
-    places = [(title, algo) for title in titles for algo in ALGOS]
-    for axes, (title, algo) in zip(panels, places, strict=True):
+    panels = figure.subplots(1, max(len(places), 1), sharey=True, squeeze=False)[0]
+    for axes, (title, algo) in zip(panels, places, strict=False):
         for place, variant in enumerate(variants):
             if found := runs_of(runs.get(title, []), variant, algo):
                 scores = seeds_means(found, "sampled")
