@@ -173,10 +173,9 @@ def _set_each(env: SyncVectorEnv | AsyncVectorEnv, tasks: Sequence[Any]) -> None
 
 
 def _give_each(env: SyncVectorEnv | AsyncVectorEnv, name: str, tasks: Sequence[Any]) -> None:
-    if not hasattr(tasks, "__len__") or len(tasks) != env.num_envs:
-        raise ValueError(
-            f"`task` must be a list of {env.num_envs} tasks, one per environment, got {tasks!r}."
-        )
+    n_given = len(tasks) if hasattr(tasks, "__len__") else f"{tasks!r}, which is no list"
+    if n_given != env.num_envs:
+        raise ValueError(f"`task` must hold {env.num_envs} tasks, got {n_given}.")
     for one, task in zip(_envs(env), tasks, strict=True):
         one.get_wrapper_attr(name)(task)
 

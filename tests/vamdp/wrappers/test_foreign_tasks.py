@@ -144,14 +144,18 @@ def test_a_batch_sets_tasks_by_whichever_method_there_is_and_refuses_those_nobod
             envs.reset(seed=0)
             np.testing.assert_array_equal(envs.step(np.zeros(2, int))[1], [3.0, 4.0])
             for wrong in ([3.0], 3.0):
-                with pytest.raises(ValueError, match="must be a list of 2 tasks, one per env"):
+                with pytest.raises(
+                    ValueError, match=r"must hold 2 tasks, got (1|3\.0, which is no list)"
+                ):
                     getattr(envs, by)(wrong)
         envs = wrap(batch(kind))
         envs.reset(seed=0, options={"task": [3.0, 4.0], "colour": 7})
         assert envs.unwrapped.envs[1].options == {"colour": 7}
         np.testing.assert_array_equal(envs.step(np.zeros(2, int))[1], [3.0, 4.0])
         for wrong in ([3.0], 3.0):
-            with pytest.raises(ValueError, match="must be a list of 2 tasks, one per env"):
+            with pytest.raises(
+                ValueError, match=r"must hold 2 tasks, got (1|3\.0, which is no list)"
+            ):
                 envs.reset(options={"task": wrong})
         with pytest.raises(ValueError, match=r"`options\['reset_mask'\]` must be left out"):
             envs.reset(options={"task": [3.0, 4.0], "reset_mask": np.array([True, False])})
