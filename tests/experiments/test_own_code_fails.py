@@ -80,6 +80,13 @@ def test_an_environment_whose_files_or_pipes_fail_keeps_its_traceback(module, ca
     assert text.rstrip().endswith(f"The last good checkpoint: {last}.")
 
 
+def test_an_environment_that_fails_at_once_leaves_no_folder(module, tmp_path):
+    module.Corridor.error, module.Corridor.calls = KeyError("level7"), 10_000
+    with pytest.raises(KeyError, match="level7"):
+        main(["train", "corridors:corridor", *TINY, "--out", "run"])
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_file_that_the_command_needs_stays_one_line(capsys, tmp_path):
     (tmp_path / "plain").write_text("")
     assert main(["curves", str(tmp_path / "nowhere"), "--out", str(tmp_path / "x.png")]) == 2

@@ -87,12 +87,13 @@ class RunDirectory:
             InputError: There is a file of this name, or a folder with other contents.
         """
         self._check_new()
+        versions = library_versions(_PACKAGES)
+        # Before the folder is made: it plays a task, whose code may fail.
+        values = {"run": config.to_dict(), "versions": versions, "tasks": fingerprint(config)}
         self.path.mkdir(parents=True, exist_ok=True)
         with self.locked():
             self._check_new()  # another process may have started a run meanwhile
             remove_leftovers(self.path, self.config_file.name)
-            versions = library_versions(_PACKAGES)
-            values = {"run": config.to_dict(), "versions": versions, "tasks": fingerprint(config)}
             self._write_json(self.config_file, values)
 
     @contextmanager
