@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv, generate_random_map
 
-from vamdp.domains import FrozenLakes
+from vamdp.domains import FrozenLakes, GridWorlds
 from vamdp.mdp.tabular_mdp import TabularMDP
 
 
@@ -84,3 +84,11 @@ def test_the_registered_lake_is_truncated_after_200_steps():
 def test_arguments_out_of_range_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         FrozenLakes(**arguments)
+
+
+def test_numbers_of_numpy_are_numbers():
+    lakes = FrozenLakes(size=np.int64(4), p=np.float32(0.75))
+    plain = FrozenLakes(size=4, p=0.75)
+    assert lakes(np.random.default_rng(0)).grid == plain(np.random.default_rng(0)).grid
+    grids = [GridWorlds(size=size)(np.random.default_rng(0)).grid for size in (11, np.int64(11))]
+    assert grids[0] == grids[1]
