@@ -186,7 +186,9 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         info = without_statistics(info)
         if episode_end and not over:
             # An environment may write the next observation into the same array.
-            last = {"last_observation": copy.deepcopy(observation), "last_info": info}
+            is_array = type(observation) is np.ndarray  # which has a faster copy
+            kept = observation.copy() if is_array else copy.deepcopy(observation)
+            last = {"last_observation": kept, "last_info": info}
             observation, restart_info = self.env.reset()
             info = {**without_statistics(restart_info), **last}
             self._tau = 0
