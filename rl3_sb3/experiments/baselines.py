@@ -118,6 +118,11 @@ def baseline_of(name: str) -> Baseline:
             f"vamdp.baselines.Baseline, got {name!r}."
             + (f" Did you mean {near[0]}?" if near else "")
         )
+    if name.partition(":")[0] in BASELINES:
+        raise InputError(
+            f"`--agents` must name an agent without options, got {name!r}: its constants are in "
+            "`Domain.baselines`, or in a vamdp.baselines.Baseline of yours, as MODULE:NAME."
+        )
     found = attribute_of("--agents", name)
     if not isinstance(found, Baseline):
         raise InputError(

@@ -218,6 +218,7 @@ def test_a_domain_gives_its_options_to_its_agents(monkeypatch):
         (["random", ""], "names with commas between them, got none for one"),
         (["broken", "random"], "must fit bandits, got broken: too few"),
         (["nowhere:agent"], "`--agents` must be MODULE:NAME"),
+        (["ucb1:0.5"], "`--agents` must name an agent without options, got 'ucb1:0.5'"),
         (["broken"], "must fit bandits, got broken: too few"),
         (["twin", "random"], "different titles, got 'random'"),
     ],

@@ -82,6 +82,9 @@ class Estimator(Protocol):
     ) -> None:
         """Note that episodes begin in `rows` (n_tasks,), in the states given there.
 
+        Where a time limit cut the episode before, nothing else says so: its last `update` had no
+        `terminated`.
+
         Args:
             rows: Where an episode begins, shape (n_tasks,).
             states: One state per task; only those of `rows` count.

@@ -49,7 +49,11 @@ def policy_defaults(policy: str) -> Mapping[str, Any]:
         InputError: There is no such policy.
     """
     if policy not in POLICIES:
-        raise InputError(f"`policy` must be one of {', '.join(POLICIES)}, got {policy!r}.")
+        near = [name for name in POLICIES if str(policy).lower() in name.lower()]
+        raise InputError(
+            f"`policy` must be one of {', '.join(POLICIES)}, got {policy!r}."
+            + (f" Did you mean {near[0]}?" if policy and near else "")
+        )
     of_network = POLICIES[policy].network_defaults()
     # Only the context's length has no default; `TransformerPPO` sets it.
     arguments = {name: value for name, value in of_network.items() if value is not ...}

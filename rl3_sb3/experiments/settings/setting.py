@@ -15,12 +15,16 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field
 from typing import Any
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.schedules import Schedule
+
+# How like a known name a misspelt one must be (difflib's ratio). At the usual 0.6, `d_model` would
+# be taken for `reward_model`.
+_NEAR = 0.75
 
 #: More environments, iterations or sweeps than this must be a typing error.
 LARGEST = 2**31 - 1
@@ -226,12 +230,18 @@ def full_name(name: str, known: Iterable[str]) -> str:
     if short:
         raise InputError(f"`{name}` must be one of {', '.join(short)}: it stands for all of them.")
     prefix, dot, _ = name.partition(".")
+    own = name.rpartition(".")[2]
     same = [each for each in names if dot and each.startswith(prefix + dot)]
-    if same and not difflib.get_close_matches(name, same, n=1, cutoff=0.8):
+    if same and not _near(own, [each.rpartition(".")[2] for each in same]):
         raise InputError(
             f"`{name}` is not a setting of this run: the options of its {prefix} are "
             f"{', '.join(each.rpartition('.')[2] for each in same)}."
         )
-    near = difflib.get_close_matches(name, [*names, *(n.rpartition(".")[2] for n in names)], n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
+    near = _near(name, names) or _near(name, [each.rpartition(".")[2] for each in names])
+    hint = f"did you mean {near}?" if near else f"known are {', '.join(names)}."
     raise InputError(f"`{name}` is not a setting of this run: {hint}")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    """Return the known name that a misspelt one must have meant; "" if there is none so near."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)), "")

@@ -138,6 +138,19 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
         full_name("gama", known)
     with pytest.raises(InputError, match=r"`width` must be one of estimator.width, policy.width"):
         full_name("width", known)
+    known = [
+        "gamma",
+        "estimator.gamma",
+        "estimator.width",
+        "estimator.reward_model",
+        "policy.hidden",
+    ]
+    with pytest.raises(InputError, match=r"`d_model` is not a setting of this run: known are gam"):
+        full_name("d_model", known)
+    with pytest.raises(InputError, match=r"options of its estimator are gamma, width, reward_m"):
+        full_name("estimator.lambda", known)
+    with pytest.raises(InputError, match=r"did you mean reward_model"):
+        full_name("reward_modell", known)
     with pytest.raises(InputError, match=r"`zzz` is not a setting of this run: known are gamma, "):
         full_name("zzz", known)
 
@@ -151,6 +164,7 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
         ),
         ({"horizon_": 1}, "`horizon_` is not a setting of this run"),
         ({"domain": "bandit"}, "`domain` is not a setting of this run"),
+        ({"policy": "lstm"}, "MarkovPolicy, got 'lstm'. Did you mean LstmPolicy?"),
         ({"d_model": 30}, "`policy.d_model` must be a multiple of `policy.n_heads` = 4, got 30"),
         ({"d_model": 32.5}, "`policy.d_model` must be an integer, got 32.5."),
         ({"hidden": 3}, "`hidden` is not a setting of this run"),

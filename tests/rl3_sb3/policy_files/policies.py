@@ -30,6 +30,9 @@ OBSERVATIONS = {
 ACTIONS = {"discrete": spaces.Discrete(3), "box": spaces.Box(-0.5, 0.5, (2, 1), np.float32)}
 
 
+assert SIZES.keys() == POLICIES.keys(), "a policy is missing: add small sizes of it to SIZES"
+
+
 def make(kind="TransformerPolicy", obs="box", action="discrete", seed=0, **kwargs):
     th.manual_seed(seed)
     kwargs = SIZES[kind] | kwargs

@@ -71,4 +71,4 @@ def test_the_unit_of_rewards_is_all_one(make_vec, make_model, policy, max_grad_n
             actors.append(model.policy.sequence_params(tokens))
     th.testing.assert_close(*actors, atol=1e-3, rtol=0)
     th.testing.assert_close(*values, atol=1e-3, rtol=0)
-    assert values[0].abs().max() > 0.1
+    assert values[0].abs().max() > 0.01, "values of nothing would be equal, too"
