@@ -1,5 +1,7 @@
 """Write the tables of the pages below again from the stored records, and draw.
 
+Before, the records get the commands that train their agents with the recipes of today.
+
     python examples/paper/renew_results.py
     python examples/paper/renew_results.py --check    only say what is not up to date
 
@@ -15,6 +17,9 @@ import runpy
 import sys
 import tempfile
 from pathlib import Path
+
+from rl3_sb3.experiments.pretrained.record import read_record
+from rl3_sb3.experiments.studies.runs import read_runs, with_commands, write_runs
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parent.parent / "docs"
@@ -75,12 +80,42 @@ def as_code(line: str) -> str:
     return re.sub(r"^python examples/[^\s:,]+(?: --[^\s:,]+)*", r"`\g<0>`", line)
 
 
+def renew_commands(pretrained: Path, studies: Path, *, check: bool) -> list[str]:
+    """Write today's commands into the records; return the names of those that had others.
+
+    Args:
+        pretrained: The folder of published agents.
+        studies: The folder of the studies, with records/ and sweeps/.
+        check: Write nothing.
+    """
+    stale = []
+    for file in sorted(pretrained.glob("*/record.json")):
+        record = read_record(file.parent)
+        renewed = record.with_commands()
+        if [run.command for run in renewed.runs] != [run.command for run in record.runs]:
+            stale.append(record.name)
+            if not check:
+                renewed.write(file.parent)
+    for sweep in sorted((studies / "sweeps").glob("*.toml")):
+        file = studies / "records" / f"{sweep.stem}_runs.json"
+        runs = read_runs(file)
+        if (now := with_commands(runs, sweep)) != runs:
+            stale.append(file.name)
+            if not check:
+                write_runs(file, now)
+    return stale
+
+
 def main() -> int:
     """Renew the pages, or check them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()
-    status = 0
+    root = HERE.parent.parent
+    stale = renew_commands(root / "pretrained", HERE.parent / "studies", check=options.check)
+    status = 1 if stale and options.check else 0
+    for name in stale:
+        print(f"commands of {name}: {'of another recipe' if options.check else 'renewed'}")
     for page, scripts in PAGES.items():
         text = page.read_text(encoding="utf-8")
         if not options.check:

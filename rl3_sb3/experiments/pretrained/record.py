@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ import numpy.typing as npt
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.results.evaluation import Evaluation
 from rl3_sb3.experiments.runs.atomic_file import replace_content
+from rl3_sb3.experiments.settings.command import command_of
+from rl3_sb3.experiments.settings.run_config import RunConfig
 
 RECORD_FILE = "record.json"
 PLAYS = ("sampled", "greedy")
@@ -97,6 +99,18 @@ class CellRecord:
     def means(self, variation: str, play: str) -> list[float]:
         """Return each seed's mean total reward."""
         return [run.mean(variation, play) for run in self.runs]
+
+    def with_commands(self) -> CellRecord:
+        """Return the record with the commands that train its runs with the recipes of today.
+
+        A command leaves out what the recipe says. So it changes when the recipe does.
+        """
+        runs = []
+        for run in self.runs:
+            values = {**self.settings, "seed": run.seed}
+            config = RunConfig.from_dict(values, source=f"{self.name}/{RECORD_FILE}")
+            runs.append(replace(run, command=command_of(config)))
+        return replace(self, runs=runs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain numbers and lists."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,14 +129,28 @@ def read_runs(file: Path) -> list[StudyRun]:
     return [StudyRun.from_dict(run) for run in runs]
 
 
+def with_commands(runs: Sequence[StudyRun], sweep: Path) -> list[StudyRun]:
+    """Return runs with the commands that train them with the recipes of today.
+
+    A command leaves out what the recipe says. So it changes when the recipe does. Runs that are no
+    cells of the sweep, those of other libraries, keep theirs.
+    """
+    commands = {
+        (c.domain, c.size, c.horizon, c.algo, cell.variant, c.seed): command_of(c)
+        for cell in read_sweep(sweep)
+        for c in (cell.config,)
+    }
+    return [replace(run, command=commands.get(_key(run), run.command)) for run in runs]
+
+
 def joined(new: Sequence[StudyRun], old: Sequence[StudyRun]) -> list[StudyRun]:
     """Return the old runs that are not replaced, followed by the new ones."""
+    replaced = {_key(run) for run in new}
+    return [run for run in old if _key(run) not in replaced] + list(new)
 
-    def key(run: StudyRun) -> tuple[Any, ...]:
-        return (*run.tasks, run.algo, run.variant, run.seed)
 
-    replaced = {key(run) for run in new}
-    return [run for run in old if key(run) not in replaced] + list(new)
+def _key(run: StudyRun) -> tuple[Any, ...]:
+    return (*run.tasks, run.algo, run.variant, run.seed)
 
 
 def _run_of(cell: Cell, sweep: Path) -> StudyRun:

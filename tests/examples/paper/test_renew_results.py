@@ -1,6 +1,7 @@
 """The page of results is written from what the scripts print."""
 
 import runpy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,32 @@ def test_every_mark_of_a_page_names_a_script(page, name):
     names = [block[2] for block in script["BLOCK"].finditer(place.read_text("utf-8"))]
     assert name in names
     assert all((script["PAGES"][place] / f"{name}.py").is_file() for name in names)
+
+
+def test_commands_of_records_train_their_agents_with_the_recipes_of_today():
+    root = PAPER.parents[1]
+    assert not script["renew_commands"](
+        root / "pretrained", root / "examples" / "studies", check=True
+    )
+
+
+def test_commands_of_another_recipe_are_renewed(tmp_path):
+    studies = tmp_path / "studies"
+    shutil.copytree(PAPER.parent / "studies" / "sweeps", studies / "sweeps")
+    (studies / "records").mkdir()
+    agent = "bandit-100-rl3-markov"
+    shutil.copytree(PAPER.parents[1] / "pretrained" / agent, tmp_path / "agents" / agent)
+    record = tmp_path / "agents" / agent / "record.json"
+    runs = studies / "records" / "learners_runs.json"
+    shutil.copy(PAPER.parent / "studies" / "records" / runs.name, runs)
+    whole = {file: file.read_bytes() for file in (record, runs)}
+    for file, content in whole.items():
+        file.write_bytes(content.replace(b"rl3 train", b"rl3 train --older", 1))
+    stale = [agent, "learners_runs.json"]
+    assert script["renew_commands"](tmp_path / "agents", studies, check=True) == stale
+    assert script["renew_commands"](tmp_path / "agents", studies, check=False) == stale
+    assert {file: file.read_bytes() for file in whole} == whole
+    assert script["renew_commands"](tmp_path / "agents", studies, check=True) == []
 
 
 @pytest.mark.parametrize("name", ["results.md", "studies.md"])
