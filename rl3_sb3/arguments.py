@@ -115,12 +115,12 @@ def check_names(given: Mapping[str, Any], known: Collection[str]) -> None:
             )
 
 
-def check_scheduled(name: str, value: float) -> float:
+def check_scheduled(name: str, value: float, *, finite: bool = True) -> float:
     """Return what a schedule gives at some moment; raise ValueError unless it is at least 0."""
-    if not 0 <= _number(name, value) < math.inf:
+    if not _number(name, value) >= 0 or (finite and value == math.inf):
         raise ValueError(
-            f"`{name}` must stay at least 0 and finite, got {value} from its schedule, which is "
-            "called with the remaining share of training, 1 to 0."
+            f"`{name}` must stay at least 0{' and finite' if finite else ''}, got {value} from its "
+            "schedule, which is called with the remaining share of training, 1 to 0."
         )
     return value
 

@@ -517,7 +517,7 @@ class TransformerPPO(PPO):
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
             # SB3 makes the first a schedule, and _setup_model the second.
-            clip_range=check_scheduled("clip_range", self.clip_range(progress)),  # type: ignore[operator]
+            clip_range=check_scheduled("clip_range", self.clip_range(progress), finite=False),  # type: ignore[operator]
             ent_coef=check_scheduled("ent_coef", self.ent_coef(progress)),  # type: ignore[operator]
             vf_coef=self.vf_coef,
             normalize_advantage=self.normalize_advantage,

@@ -35,7 +35,7 @@ from rl3_sb3.experiments.commands import (
     train,
 )
 from rl3_sb3.experiments.errors import InputError, RunWarning
-from rl3_sb3.experiments.output import end_without_reader, printable
+from rl3_sb3.experiments.output import end_without_reader, has_reader, printable
 from vamdp._version import __version__
 from vamdp.shell import install_command
 
@@ -99,6 +99,8 @@ def _run(options: argparse.Namespace) -> int:
             # A command returns its exit status, or None for success.
             return options.command(options) or 0
     except (InputError, OSError) as error:  # OSError: no such folder, disk full, no permission
+        if isinstance(error, BrokenPipeError) and not has_reader(sys.stdout):
+            raise
         if isinstance(error, OSError) and _is_of_others(error):
             traceback.print_exception(error)
             return 1

@@ -116,7 +116,8 @@ def fingerprint(config: RunConfig) -> str:
             allowed = masks.at(single_envs.split(infos))
             if allowed is not None:  # the next one that is
                 first = int(action - actions.start)
-                action = action + np.argmax(np.roll(allowed[0], -first))
+                further = int(np.argmax(np.roll(allowed[0], -first)))
+                action = actions.start + (first + further) % actions.n
             observations, *outcome, infos = envs.step(action[None])
             arrays += [flatten(space, one) for one in iterate(envs.observation_space, observations)]
             arrays += outcome

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -53,6 +54,18 @@ def printable() -> Iterator[None]:
                 stack.callback(stream.reconfigure, errors=stream.errors)
                 stream.reconfigure(errors=_HANDLER)
         yield
+
+
+def has_reader(stream: object) -> bool:
+    """Return whether somebody still reads a stream; True if it cannot be found out."""
+    if not isinstance(stream, io.TextIOBase) or not hasattr(select, "poll"):
+        return True
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+        return not any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):  # no file of the system's
+        return True
 
 
 def end_without_reader() -> int:

@@ -45,6 +45,8 @@ WEIGHTS_FILE = "policy.safetensors"
 DESCRIPTION_FILE = "policy.json"
 CARD_FILE = "README.md"
 
+_OURS = {WEIGHTS_FILE, DESCRIPTION_FILE, CARD_FILE}
+
 _MOST_DESCRIPTION_BYTES = 4 * 2**20
 # Limit of the safetensors header, which holds the names and shapes of the tensors.
 _MOST_HEADER_BYTES = 2**20
@@ -93,9 +95,6 @@ def export_policy(
         new.mkdir(parents=True)
         for name, content in files.items():
             _write(new / name, content)
-        for other in _others_in(folder):
-            copy = shutil.copytree if other.is_dir() else shutil.copy2
-            copy(other, new / other.name)
         _put_in_place(new, folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -261,7 +260,9 @@ def _check_target(folder: Path) -> None:
         other = "the working folder"
     elif folder.is_dir():
         strange = [entry.name for entry in _others_in(folder)]
-        if strange and not (folder / DESCRIPTION_FILE).exists():
+        # They stay if the folder is an earlier export, and nothing else has the name of its files.
+        is_export = (folder / DESCRIPTION_FILE).is_file() and not {*strange} & _OURS
+        if strange and not is_export:
             other = f"a folder with other contents ({show(strange)})"
     if other is not None:
         raise ValueError(
@@ -274,8 +275,18 @@ def _others_in(folder: Path) -> list[Path]:
     """Return what lies in a folder and is no file of an export."""
     if not folder.is_dir():
         return []
-    ours = {WEIGHTS_FILE, DESCRIPTION_FILE, CARD_FILE}
-    return sorted(entry for entry in folder.iterdir() if entry.name not in ours)
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.name not in _OURS or entry.is_symlink() or not entry.is_file()
+    )
+
+
+def _keep_others(source: Path, target: Path) -> None:
+    """Move what is no file of an export from one folder into another, without its content."""
+    for entry in _others_in(source):
+        if not os.path.lexists(target / entry.name):
+            os.replace(entry, target / entry.name)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -288,6 +299,7 @@ def _write(path: Path, content: bytes) -> None:
 def _put_in_place(new: Path, folder: Path) -> None:
     old = _beside(folder, "old")
     if folder.exists():
+        _keep_others(old, folder)  # of an export that was killed
         shutil.rmtree(old, ignore_errors=True)
         os.replace(folder, old)
     try:
@@ -296,4 +308,5 @@ def _put_in_place(new: Path, folder: Path) -> None:
         if old.exists() and not folder.exists():
             os.replace(old, folder)
         raise
+    _keep_others(old, folder)
     shutil.rmtree(old, ignore_errors=True)

@@ -1,5 +1,7 @@
 """What becomes of errors in the user's own code: environments, tasks, agents."""
 
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -80,6 +82,28 @@ def test_an_environment_whose_files_or_pipes_fail_keeps_its_traceback(module, ca
     assert text.rstrip().endswith(f"The last good checkpoint: {last}.")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are others there")
+def test_who_closes_the_pipe_of_an_environment_that_prints_sees_no_traceback(module, tmp_path):
+    (tmp_path / "printing.py").write_text(
+        "import corridors\n\n\nclass Prints(corridors.Corridor):\n"
+        "    def step(self, action):\n        print('step', flush=True)\n"
+        "        return super().step(action)\n\n\ndef prints(rng):\n    return Prints()\n"
+    )
+    command = [sys.executable, "-c", "import sys; from rl3_sb3.experiments.cli import main; "
+               "sys.exit(main())", "train", "printing:prints", *TINY, "--out", "run"]  # fmt: skip
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=found,
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 128 + 13
+
+
 def test_an_environment_that_fails_at_once_leaves_no_folder(module, tmp_path):
     module.Corridor.error, module.Corridor.calls = KeyError("level7"), 10_000
     with pytest.raises(KeyError, match="level7"):
@@ -126,5 +150,7 @@ def test_a_random_agent_takes_each_allowed_action_equally_often():
     assert (second == 2).all()
     assert set(first) == {0, 2}
     assert (first == 0).mean() == pytest.approx(0.5, abs=0.03)
+    agent.start(90, seed=0)  # other tasks, of which no masks are known
+    assert agent.act(np.zeros(90)).shape == (90,)
     agent.action_masks = None
-    assert set(agent.act(np.zeros(9000))) == {0, 1, 2}
+    assert set(agent.act(np.zeros(90))) == {0, 1, 2}

@@ -43,6 +43,7 @@ class RandomAgent:
         check_start(n_tasks, seed)
         self._rng = np.random.default_rng(seed)
         self._n_tasks = n_tasks
+        self.action_masks = None
 
     def act(self, seen: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return actions, shape (n_tasks,); `seen` is ignored."""

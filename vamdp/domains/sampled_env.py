@@ -58,6 +58,9 @@ class SampledEnv(gymnasium.Env[Any, Any]):
     task_horizon: int
     action_masks: Callable[[], Any]
 
+    #: The first task may be the very environment that told the spaces, which so stays open for it.
+    _may_draw_it_again = True
+
     def __init__(self, env_distribution: EnvDistribution) -> None:
         self.env_distribution = env_distribution
         probe = self._draw(np.random.default_rng(0))
@@ -74,8 +77,9 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         limit = episode_time_scale(probe, None, 0)
         if limit:
             self.task_horizon = limit
-        # Open until a task is drawn, which may be the same environment.
         self._probe: gymnasium.Env[Any, Any] | None = probe
+        if not self._may_draw_it_again:
+            self._close_probe()
         self._task: gymnasium.Env[Any, Any] | None = None
         self._task_seed: int | None = None
         self._seeds_reset = False  # whether the next reset is the task's first, which is seeded
@@ -113,8 +117,8 @@ class SampledEnv(gymnasium.Env[Any, Any]):
             ValueError: Its spaces differ from the distribution's.
         """
         self._check(task)
-        if self._probe is not None and self._probe is not task:
-            self._probe.close()
+        if self._probe is not task:
+            self._close_probe()
         self._probe = None
         self._task = task
         self._task_seed, self._seeds_reset = int(self.np_random.integers(N_SEEDS)), True
@@ -177,9 +181,18 @@ class SampledEnv(gymnasium.Env[Any, Any]):
 
     def close(self) -> None:
         """Close the current environment."""
-        for env in (self._probe, self._task):
-            if env is not None:
-                env.close()
+        self._close_probe()
+        if self._task is not None:
+            self._task.close()
+
+    def _close_probe(self) -> None:
+        if self._probe is not None:
+            self._probe.close()
+            self._probe = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy takes over: all but the environment of which only the spaces count."""
+        return {**self.__dict__, "_probe": None}
 
     def _check(self, task: gymnasium.Env[Any, Any], name: str = "task") -> None:
         """Raise unless `task` is an environment with the same spaces; `name` is for the message."""

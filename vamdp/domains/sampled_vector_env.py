@@ -191,6 +191,8 @@ class SampledVectorEnv(AnySyncVectorEnv):
 class _Row(SampledEnv):
     """Environment i of a batch; it takes entry i of options["task"]."""
 
+    _may_draw_it_again = False  # a batch needs a new environment at every call
+
     def __init__(self, env_distribution: EnvDistribution, i: int) -> None:
         super().__init__(env_distribution)
         self._i = i

@@ -79,8 +79,10 @@ class TaskAccess:
             raise ValueError(
                 f"`options['task']` must be left out, got {options['task']!r}: {self._fixed()}"
             )
-        if isinstance(owner, (SyncVectorEnv, AsyncVectorEnv)):
-            if _are_ours(owner):  # each reads the same options
+        if isinstance(owner, AsyncVectorEnv):
+            return options  # its environments are in other processes; all get the same options
+        if isinstance(owner, SyncVectorEnv):
+            if _all_read_options(owner):
                 if isinstance(options["task"], (list, tuple)):
                     raise ValueError(
                         f"`options['task']` must be one task for all environments of {owner}, "
@@ -153,9 +155,9 @@ def _is_ours(env: Any) -> bool:
     return any(c.__module__.partition(".")[0] == "vamdp" for c in type(env).__mro__)
 
 
-def _are_ours(env: SyncVectorEnv | AsyncVectorEnv) -> bool:
-    """Whether `reset` reads options["task"] in every environment, also in other processes."""
-    return all(env.call("has_wrapper_attr", "task_seed"))
+def _all_read_options(env: SyncVectorEnv) -> bool:
+    """Whether in every environment some layer of vamdp reads options["task"] in `reset`."""
+    return all(any(map(_is_ours, layers(one))) for one in env.envs)
 
 
 # A SyncVectorEnv or AsyncVectorEnv has no task methods. These match those of `TaskVectorEnv`.

@@ -272,12 +272,43 @@ def test_what_somebody_put_into_an_export_stays_when_it_is_replaced(tmp_path):
     (tmp_path / "out" / ".DS_Store").write_text("icons")
     (tmp_path / "out" / "notes").mkdir()
     (tmp_path / "out" / "notes" / "dear.txt").write_text("diary")
+    (tmp_path / "out" / "nowhere").symlink_to("gone")
+    (tmp_path / "out" / "up").symlink_to("..")
     export_policy(make(seed=1), tmp_path / "out")
+    assert os.readlink(tmp_path / "out" / "nowhere") == "gone"
+    assert os.readlink(tmp_path / "out" / "up") == ".."
     loaded = load_policy(tmp_path / "out", "cpu")
     np.testing.assert_array_equal(actions(loaded), actions(make(seed=1)))
     assert (tmp_path / "out" / ".DS_Store").read_text() == "icons"
     assert (tmp_path / "out" / "notes" / "dear.txt").read_text() == "diary"
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_an_export_that_was_killed_had_not_moved_yet_comes_back(tmp_path, monkeypatch):
+    export_policy(make(seed=0), tmp_path / "out")
+    (tmp_path / "out" / "notes").write_text("diary")
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folder, "_keep_others", killed)
+        patched.setattr(folder.shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            export_policy(make(seed=1), tmp_path / "out")
+    for seed in (2, 3):
+        export_policy(make(seed=seed), tmp_path / "out")
+        assert (tmp_path / "out" / "notes").read_text() == "diary"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_with_the_name_of_a_file_is_left_alone(tmp_path):
+    export_policy(make(seed=0), tmp_path / "out")
+    (tmp_path / "out" / "README.md").unlink()
+    (tmp_path / "out" / "README.md").mkdir()
+    with pytest.raises(ValueError, match=r"earlier export.*other contents"):
+        export_policy(make(seed=1), tmp_path / "out")
+    assert (tmp_path / "out" / "README.md").is_dir()
 
 
 def test_an_empty_folder_is_filled(tmp_path):

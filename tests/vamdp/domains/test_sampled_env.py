@@ -1,3 +1,6 @@
+import copy
+import threading
+
 import gymnasium
 import numpy as np
 import pytest
@@ -229,6 +232,20 @@ def test_a_single_environment_is_closed_at_the_end_alone():
     assert [one.n_closed for one in drawn] == [1, 0]
     vamdp.SampledEnv(draw).close()  # before anything is drawn
     assert drawn[-1].n_closed == 1
+
+
+def test_what_the_spaces_came_from_is_no_part_of_a_copy_nor_kept_by_a_batch():
+    drawn = []
+
+    def draw(rng):
+        drawn.append(Closing(gymnasium.make("FrozenLake-v1")))
+        drawn[-1].lock = threading.Lock()
+        return drawn[-1]
+
+    copy.deepcopy(vamdp.SampledEnv(draw)).reset(seed=0)
+    drawn.clear()
+    vamdp.SampledVectorEnv(draw, 3)
+    assert all(one.n_closed for one in drawn)
 
 
 def test_a_refused_task_changes_no_stream():

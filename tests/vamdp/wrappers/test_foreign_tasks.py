@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 import vamdp
 
@@ -179,6 +179,17 @@ def test_environments_of_ours_side_by_side_take_one_task_for_all_from_options():
     envs.set_task(tasks)
     envs.reset()
     assert list(envs.get_task()) == tasks
+
+
+@pytest.mark.parametrize("kind", [SyncVectorEnv, AsyncVectorEnv])
+def test_learners_around_foreign_environments_side_by_side_take_one_task_for_all(kind):
+    fns = [lambda: vamdp.ValueAugment(Settable(), task_horizon=1)] * 2
+    envs = kind(fns, autoreset_mode=AutoresetMode.SAME_STEP)
+    envs = vamdp.vector.MetaEpisode(envs, 6)
+    envs.reset(seed=[1, 2])
+    envs.reset(options={"task": 5.0})
+    np.testing.assert_array_equal(envs.step(np.zeros(2, int))[1], [5.0, 5.0])
+    envs.close()
 
 
 def test_a_batch_draws_for_each_environment_the_tasks_that_can_only_be_sampled_and_set():
