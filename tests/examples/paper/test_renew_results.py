@@ -21,7 +21,10 @@ def test_what_stands_between_the_marks_is_what_the_script_prints_now(tmp_path):
     assert script["renewed"](now, tmp_path) == now
 
 
-@pytest.mark.parametrize(("page", "name"), [("results.md", "table_2"), ("studies.md", "q_errors")])
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [("results.md", "table_2"), ("studies.md", "q_errors"), ("training.md", "ablation")],
+)
 def test_every_mark_of_a_page_names_a_script(page, name):
     (place,) = (place for place in script["PAGES"] if place.name == page)
     names = [block[2] for block in script["BLOCK"].finditer(place.read_text("utf-8"))]
@@ -55,7 +58,7 @@ def test_commands_of_another_recipe_are_renewed(tmp_path):
     assert script["renew_commands"](tmp_path / "agents", studies, check=True) == []
 
 
-@pytest.mark.parametrize("name", ["results.md", "studies.md"])
+@pytest.mark.parametrize("name", ["results.md", "studies.md", "training.md"])
 def test_a_page_is_what_the_stored_records_say(name, tmp_path):
     (page,) = (page for page in script["PAGES"] if page.name == name)
     text = page.read_text("utf-8")
