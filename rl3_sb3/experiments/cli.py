@@ -99,13 +99,12 @@ def _run(options: argparse.Namespace) -> int:
             # A command returns its exit status, or None for success.
             return options.command(options) or 0
     except (InputError, OSError) as error:  # OSError: no such folder, disk full, no permission
-        if isinstance(error, BrokenPipeError) and not has_reader(sys.stdout):
+        is_of_others = isinstance(error, OSError) and _is_of_others(error)
+        if isinstance(error, BrokenPipeError) and not (is_of_others and has_reader(sys.stdout)):
             raise
-        if isinstance(error, OSError) and _is_of_others(error):
+        if is_of_others:
             traceback.print_exception(error)
             return 1
-        if isinstance(error, BrokenPipeError):
-            raise
         lines = [str(error), *getattr(error, "__notes__", ())]
         print("rl3: error:", " ".join(" ".join(lines).split()), file=sys.stderr)
         return 2

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from rl3_sb3.experiments.baselines import make_baselines
@@ -17,7 +16,6 @@ from vamdp.baselines import Baseline
 TINY = "--horizon 10 --n-envs 4 --batch-size 20 --iterations 5 --algo rl2".split()
 MODULE = """
 import gymnasium
-import numpy as np
 from gymnasium.spaces import Discrete
 
 
@@ -138,19 +136,3 @@ def test_a_baseline_that_makes_no_agent_is_named(monkeypatch, module):
     module.bad = Baseline("bad", lambda facts: 3, needs_tables=False)
     with pytest.raises(InputError, match=r"must make a vamdp.baselines.Agent, got .*3"):
         make_baselines(RunConfig.of("bandit", horizon=5), "canonical", ["corridors:bad"])
-
-
-def test_a_random_agent_takes_each_allowed_action_equally_often():
-    from vamdp.baselines import RandomAgent
-
-    agent = RandomAgent(3)
-    agent.start(9000, seed=0)
-    agent.action_masks = np.tile([[True, False, True], [False, False, True]], (4500, 1))
-    first, second = agent.act(np.zeros(9000)).reshape(-1, 2).T
-    assert (second == 2).all()
-    assert set(first) == {0, 2}
-    assert (first == 0).mean() == pytest.approx(0.5, abs=0.03)
-    agent.start(90, seed=0)  # other tasks, of which no masks are known
-    assert agent.act(np.zeros(90)).shape == (90,)
-    agent.action_masks = None
-    assert set(agent.act(np.zeros(90))) == {0, 1, 2}
