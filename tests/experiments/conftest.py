@@ -27,6 +27,21 @@ def trained(tmp_path_factory):
     return RunDirectory(path)
 
 
+@pytest.fixture
+def rl3(capsys):
+    """Return a call of the command line: exit status, standard output and standard error."""
+
+    def call(*arguments):
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as exit_:
+            status = exit_.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def assert_same_runs():
     """Return a check that two runs are equal bit for bit, but for the clock."""

@@ -40,13 +40,6 @@ def runs(tmp_path_factory):
     return folder
 
 
-def run(capsys, *arguments):
-    """Return exit status, standard output and standard error."""
-    status = main(["play", *map(str, arguments)])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
-
-
 def frames_of(file):
     """Pictures and durations of a GIF."""
     with Image.open(file) as gif:
@@ -71,9 +64,9 @@ def film_of(ends, horizon, title="RL³"):
     return film
 
 
-def test_a_run_is_filmed_and_snapshots_are_taken(capsys, runs, tmp_path):
+def test_a_run_is_filmed_and_snapshots_are_taken(rl3, runs, tmp_path):
     out = tmp_path / "film.gif"
-    status, text, _ = run(capsys, runs / "lake-rl3", "--out", out, "--snapshots", 4, "--fps", 20)
+    status, text, _ = rl3("play", runs / "lake-rl3", "--out", out, "--snapshots", 4, "--fps", 20)
     assert status == 0
     assert re.fullmatch(
         rf"RL³: total reward \d+ in 20 steps\nfilm: {out}\nsnapshots: {out.with_suffix('.png')}\n",
@@ -93,19 +86,19 @@ def test_a_run_is_filmed_and_snapshots_are_taken(capsys, runs, tmp_path):
         assert sheet.height < height
 
 
-def test_the_same_command_gives_the_same_film(capsys, runs, tmp_path):
+def test_the_same_command_gives_the_same_film(rl3, runs, tmp_path):
     files = [tmp_path / "one.gif", tmp_path / "two.gif"]
     for file in files:
-        assert run(capsys, runs / "lake-rl3", "--out", file)[0] == 0
+        assert rl3("play", runs / "lake-rl3", "--out", file)[0] == 0
     assert files[0].read_bytes() == files[1].read_bytes()
-    run(capsys, runs / "lake-rl3", "--out", files[1], "--task", 1)
+    rl3("play", runs / "lake-rl3", "--out", files[1], "--task", 1)
     assert files[0].read_bytes() != files[1].read_bytes()
 
 
-def test_counts_change_the_film_only_if_asked_for(capsys, runs, tmp_path):
+def test_counts_change_the_film_only_if_asked_for(rl3, runs, tmp_path):
     plain, counted = tmp_path / "plain.gif", tmp_path / "counted.gif"
-    run(capsys, runs / "grid", "--out", plain)
-    run(capsys, runs / "grid", "--out", counted, "--counts")
+    rl3("play", runs / "grid", "--out", plain)
+    rl3("play", runs / "grid", "--out", counted, "--counts")
     (first, _), *_ = frames_of(plain)
     (first_counted, _), *_ = frames_of(counted)
     above_the_legend = slice(0, 13 * 40)
@@ -113,26 +106,26 @@ def test_counts_change_the_film_only_if_asked_for(capsys, runs, tmp_path):
     assert (frames_of(plain)[10][0] != frames_of(counted)[10][0]).any()
 
 
-def test_counts_are_in_the_panel_of_an_agent_without_a_learner_too(capsys, runs, tmp_path):
+def test_counts_are_in_the_panel_of_an_agent_without_a_learner_too(rl3, runs, tmp_path):
     plain, counted = tmp_path / "plain.gif", tmp_path / "counted.gif"
-    run(capsys, runs / "lake-rl2", "--out", plain)
-    run(capsys, runs / "lake-rl2", "--out", counted, "--counts")
+    rl3("play", runs / "lake-rl2", "--out", plain)
+    rl3("play", runs / "lake-rl2", "--out", counted, "--counts")
     one, two = frames_of(plain)[10][0], frames_of(counted)[10][0]
     assert (one[:400] != two[: len(one)][:400]).any()
 
 
-def test_the_task_is_of_the_variation_that_is_named(capsys, runs, tmp_path):
+def test_the_task_is_of_the_variation_that_is_named(rl3, runs, tmp_path):
     files = [tmp_path / "canonical.gif", tmp_path / "dense.gif"]
     for file in files:
-        assert run(capsys, runs / "grid", "--out", file, "--variation", file.stem)[0] == 0
+        assert rl3("play", runs / "grid", "--out", file, "--variation", file.stem)[0] == 0
     (canonical, _), (dense, _) = (frames_of(file)[0] for file in files)
     assert (canonical != dense).any()
 
 
-def test_two_runs_are_shown_side_by_side(capsys, runs, tmp_path):
+def test_two_runs_are_shown_side_by_side(rl3, runs, tmp_path):
     single, double = tmp_path / "single.gif", tmp_path / "double.gif"
-    assert run(capsys, runs / "lake-rl2", "--out", single)[0] == 0
-    status, text, _ = run(capsys, runs / "lake-rl2", runs / "lake-rl3", "--out", double)
+    assert rl3("play", runs / "lake-rl2", "--out", single)[0] == 0
+    status, text, _ = rl3("play", runs / "lake-rl2", runs / "lake-rl3", "--out", double)
     assert status == 0
     assert [line.split(":")[0] for line in text.splitlines()] == ["RL²", "RL³", "film"]
     (left, _), *_ = frames_of(single)
@@ -142,10 +135,10 @@ def test_two_runs_are_shown_side_by_side(capsys, runs, tmp_path):
     assert both.shape[1] > 1.9 * left.shape[1]
 
 
-def test_runs_of_other_variations_meet_in_one_that_is_named(capsys, runs, tmp_path):
+def test_runs_of_other_variations_meet_in_one_that_is_named(rl3, runs, tmp_path):
     out = tmp_path / "film.gif"
     both = runs / "lake-rl3", runs / "lake-slippery"
-    assert run(capsys, *both, "--out", out, "--variation", "slippery")[0] == 0
+    assert rl3("play", *both, "--out", out, "--variation", "slippery")[0] == 0
     assert out.exists()
 
 
@@ -173,10 +166,10 @@ def test_runs_of_other_variations_meet_in_one_that_is_named(capsys, runs, tmp_pa
     ],
 )
 def test_what_cannot_be_filmed_is_one_line_and_leaves_no_file(
-    capsys, runs, tmp_path, monkeypatch, names, options, message
+    rl3, runs, tmp_path, monkeypatch, names, options, message
 ):
     monkeypatch.chdir(tmp_path)
-    status, _, error = run(capsys, *(runs / name for name in names), *options)
+    status, _, error = rl3("play", *(runs / name for name in names), *options)
     assert status == 2
     assert message in error
     assert len(error.splitlines()) == 1

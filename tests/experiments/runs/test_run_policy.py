@@ -10,7 +10,6 @@ import pytest
 import torch as th
 
 from rl3_sb3 import TransformerPPO, load_policy
-from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
@@ -32,11 +31,6 @@ def lake(tmp_path):
     directory.begin(config)
     directory.save_checkpoint(make_model(config, make_training_env(config), "cpu"))
     return directory
-
-
-def run(capsys, *arguments):
-    status = main([str(argument) for argument in arguments])
-    return status, capsys.readouterr().err
 
 
 class Touch:
@@ -80,46 +74,46 @@ def test_every_checkpoint_comes_with_its_policy(trained):
         assert fact in record.description, fact
 
 
-def test_evaluating_executes_nothing_of_the_checkpoint(capsys, copied, tmp_path):
+def test_evaluating_executes_nothing_of_the_checkpoint(rl3, copied, tmp_path):
     planted = tmp_path / "planted"
     plant_pickle(copied.checkpoint_file, planted)
-    assert run(capsys, "evaluate", copied.path, "--tasks", 3)[0] == 0
+    assert rl3("evaluate", copied.path, "--tasks", 3)[0] == 0
     assert not planted.exists()
     safe = copied.evaluation_file("canonical").read_bytes()
-    assert run(capsys, "evaluate", copied.path, "--tasks", 3, "--trust-pickle")[0] == 0
+    assert rl3("evaluate", copied.path, "--tasks", 3, "--trust-pickle")[0] == 0
     assert planted.exists(), "the word that lets it"
     assert copied.evaluation_file("canonical").read_bytes() == safe
 
 
-def test_playing_executes_nothing_of_the_checkpoint(capsys, lake, tmp_path):
+def test_playing_executes_nothing_of_the_checkpoint(rl3, lake, tmp_path):
     planted = tmp_path / "planted"
     plant_pickle(lake.checkpoint_file, planted)
     films = [tmp_path / "safe.gif", tmp_path / "trusting.gif"]
-    assert run(capsys, "play", lake.path, "--out", films[0])[0] == 0
+    assert rl3("play", lake.path, "--out", films[0])[0] == 0
     assert not planted.exists()
-    assert run(capsys, "play", lake.path, "--out", films[1], "--trust-pickle")[0] == 0
+    assert rl3("play", lake.path, "--out", films[1], "--trust-pickle")[0] == 0
     assert planted.exists()
     assert films[0].read_bytes() == films[1].read_bytes()
 
 
-def test_a_run_without_an_exported_policy_asks_for_the_word(capsys, copied):
+def test_a_run_without_an_exported_policy_asks_for_the_word(rl3, copied):
     shutil.rmtree(copied.policy_folder)
-    status, error = run(capsys, "evaluate", copied.path, "--tasks", 3)
+    status, _, error = rl3("evaluate", copied.path, "--tasks", 3)
     assert status == 2
     assert "without policy/. If the run is your own, pass --trust-pickle" in error
     assert len(error.splitlines()) == 1
-    assert run(capsys, "evaluate", copied.path, "--tasks", 3, "--trust-pickle")[0] == 0
+    assert rl3("evaluate", copied.path, "--tasks", 3, "--trust-pickle")[0] == 0
     copied.checkpoint_file.unlink()
-    status, error = run(capsys, "evaluate", copied.path)
+    status, _, error = rl3("evaluate", copied.path)
     assert status == 2
     assert "Train first" in error
 
 
 @pytest.mark.parametrize("name", ["policy.json", "policy.safetensors"])
-def test_a_damaged_policy_is_named_in_one_line(capsys, copied, name):
+def test_a_damaged_policy_is_named_in_one_line(rl3, copied, name):
     file = copied.policy_folder / name
     file.write_bytes(file.read_bytes()[:1000])
-    status, error = run(capsys, "evaluate", copied.path)
+    status, _, error = rl3("evaluate", copied.path)
     assert status == 2
     assert f"policy/{name}` must" in error
     assert len(error.splitlines()) == 1
@@ -136,12 +130,12 @@ def test_a_damaged_policy_is_named_in_one_line(capsys, copied, name):
         ({"horizon": 24}, "a policy that remembers the 24 steps in config.json, got one for 12"),
     ],
 )
-def test_a_policy_of_another_run_is_refused(capsys, copied, changes, message):
+def test_a_policy_of_another_run_is_refused(rl3, copied, changes, message):
     values = json.loads(copied.config_file.read_text())
     values["run"] |= changes
     del values["tasks"]  # which would tell already
     copied.config_file.write_text(json.dumps(values))
-    status, error = run(capsys, "evaluate", copied.path)
+    status, _, error = rl3("evaluate", copied.path)
     assert status == 2
     assert message in error
     assert len(error.splitlines()) == 1

@@ -27,6 +27,7 @@ OBSERVATIONS = {
     "discrete": spaces.Discrete(5),
     "multi": spaces.MultiDiscrete([2, 3]),
 }
+FILES = {"policy.safetensors", "policy.json", "README.md"}  # of an exported policy
 ACTIONS = {"discrete": spaces.Discrete(3), "box": spaces.Box(-0.5, 0.5, (2, 1), np.float32)}
 
 
