@@ -8,8 +8,8 @@ one end pays 1, a trap at the other costs `trap`, and the agent may also stay wh
 so that ten treasures are the most. The agent is RL2's, a transformer that sees no values.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +164,12 @@ def save(figure: Figure, name: str) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--train", action="store_true", help="train the short runs again first")
     torch.set_num_threads(1)
-    if "--train" in sys.argv:
+    if parser.parse_args().train:
         curves = {}
         for run_name, run in RUNS.items():
             curves[run_name] = train(*run)

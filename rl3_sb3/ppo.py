@@ -113,7 +113,7 @@ class TransformerPPO(PPO):
         clip_range: Clipping of the probability ratio, above 0; a number or a schedule.
         normalize_advantage: Whether to normalise advantages in each minibatch.
         normalize_returns: Whether to train the critic in units of the rollout's returns, see
-            `update.units`.
+            `rl3_sb3.update.units`.
         ent_coef: Entropy coefficient, at least 0; a number or a schedule.
         vf_coef: Value loss coefficient, at least 0.
         max_grad_norm: Largest norm of each network's gradient, above 0; None does not clip.
@@ -130,8 +130,8 @@ class TransformerPPO(PPO):
         verbose: See SB3.
         seed: Seed of Python, NumPy, torch and the environment.
         device: "auto" uses a CUDA device if there is one.
-        cuda_graphs: On a GPU, replay recordings of the networks' calls, see `cuda_graphs`. Not
-            tested on a GPU yet.
+        cuda_graphs: On a GPU, replay recordings of the networks' calls as CUDA graphs. Not yet tested
+            on a GPU.
         critic_first: Number of iterations in which only the critic trains, counted from the model's
             first, or from the last `start_from`; at least 0.
 

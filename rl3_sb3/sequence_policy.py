@@ -294,8 +294,8 @@ class SequencePolicy(ActorCriticPolicy):
             raise ValueError(
                 "`policy` must have a critic to be trained or to give values, got one that was "
                 "exported without its critic (`actor_only`). It can `predict`. To continue its "
-                "training, create a `TransformerPPO` of the same sizes and call its policy's "
-                "`load_state_dict(policy.state_dict(), strict=False)`: the critic starts anew."
+                "training, create a `TransformerPPO` of the same sizes and call its "
+                "`start_from(FOLDER)`: the critic starts anew."
             )
         return self.critic
 

@@ -79,7 +79,7 @@ def check_squared_scale(name: str, value: float) -> None:
     if not SMALLEST_SQUARED <= value <= LARGEST_SQUARED:
         raise ValueError(
             f"`{name}` must be from {SMALLEST_SQUARED:g} to {LARGEST_SQUARED:g}, got {value!r}: "
-            "its square is divided by. Choose other units."
+            "it is squared and used as a divisor. Choose other units."
         )
 
 

@@ -41,7 +41,7 @@ def make_baselines(
         names = _fitting(domain, config.horizon)
     names = [_row_of(name, domain) for name in names if name != ORACLE]  # it is always included
     if "" in names:
-        raise InputError("`--agents` must be names with commas between them, got none for one.")
+        raise InputError("`--agents` must be names with commas between them, got an empty name.")
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"`--agents` must name each agent once, got {name} twice.")

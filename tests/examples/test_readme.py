@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from vamdp import SampledVectorEnv
 
@@ -12,13 +13,20 @@ OWN_TASKS = README.parent / "docs" / "own_tasks.md"
 CONTINUOUS = README.parent / "docs" / "continuous_domains.md"
 MASKS = README.parent / "docs" / "action_masks.md"
 EVALUATION = README.parent / "docs" / "evaluation.md"
+LEARNERS = README.parent / "docs" / "learners.md"
+SB3 = README.parent / "docs" / "stable_baselines3.md"
+
+
+def blocks_of(page):
+    """Return the Python blocks of a page."""
+    blocks = re.findall(r"^ *```python\n(.*?)```", page.read_text("utf-8"), re.S | re.M)
+    assert blocks
+    return [textwrap.dedent(block) for block in blocks]
 
 
 def python_of(page):
     """Return the Python blocks of a page as one program."""
-    blocks = re.findall(r"^ *```python\n(.*?)```", page.read_text("utf-8"), re.S | re.M)
-    assert blocks
-    return "\n".join(textwrap.dedent(block) for block in blocks)
+    return "\n".join(blocks_of(page))
 
 
 def test_the_code_in_the_readme_runs_from_top_to_bottom():
@@ -82,3 +90,26 @@ def test_the_agent_in_the_docs_beats_chance(capsys):
     assert list(scores) == ["random", "greedy", "oracle"]
     assert scores["random"] + 10 < scores["greedy"] < scores["oracle"]
     assert "| greedy" in capsys.readouterr().out
+
+
+def test_the_learners_in_the_docs_learn_and_take_their_option():
+    start = python_of(LEARNERS).index("# my_learners.py")
+    names = {}
+    exec(compile(python_of(LEARNERS)[start:], str(LEARNERS), "exec"), names)
+    hopeful = names["HOPEFUL"].make(1, 2, task_horizon=1, options={"start": 0.75})[0]
+    usual = names["mean"](1, 2)[0]
+    for learner, untried in ((hopeful, 0.75), (usual, 0.0)):
+        learner.update(0, 1, 0.25, 0, True)
+        assert learner.q_values(0).tolist() == [untried, 0.25]
+    with pytest.raises(TypeError, match="strat"):
+        names["HOPEFUL"].make(1, 2, task_horizon=1, options={"strat": 0.75})
+
+
+def test_a_published_agent_plays_as_the_docs_say(monkeypatch):
+    """Far above an agent that sees values in other units, which gets 171."""
+    (code,) = [block for block in blocks_of(SB3) if "read_config" in block]
+    monkeypatch.chdir(README.parent)
+    names = {}
+    exec(compile(code, str(SB3), "exec"), names)
+    assert names["total"].shape == (16,)
+    assert names["total"].mean() > 190

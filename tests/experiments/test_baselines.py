@@ -215,7 +215,7 @@ def test_a_domain_gives_its_options_to_its_agents(monkeypatch):
     [
         (["foo"], "`--agents` must name some of random"),
         (["random", "random"], "once, got random twice"),
-        (["random", ""], "names with commas between them, got none for one"),
+        (["random", ""], "names with commas between them, got an empty name"),
         (["broken", "random"], "must fit bandits, got broken: too few"),
         (["nowhere:agent"], "`--agents` must be MODULE:NAME"),
         (["ucb1:0.5"], "`--agents` must name an agent without options, got 'ucb1:0.5'"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rl3_sb3.experiments.commands.options import add_variation, domain_help
+from rl3_sb3.experiments.domain import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from vamdp.baselines import BASELINES
 
@@ -19,7 +20,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("domain", help=domain_help())
     parser.add_argument("--size", type=int, help="11 or 13 for grids, 8 or 4 for lakes (the first)")
-    add_variation(parser)
+    add_variation(parser, default=CANONICAL)
     parser.add_argument("--horizon", type=int, help="steps of a meta-episode (the domain's)")
     parser.add_argument("--tasks", type=int, default=1000, help="number of tasks (%(default)s)")
     parser.add_argument(

@@ -8,10 +8,10 @@ from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.errors import InputError
 
 
-def add_variation(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose the tasks."""
+def add_variation(parser: argparse.ArgumentParser, default: str = "the run's") -> None:
+    """Add the options that choose the tasks; `default` says which they are without."""
     parser.add_argument(
-        "--variation", help=f"task distribution (default: the run's); {variations()}"
+        "--variation", help=f"task distribution (default: {default}); {variations()}"
     )
     parser.add_argument(
         "--ood", action="store_const", const="ood", dest="variation", help="--variation ood"

@@ -30,5 +30,5 @@ def _pretrained(options: argparse.Namespace) -> None:
     print(
         "\nTotal rewards in the held-out tasks, mean ± standard error over the tasks, of the seed "
         "with the median score.\nAll seeds are in record.json. Evaluate one: rl3 evaluate "
-        f"{quoted(options.dir / 'AGENT')} (gridworlds also: rl3 play)"
+        f"{quoted(options.dir / 'AGENT')} (grids and lakes also: rl3 play)"
     )

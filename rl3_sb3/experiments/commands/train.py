@@ -120,7 +120,7 @@ def add(commands: Any) -> None:
     learning.add_argument(
         "--validate-every",
         type=int,
-        help="iterations between two validations on held-out tasks, which choose the best "
+        help="iterations between two plays of the validation tasks, which choose the best "
         "checkpoint (50); 0: never",
     )
     learning.add_argument(
@@ -137,7 +137,9 @@ def add(commands: Any) -> None:
     )
     process = parser.add_argument_group("files and machine")
     process.add_argument(
-        "--out", type=Path, help="folder of the run (runs/DOMAIN[SIZE]-ALGO-HORIZON-SEED)"
+        "--out",
+        type=Path,
+        help="folder of the run (runs/DOMAIN[SIZE][-VARIATION]-ALGO-HORIZON-SEED)",
     )
     process.add_argument(
         "--keep", type=int, default=2, help="number of last checkpoints to keep (%(default)s)"

@@ -55,5 +55,6 @@ def _symmetry(config: RunConfig, env: VecEnv) -> Symmetry:
     except ValueError as error:
         raise InputError(
             f"`symmetry_share` must be 0 in the domain {config.domain}, got "
-            f"{config.symmetry_share}: {error}"
+            f"{config.symmetry_share}: {error} With rl3: --set symmetry_share=0, or add "
+            "`action_parts` to the learner's class."
         ) from error

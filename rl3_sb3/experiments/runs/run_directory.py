@@ -215,8 +215,8 @@ class RunDirectory:
         if stored is not None and stored != fingerprint(config):
             raise InputError(
                 f"`{self.config_file}` must be of the tasks that {config.domain} draws, got a run "
-                "in others: its code was changed, or another module has this name. Use the code "
-                "that the run began with."
+                "of other tasks: its code was changed, or another module has this name. Use the "
+                "code that the run began with."
             )
 
     def read_config(self) -> RunConfig:

@@ -211,8 +211,8 @@ class RunConfig:
             remedy = "Leave it out" if algorithm.estimator != self.estimator else "Take rl3"
             raise InputError(
                 f"`estimator` must be for tables in the domain {self.domain}, got "
-                f"{self.estimator!r} ({self.algo}), which needs distances between states: theirs "
-                f"are numbers without one. {remedy}."
+                f"{self.estimator!r} ({self.algo}), which needs distances between states: its "
+                f"states are plain indices. {remedy}."
             )
         if options.get("cluster_terminals") and n_clustered == 1:
             raise InputError(

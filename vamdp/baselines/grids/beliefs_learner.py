@@ -40,7 +40,8 @@ class GridBeliefsOptions:
     """Options of `GridBeliefs`.
 
     Attributes:
-        task_horizon: Steps of a meta-episode, at least 1. Gridworlds have no other time limit.
+        task_horizon: Steps of an episode, at least 1: in gridworlds, which have no time limit, the
+            meta-episode's.
         size: Rows and columns of the grid, see `GridWorlds`. None: from the first start, which is
             in the centre.
         variation: The variation whose generator is known, see `GridWorlds`.

@@ -67,7 +67,7 @@ class LinearOptions:
         elif self.features is not None and not is_transformer(self.features):
             raise TypeError(
                 "`features` must be None, an integer, a transformer or a function (n, d) -> (n, k),"
-                f" got {self.features!r}. Of a class, pass a fitted object."
+                f" got {self.features!r}. Pass a fitted object, not its class."
             )
         elif self.features is not None and self.scales is not None:
             raise ValueError(
