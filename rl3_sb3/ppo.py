@@ -130,8 +130,8 @@ class TransformerPPO(PPO):
         verbose: See SB3.
         seed: Seed of Python, NumPy, torch and the environment.
         device: "auto" uses a CUDA device if there is one.
-        cuda_graphs: On a GPU, replay recordings of the networks' calls as CUDA graphs. Not yet tested
-            on a GPU.
+        cuda_graphs: On a GPU, replay recordings of the networks' calls as CUDA graphs. Not
+            tested on a GPU yet.
         critic_first: Number of iterations in which only the critic trains, counted from the model's
             first, or from the last `start_from`; at least 0.
 

@@ -304,9 +304,7 @@ def test_features_that_fail_are_named_and_nothing_is_learned(features, message):
 
 
 def test_the_class_of_a_transformer_is_named():
-    with pytest.raises(
-        TypeError, match="`features` must be .* fitted object, not its class"
-    ):
+    with pytest.raises(TypeError, match=r"`features` must be .* fitted object, not its class"):
         linear(features=OneHot)
 
 

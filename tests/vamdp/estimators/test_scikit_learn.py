@@ -58,7 +58,5 @@ def test_one_that_is_fitted_to_nothing_or_to_other_states_is_named(transformer, 
 
 
 def test_the_class_of_a_transformer_is_named():
-    with pytest.raises(
-        TypeError, match="`features` must be .* fitted object, not its class"
-    ):
+    with pytest.raises(TypeError, match=r"`features` must be .* fitted object, not its class"):
         LinearLearner(1, 3, features=RBFSampler)
