@@ -82,7 +82,7 @@ def export_policy(
             policy without a critic.
     """
     folder = Path(path)
-    _check_target(folder)
+    check_target(folder)
     leaves_critic = _leaves_critic(policy, actor_only)
     if weights not in [*STORED_BYTES]:
         raise ValueError(f"`weights` must be one of {', '.join(STORED_BYTES)}, got {weights!r}.")
@@ -252,7 +252,8 @@ def _beside(folder: Path, suffix: str) -> Path:
     return absolute.with_name(f".{absolute.name}.{suffix}")
 
 
-def _check_target(folder: Path) -> None:
+def check_target(folder: Path) -> None:
+    """Raise ValueError if a policy cannot be exported to a folder, because of what lies there."""
     other = None
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         other = "a link or a file"

@@ -25,9 +25,10 @@ def add(commands: Any) -> None:
 def _publish(options: argparse.Namespace) -> None:
     import torch as th
 
-    from rl3_sb3.experiments.pretrained.publish import publish_sweep
+    from rl3_sb3.experiments.pretrained.publish import check_sweeps, publish_sweep
 
     th.set_num_threads(1)
+    check_sweeps(options.sweeps)
     for sweep in options.sweeps:
         for record, n_missing in publish_sweep(sweep, options.out):
             missing = f" ({n_missing} runs of the sweep are missing)" if n_missing else ""

@@ -63,7 +63,7 @@ def earlier_record(
 
 
 def has_its_policy(folder: Path, record: CellRecord) -> bool:
-    """Return whether the policy beside a record can be read and is of the seed that it names.
+    """Return whether the policy beside a record can be read, and is of the run that it names.
 
     Args:
         folder: Of the pretrained agent.
@@ -73,11 +73,11 @@ def has_its_policy(folder: Path, record: CellRecord) -> bool:
         policy = load_policy(RunDirectory(folder).policy_folder, "cpu")
     except PolicyFileError:
         return False
-    assert policy.training_record is not None, "set by load_policy"
+    told = policy.training_record
+    assert told is not None, "set by load_policy"
     config = settings_of(record)
-    return config.seed == record.exported and (
-        config.environment_seed == policy.training_record.seed
-    )
+    run = (config.environment_seed, record.median.n_steps)
+    return config.seed == record.exported and (told.seed, told.n_steps) == run
 
 
 def seed_to_export(means: Mapping[int, float], at_hand: Collection[int]) -> int:

@@ -43,10 +43,16 @@ from rl3_sb3.experiments.runs.metrics import read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.command import command_of
 from rl3_sb3.experiments.sweeps.cell import Cell
-from rl3_sb3.policy_files.folder import export_policy, load_policy
+from rl3_sb3.policy_files.folder import check_target, export_policy, load_policy
 
 # Largest change of a score by half precision, in units of the score's standard error.
 _TOLERANCE = 0.1
+
+
+def check_sweeps(sweeps: Sequence[Path]) -> None:
+    """Raise InputError unless all folders are those of sweeps."""
+    for sweep in sweeps:
+        next(complete_runs(sweep), None)
 
 
 def publish_sweep(sweep: Path, out: Path) -> Iterator[tuple[CellRecord, int]]:
@@ -76,6 +82,10 @@ def publish_sweep(sweep: Path, out: Path) -> Iterator[tuple[CellRecord, int]]:
 
 def _publish(name: str, cells: Sequence[Cell], sweep: Path, out: Path) -> CellRecord:
     target = out / name
+    try:  # before policies are played again
+        check_target(RunDirectory(target).policy_folder)
+    except ValueError as error:
+        raise InputError(str(error)) from error
     runs = {cell.config.seed: _read_run(cell, sweep) for cell in cells}
     before = earlier_record(target, cells[0].config, _oracle(_evaluations(cells[0], sweep)))
     everyone = {} if before is None else {run.seed: run for run in before.runs}

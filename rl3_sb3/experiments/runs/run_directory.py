@@ -31,6 +31,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.environments import fingerprint
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.pretrained.record import RECORD_FILE
 from rl3_sb3.experiments.provenance import code_commit, hardware
 from rl3_sb3.experiments.results.evaluation import Evaluation
 from rl3_sb3.experiments.runs.atomic_file import leftovers, remove_leftovers, replace_content
@@ -42,6 +43,7 @@ from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.policy_files.record import library_versions
 from rl3_sb3.ppo import TransformerPPO
 from vamdp.argument_checks import is_integer
+from vamdp.shell import quoted
 
 _PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "numba")
 
@@ -68,6 +70,11 @@ class RunDirectory:
         self.policy_folder = self.path / "policy"
         self.best_policy_folder = self.path / "policy-best"
         self._lock = FolderLock(self.path)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether this is a published agent, which has a policy and a record alone."""
+        return (self.path / RECORD_FILE).is_file()
 
     def evaluation_file(self, variation: str) -> Path:
         """Return the file of the evaluation on this task distribution."""
@@ -178,9 +185,36 @@ class RunDirectory:
         start = self.read_start()
         return 0 if start is None else int(start["n_steps"])
 
+    def require_going_on(self) -> None:
+        """Raise InputError if training would begin anew and replace a trained policy.
+
+        A run that was killed before its first checkpoint has no evaluation, and a folder for
+        checkpoints; it may begin anew.
+        """
+        if self.checkpoints.files() or not self.policy_folder.is_dir():
+            return
+        start_from = f"`--start-from {quoted(self.path)}` with another --out"
+        if self.is_published:
+            raise InputError(
+                f"`--out` must be a new folder or a run's, got {self.path}, a published agent: it "
+                f"has no checkpoint to go on from. To train its networks on, pass {start_from}."
+            )
+        if any(self.path.glob("evaluation*.json")) or not self.checkpoints.path.is_dir():
+            raise InputError(
+                f"`--out` must be a run with its checkpoints, got {self.path}, which has a trained "
+                "policy and no checkpoint: training would begin anew and replace it. To train its "
+                f"networks on, pass {start_from}."
+            )
+
     def _check_new(self) -> None:
         # Files left by a process that was killed while it started a run.
         known = {self.path / LOCK_NAME, *leftovers(self.path, self.config_file.name)}
+        if self.config_file.is_file():
+            raise InputError(
+                "`--out` must be a folder in which no other process begins a run, got "
+                f"{self.path}, where one has just done so. Give the command again when that run has ended, to "
+                "continue it, or choose another folder."
+            )
         found = self.path.iterdir() if self.path.is_dir() else ()
         if self.path.is_file() or not known.issuperset(found):
             raise InputError(
@@ -290,18 +324,36 @@ class RunDirectory:
         if best and not self.checkpoints.best_file.is_file():
             raise self.no_best()
         if file is None:
-            raise InputError(
-                f"`DIR` must hold a checkpoint, got {self.path} without one. Train first: "
-                "`rl3 train` writes it."
-            )
+            remedy = "Train first: `rl3 train` writes it."
+            if self.is_published:
+                remedy = "A published agent has its policy alone: leave out --trust-pickle."
+            raise InputError(f"`DIR` must hold a checkpoint, got {self.path} without one. {remedy}")
         return self.checkpoints.load(file, env, device)
 
     def no_best(self) -> InputError:
-        """Return the error for a run without a best checkpoint."""
+        """Return the error for a run without a best checkpoint, or without its exported policy."""
+        if self.checkpoints.best_file.is_file():
+            return InputError(
+                f"`DIR` must hold the best policy, got {self.path} without "
+                f"{self.best_policy_folder.name}/. {_trusting(self.checkpoints.best_file)}"
+            )
+        must = f"`DIR` must hold the best checkpoint, got {self.path} without one."
+        if self.is_published:
+            return InputError(f"{must} A published agent has one policy: leave out --best.")
         return InputError(
-            f"`DIR` must hold the best checkpoint, got {self.path} without one. `rl3 train` "
-            "chooses it every --validate-every iterations: train longer, or leave out --best."
+            f"{must} `rl3 train` chooses it every --validate-every iterations: train longer, or "
+            "leave out --best."
         )
+
+    def no_policy(self) -> InputError:
+        """Return the error for a run without its exported policy."""
+        must = (
+            f"`DIR` must hold an exported policy, got {self.path} without "
+            f"{self.policy_folder.name}/."
+        )
+        if not self.checkpoint_file.is_file():
+            return InputError(f"{must} Train first: `rl3 train` writes it.")
+        return InputError(f"{must} {_trusting(self.checkpoint_file)}")
 
     # ---------------------------------------------------------------- evaluations
 
@@ -350,6 +402,13 @@ class RunDirectory:
         if not isinstance(values, dict):
             raise InputError(f"`{file}` must hold a JSON object, got {type(values).__name__}.")
         return values
+
+
+def _trusting(checkpoint: Path) -> str:
+    return (
+        f"If the run is your own, pass --trust-pickle to read {checkpoint.name} instead: its "
+        "pickles can run any code that the run's author put in."
+    )
 
 
 def _description(config: RunConfig, model: TransformerPPO) -> str:

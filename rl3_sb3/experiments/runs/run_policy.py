@@ -55,22 +55,10 @@ def load_run_policy(
     except PolicyFileError as error:
         if folder.exists():
             raise InputError(str(error)) from error
-        raise (directory.no_best() if best else _no_policy(directory)) from error
+        raise (directory.no_best() if best else directory.no_policy()) from error
     _check_fit(policy, config, directory, folder)
     assert policy.training_record is not None, "set by load_policy"
     return policy, policy.training_record.n_steps - directory.n_steps_before()
-
-
-def _no_policy(directory: RunDirectory) -> InputError:
-    must = f"`DIR` must hold an exported policy, got {directory.path} without "
-    must += f"{directory.policy_folder.name}/."
-    checkpoint = directory.checkpoint_file
-    if not checkpoint.is_file():
-        return InputError(f"{must} Train first: `rl3 train` writes it.")
-    return InputError(
-        f"{must} If the run is your own, pass --trust-pickle to read {checkpoint.name} instead: "
-        "its pickles can run any code that the run's author put in."
-    )
 
 
 def _check_fit(

@@ -134,6 +134,7 @@ def _continued(directory: RunDirectory, given: Mapping[str, Any]) -> RunConfig:
     _check_agreement(given, config, directory.path)
     directory.require_same_tasks(config)
     iterations: int = given.get("iterations", config.iterations)
+    directory.require_going_on()
     if iterations <= config.iterations:
         return config
     longer = directory.prolong(iterations)

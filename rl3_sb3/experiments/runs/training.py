@@ -94,6 +94,8 @@ def train(
     writes = this_rank() == 0
     lock = directory.locked() if writes else nullcontext()
     with lock, closing(make_training_env(config)) as env:
+        if writes:
+            directory.require_going_on()
         file = from_first_rank(directory.checkpoints.newest() if writes else None)
         if file is None:
             model = make_model(config, env, device)
@@ -108,7 +110,8 @@ def train(
         logger = Logger(None, [])
         if writes:
             directory.note_provenance(str(model.device))
-            directory.tensorboard.mkdir(exist_ok=True)
+            for folder in (directory.tensorboard, directory.checkpoints.path):
+                folder.mkdir(exist_ok=True)
             metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)
             tensorboard = TensorBoardFile(directory.tensorboard, model.num_timesteps, config)
             logger = Logger(str(directory.path), [metrics, tensorboard])

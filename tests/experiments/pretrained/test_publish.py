@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,12 +10,13 @@ from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.pretrained import publish
 from rl3_sb3.experiments.pretrained.agents import published_agents
+from rl3_sb3.experiments.pretrained.joining import has_its_policy
 from rl3_sb3.experiments.pretrained.listing import pretrained_table, read_records
-from rl3_sb3.experiments.pretrained.publish import publish_sweep
+from rl3_sb3.experiments.pretrained.publish import check_sweeps, publish_sweep
 from rl3_sb3.experiments.pretrained.record import read_record
 from rl3_sb3.experiments.results.evaluation import evaluate
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
-from rl3_sb3.policy_files.folder import load_policy
+from rl3_sb3.policy_files.folder import export_policy, load_policy
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +320,29 @@ def test_pretrained_agents_are_listed_and_evaluated_beside_their_record(publishe
     sampled, greedy = line.split(", ")
     assert f"RL², sampled | {sampled.removesuffix(' sampled')} " in table
     assert f"RL², greedy  | {greedy.removesuffix(' greedy')} " in table
+
+
+def test_a_policy_of_other_steps_is_not_the_records(published, tmp_path):
+    """Or a policy that was trained over the published one would be published again."""
+    place = tmp_path / "bandit-12-rl3"
+    shutil.copytree(published[0] / place.name, place)
+    record = read_record(place)
+    assert has_its_policy(place, record)
+    policy = load_policy(place / "policy", "cpu")
+    other = replace(policy.training_record, n_steps=48)
+    export_policy(policy, place / "policy", record=other, actor_only=True)
+    assert not has_its_policy(place, record)
+
+
+def test_what_stands_in_the_way_is_told_before_anything_is_played(sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "evaluate", lambda *args, **options: pytest.fail("played"))
+    folder = tmp_path / "bandit-12-rl2" / "policy"
+    folder.mkdir(parents=True)
+    (folder / "thesis.tex").touch()
+    with pytest.raises(InputError, match=r"got .*policy, a folder with other contents"):
+        next(publish_sweep(sweep, tmp_path))
+    with pytest.raises(InputError, match="`SWEEP` must be the folder of a sweep"):
+        check_sweeps([sweep, tmp_path])
 
 
 def test_a_folder_without_agents_is_named(tmp_path):

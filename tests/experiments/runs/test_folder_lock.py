@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -70,6 +71,27 @@ def test_without_locks_work_goes_on_with_a_warning(tmp_path, monkeypatch):
         pass
 
 
+@contextmanager
+def full_disk():
+    """Let no file grow: writing raises EFBIG, as it raises ENOSPC on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_on_a_full_disk_the_lock_works_without_its_holders_name(tmp_path):
+    lock, other = FolderLock(tmp_path), FolderLock(tmp_path)
+    with full_disk():
+        with lock.held(), pytest.raises(InputError, match="used by another process"), other.held():
+            pass
+        with other.held():
+            assert (tmp_path / "lock").read_bytes() == b""
+
+
 def contents(path):
     files = [file for file in path.rglob("*") if file.is_file() and file.name != "lock"]
     return {file: file.read_bytes() for file in files}
@@ -102,7 +124,7 @@ def test_of_two_runs_that_begin_in_one_folder_at_once_one_does(tmp_path, monkeyp
         return real(lock, patience)
 
     monkeypatch.setattr(FolderLock, "held", overtaken)
-    with pytest.raises(InputError, match="which has other contents"):
+    with pytest.raises(InputError, match="where one has just done so"):
         first.begin(configs[0])
     assert first.read_config() == configs[1]
 
