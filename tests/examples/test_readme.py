@@ -14,19 +14,13 @@ CONTINUOUS = README.parent / "docs" / "continuous_domains.md"
 MASKS = README.parent / "docs" / "action_masks.md"
 EVALUATION = README.parent / "docs" / "evaluation.md"
 LEARNERS = README.parent / "docs" / "learners.md"
-SB3 = README.parent / "docs" / "stable_baselines3.md"
-
-
-def blocks_of(page):
-    """Return the Python blocks of a page."""
-    blocks = re.findall(r"^ *```python\n(.*?)```", page.read_text("utf-8"), re.S | re.M)
-    assert blocks
-    return [textwrap.dedent(block) for block in blocks]
 
 
 def python_of(page):
     """Return the Python blocks of a page as one program."""
-    return "\n".join(blocks_of(page))
+    blocks = re.findall(r"^ *```python\n(.*?)```", page.read_text("utf-8"), re.S | re.M)
+    assert blocks
+    return "\n".join(textwrap.dedent(block) for block in blocks)
 
 
 def test_the_code_in_the_readme_runs_from_top_to_bottom():
@@ -103,13 +97,3 @@ def test_the_learners_in_the_docs_learn_and_take_their_option():
         assert learner.q_values(0).tolist() == [untried, 0.25]
     with pytest.raises(TypeError, match="strat"):
         names["HOPEFUL"].make(1, 2, task_horizon=1, options={"strat": 0.75})
-
-
-def test_a_published_agent_plays_as_the_docs_say(monkeypatch):
-    """Far above an agent that sees values in other units, which gets 171."""
-    (code,) = [block for block in blocks_of(SB3) if "read_config" in block]
-    monkeypatch.chdir(README.parent)
-    names = {}
-    exec(compile(code, str(SB3), "exec"), names)
-    assert names["total"].shape == (16,)
-    assert names["total"].mean() > 190
