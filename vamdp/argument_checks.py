@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeGuard, TypeVar
 
+import numpy as np
+
 Options = TypeVar("Options")
 
 #: Larger numbers could overflow in sums and products, or as float32, whose largest is 3.4e38.
 LARGEST_OPTION = 1e30
+
+#: A limit of steps or sweeps that is never reached. It is exact as int64 and as float64.
+NO_LIMIT = 2**53
 
 #: Bounds of scales that are squared. Ratios of two such squares, and of the square of a state's
 #: coordinate to both, are finite and not 0.
@@ -53,6 +58,11 @@ def check_count(name: str, value: object) -> None:
         raise ValueError(f"`{name}` must be an integer of at least 0, got {value!r}.")
 
 
+def as_limit(n: float) -> int:
+    """Return a limit of steps or sweeps for compiled code, at most NO_LIMIT."""
+    return min(int(n), NO_LIMIT)
+
+
 def as_number(value: object) -> float:
     """Return a number as a float, or NaN if the value is not a number.
 
@@ -65,6 +75,12 @@ def as_number(value: object) -> float:
         return float(value)  # type: ignore[arg-type] # whatever it is
     except (TypeError, ValueError, OverflowError):
         return math.nan
+
+
+def require_flag(name: str, value: object) -> None:
+    """Raise ValueError unless the argument called `name` is a bool; 0.2 would count as True."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"`{name}` must be True or False, got {value!r}.")
 
 
 def check_scale(name: str, value: float) -> None:

@@ -8,8 +8,10 @@
 
 import re
 from collections.abc import Sequence
+from operator import is_
 from typing import Any
 
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from vamdp.argument_checks import check_positive_integer
@@ -191,3 +193,46 @@ def task_seeds(env: VectorEnv[Any, Any, Any]) -> Sequence[int | None]:
     if isinstance(base, AsyncVectorEnv) and all(base.call("has_wrapper_attr", "task_seed")):
         return [seed_or_none(seed) for seed in base.get_attr("task_seed")]
     return [None] * env.num_envs
+
+
+def task_marks(env: Any) -> list[Any]:
+    """Return the seed and the task of every environment inside; [] if one does not tell them.
+
+    Compare them by identity: whoever changes the task sets new objects.
+    """
+    try:
+        batches = owners(env, "task_seeds")
+        if batches:
+            return [mark for one in batches for mark in (*one.task_seeds, *one.tasks)]
+        return [mark for one in owners(env, "task_seed") for mark in (one.task_seed, one.task)]
+    except (AttributeError, TypeError, ValueError, ResetNeeded):
+        return []  # something else of that name, not in every environment, or no task yet
+
+
+def is_refusal(
+    error: BaseException,
+    options: dict[str, Any] | None,
+    env: Any,
+    before: list[Any],
+    begins_task: bool,
+) -> bool:
+    """Whether a reset raised because `env` rejected its options, before it changed anything.
+
+    Without options other than `new_task` there was nothing to reject, so the reset failed half-way.
+    So did a reset that left another task. An environment that does not tell its task may have
+    another one if it was asked for one.
+
+    Args:
+        error: What was raised.
+        options: The options of the reset.
+        env: The environment that was reset.
+        before: Its `task_marks` before the reset.
+        begins_task: Whether the caller asked for a new task.
+    """
+    is_asked = any(name != "new_task" for name in options or ())
+    if not is_asked or not isinstance(error, (TypeError, ValueError)):
+        return False
+    if not before:
+        return not begins_task
+    after = task_marks(env)
+    return len(after) == len(before) and all(map(is_, before, after))

@@ -89,16 +89,7 @@ def is_layout(layout: Any) -> bool:
     return isinstance(layout, dict) and all(isinstance(part, slice) for part in layout.values())
 
 
-def is_refusal(error: BaseException, options: dict[str, Any] | None) -> bool:
-    """Whether a reset raised because it rejected its options, before it changed anything.
-
-    Without options other than `new_task` there was nothing to reject, so the reset failed half-way.
-    """
-    is_asked = any(name != "new_task" for name in options or ())
-    return is_asked and isinstance(error, (TypeError, ValueError))
-
-
-def plain_seed(seed: Any) -> int | None:
+def plain_seed(seed: Any, name: str = "seed") -> int | None:
     """Return a seed as a Python int or None; Gymnasium rejects NumPy integers.
 
     Raises:
@@ -110,9 +101,9 @@ def plain_seed(seed: Any) -> int | None:
     try:
         plain = operator.index(seed)
     except TypeError:
-        raise TypeError(f"`seed` must be an int or None, got {seed!r}.") from None
+        raise TypeError(f"`{name}` must be an int or None, got {seed!r}.") from None
     if plain < 0:
-        raise ValueError(f"`seed` must be at least 0, got {plain}.")
+        raise ValueError(f"`{name}` must be at least 0, got {plain}.")
     return plain
 
 
@@ -122,14 +113,14 @@ def as_reward(reward: Any) -> float:
     Raises:
         ValueError: It is not a single number.
     """
-    if isinstance(reward, (float, int)):  # np.float64 is a float
-        return float(reward)
-    if getattr(reward, "ndim", 0) == 0 and not isinstance(reward, (str, bytes)):
-        try:
+    try:
+        if isinstance(reward, (float, int)):  # np.float64 is a float
             return float(reward)
-        except (TypeError, ValueError):
-            pass
-    raise ValueError(f"`reward` must be a number, got {reward!r}.")
+        if getattr(reward, "ndim", 0) == 0 and not isinstance(reward, (str, bytes)):
+            return float(reward)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"`reward` must be a number, got {reward!r}. Give a single float.")
 
 
 def as_end(name: str, end: Any) -> bool:

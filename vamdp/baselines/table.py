@@ -85,7 +85,7 @@ def _of_arms(agent: Callable[..., Agent], *, with_horizon: bool = False) -> Call
         if facts.n_states != 1:
             raise ValueError(f"it plays only tasks with one state, got {facts.n_states} states.")
         if with_horizon:
-            options["horizon"] = facts.horizon
+            options = {"horizon": facts.horizon, **options}
         return agent(facts.n_actions, **options)
 
     return make
@@ -117,8 +117,9 @@ def _on_values(bonus: float) -> Callable[..., Agent]:
     """Return a function that builds an agent acting on the values that RL3 observes."""
 
     def make(facts: TaskFacts, **options: Any) -> Agent:
-        fixed = {"bonus": bonus, "task_horizon": facts.task_horizon, **facts.estimator_options}
-        return ValueBonus(facts.n_actions, **{**fixed, **options})
+        fixed = {"task_horizon": facts.task_horizon, **facts.estimator_options}
+        fixed["model_bonus"] = fixed.pop("bonus", 0.0)
+        return ValueBonus(facts.n_actions, **{"bonus": bonus, **fixed, **options})
 
     return make
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_positive_integer
+from vamdp.argument_checks import check_positive_integer, require_flag
 from vamdp.domains.entry_points import entry_points
 from vamdp.mdp.tabular_mdp import TabularMDP
 
@@ -30,7 +30,7 @@ class Bandits:
             p >= 1 always pays, an arm with p <= 0 never.
 
     Raises:
-        ValueError: `n_arms` is below 1.
+        ValueError: `n_arms` is below 1, or `ood` is not a bool.
 
     Example:
         >>> task = Bandits(n_arms=3)(np.random.default_rng(0))
@@ -43,6 +43,7 @@ class Bandits:
 
     def __post_init__(self) -> None:
         check_positive_integer("n_arms", self.n_arms)
+        require_flag("ood", self.ood)
 
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
         """Draw a bandit."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
+from vamdp.inner_env import plain_seed
 
 
 def check_sizes(num_envs: int, max_episode_steps: int | None) -> None:
@@ -33,19 +33,18 @@ def seed_of_each(seed: int | Sequence[int | None] | None, num_envs: int) -> Sequ
     """Return one seed per environment: s + i for an int s, a sequence's own seeds, or all None.
 
     Raises:
+        TypeError: The seed is neither an integer nor a sequence of integers.
         ValueError: A sequence has another length, or a seed is below 0.
     """
     if seed is None:
         return [None] * num_envs
-    if isinstance(seed, (int, np.integer)):
-        return range(int(seed), int(seed) + num_envs)
-    if len(seed) != num_envs:
-        raise ValueError(f"`seed` must give {num_envs} seeds, got {len(seed)}.")
-    seeds = [None if each is None else operator.index(each) for each in seed]
-    for i, each in enumerate(seeds):
-        if each is not None and each < 0:
-            raise ValueError(f"`seed[{i}]` must be at least 0, got {each}.")
-    return seeds
+    each: Any = seed
+    if np.shape(each) == ():
+        first: Any = plain_seed(each)
+        return range(first, first + num_envs)
+    if len(each) != num_envs:
+        raise ValueError(f"`seed` must give {num_envs} seeds, got {len(each)}.")
+    return [plain_seed(one, f"seed[{i}]") for i, one in enumerate(each)]
 
 
 def marked_rows(mask: object, num_envs: int) -> npt.NDArray[np.int64]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.envs.toy_text.frozen_lake import generate_random_map
 
-from vamdp.argument_checks import as_number, is_integer
+from vamdp.argument_checks import as_number, is_integer, require_flag
 from vamdp.domains.entry_points import entry_points
 from vamdp.inner_env import N_SEEDS
 from vamdp.mdp.grid_tasks import FROZEN_LAKE, read_tiles, task_arrays
@@ -51,6 +51,7 @@ class FrozenLakes:
             raise ValueError(f"`size` must be an integer of at least 2, got {self.size!r}.")
         if not 0.5 <= as_number(self.p) <= 1.0:
             raise ValueError(f"`p` must be in [0.5, 1], got {self.p!r}.")
+        require_flag("slippery", self.slippery)
 
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
         """Draw a task."""

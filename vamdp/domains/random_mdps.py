@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_positive_integer, check_scale
+from vamdp.argument_checks import check_finite, check_positive_integer, check_scale, require_flag
 from vamdp.domains.entry_points import entry_points
 from vamdp.mdp.tabular_mdp import TabularMDP
 
@@ -36,7 +36,8 @@ class RandomMDPs:
             likely successors. None: 1, or 0.25 with `ood`.
 
     Raises:
-        ValueError: A number is below 1, or `concentration` is not above 0 or given with `ood`.
+        ValueError: A number is below 1, `ood` is not a bool, or `concentration` is out of range or
+            given with `ood`.
 
     Example:
         >>> task = RandomMDPs()(np.random.default_rng(0))
@@ -52,9 +53,11 @@ class RandomMDPs:
     def __post_init__(self) -> None:
         check_positive_integer("n_states", self.n_states)
         check_positive_integer("n_actions", self.n_actions)
+        require_flag("ood", self.ood)
         if self.concentration is None:
             return
         check_scale("concentration", self.concentration)
+        check_finite("concentration", self.concentration)
         if self.ood:
             raise ValueError(
                 f"`concentration` must be left out with `ood`, which sets it to "

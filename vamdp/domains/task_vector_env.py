@@ -17,6 +17,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from vamdp.argument_checks import NO_LIMIT, as_limit
 from vamdp.domains.batch_arguments import (
     check_one_each,
     check_sizes,
@@ -33,8 +34,6 @@ from vamdp.domains.task_env import (
     draw_task,
 )
 from vamdp.mdp.tabular_mdp import TabularMDP
-
-NO_LIMIT = np.iinfo(np.int64).max
 
 
 class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], npt.NDArray[Any]]):
@@ -103,7 +102,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._n_states, self._n_actions = probe.n_states, probe.n_actions
-        self._limit = NO_LIMIT if max_episode_steps is None else max_episode_steps
+        self._limit = NO_LIMIT if max_episode_steps is None else as_limit(max_episode_steps)
         self._table = TaskTable.empty(num_envs, probe.n_states * probe.n_actions + 1)
         self._tasks: list[TabularMDP | None] = [None] * num_envs
         self._task_seeds: list[int | None] = [None] * num_envs
@@ -273,7 +272,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             ValueError: They have another shape, or one is not in the action space.
             ResetNeeded: Some environment has no running episode.
         """
-        actions = np.asarray(actions)
+        actions = given = np.asarray(actions)
         if actions.dtype != np.int64:
             if actions.dtype.kind not in "iu":
                 raise TypeError(f"`actions` must be integers, got {actions.dtype}.")
@@ -300,7 +299,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             final,
         )
         if n_ended < 0:
-            self._explain(actions)
+            self._explain(given)
         self._reached = np.where(ended, final, states) if n_ended else states
         infos: dict[str, Any] = {}
         if n_ended:

@@ -8,9 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Box
 
-from vamdp.estimators.estimator import Estimator
+from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.estimators.row_by_row import METHODS, RowByRow
 from vamdp.estimators.table import BUILT_INS, DEFAULT
+
+#: With smaller divisors, the values and counts of a built-in learner may not fit into float32. With
+#: larger ones they do for 1e5 steps of LARGEST_REWARD = 1e30, since float32 goes to 3e38.
+SMALLEST_TRUSTED_SCALE = 1e-3
 
 _DOOR = ("n_tasks", "n_actions", "parts", "begin_tasks", "begin_episodes", "update", "write")
 
@@ -141,6 +145,11 @@ def _check_sizes(estimator: Any, n_tasks: int, n_actions: int) -> None:
             )
 
 
+def writes_finite(estimator: Estimator, scales: Scales) -> bool:
+    """Whether what the learner writes must be finite, so that `check_written` is not needed."""
+    return is_built_in(estimator) and min(scales) >= SMALLEST_TRUSTED_SCALE
+
+
 def check_written(estimator: Estimator, out: npt.NDArray[np.float32]) -> None:
     """Raise ValueError unless every number the learner wrote into `out` is finite."""
     if np.isfinite(out).all():
@@ -151,4 +160,5 @@ def check_written(estimator: Estimator, out: npt.NDArray[np.float32]) -> None:
     raise ValueError(
         f"`{type(estimator).__name__}.write` must write finite numbers, got {out[row, place]} in "
         f"entry {i} of the part {name!r} of task {row}."
+        + (" Pass a larger `value_scale` or `count_scale`." if is_built_in(estimator) else "")
     )

@@ -21,6 +21,9 @@ from vamdp.argument_checks import check_finite, check_scale, check_squared_scale
 
 FloatArray = npt.NDArray[np.float64]
 
+#: Draws from gamma distributions that add up to less have lost digits, or all are 0.
+_SMALLEST_SUM = 1e-290
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -45,6 +48,7 @@ class Prior:
     def __post_init__(self) -> None:
         """Check every argument."""
         check_scale("concentration", self.concentration)
+        check_finite("concentration", self.concentration)
         for name in ("prior_sd", "noise_sd"):
             check_squared_scale(name, getattr(self, name))
         check_finite("prior_mean", self.prior_mean)
@@ -76,8 +80,26 @@ def draw_models(
     Returns:
         P, shape (n_samples, ..., S, A, S'), and R, shape (n_samples, ..., S, A).
     """
-    P = rng.standard_gamma(np.broadcast_to(alpha, (n_samples, *alpha.shape)))
-    P += np.finfo(np.float64).tiny  # all draws of a row can underflow to 0 if alpha is tiny
+    alpha = np.broadcast_to(alpha, (n_samples, *alpha.shape))
+    P = rng.standard_gamma(alpha)
+    underflowed = P.sum(axis=-1) < _SMALLEST_SUM
+    P += np.finfo(np.float64).tiny  # no row sums to 0
     P /= P.sum(axis=-1, keepdims=True)
+    if underflowed.any():
+        P[underflowed] = _draw_in_logs(rng, alpha[underflowed])
     sd = prior.noise_sd / np.sqrt(prior.n_rewards + visits)
     return P, means + sd * rng.standard_normal((n_samples, *means.shape))
+
+
+def _draw_in_logs(rng: np.random.Generator, alpha: FloatArray) -> FloatArray:
+    """Draw rows from Dirichlet(alpha), shape (n, S'), whose entries of alpha are tiny.
+
+    Gamma(a) is Gamma(a + 1) U^(1 / a) with U uniform on (0, 1]; U^(1 / a) underflows, its logarithm
+    does not. A row's direction is independent of its sum, so drawing anew the rows with the
+    smallest sums leaves the distribution as it is.
+    """
+    a = np.maximum(alpha, 1e-300)  # log(U) / a stays finite
+    log = np.log(rng.standard_gamma(a + 1)) + np.log1p(-rng.random(a.shape)) / a
+    P: FloatArray = np.exp(log - log.max(axis=-1, keepdims=True))
+    P /= P.sum(axis=-1, keepdims=True)
+    return P

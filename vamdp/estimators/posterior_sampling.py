@@ -34,6 +34,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from vamdp.argument_checks import (
+    as_limit,
     as_options,
     check_discount,
     check_not_negative,
@@ -239,7 +240,7 @@ class PosteriorSampling:
         P, R = draw_models(self._generators[i], o, alpha, means, visits, int(o.n_samples))
         solve(
             P, R, storage.absorbing[i], storage.blocked[i], storage.sizes[i, ANY_BLOCKED] != 0,
-            float(o.gamma), int(o.task_horizon), o.tolerance - ROUNDING,
+            float(o.gamma), as_limit(o.task_horizon), o.tolerance - ROUNDING,
             float(o.concentration), float(o.prior_mean), float(o.prior_sd),
             NO_HISTORY, self._shown[i], self._unmet[i],
         )  # fmt: skip

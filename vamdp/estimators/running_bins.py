@@ -76,7 +76,10 @@ class _Widths:
         size = np.maximum(np.abs(self._seen_low), np.abs(self._seen_high))
         needed = np.where(spread > 0, np.maximum(spread / self._n, size / _MOST_BINS_FROM_0), 0.0)
         grows = self._is_running & (needed > self._width) & (self._n > 1)
-        self._width[grows] = 2.0 ** np.ceil(np.log2(needed[grows]))
+        # The smallest power of two that is at least `needed` = part * 2**exponent, exactly: a
+        # logarithm rounds, and a width that stays too small would grow again at every step.
+        part, exponent = np.frexp(needed[grows])
+        self._width[grows] = np.ldexp(1.0, exponent - (part == 0.5))
         return bool(grows.any())
 
     def key(self, state: FloatArray) -> FloatArray:

@@ -115,10 +115,12 @@ def as_key(name: str, key: Any) -> Any:
 
 def _size_error(name: str, value: Any) -> str:
     error = f"`{name}` must be finite and below 2**53 in size, got {value}."
-    parts = value if isinstance(value, tuple) else (value,)
-    if not all(abs(as_number(x)) < math.inf for x in parts):
-        return error
-    return f"{error} Split a larger int, such as a hash: (key >> 32, key & 0xFFFFFFFF)."
+    for x in value if isinstance(value, tuple) else (value,):
+        if isinstance(x, (int, np.integer)) and not abs(int(x)) <= LARGEST_INTEGER:
+            return f"{error} Split a larger int, such as a hash: (key >> 32, key & 0xFFFFFFFF)."
+        if LARGEST_INTEGER < abs(as_number(x)) < math.inf:
+            return f"{error} Choose other units."
+    return error
 
 
 @njit(cache=True, borrows=True)

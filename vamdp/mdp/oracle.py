@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_discount, check_positive_integer
+from vamdp.argument_checks import as_limit, check_discount, check_positive_integer
 from vamdp.compiled import njit
 from vamdp.mdp.bellman import backup, iterate, maximise
 from vamdp.mdp.sweep_history import NO_HISTORY
@@ -52,7 +52,7 @@ def optimal_values(model: KnownModel, horizon: int, gamma: float) -> npt.NDArray
     iterate(
         model.base, np.zeros_like(model.base), model.row[goes_on], model.successor[goes_on],
         gamma * model.probability[goes_on], np.zeros((1, 1), np.bool_), False,
-        V.size, int(goes_on.sum()), 0, int(horizon), SMALLEST, V, Q, NO_HISTORY,
+        V.size, int(goes_on.sum()), 0, as_limit(horizon), SMALLEST, V, Q, NO_HISTORY,
     )  # fmt: skip
     return V
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import as_number, check_discount
+from vamdp.argument_checks import as_limit, as_number, check_discount
 from vamdp.mdp.bellman import ROUNDING, iterate
 from vamdp.mdp.sweep_history import NO_HISTORY
 
@@ -82,7 +82,7 @@ def value_iteration(
     n_sweeps = iterate(
         base, np.zeros_like(base), (actions * n_states + states).astype(np.uint32),
         successors.astype(np.uint32), gamma * P[states, actions, successors],
-        np.zeros((1, 1), np.bool_), False, n_states, states.size, 0, max_sweeps,
+        np.zeros((1, 1), np.bool_), False, n_states, states.size, 0, as_limit(max_sweeps),
         tolerance - ROUNDING, V, Q, NO_HISTORY,
     )  # fmt: skip
     return ValueIterationResult(np.ascontiguousarray(Q.T), V, n_sweeps)

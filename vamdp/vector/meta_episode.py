@@ -9,7 +9,8 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from vamdp.inner_env import asks_for_new_task, is_refusal, require_vector
+from vamdp.inner_batch import is_refusal, task_marks
+from vamdp.inner_env import asks_for_new_task, require_vector
 from vamdp.space_trees import as_info, read_batch
 from vamdp.vector.batched_steps import (
     Seeds,
@@ -96,13 +97,15 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
                 "`options['reset_mask']` must be left out: all meta-episodes begin together."
             )
         seeds = as_seeds(seed, self.num_envs)
+        begins_task = any(s is not None for s in seeds) or asks_for_new_task(options)
         if None in seeds and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
         options = self._with_task_set(options)
+        before = task_marks(self.env) if options else []
         try:
             observations, infos = self.env.reset(seed=inner_seed(seed, seeds), options=options)
         except BaseException as error:
-            if not is_refusal(error, options):
+            if not is_refusal(error, options, self.env, before, begins_task):
                 self._t = self.horizon
             raise
         self._t = self.horizon  # until everything below has succeeded
@@ -123,8 +126,9 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
             ResetNeeded: `reset` was not called, or not since the task changed or a step failed.
             ValueError: An action is out of range (no environment is stepped), or an environment
                 returns a reward that is not finite or does not fit into 32 bits, a `terminated` or
-                `truncated` that is not a bool, or an observation outside its space (the
-                meta-episodes are then over).
+                `truncated` that is not a bool, or an observation of another shape than its space's
+                or with an integer outside it (the meta-episodes are then over). The bounds of a Box
+                are not checked.
             TypeError: NumPy cannot read a returned value (the meta-episodes are then over).
         """
         if self._t >= self.horizon:

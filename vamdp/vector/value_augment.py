@@ -11,10 +11,10 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from vamdp.estimators.arguments import as_flags, check_each
-from vamdp.estimators.choice import check_written, is_built_in
+from vamdp.estimators.choice import check_written, writes_finite
 from vamdp.estimators.state_arguments import State, as_coordinates, as_key, state_coordinates
-from vamdp.inner_batch import task_seeds
-from vamdp.inner_env import StateKey, asks_for_new_task, is_refusal, require_vector
+from vamdp.inner_batch import is_refusal, task_marks, task_seeds
+from vamdp.inner_env import StateKey, asks_for_new_task, require_vector
 from vamdp.space_trees import read_batch, rows_of
 from vamdp.vector.batched_steps import (
     Seeds,
@@ -28,6 +28,7 @@ from vamdp.vector.batched_steps import (
     require_same_step,
 )
 from vamdp.vector_bases import AnyVectorWrapper
+from vamdp.wrappers.state_source import OBSERVATION
 from vamdp.wrappers.value_setup import ValueSetup
 
 
@@ -97,7 +98,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
             estimator=estimator, options=options,
         )  # fmt: skip
         self.estimator: Any = self._estimator
-        self._is_trusted = is_built_in(self._estimator)
+        self._is_trusted = writes_finite(self._estimator, self._scales)
         self._takes_keys = hasattr(self._estimator, "takes_keys")
         self._n_coordinates: int | None = None  # of every state, set by the first one
         self.single_observation_space = self._parts.space
@@ -142,19 +143,24 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         started = np.ones(self.num_envs, np.bool_)
         if options and options.get("reset_mask") is not None:
             started = np.array(options["reset_mask"], np.bool_)  # a learner may write into it
-            if self._states is None and started.shape == fresh.shape and not started.all():
+            if started.shape != fresh.shape:
+                raise ValueError(
+                    f"`options['reset_mask']` must have shape {fresh.shape}, got {started.shape}."
+                )
+            if self._states is None and not started.all():
                 raise ResetNeeded(
                     f"Environment {np.argmin(started)} must be reset too, since no episodes are "
                     "running: `reset_mask` leaves it out."
                 )
         fresh &= started
+        before = task_marks(self.env) if options else []
         try:
             # A copy, because SyncVectorEnv removes entries from the dict.
             observations, infos = self.env.reset(
                 seed=inner_seed(seed, seeds), options=options and dict(options)
             )
         except BaseException as error:
-            if not is_refusal(error, options):
+            if not is_refusal(error, options, self.env, before, bool(fresh.any())):
                 self._begins_task |= fresh  # tasks may be new: the next reset forgets
                 self._states = None
             raise
@@ -256,7 +262,9 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         if self._source.keys is not None and not (self._takes_keys and self._source.key):
             states = self._source.keys(observations)
             # A copy, because the function may overwrite its array in the next step.
-            coordinates = self._encode("state_keys(observations)", np.array(states))
+            is_own = self._source.name == OBSERVATION
+            name = "observations" if is_own else "state_keys(observations)"
+            coordinates = self._encode(name, np.array(states))
             if not self._takes_keys:
                 return coordinates
             whole = np.asarray(states).tolist()

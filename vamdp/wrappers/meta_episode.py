@@ -11,11 +11,11 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.wrappers import TimeLimit
 
+from vamdp.inner_batch import is_refusal, task_marks
 from vamdp.inner_env import (
     as_end,
     as_reward,
     asks_for_new_task,
-    is_refusal,
     place_of,
     plain_seed,
     require_single,
@@ -131,13 +131,15 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
                 later episodes are started with a bare `reset()`.
         """
         seed = plain_seed(seed)
-        if seed is None and not asks_for_new_task(options) and not self._task_is_chosen:
+        begins_task = seed is not None or asks_for_new_task(options)
+        if not begins_task and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
         options = self._with_task_set(options)
+        before = task_marks(self.env) if options else []
         try:
             observation, info = self.env.reset(seed=seed, options=options)
         except BaseException as error:
-            if not is_refusal(error, options):
+            if not is_refusal(error, options, self.env, before, begins_task):
                 self._t = self.horizon
             raise
         self._t = self.horizon  # until everything below has succeeded
@@ -157,8 +159,9 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
             ResetNeeded: The meta-episode is over, was not started, or failed.
             ValueError: The action is out of range (the environment is not stepped), or the
                 environment returns a reward that is not finite or does not fit into 32 bits, a
-                `terminated` or `truncated` that is not a bool, or an observation outside its space
-                (the meta-episode is then over).
+                `terminated` or `truncated` that is not a bool, or an observation of another shape
+                than its space's or with an integer outside it (the meta-episode is then over). The
+                bounds of a Box are not checked.
         """
         if self._t >= self.horizon:
             raise ResetNeeded(

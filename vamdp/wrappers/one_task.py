@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.estimators.arguments import LARGEST_REWARD, check_action_mask, reward_error
-from vamdp.estimators.choice import check_written, is_built_in
+from vamdp.estimators.choice import check_written, writes_finite
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.estimators.state_arguments import state_coordinates
 
@@ -22,11 +22,13 @@ class OneTask:
         estimator: The learner.
         scales: Divisors of its numbers.
         part: The slice of an observation vector that holds its parts.
+        state_name: Name of a state in error messages.
     """
 
-    def __init__(self, estimator: Estimator, scales: Scales, part: slice) -> None:
+    def __init__(self, estimator: Estimator, scales: Scales, part: slice, state_name: str) -> None:
+        self._state_name = state_name
         self._estimator, self._scales, self._part = estimator, scales, part
-        self._is_trusted = is_built_in(estimator)
+        self._is_trusted = writes_finite(estimator, scales)
         self._takes_keys = hasattr(estimator, "takes_keys")
         self._n_coordinates: int | None = None  # of every state, set by the first one
         self._states: Any = None  # the current state, as a batch of one
@@ -79,7 +81,7 @@ class OneTask:
     def _batch(self, state: Any) -> Any:
         if self._takes_keys:
             return [state]
-        states = state_coordinates("state_key(observation)", state, self._n_coordinates)
+        states = state_coordinates(self._state_name, state, self._n_coordinates)
         self._n_coordinates = states.shape[1]
         return states
 

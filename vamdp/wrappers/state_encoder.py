@@ -58,6 +58,8 @@ class StateEncoder:
             flat: Any = spaces.flatten_space(space)
         except NotImplementedError:  # a custom space, such as MiniGrid's missions
             flat = None
+        except ValueError:  # a Dict or Tuple without parts
+            flat = None
         if not isinstance(flat, spaces.Box):
             raise ValueError(
                 f"`env.observation_space` must be flattenable to a Box, got {space}. "

@@ -29,6 +29,9 @@ from vamdp.wrappers.whole_numbers import (
 #: Above this many real numbers, bins are no default: hardly any two states would share one.
 MOST_BINNED_NUMBERS = 8
 
+#: The name of a state that is made of the observation's own numbers.
+OBSERVATION = "observation"
+
 
 class StateSource(NamedTuple):
     """Functions that map observations to states. A Discrete observation needs none.
@@ -38,12 +41,14 @@ class StateSource(NamedTuple):
         keys: A batch of observations -> states (n,) or (n, d), or None.
         each: One `key` per environment, if the environments of a batch have their own; else None.
         bins: Bins that adapt to the data, to be put around the learner, or None.
+        name: What a state is called in errors.
     """
 
     key: StateKey | None = None
     keys: Callable[[Any], npt.ArrayLike] | None = None
     each: list[StateKey] | None = None
     bins: StateBins | None = None
+    name: str = "state_key(observation)"
 
 
 def find_state_source(
@@ -95,14 +100,15 @@ def find_state_source(
             )
         return StateSource()
     if takes_reals:
-        return StateSource(partial(_numbers, space), partial(_batched_numbers, space))
+        return StateSource(*_numbers_of(space), name=OBSERVATION)
     return _of_environment(env, space) or _of_space(space)
 
 
 def _of_space(space: gymnasium.Space[Any]) -> StateSource:
     """Return the source for integers, or for a few real numbers."""
     if holds_whole_numbers(space):
-        return StateSource(partial(whole_numbers, space), partial(batched_whole_numbers, space))
+        keys = partial(batched_whole_numbers, space)
+        return StateSource(partial(whole_numbers, space), keys, name=OBSERVATION)
     if isinstance(space, spaces.Box) and _is_few_reals(space):
         return _binned(space, StateBins.of_space(space))
     raise ValueError(
@@ -138,7 +144,7 @@ def _of_environment(env: Any, space: gymnasium.Space[Any]) -> StateSource | None
 
 def _is_few_reals(space: spaces.Box) -> bool:
     n = int(np.prod(space.shape))
-    return np.issubdtype(space.dtype, np.floating) and n <= MOST_BINNED_NUMBERS
+    return np.issubdtype(space.dtype, np.floating) and 1 <= n <= MOST_BINNED_NUMBERS
 
 
 def _binned(space: gymnasium.Space[Any], bins: StateBins) -> StateSource:
@@ -154,11 +160,18 @@ def _binned(space: gymnasium.Space[Any], bins: StateBins) -> StateSource:
         if isinstance(space, spaces.Box):
             return StateSource(bins, bins.keys)
         return StateSource(partial(_bins_of, space, bins))
-    return StateSource(partial(_numbers, space), partial(_batched_numbers, space), bins=bins)
+    return StateSource(*_numbers_of(space), bins=bins, name=OBSERVATION)
 
 
 def _bins_of(space: gymnasium.Space[Any], bins: StateBins, observation: Any) -> tuple[int, ...]:
     return bins(spaces.flatten(space, observation))
+
+
+def _numbers_of(
+    space: gymnasium.Space[Any],
+) -> tuple[StateKey, Callable[[Any], npt.ArrayLike]]:
+    """Return the functions that take all numbers of one observation, and of a batch."""
+    return partial(_numbers, space), partial(_batched_numbers, space)
 
 
 def _numbers(space: gymnasium.Space[Any], observation: Any) -> tuple[float, ...]:
@@ -174,6 +187,9 @@ def _batched_numbers(space: gymnasium.Space[Any], observations: Any) -> npt.NDAr
 
 def _key_hint(space: gymnasium.Space[Any]) -> str:
     """Return what to do if observations in this space have no key."""
+    hidden = "" if space.is_np_flattenable else " and show_state=False"
+    if is_empty(space):
+        return "It holds nothing: pass state_key=lambda observation: 0 and show_state=False."
     if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating):
         return (
             "Real numbers hardly ever recur. Pass a function that cuts a few of them into bins, "
@@ -181,10 +197,29 @@ def _key_hint(space: gymnasium.Space[Any]) -> str:
             'estimator="kernel"; the agent still sees the whole observation. If these numbers do '
             "recur, pass state_key=tuple."
         )
-    if isinstance(space, (spaces.Dict, spaces.Tuple)):
-        name = repr(next(iter(space), "name")) if isinstance(space, spaces.Dict) else "0"
+    part, name = space, "observation"
+    while isinstance(part, (spaces.Dict, spaces.Tuple)) and len(part.spaces) > 0:
+        place: Any = next(iter(part)) if isinstance(part, spaces.Dict) else 0
+        part, name = part[place], f"{name}[{place!r}]"
+    if not isinstance(
+        part, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+    ):
+        return (
+            "Pass a function that numbers the observations, such as state_key=lambda observation, "
+            "numbers={}: numbers.setdefault(repr(observation), len(numbers))"
+            f"{hidden}. (repr shortens arrays of more than 1000 numbers.)"
+        )
+    if part is not space:
         return (
             "Pass a function of the parts that make up the state, such as state_key=lambda "
-            f"observation: tuple(np.ravel(observation[{name}]))."
+            f"observation: tuple(np.ravel({name})){hidden}."
         )
-    return "Pass state_key=lambda observation: tuple(np.ravel(observation)), for example."
+    return f"Pass state_key=lambda observation: tuple(np.ravel({name})), for example."
+
+
+def is_empty(space: gymnasium.Space[Any]) -> bool:
+    """Whether observations in this space hold no numbers at all."""
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
+        return all(map(is_empty, parts))
+    return isinstance(space, spaces.Box) and 0 in space.shape

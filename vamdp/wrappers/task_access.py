@@ -6,6 +6,7 @@ from typing import Any
 
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
+from vamdp.inner_batch import is_refusal, task_marks
 from vamdp.inner_env import layers
 
 
@@ -37,10 +38,21 @@ class TaskAccess:
             task = self._sampled() if task is None else task
             below = None if task is None else self._find("set_task")
         if below is not None:
-            below(task)
+            self._change(below, task)
         elif task is not None:
             raise ValueError(f"`task` must be None, got {task!r}: {self._fixed()}")
         self._task_changed()
+
+    def _change(self, below: Callable[[Any], None], task: Any) -> None:
+        """Change the task; if that fails half-way, as in the second environment, it has changed."""
+        before = task_marks(self.env)
+        try:
+            below(task)
+        except BaseException as error:
+            asked = {"new_task": True} if task is None else {"task": task}
+            if not is_refusal(error, asked, self.env, before, begins_task=False):
+                self._task_changed()
+            raise
 
     def set_task(self, task: Any) -> None:
         """Set the task, and forget the current one. Call `reset` before the next step."""

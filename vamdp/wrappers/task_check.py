@@ -47,6 +47,10 @@ _UNSEEDED = (
     " It does not follow its seeds: reset(seed=...) and the same actions gave a different result "
     "the second time. Draw all random numbers from self.np_random."
 )
+_KEPT = (
+    " The task does not change with reset(seed=...): the one that was there before goes on, and "
+    "the seed does not determine it. Draw the task from self.np_random whenever a seed is given."
+)
 _RESET = "reset"  # the stratum of resets; their outcome is the start state
 #: With fewer comparable visits, the answer is "unknown".
 _FEWEST = 20
@@ -59,13 +63,16 @@ class TaskCheck:
     Attributes:
         kind: "distribution": tasks last. "single": there is one task. "seeded": tasks change only
             with a seed. "redrawn": the task changes at every reset. "unknown": states do not recur.
-        follows_seeds: Whether the same seed and actions gave the same result twice.
+        follows_seeds: Whether the same seed and actions gave the same result twice, although
+            another task was there in between.
         n_steps: Number of steps played.
+        keeps_task: Whether it does not follow its seeds because reset(seed=...) keeps the task.
     """
 
     kind: Kind
     follows_seeds: bool
     n_steps: int
+    keeps_task: bool = False
 
     @property
     def is_distribution(self) -> bool:
@@ -73,7 +80,8 @@ class TaskCheck:
         return self.kind == "distribution" and self.follows_seeds
 
     def __str__(self) -> str:
-        return _SENTENCES[self.kind] + ("" if self.follows_seeds else _UNSEEDED)
+        fault = _KEPT if self.keeps_task else _UNSEEDED
+        return _SENTENCES[self.kind] + ("" if self.follows_seeds else fault)
 
 
 def check_tasks(
@@ -88,8 +96,9 @@ def check_tasks(
     """Play an environment with random actions, and return whether it is a task distribution.
 
     As in `MetaEpisode`, ``reset(options={"new_task": True})`` begins a task and a bare ``reset()``
-    the next episode in it. Random actions miss rare events, such as a goal far away; more steps
-    find more. Reset the environment before you use it afterwards.
+    the next episode in it. ``reset(seed=...)`` must begin a task that depends on the seed alone.
+    Random actions miss rare events, such as a goal far away; more steps find more. Reset the
+    environment before you use it afterwards.
 
     Args:
         env: The environment to wrap, without `ValueAugment` and `MetaEpisode`.
@@ -135,8 +144,13 @@ def check_tasks(
         is_its_own = owner is not None and single_space(owner) == env.observation_space
         state_key = owner.state_key if is_its_own else None
     play = _Play(env, state_key, n_episodes, n_steps, seed)
-    first, again = ([play.stream(seed + i) for i in range(n_tasks)] for _ in range(2))
-    follows_seeds = first == again
+    seeds = range(seed, seed + n_tasks)
+    first = [play.stream(s) for s in seeds]
+    follows_seeds = first == [play.stream(s, after_another_task=True) for s in seeds]
+    # Without another task in between, what keeps its task gives the same result twice.
+    keeps_task = not follows_seeds and (
+        [play.stream(s) for s in seeds] == [play.stream(s) for s in seeds]
+    )
     for _ in range(n_tasks):
         play.task(options={"new_task": True})
     kind = play.kind()
@@ -148,7 +162,7 @@ def check_tasks(
         n_played += by_seeds.n_steps_played
         if by_seeds.kind() == "distribution":
             kind = "seeded"
-    return TaskCheck(kind, follows_seeds, n_played)
+    return TaskCheck(kind, follows_seeds, n_played, keeps_task)
 
 
 class _Play:
@@ -173,8 +187,10 @@ class _Play:
         self._n_tasks = 0
         self.n_steps_played = 0
 
-    def stream(self, seed: int) -> list[Any]:
+    def stream(self, seed: int, after_another_task: bool = False) -> list[Any]:
         """Return what an episode with this seed for environment and actions shows."""
+        if after_another_task:
+            self._env.reset(options={"new_task": True})
         self._seed_actions(seed)
         return self._episode(seed=seed)
 

@@ -12,13 +12,14 @@ from gymnasium.utils import RecordConstructorArgs
 
 from vamdp.argument_checks import as_options
 from vamdp.domains.grids.view import GridView, Thought
-from vamdp.estimators.choice import is_built_in
+from vamdp.estimators.choice import writes_finite
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.model_based.value_estimator import ValueEstimator
 from vamdp.estimators.row_by_row import RowByRow
 from vamdp.estimators.running_bins import RunningBins
 from vamdp.estimators.state_arguments import LARGEST_INTEGER, as_key
 from vamdp.estimators.table import DEFAULT
+from vamdp.inner_batch import is_refusal, task_marks
 from vamdp.inner_env import (
     StateKey,
     as_end,
@@ -26,7 +27,6 @@ from vamdp.inner_env import (
     asks_for_new_task,
     discrete_actions,
     find_owner,
-    is_refusal,
     plain_seed,
     require_single,
     seed_or_none,
@@ -142,15 +142,20 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self._lowest, self._n_observations = (
             (int(space.start), int(space.n)) if is_discrete else (0, 0)
         )
-        self._learner: Any = OneTask(self._estimator, self._scales, self._own_part)
+        self._learner: Any = OneTask(
+            self._estimator, self._scales, self._own_part, self._source.name
+        )
         self._numbers = range(0)  # observations that the learner takes and writes itself
         # Not for a subclass: `fast_step` would bypass the methods that it overrides.
-        if is_built_in(self._estimator) and hasattr(self._estimator, "fast_step"):
+        is_trusted = writes_finite(self._estimator, self._scales)
+        if is_trusted and hasattr(self._estimator, "fast_step"):
             numbers = range(self._lowest, self._lowest + self._n_observations)
             if self._source.key is None and max(-numbers.start, numbers.stop) <= LARGEST_INTEGER:
                 self._numbers = numbers
             one_hot = range(0) if self._encoder is None else self._numbers
-            self._learner = self._estimator.fast_step(self._scales, self._own_part.start, one_hot)
+            self._learner = self._estimator.fast_step(
+                self._scales, self._own_part.start, one_hot, self._source.name
+            )
         self.observation_space = self._parts.space
         self._is_flat = flatten
         self._zeros = np.zeros(self._parts.size, np.float32)
@@ -196,10 +201,11 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         seed = plain_seed(seed)
         options = self._with_task_set(options)
         begins_task = seed is not None or asks_for_new_task(options)
+        before = task_marks(self.env) if options else []
         try:
             observation, info = self.env.reset(seed=seed, options=options)
         except BaseException as error:
-            if not is_refusal(error, options):
+            if not is_refusal(error, options, self.env, before, begins_task):
                 self._begins_task |= begins_task  # it may be new: the next reset forgets
                 self._is_running = False
             raise

@@ -69,6 +69,7 @@ def test_the_usual_concentrations_need_not_be_said(ood, usual):
     ("kwargs", "message"),
     [
         ({"concentration": 0.0}, "`concentration` must be finite and above 0, got 0.0"),
+        ({"concentration": 1e308}, r"`concentration` must be at most 1e\+30 in size, got 1e\+308"),
         ({"concentration": float("nan")}, "`concentration` must be finite and above 0, got nan"),
         ({"concentration": 2.0, "ood": True}, "`concentration` must be left out with `ood`"),
     ],

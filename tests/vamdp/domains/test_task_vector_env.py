@@ -212,6 +212,11 @@ def test_a_refused_action_is_named_and_changes_nothing(bad):
         ([[0, 0, 0]], ValueError, r"must have shape \(3,\)"),
         ([0.0, 0.0, 0.0], TypeError, "must be integers"),
         ([True, False, True], TypeError, "must be integers"),
+        (
+            np.array([0, 2**63, 0], np.uint64),
+            ValueError,
+            r"`actions\[1\]` .* got 9223372036854775808",
+        ),
     ],
 )
 def test_malformed_actions_are_refused(actions, error, message):
@@ -219,6 +224,13 @@ def test_malformed_actions_are_refused(actions, error, message):
     batch.reset(seed=0)
     with pytest.raises(error, match=message):
         batch.step(actions)
+
+
+def test_an_array_of_one_seed_is_that_seed():
+    one, other = TaskVectorEnv(mixed, 3), TaskVectorEnv(mixed, 3)
+    one.reset(seed=np.array(3))
+    other.reset(seed=3)
+    assert one.task_seeds == other.task_seeds
 
 
 def test_narrow_integers_are_actions_too():
@@ -231,6 +243,10 @@ def test_narrow_integers_are_actions_too():
     ("kwargs", "error", "message"),
     [
         (dict(seed=[1, 2]), ValueError, "`seed` must give 3 seeds, got 2"),
+        (dict(seed=1.5), TypeError, "`seed` must be an int or None, got 1.5"),
+        (dict(seed="one"), TypeError, "`seed` must be an int or None, got 'one'"),
+        (dict(seed=-1), ValueError, "`seed` must be at least 0, got -1"),
+        (dict(seed=[1, 1.5, 2]), TypeError, r"`seed\[1\]` must be an int or None, got 1.5"),
         (dict(options={"task": []}), ValueError, "`task` must hold 3 tasks, got 0"),
         (dict(options={"task": 1}), TypeError, "`task` must be a sequence of 3 tasks"),
         (dict(options={"task": [1, 2, 3]}), TypeError, r"`task\[0\]` must be a TabularMDP"),

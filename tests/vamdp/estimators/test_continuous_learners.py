@@ -225,3 +225,11 @@ def test_in_a_batch_of_environments_each_sees_what_a_single_one_sees(name):
             seen.append(env.step(action)[0] if t % 25 else (env.step(action), env.reset())[1][0])
     np.testing.assert_array_equal(np.array(shown).swapaxes(0, 1), np.array(alone))
     assert np.abs(np.array(shown)[-1, :, batch.layout["advantage"]]).max() > 0
+
+
+def test_the_first_state_of_an_episode_tells_the_number_of_coordinates(make):
+    learner = make()
+    learner.begin_episodes(EVERY, np.zeros((1, 2)), None)
+    with pytest.raises(ValueError, match="must have 2 numbers"):
+        learner.update(np.zeros((1, 3)), [0], [1.0], np.zeros((1, 3)), [False])
+    learner.update(np.zeros((1, 2)), [0], [1.0], np.zeros((1, 2)), [False])

@@ -404,6 +404,7 @@ def test_a_masked_action_is_left_out_of_the_plan_and_reads_as_the_worst_allowed(
         ({"n_samples": 1}, r"`n_samples` must be an integer of at least 2, got 1: one model has"),
         ({"n_samples": 2.0}, r"`n_samples` must be an integer of at least 2, got 2.0"),
         ({"concentration": 0.0}, r"`concentration` must be finite and above 0, got 0.0"),
+        ({"concentration": 1e308}, r"`concentration` must be at most 1e\+30 in size, got 1e\+308"),
         ({"prior_mean": float("inf")}, r"`prior_mean` must be finite, got inf"),
         ({"prior_sd": -1.0}, r"`prior_sd` must be finite and above 0, got -1.0"),
         ({"noise_sd": 0.0}, r"`noise_sd` must be finite and above 0, got 0.0"),

@@ -51,6 +51,25 @@ def test_widths_are_powers_of_two_that_cover_the_range_seen():
     assert estimator.bins_of([[2.5, 5.3]]).tolist() == [[1, 42]]
 
 
+@pytest.mark.parametrize("k", [-300, 7, 40])
+def test_a_range_that_has_not_grown_is_never_told_again(k):
+    """A range one rounding step above 8 widths of 2**k needs the next width, once."""
+    updates = []
+
+    class Counted(QLearning):
+        def update(self, *arguments):
+            updates.append(arguments)
+            super().update(*arguments)
+
+    top = np.nextafter(2.0 ** (k + 3), np.inf)
+    estimator = running(StateBins(8), learner=Counted, gamma=0.9)
+    estimator.begin_episodes(ONE, np.array([[0.0]]), None)
+    for _ in range(20):
+        estimator.update(np.array([[0.0]]), [0], [1.0], np.array([[top]]), [False])
+    assert len(updates) == 20
+    assert estimator.bins_of([[top]]).tolist() == [[4]]  # of width 2**(k + 1)
+
+
 @settings(deadline=None)
 @given(arrays(np.float64, st.tuples(st.integers(2, 30), st.just(1)), elements=st.floats(-1e6, 1e6)))
 def test_no_number_ever_has_more_than_one_bin_too_many(states):

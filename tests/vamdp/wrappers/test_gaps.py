@@ -133,6 +133,105 @@ def test_refused_options_leave_the_episode_as_it_was(tools, wrap):
     env.step(action)
 
 
+def lakes_that_run_dry(rng):
+    """A distribution that fails while `rng` is the generator of its list."""
+    if rng is lakes_that_run_dry.of:
+        raise ValueError("no lake today")
+    return vamdp.domains.RandomMDPs(n_states=4)(rng)
+
+
+def cart_pole(wrap):
+    return wrap(gymnasium.make("vamdp/CartPole-v0"), vamdp), 0
+
+
+def cart_poles(wrap):
+    envs = vamdp.SampledVectorEnv(vamdp.domains.CartPoles(), 2)
+    return wrap(envs, vamdp.vector), np.zeros(2, int)
+
+
+def each_cart_pole(wrap):
+    mode = gymnasium.vector.AutoresetMode.SAME_STEP
+    make = vamdp.domains.CartPoles()
+    envs = [lambda: vamdp.SampledEnv(make), lambda: vamdp.SampledEnv(make)]
+    return wrap(gymnasium.vector.SyncVectorEnv(envs, autoreset_mode=mode), vamdp.vector), np.zeros(
+        2, int
+    )
+
+
+def values_of(env, package):
+    return package.ValueAugment(env, task_horizon=100, state_key=lambda observation: 0)
+
+
+def meta_of(env, package):
+    return package.MetaEpisode(env, 50)
+
+
+def both_of(env, package):
+    return meta_of(values_of(env, package), package)
+
+
+def n_states_known(env):
+    learner = env if hasattr(env, "estimator") else env.env
+    return np.max(learner.estimator.n_states) if hasattr(learner, "estimator") else 0
+
+
+AROUND = pytest.mark.parametrize("wrap", [values_of, meta_of, both_of])
+
+
+@pytest.mark.parametrize("how", [{"seed": 2}, {"options": {"new_task": True}}], ids=str)
+@pytest.mark.parametrize("make", [cart_pole, cart_poles, each_cart_pole])
+@AROUND
+def test_options_refused_after_the_task_changed_leave_nothing_of_the_old_task(wrap, make, how):
+    env, action = make(wrap)
+    env.reset(seed=1)
+    for _ in range(3):
+        env.step(action)
+    with pytest.raises(ValueError, match="low"):
+        env.reset(**{**how, "options": {**how.get("options", {}), "low": 3.0, "high": 1.0}})
+    with pytest.raises(ResetNeeded):
+        env.step(action)
+    env.reset()
+    assert n_states_known(env) == 0
+
+
+@pytest.mark.parametrize("how", ["reset_task", "options"])
+@AROUND
+def test_a_new_task_in_one_row_alone_leaves_nothing_of_the_old_tasks(monkeypatch, wrap, how):
+    monkeypatch.setattr(lakes_that_run_dry, "of", None, raising=False)
+    batch = vamdp.TaskVectorEnv(lakes_that_run_dry, 2)
+    env = wrap(batch, vamdp.vector)
+    env.reset(seed=0)
+    old = batch.tasks
+    for _ in range(3):
+        env.step(np.zeros(2, int))
+    monkeypatch.setattr(lakes_that_run_dry, "of", batch.np_random[1])
+    with pytest.raises(ValueError, match="no lake"):
+        if how == "reset_task":
+            env.reset_task()
+        else:
+            env.reset(options={"new_task": True, "mine": 1})
+    assert [a is b for a, b in zip(batch.tasks, old, strict=True)] == [False, True]
+    monkeypatch.setattr(lakes_that_run_dry, "of", None)
+    with pytest.raises(ResetNeeded, match="running: call reset"):
+        env.step(np.zeros(2, int))
+    env.reset()
+    assert n_states_known(env) == 0
+
+
+@pytest.mark.parametrize("make", [cart_pole, cart_poles, each_cart_pole])
+@AROUND
+def test_a_task_refused_before_anything_changed_leaves_the_episode_as_it_was(wrap, make):
+    env, action = make(wrap)
+    env.reset(seed=1)
+    env.step(action)
+    each = action if isinstance(action, np.ndarray) else None
+    task = "easy" if each is None else ["easy", "hard"]
+    for attempt in (env.reset_task, lambda t: env.reset(options={"task": t})):
+        with pytest.raises((TypeError, ValueError), match="must be"):
+            attempt(task)
+    env.step(action)
+
+
 @pytest.mark.parametrize(
     "reward", [None, "much", "1.0", np.array([1.0]), [1.0], 1j, np.zeros((1, 1))], ids=repr
 )

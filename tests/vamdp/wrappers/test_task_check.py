@@ -24,6 +24,7 @@ class Corridor(gymnasium.Env):
             "always": True,
             "by task": seed is not None or bool((options or {}).get("new_task")),
             "by seed": seed is not None,
+            "by option": bool((options or {}).get("new_task")),
             "never": False,
         }
         if asked[self.drawn]:
@@ -82,6 +83,17 @@ def test_what_ignores_its_seeds_is_told_whatever_its_tasks_are():
         assert not found.follows_seeds and not found.is_distribution
         assert "does not follow its seeds" in str(found)
     assert vamdp.check_tasks(Corridor("by task", np.random.default_rng(0))).kind == "distribution"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_task_that_goes_on_through_a_seeded_reset_is_told(seed):
+    found = vamdp.check_tasks(Corridor("by option"), seed=seed)
+    assert found.kind == "distribution" and not found.is_distribution
+    assert found.keeps_task and not found.follows_seeds
+    assert "The task does not change with reset(seed=...)" in str(found)
+    unseeded = vamdp.check_tasks(Corridor("by option", np.random.default_rng(0)), seed=seed)
+    assert unseeded.keeps_task, "its seeds do not reach the task either"
+    assert not vamdp.check_tasks(Corridor("by task", np.random.default_rng(0))).keeps_task
 
 
 def test_states_that_never_come_back_say_nothing_unless_a_key_joins_them():

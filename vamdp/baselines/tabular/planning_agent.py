@@ -147,4 +147,4 @@ class PlanningAgent(ABC):
         self._clock += 1
         begins = step.terminated | step.truncated | (self._clock == self.task_horizon)
         self._clock[begins] = 0
-        self._needs_plan = begins if self.replan == "episode" else np.ones_like(begins)
+        self._needs_plan |= begins if self.replan == "episode" else True

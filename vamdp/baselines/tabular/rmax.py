@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_finite, check_positive_integer
+from vamdp.argument_checks import as_limit, check_finite, check_positive_integer
 from vamdp.baselines.played_step import as_played_step, check_start
 from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_indices
@@ -105,7 +105,7 @@ class RMax:
             raise ValueError(f"`n_actions` must be at most 127, got {n_actions!r}.")
         check_finite("r_max", r_max)
         self.n_states, self.n_actions = int(n_states), int(n_actions)
-        self.task_horizon, self.m, self.r_max = int(task_horizon), int(m), float(r_max)
+        self.task_horizon, self.m, self.r_max = as_limit(task_horizon), as_limit(m), float(r_max)
         self._n_planned = min(self.task_horizon, lookahead or self.task_horizon)
         self.start(1, seed=0)
 

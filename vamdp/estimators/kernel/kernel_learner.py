@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import as_options
+from vamdp.argument_checks import as_limit, as_options
 from vamdp.estimators.arguments import as_flags, as_masks, as_new_tasks, as_transitions
 from vamdp.estimators.kernel.model import (
     Model,
@@ -66,7 +66,8 @@ class KernelLearner(QRows):
         super().__init__(n_tasks, n_actions)
         self.options = o = as_options(KernelOptions, options)
         self._kernel = (float(o.width), float(o.radius), o.scales is None)
-        self._planning = (float(o.gamma), float(o.tolerance), int(o.task_horizon))
+        self._planning = (float(o.gamma), float(o.tolerance), as_limit(o.task_horizon))
+        self._n_coordinates: int | None = None  # known from the first state on
         self._masks = PresentMasks(self.n_tasks, self.n_actions)
         self._model: Model | None = None  # allocated when the first state arrives
 
@@ -102,9 +103,10 @@ class KernelLearner(QRows):
     ) -> None:
         """Store the masks of the first states in `rows`."""
         which = as_flags("rows", rows, self.n_tasks)
+        coordinates = self._coordinates(states)
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
-            self._masks.note(which, self._coordinates(states), masks)
+            self._masks.note(which, coordinates, masks)
 
     def update(
         self,
@@ -125,6 +127,7 @@ class KernelLearner(QRows):
             states, actions, rewards, next_states, terminated, next_action_masks,
         )  # fmt: skip
         check_n_scales(self.options.scales, now.shape[1])
+        self._n_coordinates = now.shape[1]
         model = self._with_room(now.shape[1])
         learn_each(now, taken, paid, then, ends, *self._kernel, *model)
         if masks.size:
@@ -144,18 +147,15 @@ class KernelLearner(QRows):
                 getattr(self._model, name)[which] = 0
             self._model.has_end[which] = self._model.is_stale[which] = False
 
-    @property
-    def _n_coordinates(self) -> int | None:
-        return None if self._model is None else self._model.mean.shape[1]
-
     def _coordinates(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
         coordinates = as_coordinates("states", states, self.n_tasks, self._n_coordinates)
         check_n_scales(self.options.scales, coordinates.shape[1])
+        self._n_coordinates = coordinates.shape[1]
         return coordinates
 
     def _with_room(self, n_coordinates: int) -> Model:
         """Return the models, with room for two more representatives up to the allowed maximum."""
-        most = int(self.options.max_representatives)
+        most = as_limit(self.options.max_representatives)
         if self._model is None:
             capacity = min(FIRST_CAPACITY, most)
             self._model = allocate(self.n_tasks, self.n_actions, n_coordinates, capacity)

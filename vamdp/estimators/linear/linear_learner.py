@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import as_options
+from vamdp.argument_checks import as_limit, as_options
 from vamdp.estimators.arguments import as_flags, as_masks, as_new_tasks, as_transitions
 from vamdp.estimators.linear.features import Features
 from vamdp.estimators.linear.options import LinearOptions
@@ -68,7 +68,8 @@ class LinearLearner(QRows):
         super().__init__(n_tasks, n_actions)
         self.options = o = as_options(LinearOptions, options)
         self._rule = (
-            float(o.gamma), float(o.regularisation), int(o.n_improvements), int(o.improve_every),
+            float(o.gamma), float(o.regularisation), as_limit(o.n_improvements),
+            as_limit(o.improve_every),
         )  # fmt: skip
         self._features = Features(o)
         self._n_coordinates: int | None = None  # known from the first state on
@@ -87,9 +88,10 @@ class LinearLearner(QRows):
     ) -> None:
         """Store the masks of the first states in `rows`."""
         which = as_flags("rows", rows, self.n_tasks)
+        coordinates = self._coordinates(states)
         if action_masks is not None:
             masks = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
-            self._masks.note(which, self._coordinates(states), masks)
+            self._masks.note(which, coordinates, masks)
 
     def update(
         self,

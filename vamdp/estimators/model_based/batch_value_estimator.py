@@ -194,9 +194,15 @@ class BatchValueEstimator:
         self.make_storage(coordinates.shape[1])
         write_states(self.where, coordinates, scales.values, scales.counts, out)
 
-    def fast_step(self, scales: Scales, start: int, one_hot: range = range(0)) -> FastStep:
+    def fast_step(
+        self,
+        scales: Scales,
+        start: int,
+        one_hot: range = range(0),
+        state_name: str = "state_key(observation)",
+    ) -> FastStep:
         """Return a faster replacement of `update` and `write` for a single environment."""
-        return FastStep(self, scales, start, one_hot)
+        return FastStep(self, scales, start, one_hot, state_name=state_name)
 
     def plan(self) -> None:
         """Update Q and V of the tasks that have changed since their last planning."""

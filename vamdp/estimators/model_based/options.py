@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import (
+    as_limit,
     check_discount,
     check_finite,
     check_not_negative,
     check_positive_integer,
+    require_flag,
 )
 
 # Entries of `EstimatorOptions.as_array`.
@@ -77,8 +79,7 @@ class EstimatorOptions:
             check_not_negative(name, getattr(self, name))
         check_discount(self.gamma)
         for name in ("warm_start", "cluster_terminals"):
-            if not isinstance(flag := getattr(self, name), (bool, np.bool_)):
-                raise ValueError(f"`{name}` must be True or False, got {flag!r}.")
+            require_flag(name, getattr(self, name))
         check_finite("prior_mean", self.prior_mean)
         if self.prior_mean != 0 and self.prior_weight == 0:
             raise ValueError(
@@ -102,7 +103,7 @@ class EstimatorOptions:
                 self.gamma,
                 self.tolerance,
                 self.smoothing,
-                self.task_horizon,
+                as_limit(self.task_horizon),
                 self.warm_start,
                 self.reward_model == "state_action",
                 self.cluster_size,

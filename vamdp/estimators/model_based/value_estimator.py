@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import as_number
-from vamdp.estimators.arguments import LARGEST_REWARD, reward_error
+from vamdp.estimators.arguments import LARGEST_REWARD, check_action_mask, reward_error
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.dense_view import LearnedModel
 from vamdp.estimators.model_based.fast_step import NO_VECTOR, FastStep
 from vamdp.estimators.model_based.options import EstimatorOptions
 from vamdp.estimators.state_arguments import State
+from vamdp.inner_env import as_end, as_reward
 
 
 class ValueEstimator:
@@ -112,12 +112,14 @@ class ValueEstimator:
             raise ValueError(
                 f"`action` must be an integer in [0, {self.batch.n_actions}), got {action!r}."
             )
-        if not abs(as_number(reward)) <= LARGEST_REWARD:  # also NaN
+        if type(reward) is not float:
+            reward = as_reward(reward)
+        if not abs(reward) <= LARGEST_REWARD:  # also NaN
             raise ValueError(reward_error("reward", reward))
+        if type(terminated) is not bool:
+            terminated = as_end("terminated", terminated)
         self._single.begin(state)
-        self._single.step(
-            int(action), float(reward), next_state, bool(terminated), next_action_mask, NO_VECTOR
-        )
+        self._single.step(int(action), reward, next_state, terminated, next_action_mask, NO_VECTOR)
         self.batch.note_unplanned()
 
     def q_values(self, state: State) -> npt.NDArray[np.float64]:
@@ -141,7 +143,8 @@ class ValueEstimator:
 
     def set_action_mask(self, state: State, action_mask: npt.ArrayLike) -> None:
         """Set the mask (A,) of a state that no transition led to, such as a start state."""
-        self.batch.set_action_masks(self._one(state), np.asarray(action_mask)[None])
+        mask = check_action_mask("action_mask", action_mask, self.n_actions, required=True)
+        self.batch.set_action_masks(self._one(state), mask[None])
 
     def forget(self) -> None:
         """Begin a new task: clear the model, counts and values."""

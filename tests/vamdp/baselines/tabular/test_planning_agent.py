@@ -121,6 +121,18 @@ def test_a_plan_for_the_episode_waits_for_its_end_and_one_for_the_step_does_not(
         assert now[0, 1] > now[0, 0] + 10
 
 
+@every_sure_agent
+def test_what_it_learned_before_its_first_action_is_in_the_first_plan(name):
+    """With or without an end, a plan for the episode is then the one for the step."""
+    state = np.array([0])
+    for_episode, for_step = AGENTS[name](replan="episode"), AGENTS[name](replan="step")
+    for agent in (for_episode, for_step):
+        agent.start(1, 0)
+        agent.learn(*one(0, 0, 5.0, 1))
+    assert for_episode.q_values(state).any()
+    np.testing.assert_array_equal(for_episode.q_values(state), for_step.q_values(state))
+
+
 def test_only_tasks_whose_episode_ended_are_planned_anew():
     agent = PSRL(S, A, task_horizon=HORIZON)
     agent.start(3, 0)

@@ -94,6 +94,16 @@ def test_samples_have_the_moments_of_the_posterior():
     np.testing.assert_allclose(R[:, 0].std(axis=0), sd, rtol=0.05)
 
 
+@pytest.mark.parametrize("c", [0.5, 1e-2, 1e-3, 1e-4, 1e-300])
+def test_samples_under_a_small_concentration_lie_as_near_to_the_corners_as_they_should(c):
+    posterior = Posterior(1, 4, 1, Prior(concentration=c))
+    P, _ = posterior.sample(np.random.default_rng(0), np.array([0]), 10_000)
+    rows = P.reshape(-1, 4)  # 40 000 rows of Dirichlet(c, c, c, c)
+    squares = (rows**2).sum(axis=1)
+    assert squares.mean() == pytest.approx((c + 1) / (4 * c + 1), abs=0.005)
+    np.testing.assert_allclose(rows.mean(axis=0), 0.25, atol=0.01)
+
+
 def test_samples_under_the_smallest_concentration_are_distributions():
     posterior = Posterior(1, 2, 2, Prior(concentration=1e-4))
     P, _ = posterior.sample(np.random.default_rng(0), np.array([0]), 1000)

@@ -1,5 +1,7 @@
 """Each mistake of a caller is named, and leaves the learner exactly as it was."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,11 @@ GOOD = {"state": (0, 1), "action": 1, "reward": 2.0, "next_state": (0, 2), "term
         ({"reward": NAN}, ValueError, r"`reward` must be finite, got nan"),
         ({"reward": INF}, ValueError, r"`reward` must be finite, got inf"),
         ({"reward": -INF}, ValueError, r"`reward` must be finite, got -inf"),
+        ({"reward": None}, ValueError, r"`reward` must be a number, got None. Give a single float"),
+        ({"reward": "1"}, ValueError, r"`reward` must be a number, got '1'"),
+        ({"reward": np.ones(1)}, ValueError, r"`reward` must be a number, got array\(\[1.\]\)"),
+        ({"reward": 10**400}, ValueError, r"`reward` must be a number, got 1000"),
+        ({"terminated": "False"}, ValueError, r"`terminated` must be a bool, got 'False'"),
         ({"action": 2}, ValueError, r"`action` must be an integer in \[0, 2\), got 2"),
         ({"action": -1}, ValueError, r"`action` must be an integer in \[0, 2\), got -1"),
         ({"action": 0.0}, ValueError, r"`action` must be an integer in \[0, 2\), got 0.0"),
@@ -127,3 +134,17 @@ def test_real_numbers_alone_are_no_states_of_a_batch():
         batch.update([0.0, 0.5], [0, 0], [1.0, 1.0], [1, 1], [False, False])
     batch.update([0.0, 2.0], [0, 0], [1.0, 1.0], [1, 1], [False, False])  # whole ones are
     assert batch.counts([0, 2]).tolist() == [[1], [1]]
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ([False, False], "must be a mask that allows an action, got [False, False]"),
+        ([True], "must have shape (2,), got (1,)"),
+        ([0.5, 1], "must hold bools, or 0 and 1, got"),
+    ],
+)
+def test_a_bad_mask_of_one_state_is_named_as_it_was_passed(mask, message):
+    estimator = vamdp.ValueEstimator(2, task_horizon=5)
+    with pytest.raises(ValueError, match=re.escape(f"`action_mask` {message}")):
+        estimator.set_action_mask(0, mask)

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
@@ -78,6 +79,15 @@ def test_seeds_of_a_batch_are_one_each():
     )
     with pytest.raises(ValueError, match="`seed` must give 3 seeds, got 2"):
         env.reset(seed=[1, 2])
+
+
+@pytest.mark.parametrize("mask", [np.ones(4, bool), np.ones((3, 1), bool)])
+def test_a_reset_mask_of_another_shape_is_refused_and_the_episodes_go_on(mask):
+    env = vamdp.vector.ValueAugment(vamdp.TaskVectorEnv(Bandits(), 3), task_horizon=1)
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"`options\['reset_mask'\]` must have shape \(3,\), got"):
+        env.reset(options={"reset_mask": mask})
+    env.step(np.zeros(3, int))
 
 
 def test_a_wrong_task_is_refused_and_the_present_one_goes_on():

@@ -1,3 +1,4 @@
+import copy
 import math
 import re
 
@@ -64,6 +65,14 @@ PICTURE = spaces.Box(0, 255, (3, 3), np.uint8)
 
 REAL = spaces.Box(0, 1, (2,))
 
+WITHOUT_NUMBERS = [
+    spaces.Text(5),
+    spaces.Sequence(spaces.Discrete(3)),
+    spaces.Graph(spaces.Discrete(3), None),
+]
+if hasattr(spaces, "OneOf"):  # in newer versions of Gymnasium only
+    WITHOUT_NUMBERS.append(spaces.OneOf([spaces.Discrete(9), REAL]))
+
 
 @pytest.mark.parametrize(
     "space",
@@ -73,23 +82,72 @@ REAL = spaces.Box(0, 1, (2,))
         spaces.Dict({"place": spaces.Discrete(3), "way": REAL}),
         spaces.Tuple((spaces.Discrete(3), REAL)),
         spaces.Tuple((PICTURE, REAL)),
+        spaces.Dict({"room": spaces.Dict({"place": PICTURE})}),
+        *WITHOUT_NUMBERS,
+        spaces.Dict({"way": spaces.Text(3)}),
+        spaces.Tuple((spaces.Graph(REAL, None), PICTURE)),
     ],
+    ids=str,
 )
 def test_a_missing_state_key_comes_with_a_remedy_that_works_in_its_space(tools, space):
     space.seed(0)
     env = tools.Script([], space.sample(), space)
     with pytest.raises(ValueError) as error:
         vamdp.ValueAugment(env, task_horizon=10)
-    remedy = re.search(r"state_key=(lambda observation: .*\)\))", str(error.value)).group(1)
+    remedy = re.search(r"state_key=(lambda observation.*?\)\))", str(error.value)).group(1)
     key = eval(remedy, {"np": np})
-    vamdp.ValueAugment(env, task_horizon=10, state_key=key).reset()
-    assert len(key(space.sample())) == (9 if PICTURE in spaces_in(space) else 1)
+    shown = "show_state=False" not in str(error.value)
+    vamdp.ValueAugment(env, task_horizon=10, state_key=key, show_state=shown).reset()
+    samples = [space.sample() for _ in range(20)]
+    if "numbers" in remedy:
+        assert [key(one) for one in samples] == [key(copy.deepcopy(one)) for one in samples]
+        assert len({key(one) for one in samples}) == len({repr(one) for one in samples}) > 2
+    else:
+        assert len(key(samples[0])) == (9 if PICTURE in spaces_in(space) else 1)
 
 
 def spaces_in(space):
-    if isinstance(space, spaces.Dict):
-        return list(space.values())
-    return list(space) if isinstance(space, spaces.Tuple) else [space]
+    if isinstance(space, (spaces.Dict, spaces.Tuple)):
+        parts = space.values() if isinstance(space, spaces.Dict) else space
+        return [inner for part in parts for inner in spaces_in(part)]
+    return [space]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Box(0, 1, (0,)),
+        spaces.Box(0, 5, (2, 0), np.int64),
+        spaces.Dict({}),
+        spaces.Tuple(()),
+        spaces.Dict({"nothing": spaces.Tuple(())}),
+    ],
+    ids=str,
+)
+def test_observations_that_hold_nothing_come_with_a_remedy_that_works(tools, space):
+    env = tools.Script([], space.sample())
+    env.observation_space = space
+    with pytest.raises(ValueError, match=r"holds nothing: pass state_key=lambda observation: 0 a"):
+        vamdp.ValueAugment(env, task_horizon=10)
+    key = {"state_key": lambda observation: 0, "show_state": False}
+    vamdp.ValueAugment(env, task_horizon=10, **key).reset()
+    if not isinstance(space, spaces.Box):  # an empty Box is shown by nothing
+        with pytest.raises(ValueError, match=r"`env\.observation_space` must be flattenable"):
+            vamdp.MetaEpisode(env, 10)
+
+
+@pytest.mark.parametrize("estimator", [None, "kernel"])
+@pytest.mark.parametrize("package", [vamdp, vamdp.vector])
+def test_an_observation_too_large_is_not_called_a_key(tools, package, estimator):
+    def script():
+        space = spaces.Box(-np.inf, np.inf, (1,), np.float64)
+        return tools.Script([], np.array([1e17]), space)
+
+    env = script() if package is vamdp else tools.same_step(script, 2)
+    env = package.ValueAugment(env, task_horizon=10, estimator=estimator)
+    message = r"^`observations?(\[0\])?` must be finite and below 2\*\*53 in size, got .*1e\+17"
+    with pytest.raises(ValueError, match=message + r".* Choose other units\.$"):
+        env.reset(seed=0)
 
 
 @pytest.mark.parametrize("package", [vamdp, vamdp.vector])

@@ -170,3 +170,20 @@ def test_rewards_that_would_be_shown_as_infinite_are_refused(batched, estimator)
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"must be at most 1e\+30 in size, got 1e\+38: .*Scale"):
         env.step(action)
+
+
+@pytest.mark.parametrize("name", ["value_scale", "count_scale"])
+@pytest.mark.parametrize("estimator", [None, "q-learning", "posterior-sampling"])
+@pytest.mark.parametrize("batched", [False, True])
+def test_scales_that_would_show_infinite_numbers_are_refused(batched, estimator, name):
+    if batched:
+        envs = vamdp.TaskVectorEnv(vamdp.domains.RandomMDPs(), 2)
+        package, actions = vamdp.vector, np.zeros(2, int)
+    else:
+        envs, package, actions = vamdp.TaskEnv(vamdp.domains.RandomMDPs()), vamdp, 0
+    env = package.ValueAugment(envs, task_horizon=5, estimator=estimator, **{name: 1e-39})
+    with pytest.raises(ValueError, match=r"finite numbers, got .*inf in .* Pass a larger `value_"):
+        for seed in range(2):
+            env.reset(seed=seed)
+            for _ in range(5):
+                env.step(actions)
