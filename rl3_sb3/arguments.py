@@ -5,6 +5,7 @@ Arguments passed to `load` to replace those of the checkpoint are checked in the
 
 import math
 import operator
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from rl3_sb3.distribution import check_action_space
 from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.tokens import check_observation_space
+
+# Largest value during training, and the range in words, where it is not just finite.
+_SCHEDULED = {"gae_lambda": (1.0, "in [0, 1]"), "clip_range": (math.inf, "at least 0")}
 
 
 def check_policy(policy: Any, known: list[str]) -> None:
@@ -115,14 +119,28 @@ def check_names(given: Mapping[str, Any], known: Collection[str]) -> None:
             )
 
 
-def check_scheduled(name: str, value: float, *, finite: bool = True) -> float:
-    """Return what a schedule gives at some moment; raise ValueError unless it is at least 0."""
-    if not _number(name, value) >= 0 or (finite and value == math.inf):
-        raise ValueError(
-            f"`{name}` must stay at least 0{' and finite' if finite else ''}, got {value} from its "
-            "schedule, which is called with the remaining share of training, 1 to 0."
-        )
-    return value
+def scheduled(name: str, value: float | Schedule, progress: float) -> float:
+    """Return a number, or what a schedule gives at this moment.
+
+    Callbacks may have replaced the number that the constructor checked.
+
+    Args:
+        name: Name of the argument, for its range and the error.
+        value: The number or schedule.
+        progress: The remaining share of training, from 1 to 0.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is out of range.
+    """
+    now = float(_number(name, value(progress) if callable(value) else value))
+    most, wanted = _SCHEDULED.get(name, (sys.float_info.max, "at least 0 and finite"))
+    if not 0 <= now <= most:
+        source = "set during training"
+        if callable(value):
+            source = "from its schedule, which gets the remaining share of training, 1 to 0"
+        raise ValueError(f"`{name}` must stay {wanted}, got {now}, {source}.")
+    return now
 
 
 def _check_at_least(name: str, value: float, least: int) -> None:

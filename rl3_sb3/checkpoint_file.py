@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rl3_sb3.rollout.rollout_length import LengthError
+from rl3_sb3.rollout.rollout_length import ContextError, LengthError
 from rl3_sb3.sequence_policy import SequencePolicy
 
 # The files in a checkpoint that SB3 writes for an on-policy algorithm.
@@ -44,28 +44,36 @@ def require_complete_checkpoint(path: str | pathlib.Path | io.BufferedIOBase) ->
 
 
 @contextmanager
-def misfits_explained(given: Mapping[str, Any]) -> Iterator[None]:
-    """Replace SB3's errors about environments that do not fit a checkpoint by clearer ones.
+def misfits_explained(given: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Replace SB3's errors about environments that do not fit a model by clearer ones.
 
     Args:
-        given: The arguments that replace those of the checkpoint. If `n_steps` is one of them, an
-            error about lengths is not the environment's fault and stays as it is.
+        given: The arguments that replace those of a checkpoint. If `n_steps` is one of them, an
+            error about lengths is not the environment's fault. None: there is no checkpoint, the
+            model gets another environment.
     """
+    fixed = "model" if given is None else "checkpoint"
     try:
         yield
     except LengthError as error:
-        if "n_steps" in given:
-            raise
-        raise ValueError(
-            f"`env` must have episodes that fit the checkpoint, got others: {error} "
-            "The checkpoint's rollouts and context are fixed: build the environment with "
-            "the horizon that the model was trained for."
-        ) from error
+        if "n_steps" not in (given or {}):
+            raise ValueError(
+                f"`env` must have episodes that fit the {fixed}, got others: {error.misfit} "
+                f"The {fixed}'s rollouts and context are fixed: build the environment with "
+                "the horizon that the model was trained for."
+            ) from error
+        if isinstance(error, ContextError):
+            raise ValueError(
+                f"{error.misfit} The checkpoint's context is fixed: pass a smaller `n_steps`, or "
+                "build an environment of shorter episodes."
+            ) from error
+        raise
     except ValueError as error:
         if "spaces do not match" in str(error):
+            remedy = "" if given is None else ", or load without `env` to predict"
             raise ValueError(
-                f"`env` must have the spaces of the checkpoint, got others: {error}. Build the "
-                "environment the model was trained on, or load without `env` to predict."
+                f"`env` must have the spaces of the {fixed}, got others: {error}. Build the "
+                f"environment the model was trained on{remedy}."
             ) from error
         raise
 

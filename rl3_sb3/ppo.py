@@ -40,7 +40,6 @@ from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule, TensorDict
-from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.action_masks import ActionMasks, Masks
@@ -50,7 +49,7 @@ from rl3_sb3.arguments import (
     check_n_steps,
     check_names,
     check_policy,
-    check_scheduled,
+    scheduled,
 )
 from rl3_sb3.checkpoint_file import (
     misfits_explained,
@@ -154,6 +153,9 @@ class TransformerPPO(PPO):
     policy_class: type[SequencePolicy]
     policy: SequencePolicy
     rollout_buffer: SequenceRolloutBuffer
+    # As they were given, like SB3's numbers: callbacks read them, and may set others.
+    ent_coef: float | Schedule  # type: ignore[assignment] # SB3's has no schedule
+    gae_lambda: float | Schedule  # type: ignore[assignment] # SB3's has no schedule
 
     def __init__(
         self,
@@ -214,10 +216,10 @@ class TransformerPPO(PPO):
             batch_size=batch_size,
             n_epochs=n_epochs,
             gamma=gamma,
-            gae_lambda=gae_lambda,  # type: ignore[arg-type] # a schedule too, see _setup_model
+            gae_lambda=gae_lambda,  # type: ignore[arg-type] # a schedule too
             clip_range=clip_range,
             normalize_advantage=normalize_advantage,
-            ent_coef=ent_coef,  # type: ignore[arg-type] # a schedule too, see _setup_model
+            ent_coef=ent_coef,  # type: ignore[arg-type] # a schedule too
             vf_coef=vf_coef,
             max_grad_norm=max_grad_norm,  # type: ignore[arg-type] # None: no clipping
             rollout_buffer_class=SequenceRolloutBuffer,
@@ -281,8 +283,6 @@ class TransformerPPO(PPO):
         if self.symmetry is not None:
             spaces = self.observation_space, self.action_space
             self.symmetry.require_fits(*spaces, self.policy.critic_only)
-        self.ent_coef = FloatSchedule(self.ent_coef)  # type: ignore[assignment]
-        self.gae_lambda = FloatSchedule(self.gae_lambda)  # type: ignore[assignment]
         self._acting: Acting | None = None
         self._action_masks: ActionMasks | None = None
         self._updates: Updates | None = None
@@ -419,10 +419,7 @@ class TransformerPPO(PPO):
     def _scheduled_lambda(self) -> float:
         # SB3's progress still belongs to the previous iteration, or to an earlier `learn`.
         progress = max(0.0, 1 - self.num_timesteps / self._total_timesteps)
-        gae_lambda = self.gae_lambda(progress)  # type: ignore[operator] # since _setup_model
-        if not 0 <= gae_lambda <= 1:
-            raise ValueError(f"`gae_lambda` must stay in [0, 1], got {gae_lambda}.")
-        return float(gae_lambda)
+        return scheduled("gae_lambda", self.gae_lambda, progress)
 
     def _collect_steps(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: SequenceRolloutBuffer
@@ -511,14 +508,13 @@ class TransformerPPO(PPO):
         """
         self.policy.set_training_mode(True)
         progress = self._current_progress_remaining
-        check_scheduled("learning_rate", self.lr_schedule(progress))
+        scheduled("learning_rate", self.lr_schedule, progress)
         self._update_learning_rate(self.policy.optimizer)
         settings = Settings(
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
-            # SB3 makes the first a schedule, and _setup_model the second.
-            clip_range=check_scheduled("clip_range", self.clip_range(progress), finite=False),  # type: ignore[operator]
-            ent_coef=check_scheduled("ent_coef", self.ent_coef(progress)),  # type: ignore[operator]
+            clip_range=scheduled("clip_range", self.clip_range, progress),
+            ent_coef=scheduled("ent_coef", self.ent_coef, progress),
             vf_coef=self.vf_coef,
             normalize_advantage=self.normalize_advantage,
             normalize_returns=self.normalize_returns,
@@ -707,11 +703,19 @@ class TransformerPPO(PPO):
         """Continue on another environment with the same spaces and number of environments.
 
         Raises:
-            ValueError: Its spaces or horizon do not fit. The model then keeps its environment.
+            ValueError: Its spaces, horizon or number of environments do not fit. The model then
+                keeps its environment.
         """
         wrapped = self._wrap_env(env, self.verbose)
-        self._lengths_for(wrapped)  # raises before anything changes
-        super().set_env(wrapped, force_reset)
+        if wrapped.num_envs != self.n_envs:
+            raise ValueError(
+                f"`env` must have the model's number of environments, {self.n_envs}, got "
+                f"{wrapped.num_envs}. To train on another number, save the model, and pass `env` "
+                "to `TransformerPPO.load`."
+            )
+        with misfits_explained():
+            self._lengths_for(wrapped)  # raises before anything changes
+            super().set_env(wrapped, force_reset)
 
     def set_parameters(
         self,

@@ -17,6 +17,7 @@ them, because the exact KL divergence needs the behaviour policy's whole distrib
 masks, they are the parameters of the distribution over the allowed actions.
 """
 
+import difflib
 import inspect
 import math
 import numbers
@@ -168,9 +169,15 @@ class SequencePolicy(ActorCriticPolicy):
     def _completed(cls, given: dict[str, Any]) -> dict[str, Any]:
         arguments = cls.network_defaults()
         for name in given.keys() - arguments.keys():
+            known = [*{**arguments, **cls.argument_defaults()}]
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
             raise TypeError(
-                f"`{name}` must be an argument of {cls.__name__}, which has "
-                f"{', '.join(arguments)}. Leave it out, or choose another policy."
+                f"`{name}` must be an argument of {cls.__name__}, which has {', '.join(known)}. "
+                + (
+                    f"Did you mean {near[0]}?"
+                    if near
+                    else "Leave it out, or choose another policy."
+                )
             )
         arguments |= given
         for name, value in arguments.items():
@@ -323,10 +330,32 @@ class SequencePolicy(ActorCriticPolicy):
             obs: Tokens, shape (B, T, C).
             actions: Shape (B, T), or (B, T, n_actions) for a `Box`.
             action_masks: See `sequence_params`.
+
+        Raises:
+            ValueError: These are not sequences, because another algorithm than `TransformerPPO`
+                trains this policy; or see `sequence_values`.
         """
-        assert isinstance(obs, th.Tensor), "sequences are tokens: see `extract_features`"
-        distribution = self.distribution(self.sequence_params(obs, action_masks))
-        return self.sequence_values(obs), distribution.log_prob(actions), distribution.entropy()
+        tokens = self._require_sequences(obs, actions)
+        distribution = self.distribution(self.sequence_params(tokens, action_masks))
+        return self.sequence_values(tokens), distribution.log_prob(actions), distribution.entropy()
+
+    def _require_sequences(self, obs: PyTorchObs, actions: th.Tensor) -> th.Tensor:
+        sizes = (self._tokens.actor_size, self._tokens.size)
+        per_step = (self.n_actions,) if isinstance(self.action_space, spaces.Box) else ()
+        if (
+            isinstance(obs, th.Tensor)
+            and obs.ndim == 3
+            and obs.shape[-1] in sizes
+            and actions.shape == (*obs.shape[:2], *per_step)
+        ):
+            return obs
+        found = f"the shape {tuple(obs.shape)}" if isinstance(obs, th.Tensor) else "a dictionary"
+        raise ValueError(
+            f"`obs` must be the tokens of whole sequences, (B, T, {self._tokens.size}), with their "
+            f"actions, got {found} with actions of the shape {tuple(actions.shape)}. To train "
+            f"{type(self).__name__}, use rl3_sb3.TransformerPPO: Stable-Baselines3's algorithms do "
+            "not hand over sequences."
+        )
 
     # ---------------------------------------------------------------- step by step (acting)
 

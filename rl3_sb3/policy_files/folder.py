@@ -44,6 +44,8 @@ from rl3_sb3.sequence_policy import SequencePolicy
 WEIGHTS_FILE = "policy.safetensors"
 DESCRIPTION_FILE = "policy.json"
 CARD_FILE = "README.md"
+# Where the folders of runs and of published agents have their policy.
+_INSIDE = "policy"
 
 _OURS = {WEIGHTS_FILE, DESCRIPTION_FILE, CARD_FILE}
 
@@ -151,9 +153,12 @@ def _read_folder(folder: Path, max_bytes: int) -> tuple[PolicyDescription, bytes
             return _read_files(before[0], max_bytes)
         except FileNotFoundError as error:
             missing = Path(error.filename)
+            inside, remedy = folder / _INSIDE, "Pass a folder written by `TransformerPPO.export`."
+            if (inside / DESCRIPTION_FILE).is_file():
+                remedy = f"Did you mean {inside}?"
             failure = PolicyFileError(
                 f"`{folder}` must be the folder of an exported policy, got no {missing.name} in "
-                "it. Pass a folder written by `TransformerPPO.export`."
+                f"it. {remedy}"
             )
         except PolicyFileError as error:
             failure = error

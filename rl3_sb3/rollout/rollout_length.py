@@ -20,7 +20,27 @@ _LEAST_STEPS = 2048
 
 
 class LengthError(ValueError):
-    """The environment's episodes do not fit the rollouts or the context."""
+    """The environment's episodes do not fit the rollouts or the context.
+
+    Args:
+        misfit: What does not fit.
+        remedy: What to do where all arguments can be chosen, as in a model's constructor.
+
+    Attributes:
+        misfit: See above.
+    """
+
+    def __init__(self, misfit: str, remedy: str) -> None:
+        super().__init__(misfit, remedy)
+        self.misfit = misfit
+
+    def __str__(self) -> str:
+        """Return both sentences."""
+        return " ".join(self.args)
+
+
+class ContextError(LengthError):
+    """The context is too short for the rollouts."""
 
 
 def rollout_and_context_length(
@@ -44,8 +64,8 @@ def rollout_and_context_length(
     known = {length for length in horizons if length is not None}
     if None not in horizons and len(known) > 1:
         raise LengthError(
-            f"`env` must have one horizon for all environments, got {sorted(known)}. "
-            "Train on environments of equal meta-episodes."
+            f"`env` must have one horizon for all environments, got {sorted(known)}.",
+            "Train on environments of equal meta-episodes.",
         )
     longest = _longest(env, horizons)
     if n_steps is None and longest is not None:
@@ -53,25 +73,27 @@ def rollout_and_context_length(
     if n_steps is None:
         raise LengthError(
             f"`n_steps` must be given, got None, and the environment has neither "
-            f"{_usable_horizon(given_horizons)} nor a time limit in its spec. "
-            "Pass `n_steps`, at least an episode long."
+            f"{_usable_horizon(given_horizons)} nor a time limit in its spec.",
+            "Pass `n_steps`, at least an episode long.",
         )
     if None not in horizons:
         (horizon,) = known
         if n_steps % horizon != 0:
             raise LengthError(
                 f"`n_steps` must be a multiple of the environment's horizon {horizon}, "
-                f"got {n_steps}. Pass n_steps={max(1, round(n_steps / horizon)) * horizon}, or "
-                "leave it out. (An attribute `horizon` with another meaning can be hidden by a "
-                "wrapper with `horizon = None`.)"
+                f"got {n_steps}.",
+                f"Pass n_steps={max(1, round(n_steps / horizon)) * horizon}, or leave it out. "
+                "(An attribute `horizon` with another meaning can be hidden by a "
+                "wrapper with `horizon = None`.)",
             )
     needed = n_steps if longest is None else min(n_steps, longest)
     if context_length is None:
         context_length = longest or n_steps
     if context_length < needed:
-        raise LengthError(
+        raise ContextError(
             f"`context_length` must cover min(n_steps, episode limit) = {needed} steps, "
-            f"got {context_length}. Leave it out of `policy_kwargs`, or shorten the rollout."
+            f"got {context_length}.",
+            "Leave it out of `policy_kwargs`, or shorten the rollout.",
         )
     return n_steps, context_length
 

@@ -50,7 +50,7 @@ import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
 from rl3_sb3.env_attributes import declared
 from rl3_sb3.ranks import this_rank
@@ -161,7 +161,8 @@ class Symmetry:
             **options: `share` and `coef`.
 
         Raises:
-            ValueError: The parts are not declared, or a wrapper has changed the observations.
+            ValueError: The parts are not declared, or a wrapper has changed the observations or
+                normalises them.
         """
         known = ("action_parts", "layout", "layout_space")
         names, layout, layout_space = (_attribute(env, name) for name in known)
@@ -177,6 +178,12 @@ class Symmetry:
                 f"`env` must show the parts {', '.join(layout)} as their wrapper does, got "
                 f"observations in {env.observation_space}. Leave out the wrapper in between, or "
                 "pass Symmetry(entries)."
+            )
+        if _is_normalized(env):
+            raise ValueError(
+                "`env` must scale the entries of all actions alike, got a VecNormalize, which "
+                "scales each by its own statistics. Leave it out, or let it normalise rewards only "
+                "(norm_obs=False)."
             )
         places = _places(env.observation_space, layout)
         rows = [np.arange(places[name].start, places[name].stop) for name in names]
@@ -315,6 +322,15 @@ def _is_shown(space: spaces.Space[Any], layout_space: spaces.Space[Any]) -> bool
     """Return whether observations still have the layout: the same length, and a Dict if it was."""
     lengths = {get_flattened_obs_dim(each) for each in (space, layout_space)}
     return len(lengths) == 1 and type(space) is type(layout_space)
+
+
+def _is_normalized(env: VecEnv | gymnasium.Env[Any, Any]) -> bool:
+    """Return whether SB3's VecNormalize scales each observed number by itself."""
+    while isinstance(env, VecEnvWrapper):
+        if isinstance(env, VecNormalize) and env.norm_obs:
+            return True
+        env = env.venv
+    return False
 
 
 def _places(space: spaces.Space[Any], layout: Mapping[str, slice]) -> dict[str, slice]:

@@ -238,6 +238,10 @@ def test_agents_that_cannot_play_are_named(monkeypatch, agents, words):
     [
         ("--json nowhere/y.json", "`--json` must be in an existing folder"),
         ("--json .", "`--json` must be a file"),
+        (
+            f"--json {'y' * 245}.json",
+            f"`--json` must be a file that can be written, got {'y' * 245}.json (File name too lo",
+        ),
         ("--tasks 0", "`tasks` must be an integer of at least 1, got 0"),
         ("--horizon 0", "`horizon` must be an integer of at least 1, got 0"),
         ("--variation far", "`variation` must be one of canonical, ood, got 'far'"),
@@ -246,6 +250,28 @@ def test_agents_that_cannot_play_are_named(monkeypatch, agents, words):
 def test_what_cannot_be_is_refused_before_anybody_plays(capsys, options, words):
     assert run(f"baselines bandit {options}") == 2
     assert capsys.readouterr().err.startswith(f"rl3: error: {words}")
+
+
+@pytest.mark.parametrize("text", ["my notes", "[]", '{"agents": {}}', WITHOUT_RETURNS])
+def test_a_file_with_other_contents_is_not_replaced(tmp_path, capsys, text):
+    file = tmp_path / "y.json"
+    file.write_text(text)
+    assert run(f"baselines bandit --json {file}") == 2
+    assert f"has written, got {file}, which holds something else" in capsys.readouterr().err
+    assert file.read_text() == text
+
+
+def test_a_link_an_empty_file_and_an_earlier_result_are_replaced(tmp_path):
+    file, link = tmp_path / "y.json", tmp_path / "link.json"
+    file.touch()
+    link.symlink_to(file)
+    for n_tasks, name in ((2, file), (3, file), (4, link)):
+        assert (
+            run(f"baselines bandit --horizon 9 --tasks {n_tasks} --agents random --json {name}")
+            == 0
+        )
+        assert read_yardsticks(file)["n_tasks"] == n_tasks
+    assert {each.name for each in tmp_path.iterdir()} == {"y.json", "link.json"}
 
 
 def test_an_agent_of_the_domain_that_cannot_plan_so_far_is_left_out(capsys):

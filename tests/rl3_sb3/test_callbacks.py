@@ -5,6 +5,7 @@ import pytest
 import torch as th
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import HParam
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 KINDS = pytest.mark.parametrize("kwargs", [{}, {"box_actions": True}, {"dict_obs": True}])
@@ -128,3 +129,84 @@ def test_what_a_rollout_has_not_yet_is_missing_and_not_of_the_last_one(make_vec,
     model.learn(16, callback=Early())
     assert missing == [False] * 8
     assert model.rollout_buffer.log_probs.shape == (2, 4)
+
+
+class Sets(BaseCallback):
+    """Sets an attribute of the model when a rollout begins, or at its end."""
+
+    def __init__(self, at_end=False, **values):
+        super().__init__()
+        self.values, self.at_end = values, at_end
+
+    def set(self):
+        for name, value in self.values.items():
+            setattr(self.model, name, value)
+
+    def _on_step(self):
+        return True
+
+    def _on_rollout_start(self):
+        if not self.at_end:
+            self.set()
+
+    def _on_rollout_end(self):
+        if self.at_end:
+            self.set()
+
+
+def trained(make_vec, make_model, callback=None, **kwargs):
+    model = make_model(make_vec([4, 4]), n_steps=4, **kwargs)
+    return model.learn(24, callback=callback)
+
+
+def same_weights(one, other):
+    return bool((one.policy.parameters_to_vector() == other.policy.parameters_to_vector()).all())
+
+
+@pytest.mark.parametrize("value", [0.1, np.float32(0.1), lambda left: 0.1])
+@pytest.mark.parametrize("name", ["ent_coef", "clip_range"])
+def test_a_number_or_schedule_set_in_a_callback_trains_as_if_given(
+    make_vec, make_model, name, value
+):
+    given = float(value) if isinstance(value, np.floating) else value
+    assert same_weights(
+        trained(make_vec, make_model, Sets(**{name: value}), **{name: 0.9}),
+        trained(make_vec, make_model, **{name: given}),
+    )
+
+
+def test_lambda_set_at_a_rollouts_end_holds_from_the_next_rollout_on(make_vec, make_model):
+    model = trained(make_vec, make_model, Sets(at_end=True, gae_lambda=0.25), gae_lambda=0.5)
+    assert model.logger.name_to_value["train/gae_lambda"] == 0.25
+    first = make_model(make_vec([4, 4]), n_steps=4, gae_lambda=0.5)
+    first.learn(8, Sets(at_end=True, gae_lambda=0.25))
+    assert (first.rollout_buffer.gae_lambda, first.gae_lambda) == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("ent_coef", -0.1, "at least 0 and finite, got -0.1, set during training"),
+        ("gae_lambda", 2.0, r"in \[0, 1\], got 2.0, set during training"),
+        ("clip_range", np.nan, "at least 0, got nan, set during training"),
+    ],
+)
+def test_a_number_set_out_of_range_is_named(make_vec, make_model, name, value, wanted):
+    with pytest.raises(ValueError, match=f"`{name}` must stay {wanted}"):
+        trained(make_vec, make_model, Sets(**{name: value}))
+
+
+def test_coefficients_can_be_read_and_logged_as_they_were_given(make_vec, make_model, tmp_path):
+    class Logs(BaseCallback):
+        def _on_training_start(self):
+            model = self.model
+            shown = {"ent_coef": model.ent_coef, "gae_lambda": model.gae_lambda}
+            self.logger.record("hparams", HParam(shown, {"train/value_loss": 0}))
+
+        def _on_step(self):
+            return True
+
+    pytest.importorskip("tensorboard")
+    settings = {"ent_coef": 0.02, "gae_lambda": 0.9, "tensorboard_log": str(tmp_path)}
+    model = trained(make_vec, make_model, Logs(), **settings)
+    assert (model.ent_coef * 2, model.gae_lambda) == (0.04, 0.9)

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch as th
+from stable_baselines3.common.utils import FloatSchedule
 
 from rl3_sb3 import SequenceRolloutBuffer, TransformerPolicy, TransformerPPO
 
@@ -231,6 +232,12 @@ def test_a_rollout_length_of_the_callers_is_not_the_environments_fault(load):
         load({}, None, n_steps=9)
 
 
+def test_a_context_too_short_for_the_callers_rollouts_is_the_checkpoints(path, make_vec):
+    message = "^`context_length` must cover .* 12 steps, got 6. The checkpoint's context is fixed"
+    with pytest.raises(ValueError, match=message):
+        TransformerPPO.load(path, env=make_vec([12, 12], horizon=12), n_steps=12)
+
+
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
@@ -259,6 +266,22 @@ def test_what_is_set_instead_of_the_checkpoints_is_what_the_model_learns_with(lo
     model = load({}, None, gamma=0.5, learning_rate=lambda left: left, verbose=0, batch_size=12)
     assert (model.gamma, model.batch_size, model.lr_schedule(0.25)) == (0.5, 12, 0.25)
     model.learn(24)
+
+
+def test_the_schedules_in_older_checkpoints_go_on_as_the_numbers_they_hold(
+    make_vec, make_model, tmp_path
+):
+    def after(wrapped):
+        model = make_model(make_vec([6, 6], horizon=6), ent_coef=0.1, gae_lambda=0.5).learn(24)
+        if wrapped:  # as older checkpoints store them
+            model.ent_coef = FloatSchedule(model.ent_coef)
+            model.gae_lambda = FloatSchedule(model.gae_lambda)
+        model.save(tmp_path / "model.zip")
+        env = make_vec([6, 6], horizon=6)
+        model = TransformerPPO.load(tmp_path / "model.zip", env=env, device="cpu")
+        return weights(model.learn(24, reset_num_timesteps=False))
+
+    np.testing.assert_array_equal(after(True), after(False))
 
 
 def test_parameters_travel_between_models(trained, make_vec, make_model):

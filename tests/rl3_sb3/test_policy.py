@@ -1,15 +1,17 @@
 import copy
+import inspect
 import pickle
+from functools import partial
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
-from stable_baselines3 import PPO
+from stable_baselines3 import A2C, PPO
 from torch import nn
 
-from rl3_sb3 import LstmPolicy, MarkovPolicy, TransformerPolicy
+from rl3_sb3 import LstmPolicy, MarkovPolicy, SequencePolicy, TransformerPolicy
 
 SMALL = {"context_length": 8, "d_model": 16, "n_heads": 2, "d_ff": 32, "input_hidden": 24}
 SIZES = {
@@ -210,6 +212,32 @@ def test_forward_is_the_first_step_of_an_episode(kind):
     th.testing.assert_close(policy.predict_values(obs), values)
 
 
+@pytest.mark.parametrize("action_space", [DISCRETE, CONTINUOUS])
+@pytest.mark.parametrize(
+    "space",
+    [BOX, spaces.Box(-1, 1, (1, 4)), spaces.Discrete(4), spaces.Dict(a=BOX, b=spaces.Discrete(2))],
+)
+@pytest.mark.parametrize(
+    "algorithm", [partial(PPO, batch_size=8), partial(A2C, use_rms_prop=False)]
+)
+@EACH
+def test_an_algorithm_that_hands_over_no_sequences_is_refused(kind, algorithm, space, action_space):
+    class Env(gym.Env):
+        observation_space = space
+
+        def reset(self, *, seed=None, options=None):
+            return space.sample(), {}
+
+        def step(self, action):
+            return space.sample(), 1.0, False, False, {}
+
+    Env.action_space = action_space
+    model = algorithm(kind, Env(), n_steps=8, policy_kwargs={**SIZES[kind]}, device="cpu")
+    message = f"To train {kind.__name__}, use rl3_sb3.TransformerPPO: Stable-Baselines3's algor"
+    with pytest.raises(ValueError, match=message):
+        model.learn(8)
+
+
 @EACH
 def test_a_policy_alone_saves_and_loads(kind, tmp_path):
     policy = make(kind=kind)
@@ -237,12 +265,24 @@ def test_survives_pickling(kind):
         ),
         (LstmPolicy, {"mixed_precision": True}, r"`mixed_precision` must be .* of LstmPolicy"),
         (LstmPolicy, {"context_length": 8}, r"of LstmPolicy, which has hidden, n_layers, input_h"),
-        (MarkovPolicy, {"d_model": 8}, r"of MarkovPolicy, which has context_length, hidden\. "),
+        (
+            MarkovPolicy,
+            {"d_model": 8},
+            r"of MarkovPolicy, which has context_length, hidden, .*\. L",
+        ),
     ],
 )
 def test_arguments_of_other_networks_are_refused(kind, arguments, message):
     with pytest.raises(TypeError, match=message):
         make(kind=kind, **arguments)
+
+
+def test_a_misspelt_argument_is_answered_with_all_names_and_the_one_meant():
+    with pytest.raises(TypeError, match=r"Did you mean critic_weight_decay\?$") as caught:
+        make(critic_weightdecay=0.1)
+    names = inspect.signature(SequencePolicy).parameters.keys() | SMALL.keys()
+    names -= {"observation_space", "action_space", "lr_schedule", "use_sde", "network_arguments"}
+    assert {name for name in names if name not in str(caught.value)} == set()
 
 
 def test_a_missing_context_is_named():

@@ -9,7 +9,6 @@ from typing import Any
 
 from rl3_sb3.experiments.commands.options import add_variation, domain_help
 from rl3_sb3.experiments.domain import CANONICAL
-from rl3_sb3.experiments.errors import InputError
 from vamdp.baselines import BASELINES
 
 
@@ -36,16 +35,12 @@ def _baselines(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.baselines import make_baselines
     from rl3_sb3.experiments.results.evaluation import evaluate_agents
     from rl3_sb3.experiments.results.table import evaluation_table
-    from rl3_sb3.experiments.results.yardsticks import write_yardsticks
+    from rl3_sb3.experiments.results.yardsticks import require_place, write_yardsticks
     from rl3_sb3.experiments.runs.compiling import says_compiling
     from rl3_sb3.experiments.settings.run_config import RunConfig, check_integer
 
-    if options.json is not None and not options.json.parent.is_dir():
-        raise InputError(
-            f"`--json` must be in an existing folder, got {options.json}. Create it first."
-        )
-    if options.json is not None and options.json.is_dir():
-        raise InputError(f"`--json` must be a file, got the folder {options.json}. Add a name.")
+    if options.json is not None:
+        require_place(options.json)
     config = RunConfig.of(options.domain, size=options.size, horizon=options.horizon)
     variation = options.variation or config.variation
     config.facts.check_variation(variation)

@@ -7,6 +7,9 @@ import argparse
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.errors import InputError
 
+# Beyond this, starting the threads can crash the process.
+_MOST_THREADS = 1024
+
 
 def add_variation(parser: argparse.ArgumentParser, default: str = "the run's") -> None:
     """Add the options that choose the tasks; `default` says which they are without."""
@@ -54,6 +57,11 @@ def use_machine(options: argparse.Namespace) -> str:
 
     if options.threads < 1:
         raise InputError(f"`--threads` must be at least 1, got {options.threads}.")
+    if options.threads > _MOST_THREADS:
+        raise InputError(
+            f"`--threads` must be at most {_MOST_THREADS}, got {options.threads}. Pass the number "
+            "of free cores, or leave it out."
+        )
     th.set_num_threads(options.threads)
     device: str = options.device
     if device == "auto":

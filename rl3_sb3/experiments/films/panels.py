@@ -1,6 +1,6 @@
 """Draw the panels of a film: title and event, the task's picture, facts, and the advantages.
 
-    RL³                   goal: +100       title, and what has just happened
+    RL³                   goal: +100       title (in small lines above if long), what just happened
     [ picture of the task            ]
     episode 2    step 41 of 350   return -87
     [stay -1.2][north 0][east -3.4] ...        Q - max Q of the current tile; the action in yellow
@@ -11,6 +11,7 @@ colour of text for the edges of letters. This keeps files small and avoids flick
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -37,6 +38,9 @@ from vamdp.domains.grids.picture import (
 
 MARGIN, GAP = 12, 6
 TITLE_HEIGHT, LINE_HEIGHT, ACTIONS_HEIGHT = 34, 28, 40
+# Room for the facts "episode 88", "step 1000 of 1000" and "return -100.5", and for five actions.
+_LEAST_WIDTH = 380
+_TITLE_SIZE, _SMALL_TITLE_SIZE, _SMALL_TITLE_HEIGHT = 21, 15, 20
 _CELL_COLOUR: Colour = (236, 238, 241)
 _RAISED = {"²": "2", "³": "3"}  # the font lacks these characters
 
@@ -125,13 +129,11 @@ def film_frame(
         action_names: One name per action.
         seen: What the legend explains, see `legend.seen_of`; empty: no legend.
     """
-    frame = _side_by_side(
-        [
-            _panel(caption(title, shot, horizon, action_names), shot)
-            for title, shot in zip(titles, shots, strict=True)
-        ]
-    )
-    return _with_legend(frame, tuple(seen))
+    words = [
+        caption(title, shot, horizon, action_names)
+        for title, shot in zip(titles, shots, strict=True)
+    ]
+    return _with_legend(_side_by_side(words, shots), tuple(seen))
 
 
 def snapshot_sheet(
@@ -147,10 +149,12 @@ def snapshot_sheet(
     strips = []
     for row in rows:
         words = [caption(title, shot, horizon, ()) for title, shot in row]
-        strips.append(_side_by_side([_panel(w, s) for w, (_, s) in zip(words, row, strict=True)]))
+        strips.append(_side_by_side(words, [shot for _, shot in row]))
     sheet = _blank(max(strip.width for strip in strips), sum(strip.height for strip in strips))
-    for i, strip in enumerate(strips):
-        sheet.paste(strip, (0, i * strip.height))
+    y = 0
+    for strip in strips:
+        sheet.paste(strip, (0, y))
+        y += strip.height
     return _with_legend(sheet, tuple(seen))
 
 
@@ -169,9 +173,10 @@ def _legend(seen: tuple[str, ...], width: int) -> Still:
     return keep(np.asarray(legend_strip(seen, width)))
 
 
-def _panel(words: Caption, shot: Shot) -> Still:
-    width, height = shot.picture.size
-    above = Image.new("RGB", (width, TITLE_HEIGHT), WHITE)
+def _panel(words: Caption, shot: Shot, n_lines: int) -> Still:
+    """Draw a panel with room for a title of so many small lines."""
+    width, height = _width(shot), shot.picture.height
+    above = Image.new("RGB", (width, n_lines * _SMALL_TITLE_HEIGHT + TITLE_HEIGHT), WHITE)
     _draw_title(above, words)
     actions_height = ACTIONS_HEIGHT if words.actions else 0
     below = Image.new("RGB", (width, LINE_HEIGHT + actions_height), WHITE)
@@ -180,24 +185,56 @@ def _panel(words: Caption, shot: Shot) -> Still:
         _draw_actions(below, words.actions, shot)
     panel = _blank(width, above.height + height + below.height)
     panel.paste(keep(np.asarray(above)), (0, 0))
-    panel.paste(shot.picture, (0, above.height))
+    panel.paste(shot.picture, ((width - shot.picture.width) // 2, above.height))
     panel.paste(keep(np.asarray(below)), (0, above.height + height))
     return panel
 
 
+def _width(shot: Shot) -> int:
+    """Return the width of a shot's panel."""
+    return max(shot.picture.width, _LEAST_WIDTH)
+
+
+@lru_cache(maxsize=64)  # the same in all frames of a film
+def _small_lines(title: str, width: int) -> list[str]:
+    """Return a title in small lines that fit; none if one large line is enough."""
+    if _length(title, _TITLE_SIZE) <= width:
+        return []
+    n_signs, lines = len(title), [title]
+    while n_signs > 1 and max(_length(line, _SMALL_TITLE_SIZE) for line in lines) > width:
+        n_signs -= 1
+        lines = textwrap.wrap(title, n_signs, break_on_hyphens=False)
+    return lines
+
+
+def _length(line: str, size: int) -> float:
+    return sum(float(font.getlength(text)) for text, font, _ in _signs(line, size))
+
+
+def _signs(line: str, size: int) -> list[tuple[str, Any, int]]:
+    """Return each sign of a line, its font, and by how much it is raised."""
+    plain, small = _font(size), _font(size * 2 // 3)
+    return [
+        (_RAISED[sign], small, size * 2 // 5) if sign in _RAISED else (sign, plain, 0)
+        for sign in line
+    ]
+
+
 def _draw_title(canvas: Still, words: Caption) -> None:
     pen = ImageDraw.Draw(canvas)
-    x, base = 0.0, TITLE_HEIGHT - 10
-    for sign in words.title:
-        is_raised = sign in _RAISED
-        font = _font(14 if is_raised else 21)
-        pen.text((x, base - 8 * is_raised), _RAISED.get(sign, sign), INK, font, anchor="ls")
-        x += pen.textlength(_RAISED.get(sign, sign), font)
+    small = _small_lines(words.title, canvas.width)
+    size, base = (_SMALL_TITLE_SIZE, 16) if small else (_TITLE_SIZE, TITLE_HEIGHT - 10)
+    for line in small or [words.title]:
+        x = 0.0
+        for text, font, raised in _signs(line, size):
+            pen.text((x, base - raised), text, INK, font, anchor="ls")
+            x += pen.textlength(text, font)
+        base += _SMALL_TITLE_HEIGHT
     if words.event:
         font = _font(15)
         length = pen.textlength(words.event, font)
-        right = canvas.width - 1
-        box = (right - length - 16, 5, right, TITLE_HEIGHT - 6)
+        right, bottom = canvas.width - 1, canvas.height
+        box = (right - length - 16, bottom - TITLE_HEIGHT + 5, right, bottom - 6)
         pen.rounded_rectangle(box, 6, fill=words.colour)
         middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         ink = INK if words.colour == _CELL_COLOUR else WHITE
@@ -241,7 +278,10 @@ def _draw_actions(canvas: Still, actions: Sequence[tuple[str, str]], shot: Shot)
             pen.rectangle((left + 7, bottom - 9, end, bottom - 6), fill=paint)
 
 
-def _side_by_side(panels: Sequence[Still]) -> Still:
+def _side_by_side(words: Sequence[Caption], shots: Sequence[Shot]) -> Still:
+    pairs = list(zip(words, shots, strict=True))
+    n_lines = max(len(_small_lines(each.title, _width(shot))) for each, shot in pairs)
+    panels = [_panel(each, shot, n_lines) for each, shot in pairs]
     width = sum(panel.width for panel in panels) + MARGIN * (len(panels) + 1)
     frame = _blank(width + width % 2, panels[0].height + MARGIN)
     x = MARGIN

@@ -17,7 +17,7 @@ from rl3_sb3.experiments.results.evaluation import (
     mean_and_error,
     tasks_per_generator,
 )
-from rl3_sb3.experiments.results.table import aligned, mean_label
+from rl3_sb3.experiments.results.table import aligned, score_label
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
 _HEADER = (
@@ -82,11 +82,12 @@ def recorded_line(folder: Path, evaluation: Evaluation) -> str:
     scores = []
     for play in PLAYS:
         returns = run.returns[evaluation.variation][play]
-        mean = mean_label(*mean_and_error(returns[:n]))
+        mean = score_label(*mean_and_error(returns[:n]))
         scores.append(f"{mean} {play}")
-    line = f"recorded in the first {min(n, len(returns))} of these tasks: {', '.join(scores)}"
+    n_both = min(n, len(returns))
+    line = f"recorded in the first {n_both} of these tasks: {', '.join(scores)}"
     unit = tasks_per_generator()
-    if n % unit == 0:
+    if n_both % unit == 0 or n == len(returns):
         return line
     return f"{line}\n(Sampled actions are the same ones only in a multiple of {unit} tasks.)"
 
@@ -97,4 +98,4 @@ def settings_of(record: CellRecord) -> RunConfig:
 
 
 def _score(run: SeedRecord, variation: str, play: str) -> str:
-    return mean_label(*mean_and_error(run.returns[variation][play]))
+    return score_label(*mean_and_error(run.returns[variation][play]))

@@ -37,7 +37,7 @@ from rl3_sb3.experiments.pretrained.record import (
 )
 from rl3_sb3.experiments.results.curves import learning_curve, wall_time
 from rl3_sb3.experiments.results.evaluation import Evaluation, evaluate, mean_and_error
-from rl3_sb3.experiments.results.table import mean_label
+from rl3_sb3.experiments.results.table import score_label
 from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.runs.metrics import read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
@@ -205,7 +205,7 @@ def _export(source: RunDirectory, cell: Cell, target: Path) -> tuple[str, list[E
 def _results(evaluations: Sequence[Evaluation]) -> dict[str, str]:
     """Return the scores as text for the model card."""
     return {
-        f"total reward, {each.variation}, {play}": mean_label(
+        f"total reward, {each.variation}, {play}": score_label(
             *mean_and_error(each.score_of(play).returns)
         )
         for each in evaluations

@@ -14,6 +14,9 @@ from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.shell import quoted
 
+# Smaller errors of equal totals come from rounding.
+_NO_ERROR = 5e-5
+
 
 def evaluation_table(evaluations: Iterable[Evaluation]) -> str:
     """Return a table of agents in the same tasks: one row per agent, in the order of the scores.
@@ -126,8 +129,26 @@ def fraction_label(total: float, best: float) -> str:
     return f"{total / best:.3f}" if best > 0 else "-"
 
 
+def score_label(mean: float, error: float) -> str:
+    """Return mean ± standard error like `mean_label`, with more decimals for a smaller error.
+
+    An error below 0.05 has two digits. Without an error, the mean has the decimals it needs.
+
+    Example:
+        >>> score_label(49.96, 0.51), score_label(0.5204, 0.0131), score_label(0.25, 0.0)
+        ('50.0 ± 0.5', '0.520 ± 0.013', '0.25 ± 0.0')
+    """
+    if math.isnan(error) or round(error, 1) > 0:
+        return mean_label(mean, error)
+    if error < _NO_ERROR:
+        digits = f"{mean:z.4f}".rstrip("0")
+        return f"{digits}0 ± 0.0" if digits.endswith(".") else f"{digits} ± 0.0"
+    n_decimals = 1 - math.floor(math.log10(error))
+    return f"{mean:z.{n_decimals}f} ± {error:.{n_decimals}f}"
+
+
 def mean_label(mean: float, error: float) -> str:
-    """Return mean ± standard error; for a single value the error is NaN and left out.
+    """Return mean ± standard error to one decimal; a single value's error is NaN and left out.
 
     Example:
         >>> mean_label(-0.04, 0.25), mean_label(2.0, float("nan"))
@@ -139,7 +160,7 @@ def mean_label(mean: float, error: float) -> str:
 
 def _entries(score: Score, oracle: FloatArray) -> list[str]:
     total = fraction_label(float(score.returns.sum()), float(oracle.sum()))
-    return [mean_label(*mean_and_error(score.returns)), total]
+    return [score_label(*mean_and_error(score.returns)), total]
 
 
 def _rows(config: RunConfig, label: str, evaluation: Evaluation) -> list[tuple[bool, list[str]]]:

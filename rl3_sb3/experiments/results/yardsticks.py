@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,47 @@ from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConf
 
 # The fields that identify the tasks of a file.
 TASKS = ("domain", "size", "horizon", "variation")
+
+
+def require_place(file: Path) -> None:
+    """Check that `write_yardsticks` will be able to write a file, and may replace what is there.
+
+    Args:
+        file: The file that `--json` names.
+
+    Raises:
+        InputError: It cannot be written, or holds something other than yardsticks.
+    """
+    try:
+        if not file.parent.is_dir():
+            raise InputError(
+                f"`--json` must be in an existing folder, got {file}. Create it first."
+            )
+        if file.is_dir():
+            raise InputError(f"`--json` must be a file, got the folder {file}. Add a name.")
+        if file.exists() and not file.is_file():
+            return  # a device or a pipe
+        if file.exists() and file.stat().st_size > 0:
+            _require_own(file)
+        # Atomic writing needs a second file beside the target.
+        beside = Path(os.path.realpath(file)).with_name(f".{file.name}.try")
+        replace_content(beside, b"")
+        beside.unlink()
+    except OSError as error:
+        raise InputError(
+            f"`--json` must be a file that can be written, got {file} ({error.strerror}). Choose "
+            "another name or folder."
+        ) from error
+
+
+def _require_own(file: Path) -> None:
+    try:
+        read_yardsticks(file)
+    except InputError as error:
+        raise InputError(
+            "`--json` must be a new file, or one that `rl3 baselines --json` has written, got "
+            f"{file}, which holds something else. Choose another name."
+        ) from error
 
 
 def write_yardsticks(

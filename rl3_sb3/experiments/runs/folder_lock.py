@@ -21,8 +21,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 from rl3_sb3.experiments.errors import InputError, RunWarning
 
@@ -66,7 +66,8 @@ class FolderLock:
         if self._depth > 0:
             yield
             return
-        with (self._folder / LOCK_NAME).open("a+", encoding="utf-8") as stream:
+        # Without a buffer, whose text `close` would try to write once more.
+        with (self._folder / LOCK_NAME).open("a+b", buffering=0) as stream:
             self._take(stream, patience)
             self._depth += 1
             try:
@@ -76,7 +77,7 @@ class FolderLock:
                 self._depth -= 1
                 _write(stream, "")
 
-    def _take(self, stream: TextIO, patience: float) -> None:
+    def _take(self, stream: FileIO, patience: float) -> None:
         if fcntl is None:
             return
         deadline = time.monotonic() + patience
@@ -87,7 +88,7 @@ class FolderLock:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     stream.seek(0)
-                    holder = stream.read() or "another process"
+                    holder = stream.read().decode(errors="replace") or "another process"
                     raise InputError(
                         f"`{self._folder}` must be a folder that no other process uses, got one "
                         f"used by {holder}. Wait until that ends, stop it, or choose another "
@@ -106,9 +107,8 @@ class FolderLock:
                 return
 
 
-def _write(stream: TextIO, holder: str) -> None:
+def _write(stream: FileIO, holder: str) -> None:
     # If the disk is full, the lock still works without its holder's name.
     with suppress(OSError):
         stream.truncate(0)
-        stream.write(holder)
-        stream.flush()
+        stream.write(holder.encode())

@@ -70,13 +70,13 @@ class RunBar:
         self._progress.update(self._bar, completed=n_steps, reward=reward_label(reward))
         self._signs.say_if_due(
             f"{self._config.title}: {n_steps:,} of {self._config.total_steps:,} steps, "
-            f"total reward {reward:.1f}"
+            f"total {reward_label(reward)}"
         )
 
 
 def reward_label(reward: float) -> str:
     """Return a bar's text for the last rollout's mean total reward."""
-    return f"reward {reward:.1f}"
+    return f"reward {reward:.{1 if abs(reward) >= 10 else 2}f}"
 
 
 @contextmanager

@@ -212,8 +212,8 @@ class RunDirectory:
         if self.config_file.is_file():
             raise InputError(
                 "`--out` must be a folder in which no other process begins a run, got "
-                f"{self.path}, where one has just done so. Give the command again when that run has ended, to "
-                "continue it, or choose another folder."
+                f"{self.path}, where one has just done so. Give the command again when that run "
+                "has ended, to continue it, or choose another folder."
             )
         found = self.path.iterdir() if self.path.is_dir() else ()
         if self.path.is_file() or not known.issuperset(found):

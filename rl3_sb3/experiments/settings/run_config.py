@@ -203,8 +203,9 @@ class RunConfig:
         if n_clustered > 1 and not self.facts.has_places:
             raise InputError(
                 f"`estimator.cluster_size` must be 1 in the domain {self.domain}, got "
-                f"{n_clustered} ({self.algo}): clusters consist of neighbours by row and column, "
-                "which its states do not have. Leave it out, and use rl3 instead of rl3-coarse."
+                f"{n_clustered} ({self.algo}): clusters consist of neighbouring places, and its "
+                "states are places only with Domain(has_places=True). Leave it out, and use rl3 "
+                "instead of rl3-coarse."
             )
         has_distances = self.facts.has_places or not self.facts.has_tables
         if self.estimator is not None and takes_reals(self.estimator) and not has_distances:
@@ -212,7 +213,7 @@ class RunConfig:
             raise InputError(
                 f"`estimator` must be for tables in the domain {self.domain}, got "
                 f"{self.estimator!r} ({self.algo}), which needs distances between states: its "
-                f"states are plain indices. {remedy}."
+                f"states have them only with Domain(has_places=True). {remedy}."
             )
         if options.get("cluster_terminals") and n_clustered == 1:
             raise InputError(

@@ -94,11 +94,14 @@ class Setting:
     def _contains(self, value: float) -> bool:
         # Not `value < least`, which is False for NaN.
         inside = self.least <= value <= self.most and self.above < value
-        fits = self.kind is not int or self.is_large or value <= LARGEST
-        return inside and value < math.inf and fits
+        return inside and value < math.inf and not self._is_too_large(value)
+
+    def _is_too_large(self, value: Any) -> bool:
+        return self.kind is int and type(value) is int and not self.is_large and value > LARGEST
 
     def _error(self, name: str, value: Any) -> InputError:
-        return InputError(f"`{name}` must be {self.wanted}, got {value!r}.")
+        wanted = f"an integer of at most {LARGEST}" if self._is_too_large(value) else self.wanted
+        return InputError(f"`{name}` must be {wanted}, got {value!r}.")
 
     @property
     def wanted(self) -> str:

@@ -25,7 +25,7 @@ import numpy as np
 
 from rl3_sb3.experiments.results.evaluation import Evaluation, FloatArray, Score, mean_and_error
 from rl3_sb3.experiments.results.labels import agent_labels
-from rl3_sb3.experiments.results.table import aligned, fraction_label, mean_label, tasks_label
+from rl3_sb3.experiments.results.table import aligned, fraction_label, score_label, tasks_label
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell
 
@@ -102,7 +102,7 @@ class Row:
             return [*group, self.label, seeds, steps, "missing", "missing"]
         mean, error = mean_and_error(self.present)
         fraction = fraction_label(mean, self.oracle)
-        return [*group, self.label, seeds, steps, mean_label(mean, error), fraction]
+        return [*group, self.label, seeds, steps, score_label(mean, error), fraction]
 
     def as_numbers(self) -> dict[str, object]:
         """Return the values of the row in the CSV file; missing numbers are empty."""

@@ -8,7 +8,14 @@ from rl3_sb3.experiments.domains import DOMAINS, Domain
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.films.film import Camera, make_filmed_env, record
 from rl3_sb3.experiments.films.legend import seen_of
-from rl3_sb3.experiments.films.panels import MARGIN, caption, film_frame, keep
+from rl3_sb3.experiments.films.panels import (
+    MARGIN,
+    TITLE_HEIGHT,
+    caption,
+    film_frame,
+    keep,
+    snapshot_sheet,
+)
 from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.results.evaluation import play
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
@@ -296,6 +303,54 @@ def test_a_legend_has_a_sample_of_each_colour_within_its_width(width):
         assert (strip == colour).all(axis=1).sum() > 60, colour
     assert (strip == TILE_COLOURS["H"]).all(axis=1).sum() == 0, "no more than is to be seen"
     assert (pixels[plain.height :, -MARGIN:] == 255).all(), "cut off"
+
+
+def drawn(titles, width=520, **facts):
+    """The pixels of panels around a white picture of this width, without frame and legend."""
+    picture = keep(np.full((40, width, 3), 255, np.uint8))
+    shots = [Shot(picture, 12, 100, -100.5, **facts) for _ in titles]
+    return np.asarray(film_frame(titles, shots, 100, ()).convert("RGB")).astype(int)
+
+
+def test_titles_that_differ_only_at_their_end_look_different():
+    settings = "recipe ours, critic_sees task, policy.d_model 8, policy.d_ff 16, policy.n_layers"
+    for width in (520, 64):
+        frame = drawn([f"RL³ ({settings} 1)", f"RL³ ({settings} 2)"], width)
+        one, other = np.split(frame[:, MARGIN // 2 : -(MARGIN // 2)], 2, axis=1)
+        assert (one != other).any()
+        assert (frame[:, :MARGIN] == 255).all() and (frame[:, -MARGIN:] == 255).all()
+
+
+def test_a_long_title_leaves_room_for_the_event_and_does_not_move_short_titles():
+    long = "RL³ (" + "policy.d_model 8, " * 9 + "x)"
+    plain, ended = (drawn([long], ended=how) for how in ("", "truncated"))
+    changed = (plain != ended).any(axis=(1, 2)).nonzero()[0]
+    above = plain[: changed.min()]
+    assert (plain[changed] == 255).all()
+    assert (above != 255).any()
+    panel = 520 + MARGIN
+    beside = drawn([long, "RL²"])[: above.shape[0], panel:]
+    alone = drawn(["RL²"])[: TITLE_HEIGHT - 5, :panel]
+    np.testing.assert_array_equal(beside[: TITLE_HEIGHT - 5, :panel], alone)
+
+
+def test_in_a_sheet_rows_with_long_titles_are_whole():
+    picture = keep(np.full((40, 64, 3), 0, np.uint8))
+    shot = Shot(picture, 1, 1, 0.0)
+    sheets = [
+        np.asarray(snapshot_sheet([[(title, shot)] for title in titles], 9).convert("RGB"))
+        for titles in (["RL² (policy.d_model 8, policy.n_heads 4, policy.d_ff 8)", "RL³"], ["RL³"])
+    ]
+    height = sheets[1].shape[0]
+    np.testing.assert_array_equal(sheets[0][-height:], sheets[1])
+
+
+@pytest.mark.parametrize("width", [64, 192, 520])
+def test_facts_do_not_overlap_whatever_the_pictures_width(width):
+    line = drawn([""], width)[TITLE_HEIGHT + 40 :]
+    inked = (line != 255).any(axis=(0, 2))
+    gaps = np.diff(np.flatnonzero(inked))
+    assert (gaps > 10).sum() == 2  # between three facts; letters and words are nearer
 
 
 def test_the_palette_keeps_the_colours_of_pictures():

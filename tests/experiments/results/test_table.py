@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from rl3_sb3.experiments.results.evaluation import Evaluation, Score
 from rl3_sb3.experiments.results.table import aligned, evaluation_table
@@ -42,6 +43,23 @@ def test_there_is_no_fraction_of_an_oracle_that_gets_nothing():
 def test_all_lines_of_a_table_are_equally_long():
     lines = aligned(["a", "bb"], [["long entry", ""], ["", "x"]]).splitlines()
     assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize(
+    ("returns", "shown"),
+    [
+        ([0.0, 1.0] * 200, "0.500 ± 0.025"),
+        ([0.1] * 3, "0.1 ± 0.0"),  # whose error is 1e-17
+        ([2 / 3] * 4, "0.6667 ± 0.0"),
+        ([-0.01, 0.01] * 2, "0.0000 ± 0.0058"),
+        ([0.0, 0.1], "0.1 ± 0.1"),  # 0.05 rounds to 0.1
+        ([1000.0, 1000.1] * 50, "1000.0500 ± 0.0050"),
+    ],
+)
+def test_an_error_is_not_rounded_to_nothing(returns, shown):
+    oracle = np.ones(len(returns))
+    table = evaluation_table([evaluation("RL³", returns, oracle)])
+    assert f"| RL³, sampled | {shown} " in table
 
 
 def test_of_a_single_task_no_error_is_told():

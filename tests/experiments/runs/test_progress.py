@@ -46,7 +46,7 @@ def test_without_a_terminal_a_run_gives_a_sign_of_life_a_minute():
         bar.show(moment, 2.5)
     lines = file.getvalue().splitlines()
     assert lines == [
-        f"{CONFIG.title}: {n_steps} of 1,000 steps, total reward 2.5" for n_steps in (61, 122)
+        f"{CONFIG.title}: {n_steps} of 1,000 steps, total reward 2.50" for n_steps in (61, 122)
     ]
 
 

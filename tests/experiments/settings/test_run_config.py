@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rl3_sb3.experiments.domains import DOMAINS, Domain
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.experiments.settings.schedules import Schedule
+from vamdp import TabularMDP
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,20 @@ def test_a_configuration_survives_its_dictionary():
 def test_a_setting_out_of_range_is_named(options, message):
     with pytest.raises(InputError, match=re.escape(message)):
         RunConfig.of("bandit", **options)
+
+
+def small_grid(rng):
+    return TabularMDP.from_grid(["S ", " G"])
+
+
+@pytest.mark.parametrize("algo", ["rl3-coarse", "rl3-kernel"])
+def test_what_needs_places_is_refused_where_a_domain_does_not_declare_them(algo, monkeypatch):
+    for name, has_places in (("places", True), ("tables", False)):
+        domain = Domain(title="A", tasks=small_grid, task_horizon=4, has_places=has_places)
+        monkeypatch.setitem(DOMAINS, name, domain)
+    RunConfig.of("places", algo=algo)
+    with pytest.raises(InputError, match=r"only with Domain\(has_places=True\)\. "):
+        RunConfig.of("tables", algo=algo)
 
 
 def test_an_unknown_domain_is_named():

@@ -191,6 +191,14 @@ def test_a_folder_without_a_policy_is_named(tmp_path):
         load_policy(tmp_path / "out")
 
 
+def test_the_folder_of_a_run_is_answered_with_the_policy_in_it(tmp_path):
+    export_policy(make(), tmp_path / "run" / "policy")
+    with pytest.raises(
+        PolicyFileError, match=r"no policy.json in it\. Did you mean .*run.policy\?$"
+    ):
+        load_policy(tmp_path / "run")
+
+
 def test_a_checkpoint_is_not_taken_for_a_damaged_policy(tmp_path):
     file = tmp_path / "model.zip"
     file.write_bytes(b"PK")

@@ -124,11 +124,21 @@ def test_an_lstm_acts_for_longer_than_its_rollouts(make_vec, make_model):
     evaluate_policy(model, make_vec([6, 6]), 2, warn=False)
 
 
-def test_set_env_refuses_another_horizon_and_keeps_the_environment(make_vec, make_model):
+@pytest.mark.parametrize(
+    ("lengths", "kwargs", "message"),
+    [
+        ([4, 4], {"horizon": 4}, "episodes that fit the model, .* 4, got 1026. The model's roll"),
+        ([6, 6], {"horizon": 6, "obs_dim": 5}, "the spaces of the model, .* was trained on.$"),
+        ([6] * 3, {"horizon": 6}, "the model's number of environments, 2, got 3. To train on an"),
+    ],
+)
+def test_set_env_refuses_what_does_not_fit_and_keeps_the_environment(
+    make_vec, make_model, lengths, kwargs, message
+):
     env = make_vec([6, 6], horizon=6)
     model = make_model(env)
-    with pytest.raises(ValueError, match="horizon 4"):
-        model.set_env(make_vec([4, 4], horizon=4))
+    with pytest.raises(ValueError, match=f"^`env` must have {message}"):
+        model.set_env(make_vec(lengths, **kwargs))
     assert model.get_env() is env
     model.set_env(make_vec([6, 6], horizon=6))
     model.learn(12)

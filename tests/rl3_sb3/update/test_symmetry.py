@@ -5,6 +5,7 @@ import pytest
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
 from rl3_sb3 import Symmetry
 from rl3_sb3.distribution import action_distribution, divergence
@@ -221,6 +222,19 @@ def test_a_share_of_the_sequences_is_chosen_and_all_permutations_are_equally_lik
     found, counts = np.unique(drawn.new_labels[drawn.chosen], axis=0, return_counts=True)
     assert len(found) == 6
     np.testing.assert_allclose(counts / counts.sum(), 1 / 6, atol=0.012)
+
+
+@pytest.mark.parametrize("wrap", [lambda env: env, VecMonitor])
+def test_normalised_observations_have_no_symmetry_but_normalised_rewards_do(make_env, wrap):
+    class Declares(make_env):
+        layout_space = spaces.Box(-np.inf, np.inf, (4,), np.float32)
+        layout, action_parts = {"rest": slice(0, 1), "previous": slice(1, 4)}, ("previous",)
+
+    env = DummyVecEnv([Declares])
+    with pytest.raises(ValueError, match=r"`env` must scale .* got a VecNormalize.*norm_obs=False"):
+        Symmetry.of(wrap(VecNormalize(env)))
+    found = Symmetry.of(wrap(VecNormalize(env, norm_obs=False)))
+    assert found.entries.tolist() == [[1, 2, 3]]
 
 
 def test_ranks_draw_different_names_and_leave_the_generator_in_one_state(monkeypatch):
