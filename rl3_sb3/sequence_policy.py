@@ -193,7 +193,7 @@ class SequencePolicy(ActorCriticPolicy):
 
     @property
     def actor_space(self) -> spaces.Space[Any]:
-        """The space on which the policy acts: the observation space without `critic_only`."""
+        """The space on which the policy acts, the observation space without `critic_only`."""
         return self._tokens.actor_space
 
     def _build(self, lr_schedule: Schedule) -> None:

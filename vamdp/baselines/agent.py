@@ -31,7 +31,7 @@ class Agent(Protocol):
 
     @property
     def sees(self) -> Literal["states", "observations", "nothing"]:
-        """The argument of `act`: state indices, the environment's observations, or nothing.
+        """What `act` is given, state indices, the environment's observations, or nothing.
 
         `learn` is called only for agents that see states, because observations contain the previous
         action and reward. Agents that see nothing can play any task, including tasks that are

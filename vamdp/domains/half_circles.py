@@ -110,7 +110,7 @@ class HalfCircles:
 
     Args:
         radius: Radius of the goal, above 0.
-        noise: Standard deviation of the noise of a step, at least 0; see `HalfCircleEnv`.
+        noise: Standard deviation of the Gaussian noise on each coordinate per step, at least 0.
 
     Raises:
         ValueError: An argument is out of range.
