@@ -199,7 +199,7 @@ def verdict(rows, title):
 def draw(record, file):
     """Draw scores and differences over what is changed, a line of panels for each kind of tasks."""
     kinds = list(dict.fromkeys(row["tasks"] for row in record["rows"]))
-    figure = Figure(figsize=(10, 3.8 * max(1, len(kinds))), layout="constrained")
+    figure = Figure(figsize=(11, 3.8 * max(1, len(kinds))), layout="constrained")
     panels = figure.subplots(max(1, len(kinds)), 2, squeeze=False)
     for (scores, differences), tasks in zip(panels, kinds, strict=False):
         rows = [row for row in record["rows"] if row["tasks"] == tasks]
@@ -215,15 +215,19 @@ def draw(record, file):
             mean, error = np.array([row["minus"][title] for row in rows]).T / oracle * 100
             differences.errorbar(x, mean, 2 * error, color=colour_of(title, "k"), label=title)
         differences.axhline(0, color="k", linewidth=0.5)
-        scores.set_title(f"{tasks}: fraction of the oracle")
-        differences.set_title(f"minus {RL2}, % of the oracle (two standard errors)")
+        scores.set_title(tasks)
+        scores.set_ylabel("fraction of the oracle")
+        differences.set_title(f"minus {RL2} (bars: two standard errors)")
+        differences.set_ylabel("% of the oracle")
         for axes in (scores, differences):
             axes.axvline(rows[0]["usual"], color="k", linestyle=":", linewidth=0.8)
             axes.set_xlabel(f"{rows[0]['what']} (dotted: as in training)")
             axes.set_xscale("log" if rows[0]["what"] == "concentration" else "linear")
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(alpha=0.25)
-            axes.legend(frameon=False)
+        # One for both, outside, where it covers nothing.
+        lines = scores.get_legend_handles_labels()
+        differences.legend(*lines, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(file, dpi=100)
 
 
