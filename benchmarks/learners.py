@@ -164,7 +164,7 @@ def one_by_one(name: str, setting: Setting, records: list[Recorder]) -> Callable
     if hasattr(learner, "fast_step"):
         stepping = learner.fast_step(scales, 0)
     else:
-        stepping = OneTask(learner, scales, slice(0, size))
+        stepping = OneTask(learner, scales, slice(0, size), "state")
     tasks = [[plain(call) for call in record.calls] for record in records]
 
     def replay() -> None:
