@@ -82,7 +82,8 @@ def draw(folders: Folders) -> Path:
         axes.grid(alpha=0.25)
     panels[0].set_ylabel("total reward, share of the oracle's")
     if panels[0].lines:
-        panels[0].legend(frameon=False)
+        # Between the classical agents above and RL2 below.
+        panels[0].legend(frameon=False, loc="center right", bbox_to_anchor=(1.0, 0.38))
     file = folders.figure_file("figure_3a.png")
     figure.savefig(file, dpi=120)
     return file
