@@ -28,8 +28,8 @@ def commit_of(folder: Path, *parts: str) -> str:
 
     Args:
         folder: Any folder in the repository.
-        *parts: Folders of the repository. If tracked files in them have changed, "+" is appended.
-            Without any, changes in the whole repository count.
+        *parts: Folders of the repository, or other pathspecs of git. If tracked files in them have
+            changed, "+" is appended. Without any, changes in the whole repository count.
     """
     top = top_of(folder)
     if top is None:

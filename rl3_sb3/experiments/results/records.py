@@ -16,13 +16,17 @@ from rl3_sb3.experiments.provenance import commit_of, hardware, top_of
 from rl3_sb3.experiments.runs.atomic_file import replace_content
 
 
+# What measurements write: a second one in the same checkout is still of committed code.
+_WRITTEN = (":(exclude,glob)**/records/*.json", ":(exclude,glob)docs/figures/**")
+
+
 class Start(NamedTuple):
     """When a measurement began, and with which code.
 
     Attributes:
         command: The command, with the script's path from the repository's root.
-        commit: Commit of the script's repository, with "+" if tracked files have changed; "" if
-            there is none.
+        commit: Commit of the script's repository, with "+" if tracked files other than records
+            and figures have changed; "" if there is none.
         seconds: Time of the clock, in seconds.
         cpu_seconds: CPU time that the process had used, in seconds.
     """
@@ -39,7 +43,8 @@ def start_record() -> Start:
     root = top_of(script.parent)
     name = script.name if root is None else script.relative_to(root).as_posix()
     command = " ".join(["python", name, *sys.argv[1:]])
-    return Start(command, commit_of(script.parent), time.perf_counter(), time.process_time())
+    commit = commit_of(script.parent, ".", *_WRITTEN)
+    return Start(command, commit, time.perf_counter(), time.process_time())
 
 
 def write_record(file: Path, start: Start, **content: Any) -> dict[str, Any]:

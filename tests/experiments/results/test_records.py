@@ -56,6 +56,22 @@ def test_changed_files_are_told(script, tmp_path):
     assert start_record().commit.endswith("+")
 
 
+def test_what_an_earlier_measurement_wrote_is_no_change_of_code(script, tmp_path):
+    written = [
+        tmp_path / "examples" / "records" / "a.json",
+        tmp_path / "docs" / "figures" / "a.png",
+    ]
+    for file in written:
+        file.parent.mkdir(parents=True)
+        file.write_text("1")
+    commit_all(tmp_path)
+    for file in written:
+        file.write_text("2")
+    assert len(start_record().commit) == 40
+    (tmp_path / "examples" / "measure.py").write_text("2")
+    assert start_record().commit.endswith("+")
+
+
 def test_outside_of_a_repository_there_is_no_commit(script, tmp_path):
     record = write_record(tmp_path / "a.json", start_record())
     assert record["commit"] == ""
