@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from operator import is_
 from typing import Any
 
-from gymnasium.error import ResetNeeded
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from vamdp.argument_checks import check_positive_integer
@@ -195,18 +194,38 @@ def task_seeds(env: VectorEnv[Any, Any, Any]) -> Sequence[int | None]:
     return [None] * env.num_envs
 
 
-def task_marks(env: Any) -> list[Any]:
-    """Return the seed and the task of every environment inside; [] if one does not tell them.
+def task_marks(env: Any, options: dict[str, Any] | None) -> list[Any]:
+    """Return the seed and the task of every environment inside, for `is_refusal`.
 
     Compare them by identity: whoever changes the task sets new objects.
+
+    Returns:
+        The marks; [] if no option can be refused, if an environment does not tell them, or if it
+        tells another object at each call.
     """
+    if not _asks(options):
+        return []
+    marks = _marks(env)
+    return marks if _are_same(marks, _marks(env)) else []
+
+
+def _marks(env: Any) -> list[Any]:
     try:
         batches = owners(env, "task_seeds")
         if batches:
             return [mark for one in batches for mark in (*one.task_seeds, *one.tasks)]
         return [mark for one in owners(env, "task_seed") for mark in (one.task_seed, one.task)]
-    except (AttributeError, TypeError, ValueError, ResetNeeded):
-        return []  # something else of that name, not in every environment, or no task yet
+    except Exception:  # foreign properties of these names may raise anything
+        return []
+
+
+def _are_same(one: list[Any], other: list[Any]) -> bool:
+    return len(one) == len(other) and all(map(is_, one, other))
+
+
+def _asks(options: dict[str, Any] | None) -> bool:
+    """Whether there are options that an environment may refuse."""
+    return any(name not in ("new_task", "reset_mask") for name in options or ())
 
 
 def is_refusal(
@@ -218,7 +237,8 @@ def is_refusal(
 ) -> bool:
     """Whether a reset raised because `env` rejected its options, before it changed anything.
 
-    Without options other than `new_task` there was nothing to reject, so the reset failed half-way.
+    Without options other than `new_task` and `reset_mask` there was nothing to reject, so the reset
+    failed half-way.
     So did a reset that left another task. An environment that does not tell its task may have
     another one if it was asked for one.
 
@@ -229,10 +249,6 @@ def is_refusal(
         before: Its `task_marks` before the reset.
         begins_task: Whether the caller asked for a new task.
     """
-    is_asked = any(name != "new_task" for name in options or ())
-    if not is_asked or not isinstance(error, (TypeError, ValueError)):
+    if not _asks(options) or not isinstance(error, (TypeError, ValueError)):
         return False
-    if not before:
-        return not begins_task
-    after = task_marks(env)
-    return len(after) == len(before) and all(map(is_, before, after))
+    return _are_same(before, _marks(env)) if before else not begins_task

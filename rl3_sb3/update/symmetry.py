@@ -179,7 +179,7 @@ class Symmetry:
                 f"observations in {env.observation_space}. Leave out the wrapper in between, or "
                 "pass Symmetry(entries)."
             )
-        if _is_normalized(env):
+        if _is_normalized(env, {*names, "state"} if transformations else {*names}):
             raise ValueError(
                 "`env` must scale the entries of all actions alike, got a VecNormalize, which "
                 "scales each by its own statistics. Leave it out, or let it normalise rewards only "
@@ -324,11 +324,13 @@ def _is_shown(space: spaces.Space[Any], layout_space: spaces.Space[Any]) -> bool
     return len(lengths) == 1 and type(space) is type(layout_space)
 
 
-def _is_normalized(env: VecEnv | gymnasium.Env[Any, Any]) -> bool:
-    """Return whether SB3's VecNormalize scales each observed number by itself."""
+def _is_normalized(env: VecEnv | gymnasium.Env[Any, Any], names: set[str]) -> bool:
+    """Return whether SB3's VecNormalize scales each number of these parts by itself."""
     while isinstance(env, VecEnvWrapper):
         if isinstance(env, VecNormalize) and env.norm_obs:
-            return True
+            keys = env.norm_obs_keys  # None: all, or a flat observation
+            if keys is None or not names.isdisjoint(keys):
+                return True
         env = env.venv
     return False
 

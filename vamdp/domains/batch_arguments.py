@@ -39,7 +39,7 @@ def seed_of_each(seed: int | Sequence[int | None] | None, num_envs: int) -> Sequ
     if seed is None:
         return [None] * num_envs
     each: Any = seed
-    if np.shape(each) == ():
+    if isinstance(each, str) or (not isinstance(each, Sequence) and np.ndim(each) == 0):
         first: Any = plain_seed(each)
         return range(first, first + num_envs)
     if len(each) != num_envs:

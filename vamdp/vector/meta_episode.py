@@ -101,7 +101,7 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
         if None in seeds and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
         options = self._with_task_set(options)
-        before = task_marks(self.env) if options else []
+        before = task_marks(self.env, options)
         try:
             observations, infos = self.env.reset(seed=inner_seed(seed, seeds), options=options)
         except BaseException as error:

@@ -153,7 +153,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
                     "running: `reset_mask` leaves it out."
                 )
         fresh &= started
-        before = task_marks(self.env) if options else []
+        before = task_marks(self.env, options)
         try:
             # A copy, because SyncVectorEnv removes entries from the dict.
             observations, infos = self.env.reset(

@@ -135,7 +135,7 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
         if not begins_task and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}
         options = self._with_task_set(options)
-        before = task_marks(self.env) if options else []
+        before = task_marks(self.env, options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
         except BaseException as error:

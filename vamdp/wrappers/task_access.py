@@ -45,11 +45,11 @@ class TaskAccess:
 
     def _change(self, below: Callable[[Any], None], task: Any) -> None:
         """Change the task; if that fails half-way, as in the second environment, it has changed."""
-        before = task_marks(self.env)
+        asked = {"new_task": True} if task is None else {"task": task}
+        before = task_marks(self.env, asked)
         try:
             below(task)
         except BaseException as error:
-            asked = {"new_task": True} if task is None else {"task": task}
             if not is_refusal(error, asked, self.env, before, begins_task=False):
                 self._task_changed()
             raise

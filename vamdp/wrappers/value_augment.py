@@ -201,7 +201,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         seed = plain_seed(seed)
         options = self._with_task_set(options)
         begins_task = seed is not None or asks_for_new_task(options)
-        before = task_marks(self.env) if options else []
+        before = task_marks(self.env, options)
         try:
             observation, info = self.env.reset(seed=seed, options=options)
         except BaseException as error:

@@ -52,7 +52,7 @@ def require_place(file: Path) -> None:
         # Atomic writing needs a second file beside the target.
         beside = Path(os.path.realpath(file)).with_name(f".{file.name}.try")
         replace_content(beside, b"")
-        beside.unlink()
+        beside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"`--json` must be a file that can be written, got {file} ({error.strerror}). Choose "

@@ -99,7 +99,13 @@ class RunDirectory:
         values = {"run": config.to_dict(), "versions": versions, "tasks": fingerprint(config)}
         self.path.mkdir(parents=True, exist_ok=True)
         with self.locked():
-            self._check_new()  # another process may have started a run meanwhile
+            if self.config_file.is_file():
+                raise InputError(
+                    "`--out` must be a folder in which no other process begins a run, got "
+                    f"{self.path}, where one has just done so. Give the command again when that "
+                    "run has ended, to continue it, or choose another folder."
+                )
+            self._check_new()
             remove_leftovers(self.path, self.config_file.name)
             self._write_json(self.config_file, values)
 
@@ -202,19 +208,14 @@ class RunDirectory:
         if any(self.path.glob("evaluation*.json")) or not self.checkpoints.path.is_dir():
             raise InputError(
                 f"`--out` must be a run with its checkpoints, got {self.path}, which has a trained "
-                "policy and no checkpoint: training would begin anew and replace it. To train its "
-                f"networks on, pass {start_from}."
+                "policy and no checkpoint: training would begin anew and replace it. Restore the "
+                "checkpoints, or move the folder away to begin anew. To train its networks on, "
+                f"pass {start_from}."
             )
 
     def _check_new(self) -> None:
         # Files left by a process that was killed while it started a run.
         known = {self.path / LOCK_NAME, *leftovers(self.path, self.config_file.name)}
-        if self.config_file.is_file():
-            raise InputError(
-                "`--out` must be a folder in which no other process begins a run, got "
-                f"{self.path}, where one has just done so. Give the command again when that run "
-                "has ended, to continue it, or choose another folder."
-            )
         found = self.path.iterdir() if self.path.is_dir() else ()
         if self.path.is_file() or not known.issuperset(found):
             raise InputError(

@@ -232,6 +232,45 @@ def test_a_task_refused_before_anything_changed_leaves_the_episode_as_it_was(wra
     env.step(action)
 
 
+class Secretive(Fragile):
+    """Does not tell its task."""
+
+    task_seed = 0
+
+    @property
+    def task(self):
+        raise RuntimeError("no task yet")
+
+
+class Copying(Fragile):
+    """Tells its task in a new object each time."""
+
+    task_seed = 0
+
+    @property
+    def task(self):
+        return np.zeros(2)
+
+
+@pytest.mark.parametrize("make", [Secretive, Copying])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda env: vamdp.ValueAugment(env, task_horizon=5),
+        lambda env: vamdp.MetaEpisode(env, 9),
+    ],
+)
+def test_foreign_properties_of_these_names_break_no_reset(wrap, make):
+    fragile = make()
+    env = wrap(fragile)
+    env.reset(options={"new_task": True, "colour": "red"})
+    env.step(0)
+    fragile.in_reset = ValueError
+    with pytest.raises(ValueError, match="half-way"):
+        env.reset(options={"colour": "red"})
+    env.step(0)  # it may have refused before anything changed
+
+
 @pytest.mark.parametrize(
     "reward", [None, "much", "1.0", np.array([1.0]), [1.0], 1j, np.zeros((1, 1))], ids=repr
 )
