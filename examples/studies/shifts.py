@@ -189,7 +189,7 @@ def verdict(rows, title):
     ]
     if gone:
         return f"no advantage over {RL2} at {rows[0]['what']} {', '.join(gone)}"
-    least = min(rows, key=lambda row: row["minus"][title][0])
+    least = min(rows, key=lambda row: row["minus"][title][0] / max(row["oracle"][0], 1e-9))
     return (
         f"ahead of {RL2} at every {least['what']}, least at {least['value']:g} "
         f"({percent(least['minus'][title][0], least)} of the oracle)"
