@@ -237,6 +237,24 @@ def test_normalised_observations_have_no_symmetry_but_normalised_rewards_do(make
     assert found.entries.tolist() == [[1, 2, 3]]
 
 
+def test_normalised_parts_without_entries_per_action_leave_the_symmetry(make_env):
+    class Declares(make_env):
+        layout_space = spaces.Dict(
+            {"previous": spaces.Box(-1, 1, (3,)), "rest": spaces.Box(-1, 1, (1,))}
+        )
+        layout, action_parts = {"previous": slice(0, 3), "rest": slice(3, 4)}, ("previous",)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.observation_space = self.layout_space
+
+    env = DummyVecEnv([Declares])
+    found = Symmetry.of(VecNormalize(env, norm_obs_keys=["rest"]))
+    assert found.entries.tolist() == [[0, 1, 2]]
+    with pytest.raises(ValueError, match="got a VecNormalize"):
+        Symmetry.of(VecNormalize(env, norm_obs_keys=["previous"]))
+
+
 def test_ranks_draw_different_names_and_leave_the_generator_in_one_state(monkeypatch):
     labels, after = [], []
     for rank, n_sequences in ((0, 50), (1, 50), (1, 7)):
