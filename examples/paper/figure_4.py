@@ -28,12 +28,12 @@ def main(args: argparse.Namespace) -> None:
     """Film the agent and draw the moments."""
     th.set_num_threads(1)
     directory = RunDirectory(args.agent)
-    config = directory.read_config()
+    config = directory.config_file.read()
     if not config.facts.action_names:
         raise InputError(
             f"`--agent` must be a run in gridworlds, got {args.agent}, which is of {config.domain}."
         )
-    directory.require_same_tasks(config)
+    directory.config_file.require_same_tasks(config)
     policy, _ = load_run_policy(directory, config, "cpu")
     n_goals, film = -1, None
     for tried in range(args.tries) if args.task < 0 else [args.task]:

@@ -125,7 +125,7 @@ def _is_empty(out: Path) -> bool:
 def _has_begun(out: Path, both: list[Cell]) -> bool:
     """Return whether a run has been started there, and none has other settings."""
     runs = [(RunDirectory(out / cell.name), cell.config) for cell in both]
-    stored = [(run.read_config(), config) for run, config in runs if run.config_file.is_file()]
+    stored = [(run.config_file.read(), config) for run, config in runs if run.config_file.exists()]
     return bool(stored) and all(found == config for found, config in stored)
 
 

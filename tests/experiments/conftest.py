@@ -76,6 +76,6 @@ def _rows(directory):
 
 def _newest(directory):
     file = directory.checkpoint_file
-    env = make_training_env(directory.read_config())
+    env = make_training_env(directory.config_file.read())
     model = directory.checkpoints.load(file, env, "cpu")
     return model, directory.checkpoints.load_state(file)

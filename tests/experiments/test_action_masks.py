@@ -60,7 +60,7 @@ def test_a_run_never_takes_a_locked_door_in_training_validation_and_evaluation(
     out = tmp_path / "run"
     assert main(["train", "doors", "--algo", algo, *TINY, "--out", str(out)]) == 0
     directory = RunDirectory(out)
-    config = directory.read_config()
+    config = directory.config_file.read()
     rows = directory.metrics_file.read_text().splitlines()
     place = rows[0].split(",").index("rollout/ep_rew_mean")
     assert [float(row.split(",")[place]) for row in rows[1:]] == [0.0, 0.0]

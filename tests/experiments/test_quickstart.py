@@ -29,7 +29,7 @@ def test_the_smoke_size_goes_all_the_way_from_where_it_was_stopped(capsys, tmp_p
     assert str(out / "quickstart.png") in text
     assert (out / "quickstart.png").read_bytes().startswith(b"\x89PNG")
     assert (out / "table.md").read_text().strip() in text
-    rl2, rl3 = (RunDirectory(out / name).read_config().to_dict() for name in ("rl2", "rl3"))
+    rl2, rl3 = (RunDirectory(out / name).config_file.read().to_dict() for name in ("rl2", "rl3"))
     own = ("algo", "estimator", "estimator_options")
     assert {n: v for n, v in rl2.items() if n not in own} == {
         n: v for n, v in rl3.items() if n not in own

@@ -40,8 +40,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     device = use_machine(options)
     directory = RunDirectory(options.dir)
-    config = directory.read_config()
-    directory.require_same_tasks(config)
+    config = directory.config_file.read()
+    directory.config_file.require_same_tasks(config)
     policy, n_training_steps = load_run_policy(
         directory, config, device, trust_pickle=options.trust_pickle, best=options.best
     )
@@ -60,7 +60,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(evaluation_table([evaluation]))
     if recorded := recorded_line(directory.path, evaluation):
         print(f"\n{recorded}")
-    before = directory.n_steps_before()
+    before = directory.config_file.n_steps_before()
     told = f" (and {before:,} of the agent that it started from)" if before else ""
     tasks = f"{options.tasks:,} {evaluation.variation} tasks, H = {config.horizon}"
     file = directory.evaluation_file(evaluation.variation)

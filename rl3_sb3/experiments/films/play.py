@@ -94,12 +94,12 @@ def play_runs(
         InputError: A run cannot be read, has no pictures, or does not match the others.
     """
     directories = [RunDirectory(path) for path in paths]
-    configs = [directory.read_config() for directory in directories]
+    configs = [directory.config_file.read() for directory in directories]
     _check(paths, configs, options)
     films = []
     labels = agent_labels(configs)
     for directory, config, label in zip(directories, configs, labels, strict=True):
-        directory.require_same_tasks(config)
+        directory.config_file.require_same_tasks(config)
         policy, _ = load_run_policy(directory, config, device, trust_pickle=trust_pickle)
         films.append(
             record(

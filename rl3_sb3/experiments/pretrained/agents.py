@@ -67,10 +67,10 @@ def published_agents(folder: Path, algos: Collection[str] | None = None) -> list
     agents = []
     for place, record in read_records(folder).items():
         directory = RunDirectory(place)
-        config = directory.read_config()
+        config = directory.config_file.read()
         if algos is not None and config.algo not in algos:
             continue
-        directory.require_same_tasks(config)
+        directory.config_file.require_same_tasks(config)
         policy, _ = load_run_policy(directory, config, "cpu")
         agents.append(
             PublishedAgent(

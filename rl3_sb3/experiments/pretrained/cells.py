@@ -106,14 +106,14 @@ def _trained_config(cell: Cell, sweep: Path) -> RunConfig:
         InputError: The run was prolonged, or its domain's tasks have changed.
     """
     directory = RunDirectory(sweep / cell.name)
-    config = directory.read_config()
+    config = directory.config_file.read()
     if config.total_steps != cell.config.total_steps:
         raise InputError(
-            f"`{directory.config_file}` must be of a run of {cell.config.total_steps:,} steps as "
-            f"the sweep says, got {config.total_steps:,}: it was changed or prolonged. Move the "
+            f"`{directory.config_file.path}` must be of a run of {cell.config.total_steps:,} steps "
+            f"as the sweep says, got {config.total_steps:,}: it was changed or prolonged. Move the "
             "folder away, and continue with `rl3 sweep`."
         )
-    directory.require_same_tasks(config)
+    directory.config_file.require_same_tasks(config)
     return config
 
 

@@ -106,7 +106,7 @@ def _publish(name: str, cells: Sequence[Cell], sweep: Path, out: Path) -> CellRe
     target.mkdir(parents=True, exist_ok=True)
     weights, evaluations = _export(source, chosen, target)
     everyone[exported] = replace(everyone[exported], **_scores(evaluations))
-    replace_content(target / source.config_file.name, source.config_file.read_bytes())
+    replace_content(target / source.config_file.path.name, source.config_file.path.read_bytes())
     for file in target.glob("evaluation*.json"):  # from `rl3 evaluate`, of an earlier policy
         file.unlink()
     record = CellRecord(
@@ -141,11 +141,11 @@ def _read_run(cell: Cell, sweep: Path) -> SeedRecord:
     return SeedRecord(
         seed=cell.config.seed,
         command=command_of(cell.config),
-        provenance=directory.read_provenance(),
-        n_steps=evaluations[0].n_training_steps + directory.n_steps_before(),
+        provenance=directory.config_file.provenance(),
+        n_steps=evaluations[0].n_training_steps + directory.config_file.n_steps_before(),
         seconds=wall_time(rows),
         curve=learning_curve(rows),
-        start=directory.read_start(),
+        start=directory.config_file.start(),
         **_scores(evaluations),
     )
 

@@ -108,14 +108,14 @@ class Panel:
 
 def find_runs(path: Path) -> list[Run]:
     """Return the folder itself if it is a run with at least one iteration, else the runs in it."""
-    folders = [path] if RunDirectory(path).config_file.is_file() else sorted(path.glob("*"))
+    folders = [path] if RunDirectory(path).config_file.exists() else sorted(path.glob("*"))
     directories = [RunDirectory(folder) for folder in folders]
     found = []
     for directory in directories:
         rows = read_metrics(directory.metrics_file)
-        if rows and directory.config_file.is_file():
+        if rows and directory.config_file.exists():
             curve = np.array([[row[STEPS], row[RETURN]] for row in rows])
-            found.append(Run(directory, directory.read_config(), curve))
+            found.append(Run(directory, directory.config_file.read(), curve))
     return found
 
 

@@ -38,7 +38,7 @@ def runs_table(paths: Sequence[Path]) -> str:
         InputError: A folder is not a run, or has not been evaluated.
     """
     directories = [RunDirectory(path) for path in paths]
-    configs = [directory.read_config() for directory in directories]
+    configs = [directory.config_file.read() for directory in directories]
     labels = agent_labels(configs)
     # By domain, H and tasks, in the order of their first run.
     groups: dict[tuple[str, ...], list[list[tuple[bool, list[str]]]]] = {}

@@ -1,6 +1,6 @@
 """The folder of one training run, from which it can resume after interruptions.
 
-    config.json            settings of the run, and the versions of the code that ran it
+    config.json            settings of the run, and what trained it, see `config_file`
     metrics.csv            one row per iteration
     tensorboard/           the same for TensorBoard
     checkpoints/           the last few and the best, see `checkpoints`; to resume training
@@ -20,35 +20,26 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.experiments.domains import CANONICAL
-from rl3_sb3.experiments.environments import fingerprint
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.pretrained.record import RECORD_FILE
-from rl3_sb3.experiments.provenance import code_commit, hardware
 from rl3_sb3.experiments.results.evaluation import Evaluation
-from rl3_sb3.experiments.runs.atomic_file import leftovers, remove_leftovers, replace_content
+from rl3_sb3.experiments.runs.atomic_file import leftovers, remove_leftovers
 from rl3_sb3.experiments.runs.checkpoints import Checkpoints
+from rl3_sb3.experiments.runs.config_file import ConfigFile
 from rl3_sb3.experiments.runs.folder_lock import LOCK_NAME, FolderLock
+from rl3_sb3.experiments.runs.json_file import read_object, write_object
 from rl3_sb3.experiments.runs.metrics import last_row
 from rl3_sb3.experiments.runs.training_state import TrainingState
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from rl3_sb3.policy_files.record import library_versions
 from rl3_sb3.ppo import TransformerPPO
-from vamdp.argument_checks import is_integer
 from vamdp.shell import quoted
-
-_PACKAGES = ("vamdp", "torch", "stable-baselines3", "gymnasium", "numpy", "numba")
-
-PROVENANCE = "provenance"
-START = "start"
 
 # The last one, and one to fall back to.
 DEFAULT_KEEP = 2
@@ -63,7 +54,7 @@ class RunDirectory:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.config_file = self.path / "config.json"
+        self.config_file = ConfigFile(self.path / "config.json")
         self.metrics_file = self.path / "metrics.csv"
         self.tensorboard = self.path / "tensorboard"
         self.checkpoints = Checkpoints(self.path / "checkpoints")
@@ -85,7 +76,7 @@ class RunDirectory:
         """Return a context in which no other process trains here, see `FolderLock.held`."""
         return self._lock.held(patience)
 
-    # ---------------------------------------------------------------- configuration
+    # ---------------------------------------------------------------- beginning
 
     def begin(self, config: RunConfig) -> None:
         """Create the folder and store the settings.
@@ -94,20 +85,18 @@ class RunDirectory:
             InputError: There is a file of this name, or a folder with other contents.
         """
         self._check_new()
-        versions = library_versions(_PACKAGES)
-        # Before the folder is made: it plays a task, whose code may fail.
-        values = {"run": config.to_dict(), "versions": versions, "tasks": fingerprint(config)}
+        content = self.config_file.first_content(config)  # may fail, so before the folder is made
         self.path.mkdir(parents=True, exist_ok=True)
         with self.locked():
-            if self.config_file.is_file():
+            if self.config_file.exists():
                 raise InputError(
                     "`--out` must be a folder in which no other process begins a run, got "
                     f"{self.path}, where one has just done so. Give the command again when that "
                     "run has ended, to continue it, or choose another folder."
                 )
             self._check_new()
-            remove_leftovers(self.path, self.config_file.name)
-            self._write_json(self.config_file, values)
+            remove_leftovers(self.path, self.config_file.path.name)
+            self.config_file.write(content)
 
     @contextmanager
     def discarded_on_error(self) -> Iterator[None]:
@@ -121,75 +110,12 @@ class RunDirectory:
             if not self.checkpoints.files() and last_row(self.metrics_file) is None:
                 for folder in (self.tensorboard, self.checkpoints.path):
                     shutil.rmtree(folder, ignore_errors=True)
-                for file in (self.metrics_file, self.config_file, self.path / LOCK_NAME):
+                for file in (self.metrics_file, self.config_file.path, self.path / LOCK_NAME):
                     with suppress(OSError):
                         file.unlink(missing_ok=True)
                 with suppress(OSError):  # the folder contains something else
                     self.path.rmdir()
             raise
-
-    def note_provenance(self, device: str) -> None:
-        """Store the commit and the hardware that train the run from now on, if not yet stored.
-
-        Args:
-            device: Device in torch's form.
-        """
-        values = self._read_json(self.config_file)
-        now = {"commit": code_commit(), "hardware": hardware(device)}
-        known = self._list_in(values, PROVENANCE)
-        if now not in known:
-            self._write_json(self.config_file, {**values, PROVENANCE: [*known, now]})
-
-    def read_provenance(self) -> list[dict[str, str]]:
-        """Return what `note_provenance` stored; [] for runs of earlier versions."""
-        return self._list_in(self._read_json(self.config_file), PROVENANCE)
-
-    def _list_in(self, values: Mapping[str, Any], name: str) -> list[Any]:
-        """Return a list of the configuration file; [] if it has none of this name."""
-        found = values.get(name, [])
-        if not isinstance(found, list):
-            raise InputError(
-                f"`{self.config_file}` must have a list under `{name}`, got {found!r}. Restore it "
-                "from a copy."
-            )
-        return found
-
-    def note_start(self, found: Mapping[str, Any]) -> None:
-        """Store the policy that the run starts from, see `start`.
-
-        Raises:
-            InputError: The run began with another policy, and was killed before its first
-                checkpoint.
-        """
-        values = self._read_json(self.config_file)
-        if values.get(START, found) != found:
-            path = values["run"]["start_from"]
-            raise InputError(
-                f"`start_from` must be the policy that the run in {self.path} began with, got "
-                f"another one in {path}. Restore it, or choose another --out."
-            )
-        self._write_json(self.config_file, {**values, START: dict(found)})
-
-    def read_start(self) -> dict[str, Any] | None:
-        """Return what `note_start` stored; None if the run started from nothing.
-
-        Raises:
-            InputError: The entry is damaged.
-        """
-        found = self._read_json(self.config_file).get(START)
-        if found is None:
-            return None
-        if not isinstance(found, dict) or not is_integer(found.get("n_steps")):
-            raise InputError(
-                f"`{self.config_file}` must say under `{START}` what the run started from, got "
-                f"{found!r}. Restore it from a copy."
-            )
-        return found
-
-    def n_steps_before(self) -> int:
-        """Return the number of steps of the policy that the run started from; 0 without one."""
-        start = self.read_start()
-        return 0 if start is None else int(start["n_steps"])
 
     def require_going_on(self) -> None:
         """Raise InputError if training would begin anew and replace a trained policy.
@@ -215,7 +141,7 @@ class RunDirectory:
 
     def _check_new(self) -> None:
         # Files left by a process that was killed while it started a run.
-        known = {self.path / LOCK_NAME, *leftovers(self.path, self.config_file.name)}
+        known = {self.path / LOCK_NAME, *leftovers(self.path, self.config_file.path.name)}
         found = self.path.iterdir() if self.path.is_dir() else ()
         if self.path.is_file() or not known.issuperset(found):
             raise InputError(
@@ -236,42 +162,7 @@ class RunDirectory:
         newest = self.checkpoints.newest()
         if newest is not None:
             self.checkpoints.load_state(newest)
-        config = replace(self.read_config(), iterations=iterations)
-        values = self._read_json(self.config_file)
-        change = {"n_steps": self.checkpoints.n_steps(), "iterations": iterations}
-        self.read_provenance()  # must be readable before anything changes
-        values["prolonged"] = [*self._list_in(values, "prolonged"), change]
-        self._write_json(self.config_file, {**values, "run": config.to_dict()})
-        return config
-
-    def require_same_tasks(self, config: RunConfig) -> None:
-        """Raise InputError if the domain's tasks have changed since the run began."""
-        stored = self._read_json(self.config_file).get("tasks")
-        if stored is not None and stored != fingerprint(config):
-            raise InputError(
-                f"`{self.config_file}` must be of the tasks that {config.domain} draws, got a run "
-                "of other tasks: its code was changed, or another module has this name. Use the "
-                "code that the run began with."
-            )
-
-    def read_config(self) -> RunConfig:
-        """Return the stored settings.
-
-        Raises:
-            InputError: There are none, or they cannot be read.
-        """
-        if not self.config_file.is_file():
-            raise InputError(
-                f"`DIR` must be the folder of a run, got {self.path}, which has no config.json. "
-                "Pass the --out of an earlier `rl3 train`."
-            )
-        settings = self._read_json(self.config_file).get("run", {})
-        if not isinstance(settings, dict):
-            raise InputError(
-                f"`{self.config_file}` must have a run's settings under `run`, got {settings!r}. "
-                "Restore it from a copy."
-            )
-        return RunConfig.from_dict(settings, source=str(self.config_file))
+        return self.config_file.prolong(iterations, self.checkpoints.n_steps())
 
     # ---------------------------------------------------------------- checkpoint
 
@@ -304,7 +195,7 @@ class RunDirectory:
         self.checkpoints.save_best(model, state)
 
     def _export(self, model: TransformerPPO, folder: Path) -> None:
-        config = self.read_config()
+        config = self.config_file.read()
         try:
             model.export(
                 folder, environment=config.sentence, description=_description(config, model)
@@ -361,7 +252,7 @@ class RunDirectory:
     def write_evaluation(self, evaluation: Evaluation) -> Path:
         """Replace the evaluation on this task distribution and return its file."""
         file = self.evaluation_file(evaluation.variation)
-        self._write_json(file, evaluation.to_dict())
+        write_object(file, evaluation.to_dict())
         return file
 
     def read_evaluation(self, variation: str) -> Evaluation | None:
@@ -373,7 +264,7 @@ class RunDirectory:
         file = self.evaluation_file(variation)
         if not file.is_file():
             return None
-        values = self._read_json(file)
+        values = read_object(file)
         try:
             return Evaluation.from_dict(values)
         except KeyError as error:
@@ -386,23 +277,6 @@ class RunDirectory:
                 f"`{file}` must be an evaluation, got a damaged one: {error}. "
                 "Write it again with `rl3 evaluate`."
             ) from error
-
-    # ---------------------------------------------------------------- JSON
-
-    def _write_json(self, file: Path, values: Mapping[str, Any]) -> None:
-        replace_content(file, (json.dumps(values, indent=2) + "\n").encode())
-
-    def _read_json(self, file: Path) -> dict[str, Any]:
-        try:
-            values = json.loads(file.read_text(encoding="utf-8-sig"))
-        except ValueError as error:
-            raise InputError(
-                f"`{file}` must be complete JSON, got a damaged file ({error}). "
-                "Restore it from a copy, or choose another folder."
-            ) from error
-        if not isinstance(values, dict):
-            raise InputError(f"`{file}` must hold a JSON object, got {type(values).__name__}.")
-        return values
 
 
 def _trusting(checkpoint: Path) -> str:

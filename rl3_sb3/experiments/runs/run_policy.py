@@ -58,7 +58,7 @@ def load_run_policy(
         raise (directory.no_best() if best else directory.no_policy()) from error
     _check_fit(policy, config, directory, folder)
     assert policy.training_record is not None, "set by load_policy"
-    return policy, policy.training_record.n_steps - directory.n_steps_before()
+    return policy, policy.training_record.n_steps - directory.config_file.n_steps_before()
 
 
 def _check_fit(
@@ -73,13 +73,13 @@ def _check_fit(
         if got != needed:
             raise InputError(
                 f"`{folder}` must hold a policy for the {what} of the run in "
-                f"{directory.config_file.name}, {needed}, got one for {got}. Restore both from a "
-                "copy."
+                f"{directory.config_file.path.name}, {needed}, got one for {got}. Restore both "
+                "from a copy."
             )
     context_length = policy.context_length
     if context_length is not None and context_length < config.horizon:
         raise InputError(
             f"`{folder}` must hold a policy that remembers the {config.horizon} "
-            f"steps in {directory.config_file.name}, got one for {context_length}. Restore both "
-            "from a copy."
+            f"steps in {directory.config_file.path.name}, got one for {context_length}. Restore "
+            "both from a copy."
         )

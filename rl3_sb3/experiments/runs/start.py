@@ -103,10 +103,10 @@ def _settings_in(path: Path) -> RunConfig | None:
     """Return the settings of the run in a folder; None if there are none."""
     directory = RunDirectory(path)
     try:
-        is_run = directory.config_file.is_file()
+        is_run = directory.config_file.exists()
     except (OSError, ValueError):  # no name of a file: `_policy_in` says so
         return None
-    return directory.read_config() if is_run else None
+    return directory.config_file.read() if is_run else None
 
 
 def _require_same_scales(config: RunConfig, earlier: RunConfig) -> None:

@@ -130,9 +130,9 @@ def _lead(
 
 def _continued(directory: RunDirectory, given: Mapping[str, Any]) -> RunConfig:
     """Return the settings of a run that continues, prolonged if requested."""
-    config = directory.read_config()
+    config = directory.config_file.read()
     _check_agreement(given, config, directory.path)
-    directory.require_same_tasks(config)
+    directory.config_file.require_same_tasks(config)
     iterations: int = given.get("iterations", config.iterations)
     directory.require_going_on()
     if iterations <= config.iterations:

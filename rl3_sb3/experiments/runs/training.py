@@ -100,7 +100,7 @@ def train(
         if file is None:
             model = make_model(config, env, device)
             if config.start_from is not None and writes:  # the other ranks copy rank 0's weights
-                directory.note_start(start(model, config))
+                directory.config_file.note_start(start(model, config))
         else:
             model = directory.checkpoints.load(file, env, device)
             if model.num_timesteps >= config.total_steps:
@@ -109,7 +109,7 @@ def train(
         metrics = None
         logger = Logger(None, [])
         if writes:
-            directory.note_provenance(str(model.device))
+            directory.config_file.note_provenance(str(model.device))
             for folder in (directory.tensorboard, directory.checkpoints.path):
                 folder.mkdir(exist_ok=True)
             metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)

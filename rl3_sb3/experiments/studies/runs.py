@@ -57,7 +57,7 @@ class StudyRun:
         n_steps: Number of training steps.
         seconds: Training time on the hardware in `provenance`.
         command: The command that trains it again.
-        provenance: Commits and hardware, see `RunDirectory.read_provenance`.
+        provenance: Commits and hardware, see `ConfigFile.provenance`.
         n_tasks: Number of held-out tasks.
         scores: Variation -> "sampled", "greedy", "random" and, if known, "oracle" -> score.
         curve: Steps and mean returns of training, see `learning_curve`.
@@ -171,7 +171,7 @@ def _run_of(cell: Cell, sweep: Path) -> StudyRun:
         n_steps=next(iter(evaluations.values())).n_training_steps,
         seconds=round(wall_time(rows)),
         command=command_of(config),
-        provenance=directory.read_provenance(),
+        provenance=directory.config_file.provenance(),
         n_tasks=cell.n_tasks,
         scores={name: scores_of(each) for name, each in evaluations.items()},
         curve=np.round(learning_curve(rows), _DECIMALS).tolist(),

@@ -57,7 +57,7 @@ class Cell:
 
     def has_begun(self, out: Path) -> bool:
         """Return whether its run has begun in the sweep's folder `out`."""
-        return RunDirectory(out / self.name).config_file.is_file()
+        return RunDirectory(out / self.name).config_file.exists()
 
     def evaluation(self, out: Path, variation: str) -> Evaluation | None:
         """Return the stored evaluation of the fully trained policy; None if it is missing.
@@ -170,12 +170,12 @@ def _work(cell: Cell, order: Order, asked: Callable[[], bool]) -> bool:
     if not directory.config_file.exists():
         directory.begin(cell.config)
     with directory.locked(LOCK_PATIENCE):
-        if directory.read_config() != cell.config:
+        if directory.config_file.read() != cell.config:
             raise InputError(
-                f"`{directory.config_file}` must hold the settings that the sweep gives this "
+                f"`{directory.config_file.path}` must hold the settings that the sweep gives this "
                 "cell, got others: it was changed or prolonged. Move the folder away."
             )
-        directory.require_same_tasks(cell.config)
+        directory.config_file.require_same_tasks(cell.config)
         model = train(directory, cell.config, device="cpu", stop=asked, save_every=order.save_every)
         if model.num_timesteps < cell.config.total_steps:
             return False

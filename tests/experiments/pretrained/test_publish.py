@@ -37,7 +37,7 @@ def test_a_record_holds_every_seed_of_a_cell(published, sweep):
         directory = RunDirectory(sweep / f"bandit-h12-rl3-s{run.seed}")
         assert run.command.startswith("rl3 train bandit --algo rl3 --horizon 12 --seed")
         assert f"--seed {run.seed} " in run.command
-        assert run.provenance == directory.read_provenance()
+        assert run.provenance == directory.config_file.provenance()
         assert run.n_steps == 144
         np.testing.assert_array_equal(run.curve[:, 0], [48, 96, 144])
         if run.seed != record.exported:
@@ -62,7 +62,7 @@ def test_the_exported_policy_gets_what_the_record_says(published):
     out, done = published
     for record, _ in done:
         directory = RunDirectory(out / record.name)
-        config = directory.read_config()
+        config = directory.config_file.read()
         assert config.seed == record.exported
         policy = load_policy(directory.policy_folder, "cpu")
         for variation, plays in record.median.returns.items():
@@ -178,9 +178,9 @@ def test_seeds_of_another_sweep_join_the_record(sweep, published, tmp_path, firs
     at_hand = [before.exported, *second]
     assert distances[record.exported] == distances[at_hand].min()
     directory = RunDirectory(out / record.name)
-    assert directory.read_config().seed == record.exported == record.settings["seed"]
+    assert directory.config_file.read().seed == record.exported == record.settings["seed"]
     policy = load_policy(directory.policy_folder, "cpu")
-    again = evaluate(directory.read_config(), policy, n_training_steps=0, n_tasks=6)
+    again = evaluate(directory.config_file.read(), policy, n_training_steps=0, n_tasks=6)
     stored = record.median.returns["canonical"]["sampled"]
     np.testing.assert_allclose(again.score_of("sampled").returns, stored, atol=0.0005)
 
@@ -273,7 +273,7 @@ def test_a_policy_that_is_not_the_records_is_not_taken_for_it(sweep, published, 
     assert [run.seed for run in record.runs] == [0, 1, 2]
     directory = RunDirectory(out / before.name)
     policy = load_policy(directory.policy_folder, "cpu")
-    again = evaluate(directory.read_config(), policy, n_training_steps=0, n_tasks=6)
+    again = evaluate(directory.config_file.read(), policy, n_training_steps=0, n_tasks=6)
     stored = record.median.returns["canonical"]["greedy"]
     np.testing.assert_allclose(again.score_of("greedy").returns, stored, atol=0.0005)
 

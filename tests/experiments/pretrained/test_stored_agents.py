@@ -23,8 +23,8 @@ MOST_BYTES = 20e6
 def test_an_agent_gets_what_its_record_says(name):
     (record,) = (each for each in RECORDS if each.name == name)
     directory = RunDirectory(PRETRAINED / name)
-    config = directory.read_config()
-    directory.require_same_tasks(config)
+    config = directory.config_file.read()
+    directory.config_file.require_same_tasks(config)
     policy = load_policy(directory.policy_folder, "cpu")
     found = evaluate(config, policy, n_training_steps=0, n_tasks=N_TASKS)
     for play, recorded in record.median.returns["canonical"].items():
@@ -38,7 +38,7 @@ def test_an_agent_gets_what_its_record_says(name):
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
 def test_seeds_trained_elsewhere_with_the_same_settings_can_join_a_record(record):
     folder = PRETRAINED / record.name
-    config = RunDirectory(folder).read_config()
+    config = RunDirectory(folder).config_file.read()
     # Before it was stored, an oracle had all its digits.
     oracle = {name: totals + 0.0004 for name, totals in record.oracle.items()}
     joined = earlier_record(folder, replace(config, seed=99), oracle)
@@ -48,7 +48,7 @@ def test_seeds_trained_elsewhere_with_the_same_settings_can_join_a_record(record
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
 def test_a_record_is_whole_and_lies_where_the_papers_scripts_look(record):
     config = settings_of(record)
-    assert config == RunDirectory(PRETRAINED / record.name).read_config()
+    assert config == RunDirectory(PRETRAINED / record.name).config_file.read()
     tasks = Tasks(domain=config.domain, size=config.size, horizon=config.horizon)
     scale = "paper" if config.recipe == "paper" else "cpu"
     assert record.name == tasks.cell(config.algo, scale)

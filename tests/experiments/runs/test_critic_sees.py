@@ -95,7 +95,7 @@ def test_a_run_is_evaluated_compared_and_filmed_without_the_task(run, capsys, tm
 
 
 def test_both_ways_to_read_the_policy_give_the_same_one(run):
-    config = run.read_config()
+    config = run.config_file.read()
     exported, pickled = (
         load_run_policy(run, config, "cpu", trust_pickle=trusted)[0] for trusted in (False, True)
     )

@@ -94,7 +94,7 @@ def test_a_run_stopped_after_every_iteration_equals_one_that_was_not(
 
 
 def test_every_checkpoint_leads_to_the_same_end(copied, uninterrupted, assert_same_runs):
-    config = copied.read_config()
+    config = copied.config_file.read()
     files = copied.checkpoints.files()
     assert len(files) == 3
     for file in files:
@@ -119,9 +119,9 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
     newest = copied.checkpoint_file
     damage(newest, how)
     with pytest.warns(RunWarning, match=r"000144.zip is damaged: continuing from .*000096.zip"):
-        model = train(copied, copied.read_config(), device="cpu", time_limit=ONE_ITERATION)
+        model = train(copied, copied.config_file.read(), device="cpu", time_limit=ONE_ITERATION)
     assert model.num_timesteps == 144
-    train(copied, copied.read_config(), device="cpu")
+    train(copied, copied.config_file.read(), device="cpu")
     assert_same_runs(copied, uninterrupted)
 
 
@@ -130,7 +130,7 @@ def test_what_is_damaged_costs_no_whole_checkpoint_its_place(copied):
     (before,) = (file for file in copied.checkpoints.files() if "000096" in file.name)
     damage(before, 100)
     with pytest.warns(RunWarning, match=r"000144.zip, .*000096.zip is damaged"):
-        train(copied, copied.read_config(), device="cpu", time_limit=ONE_ITERATION, keep=1)
+        train(copied, copied.config_file.read(), device="cpu", time_limit=ONE_ITERATION, keep=1)
     # Only of 96 and less were there any to count: the one just written is kept.
     assert [file.name[-8:] for file in copied.checkpoints.files()] == ["0144.zip", "0096.zip"]
 
@@ -141,7 +141,7 @@ def test_without_any_whole_checkpoint_nothing_is_touched(copied, how):
         damage(file, how)
     before = contents(copied.path)
     with pytest.raises(InputError, match=r"000144.zip` must be a complete checkpoint"):
-        train(copied, copied.read_config(), device="cpu")
+        train(copied, copied.config_file.read(), device="cpu")
     assert contents(copied.path) == before
 
 
@@ -164,9 +164,9 @@ def no_room_beyond(n_bytes):
 def test_a_full_disk_costs_nothing_but_time(copied, uninterrupted, assert_same_runs):
     checkpoints = contents(copied.checkpoints.path)
     with no_room_beyond(1_000_000), pytest.raises(OSError, match="too large"):
-        train(copied, copied.read_config(), device="cpu", save_every=0)
+        train(copied, copied.config_file.read(), device="cpu", save_every=0)
     assert contents(copied.checkpoints.path) == checkpoints
-    train(copied, copied.read_config(), device="cpu")
+    train(copied, copied.config_file.read(), device="cpu")
     assert_same_runs(copied, uninterrupted)
 
 
@@ -174,14 +174,14 @@ def test_metrics_that_were_lost_come_back_from_the_checkpoint(
     copied, uninterrupted, assert_same_runs
 ):
     copied.metrics_file.unlink()
-    train(copied, copied.read_config(), device="cpu")
+    train(copied, copied.config_file.read(), device="cpu")
     assert_same_runs(copied, uninterrupted)
 
 
 def test_tensorboard_shows_no_step_twice(copied):
     """The event file of the fixture holds the last iteration, which is trained again here."""
     time.sleep(1.1)  # event files are read in the order of their names, which begin with seconds
-    train(copied, copied.read_config(), device="cpu")
+    train(copied, copied.config_file.read(), device="cpu")
     events = EventAccumulator(str(copied.tensorboard)).Reload()
     rows = read_metrics(copied.metrics_file)
     shown = events.Scalars(RETURN)
@@ -233,7 +233,7 @@ def test_a_prolonged_run_is_a_run_of_that_length_as_far_as_nothing_depends_on_it
     short = small("rl2", "bandit", iterations=2)
     directory = whole(tmp_path / "short", short)
     config = directory.prolong(4)
-    assert directory.read_config() == config
+    assert directory.config_file.read() == config
     train(directory, config, device="cpu")
     assert_same_runs(directory, whole(tmp_path / "long", small("rl2", "bandit", iterations=4)))
 
@@ -247,7 +247,7 @@ def test_a_prolonged_run_follows_the_longer_line(tmp_path):
 
 
 def test_a_model_without_its_state_can_be_evaluated_but_not_trained(copied):
-    config = copied.read_config()
+    config = copied.config_file.read()
     model = copied.load_checkpoint(make_training_env(config), "cpu")
     copied.save_checkpoint(model)
     before = contents(copied.path)

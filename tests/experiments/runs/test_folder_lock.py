@@ -108,7 +108,7 @@ def test_a_run_that_another_process_trains_is_neither_trained_nor_prolonged(
         assert status == 2
         assert f"`{path}` must be a folder that no other process uses" in capsys.readouterr().err
         with pytest.raises(InputError, match="no other process uses"):
-            train(RunDirectory(path), trained.read_config(), device="cpu")
+            train(RunDirectory(path), trained.config_file.read(), device="cpu")
         assert contents(path) == before
     assert main(["train", "random-mdp", "--out", str(path), "--iterations", "4"]) == 0
 
@@ -126,7 +126,7 @@ def test_of_two_runs_that_begin_in_one_folder_at_once_one_does(tmp_path, monkeyp
     monkeypatch.setattr(FolderLock, "held", overtaken)
     with pytest.raises(InputError, match="where one has just done so"):
         first.begin(configs[0])
-    assert first.read_config() == configs[1]
+    assert first.config_file.read() == configs[1]
 
 
 def test_a_lock_that_a_killed_process_left_in_an_empty_folder_is_no_obstacle(tmp_path):

@@ -43,7 +43,7 @@ def test_a_run_that_lost_its_checkpoints_is_not_trained_anew(rl3, copied, lose, 
     assert "a trained policy and no checkpoint: training would begin anew and r" in error
     assert f"--start-from {copied.path}" in error
     with pytest.raises(InputError, match="begin anew"):  # as in a sweep
-        train(copied, copied.read_config(), device="cpu")
+        train(copied, copied.config_file.read(), device="cpu")
     assert contents(copied.path) == before
 
 

@@ -131,10 +131,10 @@ def test_a_damaged_policy_is_named_in_one_line(rl3, copied, name):
     ],
 )
 def test_a_policy_of_another_run_is_refused(rl3, copied, changes, message):
-    values = json.loads(copied.config_file.read_text())
+    values = json.loads(copied.config_file.path.read_text())
     values["run"] |= changes
     del values["tasks"]  # which would tell already
-    copied.config_file.write_text(json.dumps(values))
+    copied.config_file.path.write_text(json.dumps(values))
     status, _, error = rl3("evaluate", copied.path)
     assert status == 2
     assert message in error
@@ -142,7 +142,7 @@ def test_a_policy_of_another_run_is_refused(rl3, copied, changes, message):
 
 
 def test_a_diverged_policy_is_told_at_its_checkpoint(lake):
-    config = lake.read_config()
+    config = lake.config_file.read()
     model = make_model(config, make_training_env(config), "cpu")
     with th.no_grad():
         model.policy.actor.head.bias[0] = np.nan

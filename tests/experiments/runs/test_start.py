@@ -49,8 +49,8 @@ def test_networks_are_those_of_the_folder(tmp_path, first, folder):
     directory, model = trained(tmp_path / "second", config)
     for network in ("actor", "critic"):
         assert same_weights(model.policy, first[1].policy, network)
-    assert directory.n_steps_before() == 96
-    start = json.loads(directory.config_file.read_text())["start"]
+    assert directory.config_file.n_steps_before() == 96
+    start = json.loads(directory.config_file.path.read_text())["start"]
     assert (start["n_steps"], start["with_critic"]) == (96, True)
 
 
@@ -68,7 +68,7 @@ def test_an_agent_without_a_critic_trains_its_critic_first(tmp_path, first):
     assert not same_weights(model.policy, first[1].policy, "actor")
     rows = read_metrics(directory.metrics_file)
     assert [row.get("train/actor_epochs") for row in rows] == [None, 0, 0]
-    assert json.loads(directory.config_file.read_text())["start"]["with_critic"] is False
+    assert json.loads(directory.config_file.path.read_text())["start"]["with_critic"] is False
 
 
 def test_steps_of_both_are_in_the_export_and_a_run_counts_its_own(tmp_path, first):
@@ -77,7 +77,7 @@ def test_steps_of_both_are_in_the_export_and_a_run_counts_its_own(tmp_path, firs
     assert load_policy(directory.policy_folder).training_record.n_steps == 96 + 144
     assert load_run_policy(directory, config, "cpu")[1] == 144
     third, _ = trained(tmp_path / "third", small(1, start_from=str(directory.path)))
-    assert third.n_steps_before() == 96 + 144
+    assert third.config_file.n_steps_before() == 96 + 144
 
 
 def test_interrupted_it_ends_with_the_bits_of_an_uninterrupted_run(tmp_path, first):
@@ -108,10 +108,10 @@ def test_killed_before_its_first_checkpoint_it_must_start_from_the_same_policy(t
     assert same_weights(again.policy, whole.policy, "actor")
     loses_its_checkpoints()
     train(RunDirectory(tmp_path / "first"), first[0].prolong(3), device="cpu")
-    before = directory.config_file.read_bytes()
+    before = directory.config_file.path.read_bytes()
     with pytest.raises(InputError, match=r"`start_from` must be the policy that the run .* began"):
         train(directory, config, device="cpu")
-    assert directory.config_file.read_bytes() == before
+    assert directory.config_file.path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_the_command_has_the_option_and_can_be_given_again(tmp_path, first, caps
     assert main([*words, str(tmp_path / "first")]) == 0
     assert main([*words, "elsewhere"]) != 0
     assert "`start_from` must be" in capsys.readouterr().err
-    config = RunDirectory(tmp_path / "second").read_config()
+    config = RunDirectory(tmp_path / "second").config_file.read()
     assert f"--start-from {tmp_path / 'first'}" in command_of(config)
 
 
@@ -209,7 +209,7 @@ def test_an_evaluation_and_a_table_tell_what_a_run_started_from(tmp_path, first,
     told = "after 48 of 48 training steps (and 96 of the agent that it started from); stored: "
     assert told in text
     assert "(4 canonical tasks, H = 12)" in text
-    labels = agent_labels([first[0].read_config(), config])
+    labels = agent_labels([first[0].config_file.read(), config])
     assert labels == [
         "RL³ (recipe ours)",
         f"RL³ (recipe ours, start_from {tmp_path / 'first'})",
@@ -227,10 +227,10 @@ def test_settings_that_make_no_sense_are_refused():
 @pytest.mark.parametrize("entry", ["x", [], {"n_steps": "many"}, {}])
 def test_a_damaged_entry_of_the_configuration_is_named(tmp_path, first, entry):
     directory, _ = first
-    values = json.loads(directory.config_file.read_text())
-    directory.config_file.write_text(json.dumps({**values, "start": entry}))
+    values = json.loads(directory.config_file.path.read_text())
+    directory.config_file.path.write_text(json.dumps({**values, "start": entry}))
     with pytest.raises(InputError, match="must say under `start` what the run started from"):
-        directory.n_steps_before()
+        directory.config_file.n_steps_before()
 
 
 def test_a_sweep_checks_what_it_starts_from_before_anything_starts(tmp_path, first, capsys):

@@ -9,7 +9,7 @@ import torch as th
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.provenance import code_commit
-from rl3_sb3.experiments.runs import run_directory
+from rl3_sb3.experiments.runs import config_file
 from rl3_sb3.experiments.runs import stop_signals as stopping
 from rl3_sb3.experiments.runs.metrics import COLUMNS, RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
@@ -42,10 +42,10 @@ def test_a_run_writes_configuration_metrics_and_checkpoint(tmp_path, domain, alg
     directory = begun(tmp_path / "run", config)
     model = train(directory, config, device="cpu")
     assert model.num_timesteps == config.total_steps == 144
-    assert directory.read_config() == config
-    stored = json.loads(directory.config_file.read_text())
+    assert directory.config_file.read() == config
+    stored = json.loads(directory.config_file.path.read_text())
     assert {"python", "torch", "vamdp"} <= set(stored["versions"])
-    assert [entry["commit"] for entry in directory.read_provenance()] == [code_commit()]
+    assert [entry["commit"] for entry in directory.config_file.provenance()] == [code_commit()]
     rows = read_metrics(directory.metrics_file)
     assert [row[STEPS] for row in rows] == [48, 96, 144]
     assert all(np.isfinite(value) for row in rows for value in row.values())
@@ -64,9 +64,9 @@ def test_a_run_that_goes_on_with_other_code_says_so_and_a_complete_one_does_not(
     config = small()
     directory = begun(tmp_path / "run", config)
     for code in ("a", "a", "b", "c"):  # the first three take an iteration each, then it is complete
-        monkeypatch.setattr(run_directory, "code_commit", lambda code=code: code)
+        monkeypatch.setattr(config_file, "code_commit", lambda code=code: code)
         train(directory, config, device="cpu", stop=lambda: True)
-    assert [entry["commit"] for entry in directory.read_provenance()] == ["a", "b"]
+    assert [entry["commit"] for entry in directory.config_file.provenance()] == ["a", "b"]
 
 
 def test_one_seed_gives_one_run_and_another_seed_another(tmp_path):
@@ -152,7 +152,7 @@ def test_a_complete_run_is_left_alone(trained, tmp_path):
     shutil.copytree(trained.path, path)
     before = contents(path)
     directory = RunDirectory(path)
-    train(directory, directory.read_config(), device="cpu")
+    train(directory, directory.config_file.read(), device="cpu")
     assert contents(path) == before
 
 
