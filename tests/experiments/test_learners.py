@@ -7,11 +7,12 @@ from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.learners import learner_of
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.estimators import BUILT_INS
 
 MODULE = """
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -55,6 +56,32 @@ def make(n_tasks, n_actions, gamma):
 
 
 plain = Learner("plain", "plain Q-learning", Options, make)
+
+
+@dataclass(frozen=True)
+class Bins:
+    edges: tuple = (0.0, 1.0)
+    names: tuple = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Needy:
+    task_horizon: int
+    bins: int
+
+
+@dataclass(frozen=True)
+class Odd:
+    bins: np.ndarray = field(default_factory=lambda: np.ones(2))
+
+
+def ignoring(n_tasks, n_actions, **options):
+    return QLearning(n_tasks, n_actions)
+
+
+binned = Learner("binned", "binned", Bins, ignoring)
+needy = Learner("needy", "needy", Needy, ignoring)
+odd = Learner("odd", "odd", Odd, ignoring)
 nothing = 3
 """
 TINY = ["--horizon", "20", "--n-envs", "4", "--batch-size", "40", "--iterations", "2"]
@@ -113,6 +140,24 @@ def test_options_of_ones_own_are_checked(module):
         RunConfig.of("random-mdp", estimator=f"{module}:plain", **{"estimator.gamma": 1.5})
     with pytest.raises(InputError, match=r"the options of its estimator are gamma\."):
         RunConfig.of("random-mdp", estimator=f"{module}:plain", **{"estimator.tolerance": 1.5})
+
+
+def test_options_that_are_tuples_are_stored_and_set(module, capsys):
+    words = ["--estimator", f"{module}:binned", *TINY, "--set", "estimator.edges=0.5,2", "--out"]
+    assert main(["train", "random-mdp", *words, "run"]) == 0
+    config = RunDirectory("run").config_file.read()
+    assert config.estimator_options == {"edges": (0.5, 2.0), "names": ()}
+    assert main(["evaluate", "run", "--tasks", "3"]) == 0
+    with pytest.raises(InputError, match=r"`estimator.edges` must be numbers such as .*, got 3"):
+        RunConfig.of("random-mdp", estimator=f"{module}:binned", **{"estimator.edges": 3})
+
+
+@pytest.mark.parametrize(
+    ("attribute", "got"), [("needy", "bins has no default"), ("odd", "bins has the default array")]
+)
+def test_an_option_without_a_default_that_can_be_stored_is_refused(module, attribute, got):
+    with pytest.raises(InputError, match=rf"must be a learner whose options .*whose option {got}"):
+        RunConfig.of("random-mdp", estimator=f"{module}:{attribute}")
 
 
 def test_code_that_fails_is_told_with_its_line(tmp_path, monkeypatch):

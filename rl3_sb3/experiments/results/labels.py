@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL
-from rl3_sb3.experiments.learners import has_axes
 from rl3_sb3.experiments.settings.filling import usual_estimator
 from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, settings_of
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
@@ -37,15 +36,10 @@ def agent_labels(configs: Sequence[RunConfig]) -> list[str]:
 def _notes(
     config: RunConfig, flat: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]
 ) -> str:
-    kind: dict[str, Any] = {"algo": config.algo, "horizon": config.horizon, "size": config.size}
-    kind["recipe"] = config.recipe  # its settings are not special either
     # The options of an unusual policy or estimator are not special; that it is unusual is.
-    parts: dict[str, Any] = {"policy": config.policy, "estimator": config.estimator}
-    if config.estimator is not None and has_axes(config.estimator):
-        parts["symmetry_share"] = config.symmetry_share  # it may have no other
-    learner = usual_estimator(config.facts, config.algorithm)
-    row = {"policy": config.algorithm.policy, "estimator": learner}
-    usual = {**RunConfig.of(config.domain, **kind, **parts).flat(), **row}
+    usual = config.usual("policy", "estimator")
+    usual["policy"] = config.algorithm.policy
+    usual["estimator"] = usual_estimator(config.facts, config.algorithm)
     # Named in tables even if a domain uses them in all its runs.
     told = settings_of(config.recipe, lambda: config.facts.has_tables)
     usual |= {name: told[name] for name in ("signal", "critic_sees")}

@@ -36,23 +36,11 @@ def _usual(config: RunConfig) -> dict[str, Any]:
 
     If its policy or estimator is not the usual one, their arguments have their own defaults.
     """
-    identity: dict[str, Any] = {
-        "algo": config.algo,
-        "size": config.size,
-        "horizon": config.horizon,
-        "seed": config.seed,
-        "recipe": config.recipe,
-    }
-    usual = RunConfig.of(config.domain, **identity)
-    others = {
-        name: getattr(config, name)
-        for name in _PARTS
-        if getattr(config, name) != getattr(usual, name)
-    }
+    usual = config.usual()
+    others = [name for name in _PARTS if getattr(config, name) != usual[name]]
     if not others:
-        return usual.flat()
-    parts = {name: getattr(usual, name) for name in _PARTS}
-    return {**RunConfig.of(config.domain, **identity, **others).flat(), **parts}
+        return usual
+    return config.usual(*others) | {name: usual[name] for name in _PARTS}
 
 
 def _text(value: Any) -> str:

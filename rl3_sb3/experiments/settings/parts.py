@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, fields
 from functools import cache
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,15 @@ from vamdp.estimators.table import BUILT_INS
 # Arguments that are no settings: for real-valued actions, where ours are discrete; replaced by the
 # setting `critic_sees`; and for policies that are not trained.
 _NOT_FOR_US = ("log_std_init", "critic_only", "actor_only")
+# Types of settings, which JSON can hold.
+_STORABLE = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "a name",
+    tuple: "numbers such as 0.5,2",
+    NoneType: "nothing",
+}
 
 
 def policy_names() -> list[str]:
@@ -116,15 +126,31 @@ def is_of_another_part(name: str, known: Collection[str]) -> bool:
 def estimator_defaults(estimator: str | None, *, task_horizon: int) -> dict[str, Any]:
     """Return the options of an estimator with their defaults; {} for None.
 
+    Args:
+        estimator: Its name.
+        task_horizon: Default of an option of this name that has none of its own.
+
     Raises:
-        InputError: There is no such estimator.
+        InputError: There is no such estimator, or an option cannot be a setting.
     """
     if estimator is None:
         return {}
-    return {
-        each.name: task_horizon if each.default is MISSING else each.default
-        for each in fields(_options_class(estimator))
-    }
+    defaults: dict[str, Any] = {}
+    for each in fields(_options_class(estimator)):
+        default = each.default
+        if default is MISSING and each.default_factory is not MISSING:
+            default = each.default_factory()
+        if default is MISSING and each.name == "task_horizon":
+            default = task_horizon
+        if type(default) not in _STORABLE:
+            got = "no default" if default is MISSING else f"the default {default!r}"
+            raise InputError(
+                "`estimator` must be a learner whose options have defaults that are numbers, "
+                f"booleans, names, tuples or None, got {estimator!r}, whose option {each.name} has "
+                f"{got}. Give it one."
+            )
+        defaults[each.name] = default
+    return defaults
 
 
 def checked_estimator_options(estimator: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,16 +180,17 @@ def _in_types(prefix: str, defaults: Mapping[str, Any], given: Mapping[str, Any]
     checked = dict(defaults)
     for name, value in given.items():
         full_name(f"{prefix}.{name}", [f"{prefix}.{known}" for known in defaults])
-        if defaults[name] is None:  # the type is unknown; the class of the options checks the value
-            checked[name] = as_numbers(value)
-            continue
         wanted = type(defaults[name])
+        if wanted in (NoneType, tuple):
+            value = as_numbers(value)
+        if wanted is NoneType:  # the type is unknown; the class of the options checks the value
+            checked[name] = value
+            continue
         if wanted is float and type(value) is int:
             value = as_float(value)
         is_too_large = wanted is int and type(value) is int and abs(value) > LARGEST
         if type(value) is not wanted or is_too_large:
-            words = {int: "an integer", float: "a number", bool: "true or false", str: "a name"}
-            raise InputError(f"`{prefix}.{name}` must be {words[wanted]}, got {value!r}.")
+            raise InputError(f"`{prefix}.{name}` must be {_STORABLE[wanted]}, got {value!r}.")
         checked[name] = value
     return checked
 

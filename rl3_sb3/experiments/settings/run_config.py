@@ -147,17 +147,8 @@ class RunConfig:
     estimator_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            declaration = declared(each)
-            if declaration is not None:
-                value = declaration.checked(each.name, getattr(self, each.name))
-                object.__setattr__(self, each.name, value)
-        for name in ("domain", "algo"):
-            if not isinstance(getattr(self, name), str):
-                raise InputError(f"`{name}` must be a name, got {getattr(self, name)!r}.")
-        for name in TABLES.values():
-            if not isinstance(getattr(self, name), Mapping):
-                raise InputError(f"`{name}` must be a table, got {getattr(self, name)!r}.")
+        for name, value in _checked_one_by_one(vars(self)).items():
+            object.__setattr__(self, name, value)
         algorithm = algorithm_of(self.algo)
         self.facts.check_size(self.size)
         self.facts.check_variation(self.variation)
@@ -195,10 +186,7 @@ class RunConfig:
             raise InputError(
                 f"`estimator` must be {needs} with {self.algo}, got {self.estimator!r}."
             )
-        arguments = checked_policy_arguments(self.policy, self.policy_arguments)
-        object.__setattr__(self, "policy_arguments", arguments)
-        options = checked_estimator_options(self.estimator, self.estimator_options)
-        object.__setattr__(self, "estimator_options", options)
+        options = self.estimator_options
         n_clustered = options.get("cluster_size", 1)
         if n_clustered > 1 and not self.facts.has_places:
             raise InputError(
@@ -309,20 +297,21 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values; schedules as text."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        for name, value in values.items():
-            if isinstance(value, Schedule):
-                values[name] = str(value)
-            elif isinstance(value, Mapping):
-                values[name] = dict(value)
-        return values
+        return _plain(vars(self))
 
     def flat(self) -> dict[str, Any]:
         """Return all settings as in `to_dict`, those of policy and estimator by full names."""
-        values = self.to_dict()
-        for prefix, table in TABLES.items():
-            values |= {prefix + name: value for name, value in values.pop(table).items()}
-        return values
+        return _flat(vars(self))
+
+    def usual(self, *names: str) -> dict[str, Any]:
+        """Return `flat` of a run with this one's identity, recipe and settings `names`, no others.
+
+        They need not go together: the run may differ from the usual because they do not.
+        """
+        given = {name: getattr(self, name) for name in ("recipe", *names)}
+        values = filled_in(self.facts, self.algorithm, self.horizon, given, _plain_names())
+        identity = {name: getattr(self, name) for name in IDENTITY}
+        return _flat(_checked_one_by_one({**identity, "variation": CANONICAL, **values}))
 
     def resolved(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the given settings by their full names, with the values of `flat`."""
@@ -423,6 +412,43 @@ def _plain_names() -> list[str]:
     """Return the names of settings that are fields of their own, without the run's identity."""
     taken = {*IDENTITY, *TABLES.values()}
     return [each.name for each in fields(RunConfig) if each.name not in taken]
+
+
+def _checked_one_by_one(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a run with their types; whether they go together is not checked."""
+    checked = dict(values)
+    for each in fields(RunConfig):
+        declaration = declared(each)
+        if declaration is not None:
+            checked[each.name] = declaration.checked(each.name, values[each.name])
+    for name in ("domain", "algo"):
+        if not isinstance(values[name], str):
+            raise InputError(f"`{name}` must be a name, got {values[name]!r}.")
+    for name in TABLES.values():
+        if not isinstance(values[name], Mapping):
+            raise InputError(f"`{name}` must be a table, got {values[name]!r}.")
+    arguments = checked_policy_arguments(checked["policy"], values["policy_arguments"])
+    options = checked_estimator_options(checked["estimator"], values["estimator_options"])
+    return checked | {"policy_arguments": arguments, "estimator_options": options}
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a run as plain values."""
+    plain = dict(values)
+    for name, value in values.items():
+        if isinstance(value, Schedule):
+            plain[name] = str(value)
+        elif isinstance(value, Mapping):
+            plain[name] = dict(value)
+    return plain
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a run as plain values, without tables."""
+    flat = _plain(values)
+    for prefix, table in TABLES.items():
+        flat |= {prefix + name: value for name, value in flat.pop(table).items()}
+    return flat
 
 
 def _domain_and_algorithm(domain: Any, algo: Any) -> tuple[Domain, Algorithm]:

@@ -36,6 +36,11 @@ def test_a_learner_that_cannot_learn_from_turned_grids_is_named_too():
     assert label == "RL³ (recipe ours, critic_sees task, estimator linear)"
 
 
+def test_a_run_is_named_even_if_the_usual_one_is_impossible():
+    config = RunConfig.of("random-mdp", algo="rl3-coarse", cluster_size=1)
+    assert agent_labels([config]) == ["RL³-coarse (estimator.cluster_size 1)"]
+
+
 def test_other_settings_are_told_where_the_runs_of_a_table_differ_by_them():
     fast, slow = RunConfig.of("bandit", learning_rate=1e-3), RunConfig.of("bandit")
     other = RunConfig.of("bandit", algo="rl2", learning_rate=1e-2)

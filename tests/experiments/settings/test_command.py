@@ -34,6 +34,11 @@ def settings_of(monkeypatch, tmp_path):
         RunConfig.of("frozen-lake", size=4, estimator="q-learning", learning_rate=1e-3, d_model=32),
         RunConfig.of("gridworld", estimator="kernel", scales=[0.5, 2], max_representatives=9),
         RunConfig.of("gridworld", estimator="linear", scales="3,", features=16),
+        # The usual run, with all that is not given, is no possible one here.
+        RunConfig.of("gridworld", algo="rl3-linear", recipe="ours", symmetry_share=0.0),
+        RunConfig.of("gridworld", estimator="linear", recipe="ours", symmetry_share=0.0),
+        RunConfig.of("bandit", algo="rl3-kernel", estimator="model-based"),
+        RunConfig.of("random-mdp", algo="rl3-coarse", cluster_size=1),
     ],
     ids=lambda config: config.kind,
 )
