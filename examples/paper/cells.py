@@ -12,8 +12,9 @@ from pathlib import Path
 from rl3_sb3.experiments.paper.costs import core_hours
 from rl3_sb3.experiments.paper.script import Folders, Item, run_script
 from rl3_sb3.experiments.pretrained.cells import name_of, unpublished
-from rl3_sb3.experiments.pretrained.record import RECORD_FILE, read_record
+from rl3_sb3.experiments.pretrained.record import read_record
 from rl3_sb3.experiments.results.table import aligned
+from rl3_sb3.experiments.runs.run_directory import RECORD_FILE
 from rl3_sb3.experiments.sweeps.specification import read_sweep
 
 HERE = Path(__file__).resolve().parent

@@ -12,6 +12,7 @@ from typing import Any
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.drawing import Axes, Figure
+from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
 from rl3_sb3.experiments.paper.comparison import (
     NOT_TRAINED,
     Tasks,
@@ -21,7 +22,6 @@ from rl3_sb3.experiments.paper.comparison import (
 from rl3_sb3.experiments.paper.published import FIGURE_3C
 from rl3_sb3.experiments.paper.script import Folders, Item, run_script
 from rl3_sb3.experiments.paper.tables import show_tables
-from rl3_sb3.experiments.results.evaluation import mean_and_error
 from vamdp.domains.gridworlds import VARIATIONS
 
 ALGOS = ("rl2", "rl3", "rl3-prior", "rl3-coarse")

@@ -18,9 +18,9 @@ from pathlib import Path
 import torch as th
 
 from rl3_sb3.experiments.algorithms import algorithm_of
+from rl3_sb3.experiments.evaluation.evaluation import play
+from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.paper.published import OVERHEAD
-from rl3_sb3.experiments.results.evaluation import play
-from rl3_sb3.experiments.results.policy_agent import PolicyAgent
 from rl3_sb3.experiments.results.records import start_record, write_record
 from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.runs.training import make_model, make_training_env

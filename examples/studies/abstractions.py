@@ -36,10 +36,10 @@ from rl3_sb3.experiments.baselines import make_baselines
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation.evaluation import mean_and_error, play
+from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.paper.published import OVERHEAD
 from rl3_sb3.experiments.pretrained.agents import published_agents
-from rl3_sb3.experiments.results.evaluation import mean_and_error, play
-from rl3_sb3.experiments.results.policy_agent import PolicyAgent
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig

@@ -30,12 +30,12 @@ import numpy as np
 from rl3_sb3 import CausalTransformer
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
-from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
-from rl3_sb3.experiments.results.evaluation import (
+from rl3_sb3.experiments.evaluation.evaluation import (
     evaluate_agents,
     mean_and_error,
     play,
 )
+from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
 from rl3_sb3.experiments.results.statistics import paired_difference
 from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.studies.attention import (

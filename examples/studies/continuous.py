@@ -27,7 +27,7 @@ from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
-from rl3_sb3.experiments.results.evaluation import mean_and_error, play
+from rl3_sb3.experiments.evaluation.evaluation import mean_and_error, play
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.studies.figures import by_tasks, draw_runs, runs_table, title_of

@@ -29,9 +29,9 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import colour_of
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
+from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
-from rl3_sb3.experiments.results.evaluation import mean_and_error
-from rl3_sb3.experiments.results.policy_agent import PolicyAgent
 from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.experiments.studies.script import Study, run_study

@@ -17,8 +17,8 @@ from pathlib import Path
 from rl3_sb3.experiments.baselines import make_baselines
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents
 from rl3_sb3.experiments.machine import n_cores
-from rl3_sb3.experiments.results.evaluation import evaluate_agents
 from rl3_sb3.experiments.results.figures import draw_comparison
 from rl3_sb3.experiments.results.run_curves import find_runs
 from rl3_sb3.experiments.results.table import evaluation_table

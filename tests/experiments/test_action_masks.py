@@ -7,7 +7,7 @@ import pytest
 from rl3_sb3.experiments import domains
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.domains import DOMAINS, Domain, register_domain
-from rl3_sb3.experiments.results.evaluation import evaluate, evaluate_agents
+from rl3_sb3.experiments.evaluation.evaluation import evaluate, evaluate_agents
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
 from rl3_sb3.experiments.runs.validation import validation_return

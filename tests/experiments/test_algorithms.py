@@ -10,8 +10,8 @@ from rl3_sb3 import load_policy
 from rl3_sb3.experiments.algorithms import ALGORITHMS, Algorithm, colour_of
 from rl3_sb3.experiments.domains import DOMAINS, Domain
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation.evaluation import evaluate
 from rl3_sb3.experiments.films.film import record
-from rl3_sb3.experiments.results.evaluation import evaluate
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import make_training_env, train

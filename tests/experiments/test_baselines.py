@@ -9,7 +9,7 @@ from rl3_sb3.experiments.baselines import make_baselines, task_facts
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.results.evaluation import evaluate_agents
+from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents
 from rl3_sb3.experiments.results.yardsticks import read_yardsticks
 from rl3_sb3.experiments.runs.training import make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig

@@ -16,8 +16,8 @@ from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.domains import DOMAINS, Domain, domain_of, register_domain
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation.evaluation import held_out_tasks
 from rl3_sb3.experiments.named import attribute_of
-from rl3_sb3.experiments.results.evaluation import held_out_tasks
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.baselines.grids import GRID_BELIEFS

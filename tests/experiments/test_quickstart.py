@@ -3,8 +3,8 @@ import re
 import pytest
 
 from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
 from rl3_sb3.experiments.quickstart import FULL, SMOKE, cells, default_folder
-from rl3_sb3.experiments.results.evaluation import mean_and_error
 from rl3_sb3.experiments.runs.metrics import read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.cell import Ending, attempt_cell

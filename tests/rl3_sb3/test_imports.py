@@ -57,3 +57,17 @@ def test_networks_know_nothing_of_who_uses_them():
         if name.startswith("rl3_sb3.networks."):
             others = imported(file, files) - {"rl3_sb3"}
             assert all(other.startswith(allowed) for other in others), name
+
+
+def test_folders_of_experiments_import_only_those_before_them():
+    folders = [
+        "files", "settings", "evaluation", "runs", "results", "films", "sweeps", "pretrained",
+        "paper", "studies", "commands",
+    ]  # fmt: skip
+    for place, folder in enumerate(folders):
+        files = list((PACKAGE / "experiments" / folder).glob("*.py"))
+        assert len(files) > 2
+        for file in files:
+            text = file.read_text(encoding="utf-8")
+            for later in folders[place + 1 :]:
+                assert f"rl3_sb3.experiments.{later}" not in text, (file, later)

@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
 
 def _baselines(options: argparse.Namespace) -> None:
     from rl3_sb3.experiments.baselines import make_baselines
-    from rl3_sb3.experiments.results.evaluation import evaluate_agents
+    from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents
     from rl3_sb3.experiments.results.table import evaluation_table
     from rl3_sb3.experiments.results.yardsticks import require_place, write_yardsticks
     from rl3_sb3.experiments.runs.compiling import says_compiling

@@ -10,7 +10,7 @@ from rl3_sb3.experiments.commands.options import add_machine, add_trust, add_var
 from rl3_sb3.experiments.errors import InputError
 
 if TYPE_CHECKING:
-    from rl3_sb3.experiments.results.evaluation import Evaluation
+    from rl3_sb3.experiments.evaluation.evaluation import Evaluation
     from rl3_sb3.experiments.runs.run_directory import RunDirectory
 
 _N_AGENTS = 3  # agents that take steps: the random agent, and the policy twice
@@ -29,8 +29,8 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from rl3_sb3.experiments.evaluation.evaluation import evaluate, n_steps_of_play
     from rl3_sb3.experiments.pretrained.listing import recorded_line
-    from rl3_sb3.experiments.results.evaluation import evaluate, n_steps_of_play
     from rl3_sb3.experiments.results.table import evaluation_table
     from rl3_sb3.experiments.runs.compiling import says_compiling
     from rl3_sb3.experiments.runs.progress import play_bar

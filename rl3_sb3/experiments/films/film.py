@@ -20,10 +20,10 @@ from gymnasium.spaces.utils import flatdim
 
 import vamdp
 from rl3_sb3.experiments.environments import meta_arguments, value_arguments
+from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.films.legend import seen_of
 from rl3_sb3.experiments.films.panels import keep
 from rl3_sb3.experiments.films.shot import Film, Shot
-from rl3_sb3.experiments.results.policy_agent import PolicyAgent
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.sequence_policy import SequencePolicy
 from vamdp.domains.grids.places import places_of

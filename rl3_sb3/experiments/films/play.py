@@ -14,11 +14,11 @@ from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL, DOMAINS
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.files.atomic_file import replace_content
 from rl3_sb3.experiments.films.film import record
 from rl3_sb3.experiments.films.panels import film_frame, snapshot_sheet
 from rl3_sb3.experiments.films.shot import Film, Shot
 from rl3_sb3.experiments.results.labels import agent_labels
-from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
 from rl3_sb3.experiments.settings.run_config import RunConfig, check_integer

@@ -16,17 +16,12 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.pretrained.record import (
-    PLAYS,
-    RECORD_FILE,
-    CellRecord,
-    FloatArray,
-    read_record,
-)
-from rl3_sb3.experiments.results.evaluation import ORACLE, mean_and_error
+from rl3_sb3.experiments.evaluation.evaluation import ORACLE, mean_and_error
+from rl3_sb3.experiments.pretrained.record import PLAYS, CellRecord, FloatArray, read_record
 from rl3_sb3.experiments.results.statistics import paired_difference, seeds_interval
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.results.yardsticks import TASKS, read_yardsticks
+from rl3_sb3.experiments.runs.run_directory import RECORD_FILE
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
 LEGEND = (

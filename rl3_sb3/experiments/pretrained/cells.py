@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.pretrained.record import RECORD_FILE, read_record
-from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.pretrained.record import read_record
+from rl3_sb3.experiments.runs.run_directory import RECORD_FILE, RunDirectory
 from rl3_sb3.experiments.settings.recipes import RECIPES
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell

@@ -17,9 +17,9 @@ import numpy as np
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.pretrained.listing import settings_of
-from rl3_sb3.experiments.pretrained.record import RECORD_FILE, CellRecord, FloatArray, read_record
+from rl3_sb3.experiments.pretrained.record import CellRecord, FloatArray, read_record
 from rl3_sb3.experiments.results.statistics import median_index
-from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.runs.run_directory import RECORD_FILE, RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.policy_files.folder import load_policy
 from rl3_sb3.policy_files.strict_json import PolicyFileError

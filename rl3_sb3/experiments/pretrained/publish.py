@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation.evaluation import Evaluation, evaluate, mean_and_error
+from rl3_sb3.experiments.files.atomic_file import replace_content
 from rl3_sb3.experiments.pretrained.cells import complete_runs
 from rl3_sb3.experiments.pretrained.joining import (
     earlier_record,
@@ -36,9 +38,7 @@ from rl3_sb3.experiments.pretrained.record import (
     returns_of,
 )
 from rl3_sb3.experiments.results.curves import learning_curve, wall_time
-from rl3_sb3.experiments.results.evaluation import Evaluation, evaluate, mean_and_error
 from rl3_sb3.experiments.results.table import score_label
-from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.runs.metrics import read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.command import command_of

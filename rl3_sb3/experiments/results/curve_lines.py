@@ -7,8 +7,8 @@ from itertools import cycle
 from typing import Any
 
 from rl3_sb3.experiments.drawing import Axes
+from rl3_sb3.experiments.evaluation.evaluation import ORACLE
 from rl3_sb3.experiments.results.curves import FloatArray
-from rl3_sb3.experiments.results.evaluation import ORACLE
 
 _GREY, _BLACK = "#777777", "#000000"
 _STYLES = (":", "--", "-.", (0, (6, 2)))

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.files.atomic_file import replace_content
 from rl3_sb3.experiments.provenance import commit_of, hardware, top_of
-from rl3_sb3.experiments.runs.atomic_file import replace_content
 
 # What measurements write: a second one in the same checkout is still of committed code.
 _WRITTEN = (":(exclude,glob)**/records/*.json", ":(exclude,glob)docs/figures/**")

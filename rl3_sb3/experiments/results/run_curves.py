@@ -21,9 +21,9 @@ import numpy as np
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Axes, Figure
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation.evaluation import ORACLE, Evaluation
 from rl3_sb3.experiments.results.curve_lines import MILLION, draw_levels, draw_seeds, finish
 from rl3_sb3.experiments.results.curves import FloatArray, centred_mean, half_window
-from rl3_sb3.experiments.results.evaluation import ORACLE, Evaluation
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.results.table import tasks_label
 from rl3_sb3.experiments.results.yardsticks import TASKS, read_yardsticks

@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.checkpoint_file import require_complete_checkpoint
 from rl3_sb3.experiments.errors import InputError, RunWarning
-from rl3_sb3.experiments.runs.atomic_file import remove_leftovers, replace_content
+from rl3_sb3.experiments.files.atomic_file import remove_leftovers, replace_content
 from rl3_sb3.experiments.runs.training_state import TrainingState
 from rl3_sb3.ppo import TransformerPPO
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from rl3_sb3.experiments.environments import fingerprint
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.files.json_file import read_object, write_object
 from rl3_sb3.experiments.provenance import code_commit, hardware
-from rl3_sb3.experiments.runs.json_file import read_object, write_object
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.policy_files.record import library_versions
 from vamdp.argument_checks import is_integer

@@ -32,7 +32,7 @@ from typing import Any
 from stable_baselines3.common.logger import KVWriter
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.runs.atomic_file import remove_leftovers, replace_content
+from rl3_sb3.experiments.files.atomic_file import remove_leftovers, replace_content
 
 # The names that SB3 uses in its logs.
 STEPS = "time/total_timesteps"

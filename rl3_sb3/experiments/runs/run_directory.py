@@ -28,13 +28,12 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.pretrained.record import RECORD_FILE
-from rl3_sb3.experiments.results.evaluation import Evaluation
-from rl3_sb3.experiments.runs.atomic_file import leftovers, remove_leftovers
+from rl3_sb3.experiments.evaluation.evaluation import Evaluation
+from rl3_sb3.experiments.files.atomic_file import leftovers, remove_leftovers
+from rl3_sb3.experiments.files.folder_lock import LOCK_NAME, FolderLock
+from rl3_sb3.experiments.files.json_file import read_object, write_object
 from rl3_sb3.experiments.runs.checkpoints import Checkpoints
 from rl3_sb3.experiments.runs.config_file import ConfigFile
-from rl3_sb3.experiments.runs.folder_lock import LOCK_NAME, FolderLock
-from rl3_sb3.experiments.runs.json_file import read_object, write_object
 from rl3_sb3.experiments.runs.metrics import last_row
 from rl3_sb3.experiments.runs.training_state import TrainingState
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -43,6 +42,9 @@ from vamdp.shell import quoted
 
 # The last one, and one to fall back to.
 DEFAULT_KEEP = 2
+
+# What a published agent has in the place of checkpoints, see `pretrained.record`.
+RECORD_FILE = "record.json"
 
 
 class RunDirectory:

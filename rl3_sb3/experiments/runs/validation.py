@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import torch as th
 
-from rl3_sb3.experiments.results.evaluation import play
-from rl3_sb3.experiments.results.policy_agent import PolicyAgent
+from rl3_sb3.experiments.evaluation.evaluation import play
+from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.sequence_policy import SequencePolicy
 

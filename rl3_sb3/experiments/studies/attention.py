@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 
-from rl3_sb3.experiments.results.policy_agent import PolicyAgent
+from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.networks.attention_weights import attend
 from rl3_sb3.networks.transformer import CausalTransformer
 from rl3_sb3.sequence_policy import SequencePolicy

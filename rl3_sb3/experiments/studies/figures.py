@@ -8,9 +8,9 @@ import numpy as np
 
 from rl3_sb3.experiments.domains import CANONICAL, domain_of
 from rl3_sb3.experiments.drawing import Axes
+from rl3_sb3.experiments.evaluation.evaluation import ORACLE, FloatArray, mean_and_error
 from rl3_sb3.experiments.results.curve_lines import MILLION, draw_seeds, finish
 from rl3_sb3.experiments.results.curves import centred_mean
-from rl3_sb3.experiments.results.evaluation import ORACLE, FloatArray, mean_and_error
 from rl3_sb3.experiments.results.table import aligned, fraction_label, mean_label
 from rl3_sb3.experiments.studies.runs import StudyRun
 

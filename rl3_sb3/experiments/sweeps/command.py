@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.files.atomic_file import replace_content
 from rl3_sb3.experiments.machine import RUN_MEMORY, n_runs_at_a_time
-from rl3_sb3.experiments.runs.atomic_file import replace_content
 from rl3_sb3.experiments.runs.progress import step_progress
 from rl3_sb3.experiments.runs.stop_signals import StopSignals
 from rl3_sb3.experiments.sweeps.cell import Cell, Order, Outcome

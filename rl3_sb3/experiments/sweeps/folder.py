@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.runs.atomic_file import leftovers, remove_leftovers, replace_content
-from rl3_sb3.experiments.runs.folder_lock import LOCK_NAME, FolderLock
+from rl3_sb3.experiments.files.atomic_file import leftovers, remove_leftovers, replace_content
+from rl3_sb3.experiments.files.folder_lock import LOCK_NAME, FolderLock
 from rl3_sb3.experiments.sweeps.cell import Cell, Order
 from rl3_sb3.experiments.sweeps.specification import parse_sweep
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rl3_sb3.experiments.results.evaluation import Evaluation, FloatArray, Score, mean_and_error
+from rl3_sb3.experiments.evaluation.evaluation import Evaluation, FloatArray, Score, mean_and_error
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.results.table import aligned, fraction_label, score_label, tasks_label
 from rl3_sb3.experiments.settings.run_config import RunConfig

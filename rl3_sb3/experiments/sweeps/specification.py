@@ -41,7 +41,7 @@ from typing import Any
 
 from rl3_sb3.experiments.domains import domain_of
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.results.evaluation import N_HELD_OUT_TASKS
+from rl3_sb3.experiments.evaluation.evaluation import N_HELD_OUT_TASKS
 from rl3_sb3.experiments.runs.learning_env import check_environments
 from rl3_sb3.experiments.runs.start import check_start
 from rl3_sb3.experiments.settings.filling import with_dots, with_one_entropy

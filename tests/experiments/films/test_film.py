@@ -6,6 +6,7 @@ import torch as th
 import vamdp
 from rl3_sb3.experiments.domains import DOMAINS, Domain
 from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.evaluation.evaluation import play
 from rl3_sb3.experiments.films.film import Camera, make_filmed_env, record
 from rl3_sb3.experiments.films.legend import seen_of
 from rl3_sb3.experiments.films.panels import (
@@ -17,7 +18,6 @@ from rl3_sb3.experiments.films.panels import (
     snapshot_sheet,
 )
 from rl3_sb3.experiments.films.shot import Film, Shot
-from rl3_sb3.experiments.results.evaluation import play
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.domains.grids.picture import (

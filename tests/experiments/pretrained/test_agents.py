@@ -2,9 +2,9 @@ import pytest
 
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation.evaluation import play
+from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title, weights_digest
-from rl3_sb3.experiments.results.evaluation import play
-from rl3_sb3.experiments.results.policy_agent import PolicyAgent
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
 

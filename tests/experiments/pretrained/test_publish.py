@@ -8,13 +8,13 @@ import pytest
 
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.evaluation.evaluation import evaluate
 from rl3_sb3.experiments.pretrained import publish
 from rl3_sb3.experiments.pretrained.agents import published_agents
 from rl3_sb3.experiments.pretrained.joining import has_its_policy
 from rl3_sb3.experiments.pretrained.listing import pretrained_table, read_records
 from rl3_sb3.experiments.pretrained.publish import check_sweeps, publish_sweep
 from rl3_sb3.experiments.pretrained.record import read_record
-from rl3_sb3.experiments.results.evaluation import evaluate
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.policy_files.folder import export_policy, load_policy
 

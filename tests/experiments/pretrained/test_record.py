@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.pretrained.record import RECORD_FILE, CellRecord, SeedRecord, read_record
+from rl3_sb3.experiments.pretrained.record import CellRecord, SeedRecord, read_record
+from rl3_sb3.experiments.runs.run_directory import RECORD_FILE
 
 
 def test_a_record_is_read_as_it_was_written_to_three_decimals(tmp_path):

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rl3_sb3.experiments.evaluation.evaluation import evaluate
 from rl3_sb3.experiments.paper.comparison import Tasks
 from rl3_sb3.experiments.pretrained.joining import earlier_record
 from rl3_sb3.experiments.pretrained.listing import read_records, settings_of
-from rl3_sb3.experiments.results.evaluation import evaluate
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.policy_files.folder import load_policy
 

@@ -26,7 +26,7 @@ PATIENCE = 120.0
 SUICIDE = """
 import os, pathlib, signal, sys
 from rl3_sb3.experiments import cli
-from rl3_sb3.experiments.runs import atomic_file
+from rl3_sb3.experiments.files import atomic_file
 
 where, left = sys.argv.pop(1), int(sys.argv.pop(1))
 

@@ -7,9 +7,9 @@ from torch import nn
 
 from rl3_sb3 import CausalTransformer
 from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.evaluation.evaluation import play
+from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.pretrained.agents import published_agents
-from rl3_sb3.experiments.results.evaluation import play
-from rl3_sb3.experiments.results.policy_agent import PolicyAgent
 from rl3_sb3.experiments.studies.attention import (
     Ablated,
     Watched,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stable_baselines3 import DQN
 
-from rl3_sb3.experiments.results.evaluation import evaluate_agents
+from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.studies.stock import StockAgent, StockAlgorithm, train_stock
 

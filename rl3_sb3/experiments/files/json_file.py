@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.runs.atomic_file import replace_content
+from rl3_sb3.experiments.files.atomic_file import replace_content
 
 
 def write_object(file: Path, values: Mapping[str, Any]) -> None:

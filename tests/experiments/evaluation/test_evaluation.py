@@ -7,8 +7,8 @@ import torch as th
 
 import vamdp
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.results import evaluation
-from rl3_sb3.experiments.results.evaluation import (
+from rl3_sb3.experiments.evaluation import evaluation
+from rl3_sb3.experiments.evaluation.evaluation import (
     evaluate,
     evaluate_agents,
     held_out_tasks,

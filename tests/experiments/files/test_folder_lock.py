@@ -11,8 +11,8 @@ import pytest
 
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError, RunWarning
-from rl3_sb3.experiments.runs import folder_lock
-from rl3_sb3.experiments.runs.folder_lock import FolderLock
+from rl3_sb3.experiments.files import folder_lock
+from rl3_sb3.experiments.files.folder_lock import FolderLock
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import train
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no locks there"
 HOLD = """
 import sys, time
 from pathlib import Path
-from rl3_sb3.experiments.runs.folder_lock import FolderLock
+from rl3_sb3.experiments.files.folder_lock import FolderLock
 with FolderLock(Path(sys.argv[1])).held():
     print("held", flush=True)
     time.sleep(600)

@@ -27,7 +27,7 @@ import torch as th
 
 from rl3_sb3.action_masks import ActionMasks
 from rl3_sb3.experiments.environments import make_envs
-from rl3_sb3.experiments.results.policy_agent import PolicyAgent
+from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig, check_integer
 from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.vec_env import GymnasiumVecEnv

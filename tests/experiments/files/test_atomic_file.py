@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from rl3_sb3.experiments.runs.atomic_file import remove_leftovers, replace_content
+from rl3_sb3.experiments.files.atomic_file import remove_leftovers, replace_content
 
 
 def test_a_file_is_made_and_replaced(tmp_path):

@@ -1,0 +1,1 @@
+"""Agents play held-out tasks: total rewards, and what an evaluation stores of them."""
