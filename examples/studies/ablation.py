@@ -25,8 +25,9 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import algorithm_of
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned, mean_label
-from rl3_sb3.experiments.studies.figures import by_tasks, seeds_means, title_of
+from rl3_sb3.experiments.studies.figures import by_tasks, seeds_means
 from rl3_sb3.experiments.studies.runs import StudyRun
 from rl3_sb3.experiments.studies.script import Study, run_study
 from rl3_sb3.experiments.studies.trainable import collect, trainable
@@ -74,7 +75,7 @@ def timed(cells, args):
             spent = time.process_time() - start
             if i > 0:
                 seconds[cell.variant].append(1e6 * spent / (config.n_envs * config.horizon))
-    tasks = title_of(cells[0].config.domain, cells[0].config.size, cells[0].config.horizon)
+    tasks = tasks_title(cells[0].config.domain, cells[0].config.size, cells[0].config.horizon)
     return [
         {"tasks": tasks, "variant": variant, "seconds": statistics.median(each)}
         for variant, each in seconds.items()

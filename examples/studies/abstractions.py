@@ -40,6 +40,7 @@ from rl3_sb3.experiments.evaluation.evaluation import mean_and_error, play
 from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.paper.published import OVERHEAD
 from rl3_sb3.experiments.pretrained.agents import published_agents
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -49,7 +50,6 @@ from rl3_sb3.experiments.studies.figures import (
     draw_runs,
     runs_table,
     seeds_means,
-    title_of,
 )
 from rl3_sb3.experiments.studies.script import Study, run_study
 from vamdp.baselines.tabular.ties import best_actions
@@ -168,7 +168,7 @@ def measured(size, args, published):
     config = RunConfig.of("gridworld", algo="rl3", size=size)
     (informed,) = make_baselines(config, CANONICAL, ["informed"])
     tasks = {"n_tasks": args.tasks, "variation": CANONICAL}
-    title = title_of("gridworld", size, config.horizon)
+    title = tasks_title("gridworld", size, config.horizon)
     guide = Exploiter(config, informed, None)
     play(config, guide, **tasks)
     rows = [{"tasks": title, "size": 0, "radius": 0, "exploited": score(guide)}]

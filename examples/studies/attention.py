@@ -35,7 +35,8 @@ from rl3_sb3.experiments.evaluation.evaluation import (
     mean_and_error,
     play,
 )
-from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
+from rl3_sb3.experiments.pretrained.agents import published_agents
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.statistics import paired_difference
 from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.studies.attention import (
@@ -89,8 +90,9 @@ def measure(args, pretrained):
             continue
         layout = make_envs(agent.config, 1).layout
         n_heads = agent.config.policy_arguments["n_heads"]
+        tasks = tasks_title(*agent.tasks)
         agents.append(agent.to_dict())
-        row = {"agent": agent.to_dict() | {"n_heads": n_heads}, "tasks": tasks_title(agent.config)}
+        row = {"agent": agent.to_dict() | {"n_heads": n_heads}, "tasks": tasks}
         row |= look_inside(agent, layout, args)
         row["ablations"] = ablate(agent, layout, args)
         rows.append(row)

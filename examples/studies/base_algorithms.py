@@ -27,9 +27,10 @@ from stable_baselines3 import DQN
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from rl3_sb3.experiments.studies.figures import by_tasks, seeds_means, signal_note, title_of
+from rl3_sb3.experiments.studies.figures import by_tasks, seeds_means, signal_note
 from rl3_sb3.experiments.studies.runs import joined, read_runs, write_runs
 from rl3_sb3.experiments.studies.script import Study, run_study
 from rl3_sb3.experiments.studies.stock import StockAlgorithm, train_stock
@@ -138,7 +139,7 @@ def measure(args, pretrained):
                 micros.setdefault(variant, []).append(time.process_time() - start)
         per_step = args.steps // H * H * args.envs / 1e6
         us = {variant: float(np.median(each)) / per_step for variant, each in micros.items()}
-        rows.append({"tasks": title_of(domain, size, H), **us})
+        rows.append({"tasks": tasks_title(domain, size, H), **us})
     return {"rows": rows}
 
 

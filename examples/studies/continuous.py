@@ -28,9 +28,10 @@ from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.evaluation.evaluation import mean_and_error, play
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.settings.run_config import RunConfig
-from rl3_sb3.experiments.studies.figures import by_tasks, draw_runs, runs_table, title_of
+from rl3_sb3.experiments.studies.figures import by_tasks, draw_runs, runs_table
 from rl3_sb3.experiments.studies.script import Study, run_study
 from vamdp.baselines import RandomAgent
 from vamdp.inner_env import find_owner
@@ -94,7 +95,7 @@ def measure(args, pretrained):
             score = play(config, agent, n_tasks=args.tasks, variation=CANONICAL)
             rows.append(
                 {
-                    "tasks": title_of(domain, None, config.horizon),
+                    "tasks": tasks_title(domain, None, config.horizon),
                     "agent": config.title,
                     "us": us[algo],
                     "ratio": us[algo] / us["rl2"],

@@ -26,6 +26,7 @@ import numpy as np
 
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED
 from rl3_sb3.experiments.studies.figures import (
@@ -33,7 +34,6 @@ from rl3_sb3.experiments.studies.figures import (
     by_tasks,
     draw_runs,
     runs_table,
-    title_of,
 )
 from rl3_sb3.experiments.studies.script import Study, run_study
 from rl3_sb3.experiments.studies.true_values import reachable, true_q
@@ -90,7 +90,7 @@ def measured(cells, args):
         _, estimates = follow(cell.config, steps, looks)
         found.append(
             {
-                "tasks": title_of(config.domain, config.size, config.horizon),
+                "tasks": tasks_title(config.domain, config.size, config.horizon),
                 "learner": cell.variant,
                 "looks": looks,
                 "error": [mean_and_error(relative_error(Q, own, where)) for Q in estimates],

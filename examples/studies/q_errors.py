@@ -31,7 +31,8 @@ from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
 from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
-from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
+from rl3_sb3.experiments.pretrained.agents import published_agents
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig
 from rl3_sb3.experiments.studies.script import Study, run_study
@@ -150,7 +151,12 @@ def measure(args, pretrained):
             if title == "random" and args.longer > 1:
                 ranges.append((args.longer * H // 8, args.longer * H))
             steps, level, curves = watch(own, policy, ranges[-1][1], args)
-            row = {"tasks": tasks_title(config), "H": H, "policy": title, "t": steps.tolist()}
+            row = {
+                "tasks": tasks_title(config.domain, config.size, config.horizon),
+                "H": H,
+                "policy": title,
+                "t": steps.tolist(),
+            }
             row["level"] = mean_and_error(level)
             row["slopes"] = [
                 {"from": first, "to": last}

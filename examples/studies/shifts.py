@@ -30,7 +30,8 @@ from rl3_sb3.experiments.domains import CANONICAL, DOMAINS, register_domain
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents, mean_and_error
 from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
-from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title
+from rl3_sb3.experiments.pretrained.agents import published_agents
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.statistics import paired_difference
 from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.studies.script import Study, run_study
@@ -103,7 +104,7 @@ def measure(args, pretrained):
         here = [agent for agent in agents if agent.tasks == tasks]
         what, usual, classical = SHIFTS[tasks[0]]
         for value in args.concentrations if what == "concentration" else args.slips:
-            row = {"tasks": tasks_title(here[0].config), "what": what, "usual": usual}
+            row = {"tasks": tasks_title(*tasks), "what": what, "usual": usual}
             rows.append(row | {"value": value, **play(here, classical, value, args)})
             print(f"measured {row['tasks']}, {what} {value:g}", flush=True)
     return {"agents": [agent.to_dict() for agent in agents], "missing": missing, "rows": rows}

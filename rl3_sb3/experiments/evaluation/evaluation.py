@@ -36,6 +36,10 @@ from vamdp.baselines import Agent, RandomAgent
 
 N_HELD_OUT_TASKS = 1000
 ORACLE = "oracle"
+RANDOM = "random"
+
+#: How a trained policy chooses its actions.
+PLAYS = ("sampled", "greedy")
 
 # Tasks played at the same time: the attention cache of 250 rows takes 128 MB at H = 500.
 _BATCH_OF_TASKS = 250

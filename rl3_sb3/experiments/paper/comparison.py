@@ -16,13 +16,13 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import ORACLE, mean_and_error
-from rl3_sb3.experiments.pretrained.record import PLAYS, CellRecord, FloatArray, read_record
+from rl3_sb3.experiments.evaluation.evaluation import ORACLE, PLAYS, mean_and_error
+from rl3_sb3.experiments.pretrained.record import CellRecord, FloatArray, read_record
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.statistics import paired_difference, seeds_interval
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.results.yardsticks import TASKS, read_yardsticks
 from rl3_sb3.experiments.runs.run_directory import RECORD_FILE
-from rl3_sb3.experiments.settings.run_config import RunConfig
 
 LEGEND = (
     "Mean total reward ± standard error over the held-out tasks. Trained agents play with sampled "
@@ -55,10 +55,7 @@ class Tasks:
     @property
     def title(self) -> str:
         """The tasks in words."""
-        config = RunConfig.of(self.domain, size=self.size, horizon=self.horizon)
-        size = f" {self.size}x{self.size}" if self.size else ""
-        shifted = "" if self.variation == CANONICAL else f", {self.variation}"
-        return f"{config.facts.title}{size}, H = {self.horizon}{shifted}"
+        return tasks_title(self.domain, self.size, self.horizon, self.variation)
 
     @property
     def yardstick_file(self) -> str:

@@ -89,14 +89,3 @@ def weights_digest(agent: Path) -> str:
     """Return the start of the SHA-256 of a published agent's weights; "" if it has none."""
     file = RunDirectory(agent).policy_folder / WEIGHTS_FILE
     return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
-
-
-def tasks_title(config: RunConfig) -> str:
-    """Return the tasks of a run in words.
-
-    Example:
-        >>> tasks_title(RunConfig.of("gridworld", size=13))
-        'Gridworlds 13x13, H = 350'
-    """
-    size = "" if config.size is None else f" {config.size}x{config.size}"
-    return f"{config.facts.title}{size}, H = {config.horizon}"

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation.evaluation import (
+    PLAYS,
     Evaluation,
     mean_and_error,
     tasks_per_generator,
 )
-from rl3_sb3.experiments.pretrained.record import PLAYS, CellRecord, SeedRecord, read_record
+from rl3_sb3.experiments.pretrained.record import CellRecord, SeedRecord, read_record
 from rl3_sb3.experiments.results.table import aligned, score_label
 from rl3_sb3.experiments.runs.run_directory import RECORD_FILE
 from rl3_sb3.experiments.settings.run_config import RunConfig

@@ -24,13 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation
+from rl3_sb3.experiments.evaluation.evaluation import PLAYS, Evaluation
 from rl3_sb3.experiments.files.atomic_file import replace_content
 from rl3_sb3.experiments.runs.run_directory import RECORD_FILE
 from rl3_sb3.experiments.settings.command import command_of
 from rl3_sb3.experiments.settings.run_config import RunConfig
-
-PLAYS = ("sampled", "greedy")
 
 _DECIMALS = 3
 

@@ -1,11 +1,15 @@
-"""Name trained agents in tables: the algorithm's title, and how the run differs from the usual."""
+"""Names in tables and figures.
+
+Tasks have their domain's title, the size and H; a trained agent has its algorithm's title, and what
+differs from the usual run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rl3_sb3.experiments.domains import CANONICAL
+from rl3_sb3.experiments.domains import CANONICAL, domain_of
 from rl3_sb3.experiments.settings.filling import usual_estimator
 from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, settings_of
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
@@ -17,6 +21,27 @@ _START = "start_from"
 # Part of the name if not the algorithm's usual value. Any other setting is part of the name if the
 # runs of a table differ in it.
 _TELLING = ("recipe", "variation", "signal", "critic_sees", "policy", "estimator")
+
+
+def domain_title(domain: str, size: int | None) -> str:
+    """Return the name of a domain's tasks of one size.
+
+    Example:
+        >>> domain_title("frozen-lake", 4), domain_title("bandit", None)
+        ('Frozen lakes 4x4', 'Bandits')
+    """
+    return domain_of(domain).title + (f" {size}x{size}" if size else "")
+
+
+def tasks_title(domain: str, size: int | None, horizon: int, variation: str = CANONICAL) -> str:
+    """Return the name of tasks in which agents are compared.
+
+    Example:
+        >>> tasks_title("gridworld", 13, 350), tasks_title("bandit", None, 100, "ood")
+        ('Gridworlds 13x13, H = 350', 'Bandits, H = 100, ood')
+    """
+    shifted = "" if variation == CANONICAL else f", {variation}"
+    return f"{domain_title(domain, size)}, H = {horizon}{shifted}"
 
 
 def agent_labels(configs: Sequence[RunConfig]) -> list[str]:

@@ -18,21 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Axes, Figure
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import ORACLE, Evaluation
+from rl3_sb3.experiments.evaluation.evaluation import ORACLE, RANDOM, Evaluation
 from rl3_sb3.experiments.results.curve_lines import MILLION, draw_levels, draw_seeds, finish
 from rl3_sb3.experiments.results.curves import FloatArray, centred_mean, half_window
-from rl3_sb3.experiments.results.labels import agent_labels
-from rl3_sb3.experiments.results.table import tasks_label
+from rl3_sb3.experiments.results.labels import agent_labels, tasks_title
 from rl3_sb3.experiments.results.yardsticks import TASKS, read_yardsticks
 from rl3_sb3.experiments.runs.metrics import RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
 OVER = ("steps", "iterations")
-RANDOM = "random"
 
 _PANEL = (5.6, 4.4)  # inches
 _STYLES = ("-", "--", "-.", ":")
@@ -147,7 +144,7 @@ def panels_of(runs: Sequence[Run], yardsticks: Sequence[Path] = ()) -> list[Pane
         means.setdefault(key, {}).update(found)
     return [
         Panel(
-            _title(group[0].config),
+            tasks_title(*_tasks(group[0].config)),
             _lines(group),
             _telling(means.get(key, {})) or _evaluated(group),
         )
@@ -209,18 +206,12 @@ def _style(nth: int) -> Any:
     return _STYLES[nth] if nth < len(_STYLES) else (0, _DASH + (nth - 2) * _DOT)
 
 
-def _tasks(config: RunConfig) -> tuple[object, ...]:
+def _tasks(config: RunConfig) -> tuple[Any, ...]:
     return tuple(getattr(config, name) for name in TASKS)
 
 
 def _words(key: tuple[object, ...]) -> str:
     return " ".join(f"{name} {value}" for name, value in zip(TASKS, key, strict=True) if value)
-
-
-def _title(config: RunConfig) -> str:
-    domain, horizon, _ = tasks_label(config, 0, CANONICAL)
-    shifted = "" if config.variation == CANONICAL else f", {config.variation}"
-    return f"{domain}, H = {horizon}{shifted}"
 
 
 def _without_doubles(runs: Sequence[Run]) -> list[Run]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation.evaluation import Evaluation, FloatArray, Score, mean_and_error
-from rl3_sb3.experiments.results.labels import agent_labels
+from rl3_sb3.experiments.results.labels import agent_labels, domain_title
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.shell import quoted
@@ -119,9 +119,8 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def tasks_label(config: RunConfig, n_tasks: int, variation: str) -> list[str]:
     """Return the first columns of a row: domain, H and tasks."""
-    size = "" if config.size is None else f" {config.size}x{config.size}"
     tasks = str(n_tasks) if variation == CANONICAL else f"{n_tasks} {variation}"
-    return [f"{config.facts.title}{size}", str(config.horizon), tasks]
+    return [domain_title(config.domain, config.size), str(config.horizon), tasks]
 
 
 def fraction_label(total: float, best: float) -> str:

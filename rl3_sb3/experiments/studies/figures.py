@@ -6,15 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from rl3_sb3.experiments.domains import CANONICAL, domain_of
+from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Axes
-from rl3_sb3.experiments.evaluation.evaluation import ORACLE, FloatArray, mean_and_error
+from rl3_sb3.experiments.evaluation.evaluation import (
+    ORACLE,
+    PLAYS,
+    RANDOM,
+    FloatArray,
+    mean_and_error,
+)
 from rl3_sb3.experiments.results.curve_lines import MILLION, draw_seeds, finish
 from rl3_sb3.experiments.results.curves import centred_mean
+from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned, fraction_label, mean_label
 from rl3_sb3.experiments.studies.runs import StudyRun
 
-RANDOM = "random"
 _SHARE = 0.9  # of the best agent's gain
 _HALF = 2  # neighbouring blocks on each side in the mean of a curve's point
 
@@ -23,19 +29,8 @@ def by_tasks(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
     """Return the runs by the title of their tasks, in order."""
     groups: dict[str, list[StudyRun]] = {}
     for run in runs:
-        groups.setdefault(title_of(*run.tasks), []).append(run)
+        groups.setdefault(tasks_title(*run.tasks), []).append(run)
     return groups
-
-
-def title_of(domain: str, size: int | None, horizon: int) -> str:
-    """Return the name of tasks in tables and figures.
-
-    Example:
-        >>> title_of("frozen-lake", 4, 100)
-        'Frozen lakes 4x4, H = 100'
-    """
-    of_size = f" {size}x{size}" if size else ""
-    return f"{domain_of(domain).title}{of_size}, H = {horizon}"
 
 
 def by_agent(runs: Sequence[StudyRun]) -> dict[str, list[StudyRun]]:
@@ -79,7 +74,7 @@ def runs_table(
     level = _level(runs, scores[RANDOM].mean) if RANDOM in scores else np.inf
     rows = [_yardstick(RANDOM, scores[RANDOM].mean, oracle, len(more))] if RANDOM in scores else []
     for title, seeds in by_agent(runs).items():
-        sampled, greedy = (seeds_means(seeds, play, variation) for play in ("sampled", "greedy"))
+        sampled, greedy = (seeds_means(seeds, play, variation) for play in PLAYS)
         rows.append(
             [
                 title,

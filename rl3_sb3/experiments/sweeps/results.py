@@ -23,13 +23,17 @@ from pathlib import Path
 
 import numpy as np
 
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, FloatArray, Score, mean_and_error
+from rl3_sb3.experiments.evaluation.evaluation import (
+    PLAYS,
+    Evaluation,
+    FloatArray,
+    Score,
+    mean_and_error,
+)
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.results.table import aligned, fraction_label, score_label, tasks_label
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.cell import Cell
-
-_PLAYS = ("sampled", "greedy")
 
 _HEADER = ("domain", "H", "tasks", "agent", "seeds", "steps", "total reward", "of the oracle")
 _COLUMNS = (
@@ -177,7 +181,7 @@ def _group_rows(members: Sequence[tuple[Cell, str]], out: Path) -> list[Row]:
     labels = _labels([cells[0] for cells in kinds])
     rows = [row_of(score) for score in scores[:where]]
     for cells, label in zip(kinds, labels, strict=True):
-        for play in _PLAYS:
+        for play in PLAYS:
             by_seed: Scores = {cell.config.seed: _mean(found[cell.name], play) for cell in cells}
             config, name = cells[0].config, f"{label}, {play}"
             rows.append(

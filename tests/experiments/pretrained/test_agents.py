@@ -4,8 +4,7 @@ from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation.evaluation import play
 from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
-from rl3_sb3.experiments.pretrained.agents import published_agents, tasks_title, weights_digest
-from rl3_sb3.experiments.settings.run_config import RunConfig
+from rl3_sb3.experiments.pretrained.agents import published_agents, weights_digest
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,3 @@ def test_algorithms_can_be_chosen(published):
 def test_a_folder_without_agents_is_refused(tmp_path):
     with pytest.raises(InputError, match="must hold pretrained agents"):
         published_agents(tmp_path)
-
-
-def test_tasks_of_one_size_are_told_without_it():
-    assert tasks_title(RunConfig.of("bandit", horizon=7)) == "Bandits, H = 7"
