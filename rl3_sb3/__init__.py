@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rl3_sb3.action_masks import ActionMasks as ActionMasks
     from rl3_sb3.experiments.domains import Domain as Domain
     from rl3_sb3.experiments.domains import register_domain as register_domain
+    from rl3_sb3.networks.check import check_network as check_network
     from rl3_sb3.networks.transformer import CausalTransformer as CausalTransformer
     from rl3_sb3.policy import *  # noqa: F403 # the policies
     from rl3_sb3.policy_files.folder import export_policy as export_policy
@@ -44,6 +45,7 @@ _MODULES = {
     "TrainingRecord": "policy_files.record",
     "Transformation": "update.transformation",
     "TransformerPPO": "ppo",
+    "check_network": "networks.check",
     "export_policy": "policy_files.folder",
     "joined_ranks": "ranks",
     "load_policy": "policy_files.folder",
