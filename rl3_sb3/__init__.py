@@ -51,13 +51,14 @@ _MODULES = {
     "load_policy": "policy_files.folder",
     "own_share": "ranks",
     "register_domain": "experiments.domains",
+    "register_policy": "policy",
     "this_rank": "ranks",
 }
 
 
 def _policies() -> dict[str, Any]:
     policies: dict[str, Any] = import_module(f"{__name__}.policy").POLICIES
-    return policies
+    return {name: policy for name, policy in policies.items() if name.isidentifier()}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,8 @@
 """The named policies, each a `SequencePolicy` with one kind of network.
 
-`POLICIES` is the only list of them. `TransformerPPO` looks names up there, and only these policies
-can be exported. A new network needs a class here.
+`POLICIES` is the only list of them: `TransformerPPO` looks names up there, and only these policies
+can be exported and loaded. A network of this package needs a class here; `register_policy` adds one
+of one's own.
 """
 
 from typing import Any, ClassVar
@@ -66,3 +67,37 @@ class MarkovPolicy(SequencePolicy):
 POLICIES: dict[str, type[SequencePolicy]] = {
     policy.__name__: policy for policy in (TransformerPolicy, LstmPolicy, MarkovPolicy)
 }
+
+
+def register_policy(name: str, policy: type[SequencePolicy]) -> None:
+    """Give a policy with a network of one's own a name, under which it can be exported.
+
+    `TransformerPPO` takes the name for the class. An exported policy holds the name, never code, so
+    whoever loads it must have registered the class. `rl3` does so for `--policy MODULE:NAME`.
+
+    Args:
+        name: The new name.
+        policy: A subclass of `SequencePolicy` with its `network`; try that with `check_network`.
+
+    Raises:
+        TypeError: `policy` is no such class.
+        ValueError: The name is empty or belongs to another policy.
+
+    Example:
+        >>> from rl3_sb3.networks.lstm import Lstm
+        >>> class Deep(SequencePolicy):
+        ...     network = Lstm
+        >>> register_policy("Deep", Deep)
+        >>> POLICIES.pop("Deep").__name__
+        'Deep'
+    """
+    if not (isinstance(policy, type) and issubclass(policy, SequencePolicy)):
+        raise TypeError(f"`policy` must be a subclass of SequencePolicy, got {policy!r}.")
+    if not isinstance(getattr(policy, "network", None), type):
+        raise TypeError(
+            f"`policy` must name the class of its network, got {policy.__name__} without. Set its "
+            "class attribute `network`."
+        )
+    if not name or POLICIES.get(name, policy) is not policy:
+        raise ValueError(f"`name` must be a new name, got {name!r}. Choose another one.")
+    POLICIES[name] = policy

@@ -149,7 +149,7 @@ class TransformerPPO(PPO):
             only `n_steps` long.
     """
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {**POLICIES}
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICIES  # type: ignore[assignment] # of ours
     policy_class: type[SequencePolicy]
     policy: SequencePolicy
     rollout_buffer: SequenceRolloutBuffer

@@ -171,7 +171,9 @@ class PolicyDescription:
         node = parse_object(content, file)
         version = _check_format(node)
         fields = node.fields(_FIELDS)
-        name = fields["policy"].choice([*POLICIES])
+        name = fields["policy"].choice(
+            [*POLICIES], "If the policy is your own, call `rl3_sb3.register_policy` first."
+        )
         storage = ("networks", "dtype") if version >= _WITH_STORAGE else ()
         weights = fields["weights"].fields(("bytes", "sha256", *storage))
         described = cls(
@@ -264,13 +266,14 @@ def class_name(policy: SequencePolicy) -> str:
     Raises:
         ValueError: The class is not there.
     """
-    name = type(policy).__name__
-    if type(policy) is not POLICIES.get(name):
-        raise ValueError(
-            f"`policy` must be exactly one of {', '.join(POLICIES)} to be exported, got another "
-            f"class, {name}, whose code an export cannot contain. Use `TransformerPPO.save`."
-        )
-    return name
+    for name, known in POLICIES.items():
+        if type(policy) is known:
+            return name
+    raise ValueError(
+        f"`policy` must be exactly one of {', '.join(POLICIES)} to be exported, got another class, "
+        f"{type(policy).__name__}, whose code an export cannot contain. Name it with "
+        "`rl3_sb3.register_policy`, or use `TransformerPPO.save`."
+    )
 
 
 def _check_format(node: Node) -> int:

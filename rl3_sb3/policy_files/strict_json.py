@@ -148,10 +148,10 @@ class Node:
     file: Path
     where: str
 
-    def error(self, must_hold: str) -> PolicyFileError:
-        """Return an error that says what the file must hold at this place."""
+    def error(self, must_hold: str, remedy: str = _REMEDY) -> PolicyFileError:
+        """Return an error that says what the file must hold at this place, and a remedy."""
         place = f" at {show(self.where)}" if self.where else ""
-        return refuse(self.file, f"hold {must_hold}{place}", show(self.value))
+        return refuse(self.file, f"hold {must_hold}{place}", show(self.value), remedy)
 
     def check(self, kind: type | tuple[type, ...], name: str) -> Node:
         """Return this node if its value has exactly this type (a bool is not an int here)."""
@@ -196,8 +196,8 @@ class Node:
         text: str = self.check(str, "a text").value
         return text
 
-    def choice(self, names: Sequence[str]) -> str:
+    def choice(self, names: Sequence[str], remedy: str = _REMEDY) -> str:
         """Return one of these texts."""
         if type(self.value) is not str or self.value not in names:
-            raise self.error(f"one of {', '.join(names)}")
+            raise self.error(f"one of {', '.join(names)}", remedy)
         return self.value

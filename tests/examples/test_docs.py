@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rl3_sb3.experiments.cli import main
+from rl3_sb3.policy import POLICIES
+
 DOCS = Path(__file__).parents[2] / "docs"
 WITH_EXAMPLES = [
     page for page in sorted(DOCS.glob("reference/*.md")) if ">>>" in page.read_text("utf-8")
@@ -40,6 +43,24 @@ def test_the_code_for_stable_baselines3_trains_saves_and_acts(tmp_path, monkeypa
     assert names["total"].shape == (16,)
     assert names["total"].mean() > 190
     assert (tmp_path / "bandits-policy" / "policy.safetensors").exists()
+
+
+def test_the_network_of_ones_own_trains_is_exported_and_goes_into_a_run(tmp_path, monkeypatch):
+    page = DOCS / "own_networks.md"
+    network, in_python = blocks_of(page)
+    (tmp_path / "my_networks.py").write_text(network)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    try:
+        exec(compile(network + in_python, str(page), "exec"), names)
+        assert type(names["policy"]) is names["GruPolicy"]
+        tiny = ["--horizon", "10", "--n-envs", "4", "--batch-size", "20", "--iterations", "2"]
+        own = ["--policy", "my_networks:GruPolicy", "--set", "policy.hidden=32"]
+        assert main(["train", "bandit", *own, *tiny, "--out", "run"]) == 0
+        assert main(["evaluate", "run", "--tasks", "2"]) == 0
+    finally:
+        for name in ("GruPolicy", "my_networks:GruPolicy"):
+            POLICIES.pop(name, None)
 
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.stem)

@@ -76,7 +76,9 @@ def add(commands: Any) -> None:
         "--algo", choices=ALGORITHMS, help="what the agent sees and how it remembers (rl3)"
     )
     agent.add_argument(
-        "--policy", help="class of the policy (the algorithm's); its arguments are listed below"
+        "--policy",
+        help="class of the policy (the algorithm's), or MODULE:NAME of your own; its arguments are "
+        "listed below",
     )
     agent.add_argument(
         "--estimator",

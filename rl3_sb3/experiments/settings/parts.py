@@ -18,6 +18,7 @@ from gymnasium import spaces
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.learners import learner_of
+from rl3_sb3.experiments.policies import policy_of
 from rl3_sb3.experiments.settings.setting import (
     LARGEST,
     as_float,
@@ -58,16 +59,11 @@ def policy_defaults(policy: str) -> Mapping[str, Any]:
     Raises:
         InputError: There is no such policy.
     """
-    if policy not in POLICIES:
-        near = [name for name in POLICIES if str(policy).lower() in name.lower()]
-        raise InputError(
-            f"`policy` must be one of {', '.join(POLICIES)}, got {policy!r}."
-            + (f" Did you mean {near[0]}?" if policy and near else "")
-        )
-    of_network = POLICIES[policy].network_defaults()
+    kind = policy_of(policy)
+    of_network = kind.network_defaults()
     # Only the context's length has no default; `TransformerPPO` sets it.
     arguments = {name: value for name, value in of_network.items() if value is not ...}
-    for each in inspect.signature(POLICIES[policy]).parameters.values():
+    for each in inspect.signature(kind).parameters.values():
         if each.kind is each.KEYWORD_ONLY and each.name not in _NOT_FOR_US:
             arguments[each.name] = each.default
     return arguments
@@ -92,19 +88,20 @@ def with_oldest_choices(policy: Any, arguments: Any) -> Any:
     """
     if not (isinstance(policy, str) and policy in POLICIES and isinstance(arguments, Mapping)):
         return arguments
-    return {**POLICIES[policy].oldest_choices(), **arguments}
+    return {**policy_of(policy).oldest_choices(), **arguments}
 
 
 @cache
 def _try_policy(policy: str, arguments: tuple[tuple[str, Any], ...]) -> None:
     """Raise InputError unless a policy with these arguments can be created, on a small space."""
     given = dict(arguments)
-    filled_in = POLICIES[policy].network_defaults().keys() - given.keys()
+    kind = policy_of(policy)
+    filled_in = kind.network_defaults().keys() - given.keys()
     needed: dict[str, Any] = dict.fromkeys(filled_in, 1)
     space = spaces.Box(-1, 1, (1,), np.float32)
     try:
         with th.random.fork_rng(devices=[]):
-            POLICIES[policy](space, spaces.Discrete(2), lambda _: 0.0, **needed, **given)
+            kind(space, spaces.Discrete(2), lambda _: 0.0, **needed, **given)
     except (ValueError, TypeError, RuntimeError, MemoryError) as error:
         message = _with_prefix(str(error), "policy", given)
         if "`" not in message:

@@ -164,7 +164,10 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
         ),
         ({"horizon_": 1}, "`horizon_` is not a setting of this run"),
         ({"domain": "bandit"}, "`domain` is not a setting of this run"),
-        ({"policy": "lstm"}, "MarkovPolicy, got 'lstm'. Did you mean LstmPolicy?"),
+        (
+            {"policy": "lstm"},
+            "MarkovPolicy, or MODULE:NAME of your own, got 'lstm'. Did you mean LstmPolicy?",
+        ),
         ({"d_model": 30}, "`policy.d_model` must be a multiple of `policy.n_heads` = 4, got 30"),
         ({"d_model": 32.5}, "`policy.d_model` must be an integer, got 32.5."),
         ({"hidden": 3}, "`hidden` is not a setting of this run"),
