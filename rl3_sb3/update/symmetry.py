@@ -42,6 +42,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import gymnasium
@@ -179,17 +180,17 @@ class Symmetry:
                 f"observations in {env.observation_space}. Leave out the wrapper in between, or "
                 "pass Symmetry(entries)."
             )
-        if _is_normalized(env, {*names, "state"} if transformations else {*names}):
+        places = _places(env.observation_space, layout)
+        rows = [_entries(places[name]) for name in names]
+        state = _entries(places.get("state", slice(0, 0))) if transformations else range(0)
+        if not _normalized(env).isdisjoint([*state, *chain.from_iterable(rows)]):
             raise ValueError(
                 "`env` must scale the entries of all actions alike, got a VecNormalize, which "
                 "scales each by its own statistics. Leave it out, or let it normalise rewards only "
                 "(norm_obs=False)."
             )
-        places = _places(env.observation_space, layout)
-        rows = [np.arange(places[name].start, places[name].stop) for name in names]
         if transformations:
-            shown = places.get("state", slice(0, 0))
-            options |= {"transformations": transformations, "state": range(shown.start, shown.stop)}
+            options |= {"transformations": transformations, "state": state}
         return cls(np.array(rows), **options)
 
     @property
@@ -324,27 +325,41 @@ def _is_shown(space: spaces.Space[Any], layout_space: spaces.Space[Any]) -> bool
     return len(lengths) == 1 and type(space) is type(layout_space)
 
 
-def _is_normalized(env: VecEnv | gymnasium.Env[Any, Any], names: set[str]) -> bool:
-    """Return whether SB3's VecNormalize scales each number of these parts by itself."""
+def _normalized(env: VecEnv | gymnasium.Env[Any, Any]) -> set[int]:
+    """Return the entries of a token that SB3's VecNormalize scales, each by itself."""
+    found: set[int] = set()
     while isinstance(env, VecEnvWrapper):
         if isinstance(env, VecNormalize) and env.norm_obs:
-            keys = env.norm_obs_keys  # None: all, or a flat observation
-            if keys is None or not names.isdisjoint(keys):
-                return True
+            space = env.observation_space
+            if isinstance(space, spaces.Dict):
+                places = _places_of_keys(space)
+                assert env.norm_obs_keys is not None, "SB3 fills it in"
+                found.update(*(_entries(places[key]) for key in env.norm_obs_keys))
+            else:
+                found.update(range(get_flattened_obs_dim(space)))
         env = env.venv
-    return False
+    return found
 
 
 def _places(space: spaces.Space[Any], layout: Mapping[str, slice]) -> dict[str, slice]:
     """Return the slice of each part of an observation in a token."""
-    if not isinstance(space, spaces.Dict) or set(space) != set(layout):
-        return dict(layout)
+    if isinstance(space, spaces.Dict) and set(space) == set(layout):
+        return _places_of_keys(space)
+    return dict(layout)
+
+
+def _places_of_keys(space: spaces.Dict) -> dict[str, slice]:
+    """Return the slice of each key of an observation in a token."""
     lengths = [get_flattened_obs_dim(space[name]) for name in sorted(space)]
     stops = np.cumsum(lengths).tolist()
     return {
         name: slice(stop - length, stop)
         for name, length, stop in zip(sorted(space), lengths, stops, strict=True)
     }
+
+
+def _entries(place: slice) -> range:
+    return range(place.start, place.stop)
 
 
 def _picked(x: th.Tensor, origin: th.Tensor) -> th.Tensor:

@@ -255,6 +255,29 @@ def test_normalised_parts_without_entries_per_action_leave_the_symmetry(make_env
         Symmetry.of(VecNormalize(env, norm_obs_keys=["previous"]))
 
 
+@pytest.mark.parametrize("key", ["observation", "task"])
+def test_a_normalised_key_that_holds_parts_has_no_symmetry(make_env, key):
+    """The layout names parts inside of the keys, as beside a critic that sees the task."""
+
+    class Declares(make_env):
+        layout_space = spaces.Dict(
+            {"observation": spaces.Box(-1, 1, (3,)), "task": spaces.Box(-1, 1, (4,))}
+        )
+        layout, action_parts = (
+            {"previous": slice(0, 3), "task_advantage": slice(3, 6), "task_value": slice(6, 7)},
+            ("previous", "task_advantage"),
+        )
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.observation_space = self.layout_space
+
+    env = DummyVecEnv([Declares])
+    assert Symmetry.of(env).entries.tolist() == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(ValueError, match="got a VecNormalize"):
+        Symmetry.of(VecNormalize(env, norm_obs_keys=[key]))
+
+
 def test_ranks_draw_different_names_and_leave_the_generator_in_one_state(monkeypatch):
     labels, after = [], []
     for rank, n_sequences in ((0, 50), (1, 50), (1, 7)):
