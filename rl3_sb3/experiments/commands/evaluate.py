@@ -64,21 +64,26 @@ def _evaluate(options: argparse.Namespace) -> None:
     told = f" (and {before:,} of the agent that it started from)" if before else ""
     tasks = f"{options.tasks:,} {evaluation.variation} tasks, H = {config.horizon}"
     file = directory.evaluation_file(evaluation.variation)
-    n_stored = _n_stored_tasks(directory, evaluation)
-    if n_stored > options.tasks:
-        where = f"not stored ({tasks}), because {file} has this policy's {n_stored:,} tasks"
+    stored = _better_stored(directory, evaluation)
+    if stored is not None:
+        where = (
+            f"not stored ({tasks}), because {file} has {len(stored.oracle):,} tasks after "
+            f"{stored.n_training_steps:,} steps; move it away to store this one"
+        )
     else:
         directory.write_evaluation(evaluation)
         where = f"stored: {file} ({tasks})"
     print(f"\nafter {n_training_steps:,} of {config.total_steps:,} training steps{told}; {where}")
 
 
-def _n_stored_tasks(directory: RunDirectory, evaluation: Evaluation) -> int:
-    """Return the number of tasks of a stored evaluation of the same policy, 0 if there is none."""
+def _better_stored(directory: RunDirectory, evaluation: Evaluation) -> Evaluation | None:
+    """Return the stored evaluation if it is of a later policy, or of this one in more tasks."""
     try:
         stored = directory.read_evaluation(evaluation.variation)
     except InputError:  # a damaged file may be replaced
-        return 0
-    if stored is None or stored.n_training_steps != evaluation.n_training_steps:
-        return 0
-    return len(stored.oracle)
+        return None
+    return stored if stored is not None and _rank(stored) > _rank(evaluation) else None
+
+
+def _rank(evaluation: Evaluation) -> tuple[int, int]:
+    return evaluation.n_training_steps, len(evaluation.oracle)

@@ -91,9 +91,10 @@ def test_a_look_at_few_tasks_does_not_replace_an_evaluation_of_many(rl3, copied)
     stored = file.read_bytes()
     status, text, _ = rl3("evaluate", copied, "--tasks", 3)
     assert status == 0
-    assert f"not stored (3 canonical tasks, H = 12), because {file} has this policy's 5" in text
+    told = f"not stored (3 canonical tasks, H = 12), because {file} has 5 tasks after 144 steps"
+    assert f"{told}; move it away to store this one" in text
     assert file.read_bytes() == stored
-    # Another policy's is replaced, and so is a damaged file.
+    # An earlier policy's is replaced, and so is a damaged file.
     values = json.loads(stored)
     for content in (json.dumps({**values, "n_training_steps": 1}), "{"):
         file.write_text(content)
@@ -124,11 +125,25 @@ def test_the_best_checkpoint_can_be_evaluated(rl3, tmp_path, small_options, trus
     out = tmp_path / "run"
     train = ["train", "bandit", *small_options, "--validate-every", 2, "--out", out]
     assert rl3(*train)[0] == 0
-    for options, n_steps in (([], 144), (["--best"], 96)):
+    for options, n_steps in ((["--best"], 96), ([], 144)):
         status, text, _ = rl3("evaluate", out, "--tasks", 3, *options, *trust)
         assert status == 0
         assert f"after {n_steps} of 144 training steps" in text
         assert json.loads((out / "evaluation.json").read_text())["n_training_steps"] == n_steps
+
+
+def test_a_look_at_the_best_policy_does_not_replace_the_last_ones_evaluation(
+    rl3, tmp_path, small_options
+):
+    out = tmp_path / "run"
+    train = ["train", "bandit", *small_options, "--validate-every", 2, "--out", out]
+    assert rl3(*train)[0] == 0
+    assert rl3("evaluate", out, "--tasks", 4)[0] == 0
+    stored = (out / "evaluation.json").read_bytes()
+    status, text, _ = rl3("evaluate", out, "--best", "--tasks", 5)
+    assert status == 0
+    assert "after 96 of 144 training steps; not stored" in text
+    assert (out / "evaluation.json").read_bytes() == stored
 
 
 def test_a_pattern_of_folders_may_match_other_things_than_evaluated_runs(rl3, tmp_path, copied):
