@@ -5,6 +5,7 @@ what `ValueAugment` adds.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import gymnasium
@@ -98,6 +99,9 @@ def fingerprint(config: RunConfig) -> str:
     For a table the digest covers all its numbers, for an environment a random walk of allowed
     actions; differences that the walk does not meet go unnoticed. Numbers are rounded first,
     because processors differ in the last bits.
+
+    A table's noise and features have a digest of their own, after a "-": runs of earlier versions
+    stored only what precedes it, see `is_of_fingerprint`.
     """
     envs = config.facts.make_vector_env(1, config.size, config.variation)
     start, infos = envs.reset(seed=[FIRST_HELD_OUT_SEED])  # type: ignore[arg-type] # lists are fine
@@ -105,9 +109,13 @@ def fingerprint(config: RunConfig) -> str:
         task = envs.unwrapped.tasks[0]  # type: ignore[attr-defined] # ours have them
         sizes = (task.n_states, task.n_actions, config.task_horizon)
         arrays = [task.rows, task.successor, task.ends, task.probability, task.reward]
+        noise, features = task.reward_noise, task.features
+        noise = noise if noise is None or isinstance(noise, str) else round(float(noise), 6)
+        more = f"-{_digest((noise,), [] if features is None else [features])}"
     else:
         space, actions = envs.single_observation_space, discrete_actions(envs.single_action_space)
         sizes = (flatdim(space), int(actions.n), config.task_horizon)
+        more = ""
         arrays = [flatten(space, one) for one in iterate(envs.observation_space, start)]
         walk = actions.start + np.random.default_rng(0).integers(actions.n, size=_WALK)
         single_envs = GymnasiumVecEnv(envs, info_keys=())
@@ -124,7 +132,21 @@ def fingerprint(config: RunConfig) -> str:
         # Adding 0.0 turns -0.0, which rounding may give, into 0.0.
         arrays = [np.round(np.asarray(array, np.float64), 6) + 0.0 for array in arrays]
     envs.close()
-    digest = hashlib.sha256(repr(sizes).encode())
+    return _digest(sizes, arrays) + more
+
+
+def is_of_fingerprint(stored: str, found: str) -> bool:
+    """Return whether a run's stored fingerprint, maybe of an earlier version, is that of its tasks.
+
+    Example:
+        >>> [is_of_fingerprint(stored, "ab-cd") for stored in ("ab-cd", "ab", "ab-ef", "a")]
+        [True, True, False, False]
+    """
+    return stored in (found, found.partition("-")[0])
+
+
+def _digest(values: tuple[object, ...], arrays: Iterable[npt.ArrayLike]) -> str:
+    digest = hashlib.sha256(repr(values).encode())
     for array in arrays:
         digest.update(np.round(np.asarray(array, np.float64), 6).tobytes())
     return digest.hexdigest()[:16]

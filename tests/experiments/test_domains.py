@@ -14,12 +14,14 @@ import rl3_sb3
 from rl3_sb3.experiments import domains
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.domains import DOMAINS, Domain, domain_of, register_domain
-from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.environments import fingerprint, make_envs
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.evaluation.evaluation import held_out_tasks
 from rl3_sb3.experiments.named import attribute_of
 from rl3_sb3.experiments.results.labels import agent_labels
+from rl3_sb3.experiments.runs.config_file import ConfigFile
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp import TabularMDP
 from vamdp.baselines.grids import GRID_BELIEFS
 from vamdp.domains import Bandits, CartPoles
 
@@ -305,6 +307,33 @@ def test_a_run_does_not_go_on_in_other_tasks_of_its_domains_name(module, capsys,
     for command in (["evaluate", "run"], ["train", f"{module}:two_doors", "--out", "run"]):
         assert run(*command) == 2
         assert "must be of the tasks that my_tasks:two_doors draws" in capsys.readouterr().err
+
+
+def test_tasks_with_other_noise_or_features_are_others(monkeypatch):
+    def print_of(noise, features):
+        task = TabularMDP.from_dense(
+            np.ones((1, 2, 1)), [[0.0, 1.0]], reward_noise=noise, features=features
+        )
+        own(monkeypatch, tasks=lambda rng: task)
+        return fingerprint(RunConfig.of("own", algo="rl2"))
+
+    kinds = [(None, None), (5.0, None), ("bernoulli", None), (None, [[1.0]]), (None, [[2.0]])]
+    prints = [print_of(*kind) for kind in kinds]
+    assert len({*prints}) == len(prints)
+    assert prints == [print_of(*kind) for kind in kinds]
+
+
+def test_runs_of_earlier_versions_are_still_of_their_tasks(tmp_path):
+    file, config = ConfigFile(tmp_path / "config.json"), RunConfig.of("bandit")
+    content = file.first_content(config)
+    first, _, rest = content["tasks"].partition("-")
+    for tasks in (content["tasks"], first):
+        file.write({**content, "tasks": tasks})
+        file.require_same_tasks(config)
+    for tasks in (f"{first}-{rest[::-1]}", f"{first[::-1]}-{rest}", first[::-1], first[:5]):
+        file.write({**content, "tasks": tasks})
+        with pytest.raises(InputError, match="must be of the tasks that bandit draws"):
+            file.require_same_tasks(config)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rl3_sb3.experiments.environments import fingerprint
+from rl3_sb3.experiments.environments import fingerprint, is_of_fingerprint
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.files.json_file import read_object, write_object
 from rl3_sb3.experiments.provenance import code_commit, hardware
@@ -84,7 +84,7 @@ class ConfigFile:
     def require_same_tasks(self, config: RunConfig) -> None:
         """Raise InputError if the domain's tasks have changed since the run began."""
         stored = read_object(self.path).get(_TASKS)
-        if stored is not None and stored != fingerprint(config):
+        if stored is not None and not is_of_fingerprint(stored, fingerprint(config)):
             raise InputError(
                 f"`{self.path}` must be of the tasks that {config.domain} draws, got a run "
                 "of other tasks: its code was changed, or another module has this name. Use the "
