@@ -48,7 +48,8 @@ class Domain:
         feature_scale: Scale of coordinates, if `tasks` are observed as such, see `vamdp.TaskEnv`.
         horizons: Size of the tasks -> H; the size is None if there is only one.
         task_horizon: Time limit of episodes, and the number of sweeps of value iteration. None: H,
-            and no time limit.
+            and no time limit. With `env_id` the environment itself ends episodes: if it has a time
+            limit, this must be the same.
         value_scale: Divisor of value estimates in observations.
         reward_scale: Divisor of the previous reward in observations.
         count_scale: Divisor of visit counts in observations.
@@ -237,6 +238,13 @@ class Domain:
                 "`env_id` must have a vector entry point that makes a vamdp.TaskVectorEnv or a "
                 f"vamdp.SampledVectorEnv, got {self.env_id}, which makes a "
                 f"{type(envs.unwrapped).__name__}."
+            )
+        limit = envs.unwrapped.max_episode_steps
+        if limit not in (None, self.task_horizon):
+            raise ValueError(
+                f"`task_horizon` must be the time limit of {self.env_id}, {limit}, got "
+                f"{self.task_horizon}. Pass task_horizon={limit}, or the limit you want also as "
+                '`arguments`: {"max_episode_steps": ...}.'
             )
         return envs
 

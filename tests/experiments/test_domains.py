@@ -215,6 +215,27 @@ def test_what_does_not_make_a_domain_is_refused(given, message):
         Domain(title="x", **given)
 
 
+@pytest.mark.parametrize("task_horizon", [5, None])
+def test_an_environments_time_limit_is_the_domains_task_horizon(task_horizon):
+    given = {"title": "x", "env_id": "vamdp/RandomMDP-v0", "task_horizon": task_horizon}
+    with pytest.raises(ValueError, match=rf"`task_horizon` must .*, 10, got {task_horizon}\."):
+        Domain(**given).make_vector_env(2, None, "canonical")
+
+
+def test_an_environments_time_limit_can_be_another_one():
+    domain = Domain(
+        title="x",
+        env_id="vamdp/RandomMDP-v0",
+        task_horizon=5,
+        arguments={"max_episode_steps": 5},
+    )
+    envs, env = domain.make_vector_env(2, None, "canonical"), domain.make_env(None, "canonical")
+    for reset, step, action in ((envs.reset, envs.step, [0, 0]), (env.reset, env.step, 0)):
+        reset(seed=0)
+        truncated = [np.all(step(action)[3]) for _ in range(5)]
+        assert truncated == [False, False, False, False, True]
+
+
 def own(monkeypatch, **changes):
     """Register a domain of two arms under the name "own"."""
     monkeypatch.setattr(domains, "DOMAINS", dict(DOMAINS))
