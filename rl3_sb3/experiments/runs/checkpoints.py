@@ -14,6 +14,8 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from stable_baselines3.common.vec_env import VecEnv
@@ -44,11 +46,16 @@ class Checkpoints:
         return sorted(self.path.glob(f"{_STEM}*.zip"), key=_n_steps, reverse=True)
 
     def n_steps(self) -> int:
-        """Return the training steps of the last checkpoint, from its name; 0 if there is none."""
-        return next(map(_n_steps, self.files()), 0)
+        """Return the training steps of the last complete one, from its name; 0 without one."""
+        file = self.last_complete()
+        return 0 if file is None else _n_steps(file)
+
+    def last_complete(self) -> Path | None:
+        """Return the last complete checkpoint; None if there is none, or all are damaged."""
+        return _first_complete(self.files())
 
     def newest(self) -> Path | None:
-        """Return the last complete checkpoint; None if there are no checkpoints.
+        """Return the last complete checkpoint to continue from; None if there are no checkpoints.
 
         Warns:
             RunWarning: A later one is damaged.
@@ -56,27 +63,21 @@ class Checkpoints:
         Raises:
             InputError: All are damaged.
         """
-        damaged: list[Path] = []
-        for file in self.files():
-            try:
-                require_complete_checkpoint(file)
-            except ValueError:
-                damaged.append(file)
-                continue
-            if damaged:
-                names = ", ".join(str(path) for path in damaged)
-                warnings.warn(
-                    f"{names} is damaged: continuing from {file.name}, the one before.",
-                    RunWarning,
-                    stacklevel=2,
-                )
-            return file
-        if damaged:
+        files = self.files()
+        complete = _first_complete(files)
+        if complete is None and files:
             raise InputError(
-                f"`{damaged[0]}` must be a complete checkpoint, got a truncated or damaged file, "
+                f"`{files[0]}` must be a complete checkpoint, got a truncated or damaged file, "
                 "and there is no other. Restore it from a copy, or train into another folder."
             )
-        return None
+        if complete is not None and complete != files[0]:
+            names = ", ".join(str(file) for file in files[: files.index(complete)])
+            warnings.warn(
+                f"{names} is damaged: continuing from {complete.name}, the one before.",
+                RunWarning,
+                stacklevel=2,
+            )
+        return complete
 
     def load(self, file: Path, env: VecEnv, device: str) -> TransformerPPO:
         """Return a stored model with these environments.
@@ -138,6 +139,14 @@ def _archive(model: TransformerPPO, state: TrainingState | None) -> bytes:
         with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(_STATE, state.to_json())
     return buffer.getvalue()
+
+
+def _first_complete(files: Iterable[Path]) -> Path | None:
+    for file in files:
+        with suppress(ValueError):
+            require_complete_checkpoint(file)
+            return file
+    return None
 
 
 def _n_steps(file: Path) -> int:

@@ -170,8 +170,8 @@ class RunDirectory:
 
     @property
     def checkpoint_file(self) -> Path:
-        """The last checkpoint, or the folder of checkpoints if there is none."""
-        return next(iter(self.checkpoints.files()), self.checkpoints.path)
+        """The last complete checkpoint, or the folder of checkpoints if there is none."""
+        return self.checkpoints.last_complete() or self.checkpoints.path
 
     def save_checkpoint(
         self, model: TransformerPPO, state: TrainingState | None = None, keep: int = DEFAULT_KEEP

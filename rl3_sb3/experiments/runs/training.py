@@ -136,10 +136,10 @@ def train(
         except _StoppedError:
             pass
         except DivergedError as error:
-            good = next(iter(directory.checkpoints.files()), "none yet")
+            good = directory.checkpoints.last_complete() or "none yet"
             raise InputError(f"{error} The last good checkpoint: {good}.") from error
         except Exception as error:  # of the environment: its traceback is the user's
-            good = next(iter(directory.checkpoints.files()), "none yet")
+            good = directory.checkpoints.last_complete() or "none yet"
             error.add_note(f"The last good checkpoint: {good}.")
             raise
         finally:

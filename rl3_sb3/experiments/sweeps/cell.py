@@ -79,7 +79,7 @@ class Cell:
         return [each for each in self.variations if self.evaluation(out, each) is None]
 
     def progress(self, out: Path) -> tuple[int, int]:
-        """Return the steps of the last checkpoint, and the number of evaluations."""
+        """Return the steps of the last complete checkpoint, and the number of evaluations."""
         n_steps = RunDirectory(out / self.name).checkpoints.n_steps()
         return n_steps, len(self.variations) - len(self.missing_variations(out))
 

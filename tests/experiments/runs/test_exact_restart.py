@@ -1,6 +1,7 @@
 """A run cut into pieces equals the run in one piece, bit for bit."""
 
 import contextlib
+import json
 import resource
 import shutil
 import sys
@@ -123,6 +124,25 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
     assert model.num_timesteps == 144
     train(copied, copied.config_file.read(), device="cpu")
     assert_same_runs(copied, uninterrupted)
+
+
+@pytest.mark.filterwarnings("ignore:.*is damaged")
+def test_a_damaged_checkpoint_is_no_progress(copied):
+    damage(copied.checkpoint_file, -1)  # of 144 steps
+    assert copied.checkpoints.n_steps() == 96
+    assert copied.checkpoint_file == copied.checkpoints.newest()
+    copied.prolong(9)
+    stored = json.loads(copied.config_file.path.read_text())
+    assert stored["prolonged"] == [{"n_steps": 96, "iterations": 9}]
+
+
+@pytest.mark.filterwarnings("ignore:.*is damaged")
+def test_a_damaged_checkpoint_is_not_named_as_the_last_good_one(copied, monkeypatch):
+    damage(copied.checkpoint_file, -1)
+    monkeypatch.setattr(TransformerPPO, "learn", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as error:
+        train(copied, copied.config_file.read(), device="cpu")
+    assert error.value.__notes__ == [f"The last good checkpoint: {copied.checkpoints.newest()}."]
 
 
 def test_what_is_damaged_costs_no_whole_checkpoint_its_place(copied):
