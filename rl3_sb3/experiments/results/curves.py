@@ -21,6 +21,9 @@ _SECONDS = "time/time_elapsed"
 def wall_time(rows: Sequence[Mapping[str, float]]) -> float:
     """Return the training time in seconds, summed over processes, each of which counts from 0.
 
+    Rows do not tell which process wrote them. A new one is seen where the clock falls; where it
+    does not, because the process before had trained for about one iteration, this is too little.
+
     Args:
         rows: The run's metrics.
 
