@@ -178,9 +178,17 @@ class CausalTransformer(RememberingModule):
         return shapes | linear_shapes("head", d_model, output_dim)
 
     @staticmethod
-    def memory_bytes(*, context_length: int, n_layers: int, d_model: int, **_: Any) -> int:
+    def memory_bytes(
+        *,
+        context_length: int,
+        n_layers: int,
+        d_model: int,
+        mixed_precision: bool = False,
+        **_: Any,
+    ) -> int:
         """Return the bytes of one row's cache: keys and values of each layer."""
-        return 2 * BYTES_PER_NUMBER * n_layers * context_length * d_model
+        per_number = th.bfloat16.itemsize if mixed_precision else BYTES_PER_NUMBER
+        return 2 * per_number * n_layers * context_length * d_model
 
     def forward(self, x: th.Tensor, *, bootstrap: bool = False) -> th.Tensor:
         """Return the outputs of whole sequences: output t depends on the tokens up to t only.

@@ -51,3 +51,11 @@ def test_a_policy_trains_saves_and_exports_in_mixed_precision(make_vec, make_mod
     model.save(tmp_path / "model.zip")
     assert TransformerPPO.load(tmp_path / "model.zip").policy.actor.mixed_precision
     model.export(tmp_path / "policy")
+
+
+def test_the_bytes_of_a_cache_in_bfloat16_are_known_without_it(pair):
+    sizes = {"context_length": 20, "n_layers": 2, "d_model": 16}
+    for network in pair:
+        storage = network.new_memory(1).storage
+        known = network.memory_bytes(**sizes, mixed_precision=network.mixed_precision)
+        assert known == storage.nbytes

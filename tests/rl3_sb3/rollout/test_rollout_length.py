@@ -88,6 +88,8 @@ def test_a_context_that_costs_too_much_is_the_rollouts(make_model):
     with pytest.warns(UserWarning, match=r"1000000 steps would take 2\.4 GiB in 10 environments"):
         model = make_model(DummyVecEnv([many] * 10), n_steps=8)
     assert model.policy.context_length == 8
+    with pytest.warns(UserWarning, match=r"1\.2 GiB"):  # a cache in bfloat16
+        make_model(DummyVecEnv([many] * 10), n_steps=8, policy_kwargs={"mixed_precision": True})
     model.learn(80)
     asked = {"context_length": 9}
     assert (
