@@ -10,7 +10,7 @@ A batched environment need not consist of single ones, so an attribute or method
 whole batch: see `get_attr` and `env_method`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -98,7 +98,7 @@ class GymnasiumVecEnv(VecEnv):
         )
         self._reset_seeds()
         self._reset_options()
-        self.reset_infos = [self._row(infos, i) for i in range(self.num_envs)]
+        self.reset_infos = self._rows(infos, range(self.num_envs))
         copied: VecEnvObs = _copy(obs)
         return copied
 
@@ -128,10 +128,12 @@ class GymnasiumVecEnv(VecEnv):
             if not self._resets_itself:
                 final_obs = _copy(final_obs)  # the reset may write into the same buffer
                 obs, infos = self.vector_env.reset(options={"reset_mask": dones.copy()})
-            for i in np.flatnonzero(dones):
-                self.reset_infos[i] = self._row(infos, i)
+            ended = np.flatnonzero(dones).tolist()
+            told = zip(ended, self._rows(infos, ended), self._rows(final_infos, ended), strict=True)
+            for i, reset_info, final_info in told:
+                self.reset_infos[i] = reset_info
                 step_infos[i] = {
-                    **self._row(final_infos, i),
+                    **final_info,
                     "terminal_observation": _copy(_at(final_obs, i)),
                     "TimeLimit.truncated": bool(timeouts[i]),
                 }
@@ -166,6 +168,7 @@ class GymnasiumVecEnv(VecEnv):
         for key, values in infos.items():
             if not self._hands_on(key):
                 continue
+            self._require_one_each(key, values)
             mask = infos.get(f"_{key}")
             if isinstance(values, dict) or (mask is not None and not np.all(mask)):
                 for i in range(self.num_envs) if mask is None else np.flatnonzero(mask):
@@ -180,9 +183,29 @@ class GymnasiumVecEnv(VecEnv):
             return False
         return self._info_keys is None or key in self._info_keys or key in _ALWAYS
 
-    def _row(self, infos: dict[str, Any], i: int | np.intp) -> dict[str, Any]:
-        row: dict[str, Any] = _info_at(infos, i)
-        return {key: value for key, value in row.items() if key not in _FINAL_KEYS}
+    def _rows(self, infos: dict[str, Any], rows: Iterable[int]) -> list[dict[str, Any]]:
+        """Return all entries of these environments but the final ones."""
+        told = {key: values for key, values in infos.items() if key not in _FINAL_KEYS}
+        for key, values in told.items():
+            self._require_one_each(key, values)
+        return [_info_at(told, i) for i in rows]
+
+    def _require_one_each(self, key: str, values: Any) -> None:
+        """Raise ValueError unless an entry of a batch's infos has one value per environment."""
+        if isinstance(values, dict):
+            for name, inner in values.items():
+                self._require_one_each(f"{key}.{name}", inner)
+            return
+        try:
+            n_values = None if isinstance(values, str) else len(values)
+        except TypeError:  # a single number
+            n_values = None
+        if n_values != self.num_envs:
+            raise ValueError(
+                f"`vector_env` must return infos with one value for each of {self.num_envs} "
+                f"environments, got {key} = {values!r}. Return a list or an array of them, or "
+                "leave the entry out."
+            )
 
     # ---------------------------------------------------------------- attributes and methods
 

@@ -148,6 +148,29 @@ def test_infos_of_a_step_are_split_by_their_masks():
     assert infos == [{"episode_end": True}, {"episode_end": False, "extra": 6}]
 
 
+@pytest.mark.parametrize("value", [3, "ab", [1, 2, 3], np.array(1.0), {"a": 3}])
+@pytest.mark.parametrize("when", ["reset", "step", "end"])
+def test_infos_that_are_not_one_value_per_environment_are_named(value, when):
+    class Sloppy(Batch):
+        def reset(self, **kwargs):
+            observations, infos = super().reset(**kwargs)
+            return observations, infos | ({"sloppy": value} if when == "reset" else {})
+
+        def step(self, actions):
+            *rest, infos = super().step(actions)
+            if when == "step":
+                infos["sloppy"] = value
+            elif when == "end" and "final_info" in infos:
+                infos["final_info"] = {**infos["final_info"], "sloppy": value}
+            return *rest, infos
+
+    env = GymnasiumVecEnv(Sloppy())
+    with pytest.raises(ValueError, match=r"one value for each of 2 environments, got sloppy"):
+        env.reset()
+        for _ in range(3):
+            env.step(np.zeros(2, int))
+
+
 def test_info_keys_choose_what_is_split_and_final_infos_come_anyway():
     env = GymnasiumVecEnv(Batch(), info_keys=())
     env.reset()
