@@ -92,14 +92,15 @@ class Order:
         out: The sweep's folder, absolute.
         token: The file in it that exists as long as cells should continue.
         save_every: Seconds between two checkpoints.
-        own_code: The sweep's tasks and learners that are named as MODULE:NAME. A worker imports
-            all of them, because a module may register others by name.
+        own_code: The sweep's tasks and learners that are named as MODULE:NAME, after the setting
+            that names them. A worker imports all of them, because a module may register others by
+            name.
     """
 
     out: Path
     token: Path
     save_every: float
-    own_code: tuple[str, ...] = ()
+    own_code: tuple[tuple[str, str], ...] = ()
 
 
 class Ending(Enum):
@@ -142,8 +143,8 @@ def attempt_cell(cell: Cell, order: Order, stop: Callable[[], bool] | None = Non
     if not order.token.exists():
         return Outcome(Ending.UNSEEN, _not_shared(order))
     try:
-        for name in order.own_code:
-            attribute_of("domain", name)
+        for setting, name in order.own_code:
+            attribute_of(setting, name)
         th.set_num_threads(1)  # cells share the cores, and results must not depend on their number
         done = _work(cell, order, asked)
     except InputError as error:

@@ -63,7 +63,7 @@ def sweep_command(
     cells = parse_sweep(content, str(file))
     wanted = _matching(cells, [only] if isinstance(only, str) else only)
     folder = SweepFolder(out)
-    check_starts([cell.config for cell in cells if not cell.has_begun(folder.path)], str(file))
+    check_starts([cell.config for cell in wanted if not cell.has_begun(folder.path)], str(file))
     with folder.opened(content, cells, save_every) as order:
         n_before = sum(not cell.missing_variations(order.out) for cell in wanted)
         cells_in_words = "1 cell" if len(wanted) == 1 else f"{len(wanted)} cells"

@@ -29,7 +29,9 @@ _TOKEN_STEM = ".driver-"
 
 
 @contextmanager
-def driving(out: Path, save_every: float, own_code: Sequence[str] = ()) -> Iterator[Order]:
+def driving(
+    out: Path, save_every: float, own_code: Sequence[tuple[str, str]] = ()
+) -> Iterator[Order]:
     """Create the order for the workers in a folder, which no other command may use meanwhile.
 
     Args:
@@ -136,10 +138,15 @@ class SweepFolder:
                 )
 
 
-def _own_code(cells: Sequence[Cell]) -> list[str]:
-    """Return the tasks and learners of cells that are named as MODULE:NAME."""
-    names = [name for cell in cells for name in (cell.config.domain, cell.config.estimator)]
-    return [*dict.fromkeys(name for name in names if name is not None and ":" in name)]
+def _own_code(cells: Sequence[Cell]) -> list[tuple[str, str]]:
+    """Return the tasks and learners of cells that are named as MODULE:NAME, after the setting."""
+    names = [
+        (setting, name)
+        for config in (cell.config for cell in cells)
+        for setting, name in (("domain", config.domain), ("estimator", config.estimator))
+        if name is not None and ":" in name
+    ]
+    return [*dict.fromkeys(names)]
 
 
 def _contradictions(stored: Cell, now: Cell) -> Iterator[tuple[str, object, object]]:

@@ -248,6 +248,21 @@ def test_a_sweep_checks_what_it_starts_from_before_anything_starts(tmp_path, fir
     assert not (tmp_path / "out").exists()
 
 
+def test_a_sweeps_cells_start_from_its_earlier_ones(tmp_path, capsys):
+    out = tmp_path / "out"
+    (tmp_path / "sweep.toml").write_text(
+        'domains = ["bandit"]\nalgorithms = ["rl3"]\nseeds = [0]\nhorizons = [12]\n'
+        "[settings]\niterations = 1\nn_envs = 2\nbatch_size = 24\n[evaluation]\ntasks = 3\n"
+        "[variants.early]\n[variants.late]\n"
+        f'start_from = "{out.as_posix()}/bandit-h12-rl3-early-s0"\n'
+    )
+    command = ["sweep", str(tmp_path / "sweep.toml"), "--out", str(out), "--jobs", "1"]
+    assert main([*command, "--only", "*-late-*"]) == 2
+    assert "`start_from` must be the folder" in capsys.readouterr().err
+    assert main([*command, "--only", "*-early-*"]) == 0, capsys.readouterr().err
+    assert main(command) == 0, capsys.readouterr().err
+
+
 def test_a_complete_sweep_needs_what_it_started_from_no_longer(tmp_path, first, capsys):
     path = tmp_path / "moved"
     shutil.copytree(tmp_path / "first", path)

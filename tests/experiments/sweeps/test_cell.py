@@ -100,3 +100,13 @@ def test_a_cell_waits_for_who_trains_it_and_gives_up_in_the_end(make_cell, order
         assert outcome.ending is Ending.FAILED
         assert "no other process uses" in outcome.reason
         assert attempt_cell(cell, order).ending is Ending.COMPLETE, "there is nothing to do"
+
+
+def test_own_code_that_fails_is_named_by_its_setting(make_cell, order, monkeypatch, tmp_path):
+    (tmp_path / "broken_learner.py").write_text("import nowhere_to_be_found")
+    (tmp_path / "own_domain.py").write_text("mine = 3")
+    monkeypatch.chdir(tmp_path)
+    code = (("domain", "own_domain:mine"), ("estimator", "broken_learner:mine"))
+    outcome = attempt_cell(make_cell(), replace(order, own_code=code))
+    assert outcome.ending is Ending.FAILED
+    assert "`estimator` must be MODULE:NAME" in outcome.reason

@@ -32,6 +32,16 @@ def test_the_token_exists_within_the_block_and_has_a_new_name_each_time(open_swe
     assert tokens[0] != tokens[1]
 
 
+def test_own_code_is_told_with_the_setting_that_names_it(small_sweep, tmp_path):
+    learner = "vamdp.baselines.grids:GRID_BELIEFS"
+    text = small_sweep.read_text().replace('"rl2", "rl3"', '"rl3"')
+    text = text.replace('"bandit"', '"gridworld"')
+    small_sweep.write_text(text.replace("[settings]", f'[settings]\nestimator = "{learner}"'))
+    cells = read_sweep(small_sweep)
+    with SweepFolder(tmp_path / "out").opened(small_sweep.read_bytes(), cells, 60.0) as order:
+        assert order.own_code == (("estimator", learner),)
+
+
 def test_the_token_of_a_command_that_was_killed_is_removed(open_sweep):
     with open_sweep() as order:
         pass
