@@ -109,8 +109,10 @@ def find_runs(path: Path) -> list[Run]:
     directories = [RunDirectory(folder) for folder in folders]
     found = []
     for directory in directories:
+        if not directory.config_file.exists():  # something else, whose metrics are not ours
+            continue
         rows = read_metrics(directory.metrics_file)
-        if rows and directory.config_file.exists():
+        if rows:
             curve = np.array([[row[STEPS], row[RETURN]] for row in rows])
             found.append(Run(directory, directory.config_file.read(), curve))
     return found

@@ -54,6 +54,13 @@ def test_a_run_is_a_line_of_means_around_each_iteration_and_thin_the_iterations(
     assert "(means of 3 iterations)" in axes.get_ylabel()
 
 
+def test_folders_of_something_else_are_left_out(tmp_path):
+    write_run(tmp_path / "run", [1.0, 2.0])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "metrics.csv").write_text("epoch,loss\n1,0.5\n")
+    assert [run.directory.path.name for run in find_runs(tmp_path)] == ["run"]
+
+
 @pytest.mark.parametrize("n", range(1, 10))
 def test_a_short_run_is_seen_from_its_first_row_to_its_last(tmp_path, n):
     ((axes, panel),) = drawn(write_run(tmp_path / "run", np.arange(n, dtype=float)))
