@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -84,12 +85,13 @@ def _run_study(study: Study, script: Path, arguments: Sequence[str] | None) -> i
     here, name = script.resolve().parent, script.stem
     options = _parser(study, here, name).parse_args(arguments)
     given = {each.name: getattr(options, each.name) for each in fields(study.sizes)}
-    sizes = replace(study.sizes, **{key: size for key, size in given.items() if size is not None})
+    given = {key: size for key, size in given.items() if size is not None}
+    smoke = study.smoke if options.smoke else {}
+    sizes = replace(study.sizes, **{**smoke, **given})
     runs_file = options.records / f"{name}_runs.json"
     try:
         if options.smoke:
             th.set_num_threads(1)
-            sizes = replace(sizes, **study.smoke)
             measured = asdict(sizes) | study.measure(sizes, options.pretrained)
             record: Record = json.loads(json.dumps(measured)) | _runs(study, runs_file)
             study.show(record)
@@ -121,7 +123,7 @@ def _run_study(study: Study, script: Path, arguments: Sequence[str] | None) -> i
     except BrokenPipeError:
         return end_without_reader()
     except InputError as error:
-        print(f"{script.name}: error: {error}")
+        print(f"{script.name}: error: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -87,6 +87,13 @@ def test_smoke_stores_nothing(script, tmp_path, capsys):
     assert not (tmp_path / "docs").exists()
 
 
+def test_sizes_of_the_command_line_go_before_those_of_smoke(script, capsys):
+    assert run_study(STUDY, script, ["--smoke", "--tasks", "3"]) == 0
+    assert "answer 6 of 3" in capsys.readouterr().out
+    assert run_study(STUDY, script, ["--smoke", "--slips", "0.1"]) == 0
+    assert "answer 1 of 1" in capsys.readouterr().out
+
+
 def test_what_nobody_measured_is_said(script, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert run_study(STUDY, script, []) == 0
@@ -100,4 +107,4 @@ def test_a_folder_without_agents_is_an_error_without_a_traceback(script, capsys)
 
     study = Study(**{**vars(STUDY), "measure": refuse})
     assert run_study(study, script, ["--measure"]) == 2
-    assert "why.py: error: no agents" in capsys.readouterr().out
+    assert "why.py: error: no agents" in capsys.readouterr().err
