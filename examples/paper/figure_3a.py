@@ -58,7 +58,9 @@ def draw(folders: Folders) -> Path:
                 cell = read_cell(folders.pretrained, each, algo, folders.scale)
                 if cell is not None:
                     oracle = cell.oracle[variation].mean()
-                    points.append([each.horizon, cell.median.mean(variation, "sampled") / oracle])
+                    points.append(
+                        [each.horizon, cell.exported_run.mean(variation, "sampled") / oracle]
+                    )
             row = ALGORITHMS[algo]
             missing = len(tasks) - len(points)
             label = (

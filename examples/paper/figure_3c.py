@@ -65,7 +65,7 @@ def draw_panel(axes: Axes, panel: Sequence[Tasks], folders: Folders) -> None:
         row, offset = ALGORITHMS[algo], (i - (len(ALGOS) - 1) / 2) * width
         cells = [read_cell(folders.pretrained, each, algo, folders.scale) for each in panel]
         scores = [
-            (place + offset, *mean_and_error(cell.median.returns[tasks.variation]["sampled"]))
+            (place + offset, *mean_and_error(cell.exported_run.returns[tasks.variation]["sampled"]))
             for place, (cell, tasks) in enumerate(zip(cells, panel, strict=True))
             if cell is not None
         ]

@@ -29,6 +29,6 @@ def _pretrained(options: argparse.Namespace) -> None:
     print(pretrained_table(options.dir))
     print(
         "\nTotal rewards in the held-out tasks, mean ± standard error over the tasks, of the seed "
-        "with the median score.\nAll seeds are in record.json. Evaluate one: rl3 evaluate "
+        "whose policy it is.\nAll seeds are in record.json. Evaluate one: rl3 evaluate "
         f"{quoted(options.dir / 'AGENT')} (grids and lakes also: rl3 play)"
     )

@@ -26,9 +26,10 @@ from rl3_sb3.experiments.runs.run_directory import RECORD_FILE
 
 LEGEND = (
     "Mean total reward ± standard error over the held-out tasks. Trained agents play with sampled "
-    "actions and greedily; the numbers are of the seed with the median score, then each seed's "
-    "mean, and an interval over the seeds once there are several. Classical agents play one way, "
-    "shown under `sampled`. Differences to RL² are paired by task."
+    "actions and greedily; the numbers are of the published seed, which has the median score or "
+    "the nearest to it, then each seed's mean, and an interval over the seeds once there are "
+    "several. Classical agents play one way, shown under `sampled`. Differences to RL² are paired "
+    "by task."
 )
 # The agent whose scores are subtracted from all others', task by task.
 SUBTRACTED = "rl2"
@@ -178,7 +179,7 @@ def _row(
     paper = "" if printed is None else mean_label(*printed)
     if cell is None:
         return [title, paper, NOT_TRAINED, "", "", "", "", "", ""]
-    returns = cell.median.returns[tasks.variation]
+    returns = cell.exported_run.returns[tasks.variation]
     mean, error = mean_and_error(returns["sampled"])
     means = cell.means(tasks.variation, "sampled")
     low, high = seeds_interval(means)
@@ -207,6 +208,6 @@ def _difference(
 ) -> str:
     if algo == SUBTRACTED or other is None:
         return ""
-    theirs = other.median.returns[tasks.variation]
+    theirs = other.exported_run.returns[tasks.variation]
     mean, error = paired_difference(returns[play], theirs[play])
     return f"{mean:+.1f} ± {error:.1f}"

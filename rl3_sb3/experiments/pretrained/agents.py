@@ -77,7 +77,7 @@ def published_agents(folder: Path, algos: Collection[str] | None = None) -> list
                 name=place.name,
                 config=config,
                 policy=policy,
-                n_training_steps=record.median.n_steps,
+                n_training_steps=record.exported_run.n_steps,
                 n_seeds=len(record.runs),
                 digest=weights_digest(place),
             )

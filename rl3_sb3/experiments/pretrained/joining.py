@@ -76,7 +76,7 @@ def has_its_policy(folder: Path, record: CellRecord) -> bool:
     told = policy.training_record
     assert told is not None, "set by load_policy"
     config = settings_of(record)
-    run = (config.environment_seed, record.median.n_steps)
+    run = (config.environment_seed, record.exported_run.n_steps)
     return config.seed == record.exported and (told.seed, told.n_steps) == run
 
 

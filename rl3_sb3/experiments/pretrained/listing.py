@@ -50,7 +50,7 @@ def pretrained_table(folder: Path) -> str:
     for place, record in read_records(folder).items():
         config = settings_of(record)
         size = sum(file.stat().st_size for file in (place / "policy").glob("policy.*"))
-        run = record.median
+        run = record.exported_run
         first = [
             place.name,
             config.kind,
@@ -71,7 +71,7 @@ def recorded_line(folder: Path, evaluation: Evaluation) -> str:
     if not (folder / RECORD_FILE).is_file():
         return ""
     record = read_record(folder)
-    run = record.median
+    run = record.exported_run
     if evaluation.variation not in run.returns:
         return f"recorded: nothing in {evaluation.variation} tasks"
     n = len(evaluation.oracle)

@@ -90,7 +90,7 @@ class CellRecord:
     runs: Sequence[SeedRecord]
 
     @property
-    def median(self) -> SeedRecord:
+    def exported_run(self) -> SeedRecord:
         """The run whose policy is exported."""
         return next(run for run in self.runs if run.seed == self.exported)
 

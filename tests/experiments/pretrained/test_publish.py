@@ -65,7 +65,7 @@ def test_the_exported_policy_gets_what_the_record_says(published):
         config = directory.config_file.read()
         assert config.seed == record.exported
         policy = load_policy(directory.policy_folder, "cpu")
-        for variation, plays in record.median.returns.items():
+        for variation, plays in record.exported_run.returns.items():
             again = evaluate(config, policy, n_training_steps=0, n_tasks=6, variation=variation)
             for play, returns in plays.items():
                 np.testing.assert_allclose(again.score_of(play).returns, returns, atol=0.0005)
@@ -181,7 +181,7 @@ def test_seeds_of_another_sweep_join_the_record(sweep, published, tmp_path, firs
     assert directory.config_file.read().seed == record.exported == record.settings["seed"]
     policy = load_policy(directory.policy_folder, "cpu")
     again = evaluate(directory.config_file.read(), policy, n_training_steps=0, n_tasks=6)
-    stored = record.median.returns["canonical"]["sampled"]
+    stored = record.exported_run.returns["canonical"]["sampled"]
     np.testing.assert_allclose(again.score_of("sampled").returns, stored, atol=0.0005)
 
 
@@ -274,7 +274,7 @@ def test_a_policy_that_is_not_the_records_is_not_taken_for_it(sweep, published, 
     directory = RunDirectory(out / before.name)
     policy = load_policy(directory.policy_folder, "cpu")
     again = evaluate(directory.config_file.read(), policy, n_training_steps=0, n_tasks=6)
-    stored = record.median.returns["canonical"]["greedy"]
+    stored = record.exported_run.returns["canonical"]["greedy"]
     np.testing.assert_allclose(again.score_of("greedy").returns, stored, atol=0.0005)
 
 
@@ -307,7 +307,7 @@ def test_pretrained_agents_are_listed_and_evaluated_beside_their_record(publishe
     assert main(["pretrained", str(out)]) == 0
     text = capsys.readouterr().out
     for record, _ in done:
-        mean = record.median.mean("ood", "greedy")
+        mean = record.exported_run.mean("ood", "greedy")
         assert f"| {record.name} " in text
         assert f"{mean:.1f} ± " in text
     assert len(pretrained_table(out).splitlines()) == 2 + 2 * 2

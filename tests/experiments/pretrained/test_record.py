@@ -30,13 +30,13 @@ def test_a_record_is_read_as_it_was_written_to_three_decimals(tmp_path):
     )
     record.write(tmp_path)
     again = read_record(tmp_path)
-    assert again.median.seed == 2
-    assert again.median.provenance == run.provenance
+    assert again.exported_run.seed == 2
+    assert again.exported_run.provenance == run.provenance
     np.testing.assert_array_equal(again.runs[0].curve, run.curve)
     for stored, before in (
         (again.oracle, record.oracle),
-        (again.median.returns["ood"], run.returns["ood"]),
-        (again.median.by_step["ood"], run.by_step["ood"]),
+        (again.exported_run.returns["ood"], run.returns["ood"]),
+        (again.exported_run.by_step["ood"], run.by_step["ood"]),
     ):
         assert stored.keys() == before.keys()
         for name in stored:

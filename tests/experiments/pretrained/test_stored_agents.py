@@ -27,7 +27,7 @@ def test_an_agent_gets_what_its_record_says(name):
     directory.config_file.require_same_tasks(config)
     policy = load_policy(directory.policy_folder, "cpu")
     found = evaluate(config, policy, n_training_steps=0, n_tasks=N_TASKS)
-    for play, recorded in record.median.returns["canonical"].items():
+    for play, recorded in record.exported_run.returns["canonical"].items():
         differences = found.score_of(play).returns - recorded[:N_TASKS]
         # Exactly 0 on the kind of processor that made the record.
         error = np.std(recorded[:N_TASKS], ddof=1) / np.sqrt(N_TASKS)
