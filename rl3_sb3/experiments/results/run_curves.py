@@ -29,7 +29,6 @@ from rl3_sb3.experiments.runs.metrics import RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
-OVER = ("steps", "iterations")
 
 _PANEL = (5.6, 4.4)  # inches
 _STYLES = ("-", "--", "-.", ":")
