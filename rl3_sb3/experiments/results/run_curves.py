@@ -29,7 +29,6 @@ from rl3_sb3.experiments.runs.metrics import RETURN, STEPS, read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
-
 _PANEL = (5.6, 4.4)  # inches
 _STYLES = ("-", "--", "-.", ":")
 _DASH, _DOT = (6.0, 2.0), (1.0, 2.0)  # and the gap after it, in widths of a line
