@@ -102,7 +102,9 @@ def test_ones_own_learner_is_trained_and_evaluated(module, attribute, options, c
     words = ["--estimator", f"{module}:{attribute}", *settings, *TINY, "--out", "run"]
     assert main(["train", "random-mdp", *words]) == 0
     assert main(["evaluate", "run", "--tasks", "3"]) == 0
-    assert "| RL³" in capsys.readouterr().out
+    assert main(["table", "run"]) == 0
+    title = {"last": "last", "plain": "plain Q-learning"}[attribute]
+    assert f"| RL³ (estimator {title}" in capsys.readouterr().out
 
 
 def test_an_own_row_has_its_options_and_the_tasks_horizon_only_if_it_wants_it(module):

@@ -63,7 +63,7 @@ def test_ones_own_network_is_trained_evaluated_prolonged_and_loaded(module, caps
     assert main(["evaluate", "run", "--tasks", "3"]) == 0
     assert main(["train", "bandit", *words, "--iterations", "3"]) == 0
     assert main(["table", "run"]) == 0
-    assert f"policy {name}" in capsys.readouterr().out
+    assert "RL³ (policy Own, policy.hidden 12" in capsys.readouterr().out
     config = RunDirectory("run").config_file.read()
     assert config.policy_arguments["hidden"] == 12
     loaded = load_policy("run/policy")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL, domain_of
+from rl3_sb3.experiments.learners import learner_of
 from rl3_sb3.experiments.settings.filling import usual_estimator
 from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, settings_of
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
@@ -68,7 +69,8 @@ def _notes(
     # Named in tables even if a domain uses them in all its runs.
     told = settings_of(config.recipe, lambda: config.facts.has_tables)
     usual |= {name: told[name] for name in ("signal", "critic_sees")}
-    usual |= {"recipe": DEFAULT_RECIPE, "variation": CANONICAL}
+    usual["recipe"] = config.facts.settings.get("recipe", DEFAULT_RECIPE)
+    usual["variation"] = CANONICAL
     notes = []
     for name, value in flat.items():
         if name in _UNTOLD or (name == _START and value == usual[name]):
@@ -80,5 +82,14 @@ def _notes(
             is_told = any(other["recipe"] == config.recipe for other in differ)
             is_told |= bool(differ) and value != usual[name]
         if is_told:
-            notes.append(f"{name} {str(value).lower() if isinstance(value, bool) else value}")
+            notes.append(f"{name} {_shown(name, value)}")
     return f" ({', '.join(notes)})" if notes else ""
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a setting's value in a name; learners and policies of one's own have short ones."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if name == "estimator" and value is not None:
+        return learner_of(value).title if ":" in value else value
+    return value.rpartition(":")[2] if name == "policy" else str(value)

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+from rl3_sb3.experiments.domains import DOMAINS, domain_of
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.settings.run_config import RunConfig
 
@@ -39,6 +42,13 @@ def test_a_learner_that_cannot_learn_from_turned_grids_is_named_too():
 def test_a_run_is_named_even_if_the_usual_one_is_impossible():
     config = RunConfig.of("random-mdp", algo="rl3-coarse", cluster_size=1)
     assert agent_labels([config]) == ["RL³-coarse (estimator.cluster_size 1)"]
+
+
+def test_a_domains_usual_recipe_is_not_told(monkeypatch):
+    own = replace(domain_of("bandit"), settings={"recipe": "ours"})
+    monkeypatch.setitem(DOMAINS, "own", own)
+    told = [RunConfig.of("own", algo="rl2"), RunConfig.of("own", algo="rl2", recipe="paper")]
+    assert agent_labels(told) == ["RL²", "RL² (recipe paper)"]
 
 
 def test_other_settings_are_told_where_the_runs_of_a_table_differ_by_them():
