@@ -34,7 +34,7 @@ import vamdp
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.domains import GridWorlds
-from vamdp.domains.grids.generator import ACCEPTED_HORIZON, _best_return, _draw_grid
+from vamdp.domains.grids.generator import ACCEPTED_HORIZON, best_return, draw_grid
 
 PAPER = {"rl2": 1.0, "rl3-coarse": 1.1, "rl3": 2.0}
 
@@ -86,11 +86,11 @@ def measure_tasks(args: Arguments) -> None:
     rates, ratios = [], []
     some = range(args.tasks // 4)
     keys, tiles = np.array([args.seed], np.uint64), np.empty((args.size, args.size), np.int8)
-    _draw_grid(keys, 11, 3, 5, 2, 2, 8, tiles)
+    draw_grid(keys, 11, 3, 5, 2, 2, 8, tiles)
     task = distribution(rng)
     for _ in range(args.rounds):
         rates.append(args.tasks / seconds(lambda: [distribution(rng) for _ in range(args.tasks)]))
-        own = seconds(lambda: [_best_return(tiles, 0.2, ACCEPTED_HORIZON) for _ in some])
+        own = seconds(lambda: [best_return(tiles, 0.2, ACCEPTED_HORIZON) for _ in some])
         sparse = seconds(lambda: [task.optimal_values(ACCEPTED_HORIZON) for _ in some])
         ratios.append(sparse / own)
     print(f"tasks: {spread(rates, 0)} accepted {args.size}x{args.size} grids a second")

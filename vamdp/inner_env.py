@@ -12,10 +12,6 @@ from gymnasium.vector import SyncVectorEnv, VectorEnv, VectorWrapper
 
 StateKey = Callable[[Any], Hashable]
 
-#: Seeds that we generate for tasks and environments are below this. Gymnasium accepts seeds of any
-#: size, but environments with older generators or a C++ core need seeds of at most 31 bits.
-N_SEEDS = 2**31
-
 #: The largest number of actions: tables have one row of this length per state, and an observation
 #: has several parts of this length.
 MOST_ACTIONS = 2**20
@@ -87,24 +83,6 @@ def asks_for_new_task(options: dict[str, Any] | None) -> bool:
 def is_layout(layout: Any) -> bool:
     """Whether this is our layout (name -> slice) and not a foreign attribute of that name."""
     return isinstance(layout, dict) and all(isinstance(part, slice) for part in layout.values())
-
-
-def plain_seed(seed: Any, name: str = "seed") -> int | None:
-    """Return a seed as a Python int or None; Gymnasium rejects NumPy integers.
-
-    Raises:
-        TypeError: The seed is not an integer.
-        ValueError: The seed is negative.
-    """
-    if seed is None:
-        return None
-    try:
-        plain = operator.index(seed)
-    except TypeError:
-        raise TypeError(f"`{name}` must be an int or None, got {seed!r}.") from None
-    if plain < 0:
-        raise ValueError(f"`{name}` must be at least 0, got {plain}.")
-    return plain
 
 
 def as_reward(reward: Any) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
-from vamdp.inner_env import plain_seed
 
 
 def check_sizes(num_envs: int, max_episode_steps: int | None) -> None:
@@ -27,24 +26,6 @@ def check_one_each(tasks: Sequence[Any], num_envs: int) -> None:
         )
     if len(tasks) != num_envs:
         raise ValueError(f"`task` must hold {num_envs} tasks, got {len(tasks)}.")
-
-
-def seed_of_each(seed: int | Sequence[int | None] | None, num_envs: int) -> Sequence[int | None]:
-    """Return one seed per environment: s + i for an int s, a sequence's own seeds, or all None.
-
-    Raises:
-        TypeError: The seed is neither an integer nor a sequence of integers.
-        ValueError: A sequence has another length, or a seed is below 0.
-    """
-    if seed is None:
-        return [None] * num_envs
-    each: Any = seed
-    if isinstance(each, str) or (not isinstance(each, Sequence) and np.ndim(each) == 0):
-        first: Any = plain_seed(each)
-        return range(first, first + num_envs)
-    if len(each) != num_envs:
-        raise ValueError(f"`seed` must give {num_envs} seeds, got {len(each)}.")
-    return [plain_seed(one, f"seed[{i}]") for i, one in enumerate(each)]
 
 
 def marked_rows(mask: object, num_envs: int) -> npt.NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """Compiled steps of tabular tasks, and the arrays that hold the tasks of a batch.
 
-`_transition` is the only function that steps a task. `TaskEnv` calls it for its one task, and the
+`transition` is the only function that steps a task. `TaskEnv` calls it for its one task, and the
 loop of `TaskVectorEnv` calls it once per environment, so both agree bit for bit.
 
 Randomness. Every environment has two random streams. The *tasks* stream is a NumPy generator that
@@ -26,43 +26,23 @@ import numpy.typing as npt
 
 from vamdp.compiled import njit
 from vamdp.mdp.tabular_mdp import TabularMDP
+from vamdp.split_mix import uniform
 
 # Compiled code stores reward noise as one number: a standard deviation, or this marker.
 BERNOULLI = -1.0
-
-# SplitMix64's increment, 2**64 divided by the golden ratio, and the multipliers of its hash.
-INCREMENT = np.uint64(0x9E3779B97F4A7C15)
-MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
-MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
-SHIFT_1, SHIFT_2, SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(31)
-
-# A float64 holds 53 bits: the top 53 of 64 bits, times 2**-53, are uniform on [0, 1).
-TO_53_BITS = np.uint64(11)
-ULP = 2.0**-53
-
-
-@njit(cache=True, borrows=True)
-def _uniform(keys, i):
-    """Draw from [0, 1) with stream i."""
-    keys[i] += INCREMENT
-    z = keys[i]
-    z = (z ^ (z >> SHIFT_1)) * MULTIPLIER_1
-    z = (z ^ (z >> SHIFT_2)) * MULTIPLIER_2
-    z = z ^ (z >> SHIFT_3)
-    return np.float64(z >> TO_53_BITS) * ULP
 
 
 @njit(cache=True, borrows=True)
 def _normal(keys, i):
     """Draw a standard normal with stream i (Box and Muller, 1958, without the sine half)."""
-    radius = math.sqrt(-2.0 * math.log(1.0 - _uniform(keys, i)))  # 1 - u is never 0
-    return radius * math.cos(2.0 * math.pi * _uniform(keys, i))
+    radius = math.sqrt(-2.0 * math.log(1.0 - uniform(keys, i)))  # 1 - u is never 0
+    return radius * math.cos(2.0 * math.pi * uniform(keys, i))
 
 
 @njit(cache=True, borrows=True)
 def _outcome(rows, probability, i, row, keys):
     """Draw an outcome of a row of task i; the last outcome absorbs rounding errors."""
-    u = _uniform(keys, i)
+    u = uniform(keys, i)
     k = rows[i, row]
     last = rows[i, row + 1] - 1
     while k < last and u >= probability[i, k]:
@@ -72,7 +52,7 @@ def _outcome(rows, probability, i, row, keys):
 
 
 @njit(cache=True, borrows=True)
-def _transition(rows, probability, successor, reward, ends, noise, keys, i, row):
+def transition(rows, probability, successor, reward, ends, noise, keys, i, row):
     """Take one step of task i from row = state * n_actions + action.
 
     Returns the next state, the reward and whether the episode terminated.
@@ -80,28 +60,28 @@ def _transition(rows, probability, successor, reward, ends, noise, keys, i, row)
     k = _outcome(rows, probability, i, row, keys)
     paid = reward[i, k]
     if noise[i] == BERNOULLI:
-        paid = 1.0 if _uniform(keys, i) < paid else 0.0
+        paid = 1.0 if uniform(keys, i) < paid else 0.0
     elif noise[i] > 0.0:
         paid += noise[i] * _normal(keys, i)
     return successor[i, k], paid, ends[i, k]
 
 
 @njit(cache=True, borrows=True)
-def _start(rows, probability, successor, i, row, keys):
+def start_state(rows, probability, successor, i, row, keys):
     """Draw the start state of an episode of task i; `row` is the start row's number."""
     return successor[i, _outcome(rows, probability, i, row, keys)]
 
 
 @njit(cache=True, borrows=True)
-def _start_all(rows, probability, successor, keys, start_row, chosen, states, elapsed):
+def start_all(rows, probability, successor, keys, start_row, chosen, states, elapsed):
     """Start an episode in the chosen environments."""
     for i in chosen:
-        states[i] = _start(rows, probability, successor, i, start_row, keys)
+        states[i] = start_state(rows, probability, successor, i, start_row, keys)
         elapsed[i] = 0
 
 
 @njit(cache=True, borrows=True)
-def _step_all(
+def step_all(
     rows,
     probability,
     successor,
@@ -131,7 +111,7 @@ def _step_all(
             return -1
     n_ended = 0
     for i in range(actions.size):
-        state, rewards[i], terminated[i] = _transition(
+        state, rewards[i], terminated[i] = transition(
             rows,
             probability,
             successor,
@@ -148,14 +128,14 @@ def _step_all(
         final[i] = state
         if ended[i]:
             n_ended += 1
-            state = _start(rows, probability, successor, i, n_states * n_actions, keys)
+            state = start_state(rows, probability, successor, i, n_states * n_actions, keys)
             elapsed[i] = 0
         states[i] = observations[i] = state
     return n_ended
 
 
 class TaskTable(NamedTuple):
-    """The tasks of n environments, one per row, in the order of `_transition`'s arguments.
+    """The tasks of n environments, one per row, in the order of `transition`'s arguments.
 
     Attributes:
         rows: Index of each row's first outcome, shape (n, S*A + 2).

@@ -15,9 +15,9 @@ from gymnasium.envs.toy_text.frozen_lake import generate_random_map
 
 from vamdp.argument_checks import as_number, is_integer, require_flag
 from vamdp.domains.entry_points import entry_points
-from vamdp.inner_env import N_SEEDS
 from vamdp.mdp.grid_tasks import FROZEN_LAKE, read_tiles, task_arrays
 from vamdp.mdp.tabular_mdp import TabularMDP
+from vamdp.seeds import N_SEEDS
 
 # A third of the moves go in their direction, and a third to each side.
 SLIPPERY = 2.0 / 3.0

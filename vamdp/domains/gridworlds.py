@@ -14,7 +14,7 @@ import numpy as np
 
 from vamdp.argument_checks import is_integer
 from vamdp.domains.entry_points import entry_points
-from vamdp.domains.grids.generator import _draw_accepted
+from vamdp.domains.grids.generator import draw_accepted
 from vamdp.domains.task_env import draw_key
 from vamdp.mdp.grid_tasks import GRID_WORLD, task_arrays
 from vamdp.mdp.tabular_mdp import TabularMDP
@@ -77,7 +77,7 @@ class GridWorlds:
     def __call__(self, rng: np.random.Generator) -> TabularMDP:
         """Draw a task; this uses one number of `rng`, however many grids are rejected."""
         tiles = np.empty((self.size, self.size), np.int8)
-        _draw_accepted(
+        draw_accepted(
             np.array([draw_key(rng)], np.uint64),
             N_OBSTACLES,
             DENSE_OBSTACLE_LENGTH if self.variation == "dense" else OBSTACLE_LENGTH,

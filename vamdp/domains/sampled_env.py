@@ -10,7 +10,8 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from vamdp.inner_batch import episode_time_scale
-from vamdp.inner_env import N_SEEDS, StateKey, find_owner, single_space
+from vamdp.inner_env import StateKey, find_owner, single_space
+from vamdp.seeds import N_SEEDS
 
 EnvDistribution = Callable[[np.random.Generator], gymnasium.Env[Any, Any]]
 

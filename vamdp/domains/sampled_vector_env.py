@@ -13,13 +13,9 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import TimeLimit
 
-from vamdp.domains.batch_arguments import (
-    check_one_each,
-    check_sizes,
-    marked_rows,
-    seed_of_each,
-)
+from vamdp.domains.batch_arguments import check_one_each, check_sizes, marked_rows
 from vamdp.domains.sampled_env import EnvDistribution, SampledEnv
+from vamdp.seeds import seed_of_each
 from vamdp.vector_bases import AnySyncVectorEnv
 
 Env = gymnasium.Env[Any, Any]
@@ -154,7 +150,7 @@ class SampledVectorEnv(AnySyncVectorEnv):
                 raise ResetNeeded(f"Environment {i} must be reset too: `reset_mask` leaves it out.")
         if options.get("task") is not None:  # before anything changes
             self._check(options["task"], left_out)
-        seeds = list(seed_of_each(seed, self.num_envs))
+        seeds = seed_of_each(seed, self.num_envs)
         if mask is not None:
             options["reset_mask"] = mask
         started = super().reset(seed=seeds, options=options)

@@ -12,7 +12,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
 
 from vamdp.domains.coordinates import Coordinates
-from vamdp.domains.dynamics import TaskTable, _start, _transition
+from vamdp.domains.dynamics import TaskTable, start_state, transition
 from vamdp.domains.grids.places import Places, places_of
 from vamdp.domains.grids.view import RENDER_FPS, RENDER_MODES, GridView, check_mode
 from vamdp.mdp.tabular_mdp import TabularMDP
@@ -189,7 +189,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         if task is not None or seed is not None or options.get("new_task") or self._task is None:
             self.reset_task(task)
         table = self._table
-        self._state = _start(
+        self._state = start_state(
             table.rows,
             table.probability,
             table.successor,
@@ -218,7 +218,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             raise ValueError(f"`action` must be in [0, {self._n_actions - 1}], got {action}.")
         if self._state < 0:
             raise ResetNeeded("No episode is running: call reset() before step().")
-        state, reward, terminated = _transition(
+        state, reward, terminated = transition(
             *self._table, 0, self._state * self._n_actions + action
         )
         self._state = -1 if terminated else state

@@ -18,14 +18,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from vamdp.argument_checks import NO_LIMIT, as_limit
-from vamdp.domains.batch_arguments import (
-    check_one_each,
-    check_sizes,
-    marked_rows,
-    seed_of_each,
-)
+from vamdp.domains.batch_arguments import check_one_each, check_sizes, marked_rows
 from vamdp.domains.coordinates import Coordinates
-from vamdp.domains.dynamics import TaskTable, _start_all, _step_all
+from vamdp.domains.dynamics import TaskTable, start_all, step_all
 from vamdp.domains.task_env import (
     TaskDistribution,
     check_render_mode,
@@ -34,6 +29,7 @@ from vamdp.domains.task_env import (
     draw_task,
 )
 from vamdp.mdp.tabular_mdp import TabularMDP
+from vamdp.seeds import seed_of_each
 
 
 class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], npt.NDArray[Any]]):
@@ -237,7 +233,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
             elif each is not None or new_task or self._tasks[i] is None:
                 self._draw(i)
         table = self._table
-        _start_all(
+        start_all(
             table.rows,
             table.probability,
             table.successor,
@@ -283,7 +279,7 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
         rewards = np.empty(n)
         states, final = np.empty((2, n), np.int64)
         terminated, truncated, ended = np.empty((3, n), np.bool_)
-        n_ended = _step_all(
+        n_ended = step_all(
             *self._table,
             self._n_states,
             self._n_actions,

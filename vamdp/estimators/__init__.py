@@ -6,7 +6,6 @@ options, and a row of the table. These modules are shared:
 
 - `state_numbers` numbers the states of a task, and `arguments` checks a batch of transitions.
 - `q_parts` and `q_rows` write Q-estimates into observations; `q_tables` updates tables of Q.
-- `split_mix` draws random numbers in compiled code.
 - `state_bins` discretizes real-valued states, `running_bins` those whose range is unknown;
   `scaled_distances` and `present_masks` serve learners of real-valued states.
 """

@@ -25,7 +25,7 @@ from vamdp.argument_checks import as_options, check_count, check_positive_intege
 from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_transitions
 from vamdp.estimators.q_tables import QOptions, QTables, Tables, learn, meet, meet_next
-from vamdp.estimators.split_mix import draw
+from vamdp.split_mix import draw
 
 # Columns of `sizes` after N_STATES: pairs tried, outcome places in use, size of the largest block.
 _N_PAIRS, _N_PLACES, _LARGEST, _N_SIZES = 1, 2, 3, 4

@@ -22,7 +22,7 @@ from vamdp.argument_checks import as_options, check_count, check_positive_intege
 from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_transitions
 from vamdp.estimators.q_tables import QOptions, QTables, learn, meet, meet_next
-from vamdp.estimators.split_mix import draw
+from vamdp.split_mix import draw
 
 # Column of `sizes` after N_STATES: transitions since the task began.
 _N_STEPS, _N_SIZES = 1, 2

@@ -20,9 +20,9 @@ from vamdp.argument_checks import as_number, check_discount, check_finite, check
 from vamdp.compiled import njit
 from vamdp.estimators.arguments import as_flags, as_masks, as_new_tasks
 from vamdp.estimators.q_rows import QRows
-from vamdp.estimators.split_mix import counter_of, first_counters
 from vamdp.estimators.state_arguments import as_coordinates
 from vamdp.estimators.state_numbers import number_of, number_or_next, rehash
+from vamdp.split_mix import counter_of, first_counters
 
 #: Initial capacity for states; it doubles when full.
 FIRST_CAPACITY = 4

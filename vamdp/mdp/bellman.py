@@ -32,10 +32,10 @@ from vamdp.mdp.packed_rows import (
     N_PLACES,
     PAIR,
     PLACE,
-    _pack_rows,
-    _row_value,
-    _sweep,
-    _total,
+    pack_rows,
+    row_value,
+    sweep_rows,
+    total_of,
 )
 from vamdp.mdp.sweep_history import NOTHING, SOMETHING, record
 
@@ -50,7 +50,7 @@ def backup(base, spread, row, successor, weight, n_states, n_triples, V, Q):
 
     Returns the sum of V.
     """
-    total = _total(V, np.uint64(0), np.uint64(n_states))
+    total = total_of(V, np.uint64(0), np.uint64(n_states))
     # Two passes without branches: a loop per row would mispredict the end of its triples.
     for a in range(Q.shape[0]):
         for s in range(n_states):
@@ -124,11 +124,11 @@ def _sweep_packed(
     moved = True
     while moved and n_sweeps < max_sweeps - 1:
         new, now, before = before, new, now
-        total = _total(Vs, now, np.uint64(n_states))
-        _sweep(packed, numbers, n_rows, most, floor, np.uint64(n_states), total, Vs, now, new)
+        total = total_of(Vs, now, np.uint64(n_states))
+        sweep_rows(packed, numbers, n_rows, most, floor, np.uint64(n_states), total, Vs, now, new)
         n_sweeps += 1
         old_q = new_q
-        new_q = _row_value(
+        new_q = row_value(
             packed, numbers, places[PLACE, mover], places[LENGTH, mover],
             base[a_moving, s_moving], spread[a_moving, s_moving], total, Vs, now,
         )  # fmt: skip
@@ -167,7 +167,7 @@ def iterate(
         n_rows = np.empty(n_states + 1, np.uint32)
         floor = np.empty((2, n_states))
         places = np.empty((N_PLACES, n_actions * capacity), np.uint32)
-        most = _pack_rows(
+        most = pack_rows(
             base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
             packed, numbers, n_rows, floor, places,
         )  # fmt: skip

@@ -40,7 +40,7 @@ _NOWHERE = np.uint32(2**32 - 1)
 
 
 @njit(cache=True, borrows=True)
-def _pack_rows(
+def pack_rows(
     base, spread, row, successor, weight, blocked, any_blocked, n_states, n_triples,
     packed, numbers, n_rows, floor, places,
 ):  # fmt: skip
@@ -128,7 +128,7 @@ def _n_words(length):
 
 
 @njit(cache=True, inline="always")
-def _total(Vs, start, n_states):
+def total_of(Vs, start, n_states):
     """Return the sum of the V that begins at `start`; `start` and `n_states` are unsigned."""
     # Four partial sums: with one, each addition would wait for the previous one.
     sum_0 = sum_1 = sum_2 = sum_3 = 0.0
@@ -145,7 +145,7 @@ def _total(Vs, start, n_states):
 
 
 @njit(cache=True, inline="always")
-def _sweep(packed, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
+def sweep_rows(packed, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
     """One sweep: reads V at Vs[now:], whose sum is `total`, and writes the new V at Vs[new:]."""
     for s in range(n_states):
         Vs[new + s] = floor[FLOOR_BASE, s] + floor[FLOOR_SPREAD, s] * total
@@ -176,7 +176,7 @@ def _sweep(packed, numbers, n_rows, most, floor, n_states, total, Vs, now, new):
 
 
 @njit(cache=True, inline="always")
-def _row_value(packed, numbers, place, length, base, spread, total, Vs, now):
+def row_value(packed, numbers, place, length, base, spread, total, Vs, now):
     """Return Q of one row, added up as in a sweep that reads V at Vs[now:]."""
     q = base + spread * total
     if length > 0:

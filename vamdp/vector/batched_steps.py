@@ -1,6 +1,5 @@
 """Read the inputs and outputs of a batch of environments: seeds, actions, ends, infos."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -9,10 +8,9 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from vamdp.estimators.arguments import as_masks
-from vamdp.inner_env import plain_seed
+from vamdp.seeds import Seeds
 from vamdp.space_trees import as_array, choose, read_batch, with_rows
 
-Seeds = int | Sequence[int | None] | npt.NDArray[np.integer[Any]] | None
 #: The return value of `VectorEnv.step`.
 Step = tuple[
     Any, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]
@@ -30,24 +28,6 @@ def require_same_step(env: VectorEnv[Any, Any, Any]) -> None:
             f"{mode}. Pass autoreset_mode=gymnasium.vector.AutoresetMode.SAME_STEP to "
             "SyncVectorEnv or AsyncVectorEnv, or in vector_kwargs of gymnasium.make_vec."
         )
-
-
-def as_seeds(seed: Seeds, n: int) -> list[int | None]:
-    """Return one seed per environment, spread as SyncVectorEnv does: one seed s gives s, s + 1...
-
-    Raises:
-        TypeError: The seed is neither an integer nor a sequence of integers.
-        ValueError: A sequence has another length, or a seed is negative.
-    """
-    if seed is None:
-        return [None] * n
-    each: Any = seed
-    if not hasattr(each, "__len__") or np.shape(each) == ():
-        first: Any = plain_seed(each)
-        return [first + i for i in range(n)]
-    if len(each) != n:
-        raise ValueError(f"`seed` must give {n} seeds, got {len(each)}.")
-    return [plain_seed(one) for one in each]
 
 
 def inner_seed(seed: Seeds, seeds: list[int | None]) -> Any:

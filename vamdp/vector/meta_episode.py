@@ -11,12 +11,11 @@ from gymnasium.vector.utils import batch_space
 
 from vamdp.inner_batch import is_refusal, task_marks
 from vamdp.inner_env import asks_for_new_task, require_vector
+from vamdp.seeds import Seeds, seed_of_each
 from vamdp.space_trees import as_info, read_batch
 from vamdp.vector.batched_steps import (
-    Seeds,
     Step,
     action_indices,
-    as_seeds,
     final_observations,
     inner_seed,
     merge_infos,
@@ -96,7 +95,7 @@ class MetaEpisode(MetaSetup, AnyVectorWrapper):
             raise ValueError(
                 "`options['reset_mask']` must be left out: all meta-episodes begin together."
             )
-        seeds = as_seeds(seed, self.num_envs)
+        seeds = seed_of_each(seed, self.num_envs)
         begins_task = any(s is not None for s in seeds) or asks_for_new_task(options)
         if None in seeds and not asks_for_new_task(options) and not self._task_is_chosen:
             options = {**(options or {}), "new_task": True}

@@ -7,7 +7,8 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from vamdp.inner_env import require_vector
-from vamdp.vector.batched_steps import Seeds, Step, final_observations, require_same_step
+from vamdp.seeds import Seeds
+from vamdp.vector.batched_steps import Step, final_observations, require_same_step
 from vamdp.vector_bases import AnyVectorWrapper
 from vamdp.wrappers.known_tasks import BATCH_SEAM, find_simulator
 from vamdp.wrappers.task_part import TaskPart, beside

@@ -15,12 +15,11 @@ from vamdp.estimators.choice import check_written, writes_finite
 from vamdp.estimators.state_arguments import State, as_coordinates, as_key, state_coordinates
 from vamdp.inner_batch import is_refusal, task_marks, task_seeds
 from vamdp.inner_env import StateKey, asks_for_new_task, require_vector
+from vamdp.seeds import Seeds, seed_of_each
 from vamdp.space_trees import read_batch, rows_of
 from vamdp.vector.batched_steps import (
-    Seeds,
     Step,
     action_indices,
-    as_seeds,
     final_observations,
     inner_seed,
     masks_from,
@@ -137,7 +136,7 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
             ResetNeeded: The mask leaves out environments, but no episodes are running.
         """
         options = self._with_task_set(options)
-        seeds = as_seeds(seed, self.num_envs)
+        seeds = seed_of_each(seed, self.num_envs)
         fresh = np.array([s is not None for s in seeds])
         fresh |= asks_for_new_task(options)
         started = np.ones(self.num_envs, np.bool_)

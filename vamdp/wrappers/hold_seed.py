@@ -15,7 +15,8 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs, seeding
 
-from vamdp.inner_env import N_SEEDS, layers, plain_seed
+from vamdp.inner_env import layers
+from vamdp.seeds import N_SEEDS, plain_seed
 
 
 class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):

@@ -12,14 +12,8 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.wrappers import TimeLimit
 
 from vamdp.inner_batch import is_refusal, task_marks
-from vamdp.inner_env import (
-    as_end,
-    as_reward,
-    asks_for_new_task,
-    place_of,
-    plain_seed,
-    require_single,
-)
+from vamdp.inner_env import as_end, as_reward, asks_for_new_task, place_of, require_single
+from vamdp.seeds import plain_seed
 from vamdp.wrappers.meta_setup import (
     LARGEST_SHOWN,
     MetaSetup,

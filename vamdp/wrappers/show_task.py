@@ -6,7 +6,8 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from vamdp.inner_env import plain_seed, require_single
+from vamdp.inner_env import require_single
+from vamdp.seeds import plain_seed
 from vamdp.wrappers.known_tasks import SINGLE_SEAM, find_simulator, time_limit
 from vamdp.wrappers.task_part import TaskPart, beside
 

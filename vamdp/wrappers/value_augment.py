@@ -27,10 +27,10 @@ from vamdp.inner_env import (
     asks_for_new_task,
     discrete_actions,
     find_owner,
-    plain_seed,
     require_single,
     seed_or_none,
 )
+from vamdp.seeds import plain_seed
 from vamdp.wrappers.one_task import OneTask
 from vamdp.wrappers.recorded import Recorded
 from vamdp.wrappers.value_setup import ValueSetup

@@ -6,10 +6,10 @@ from gymnasium.utils.env_checker import check_env
 from vamdp.domains import GridWorlds
 from vamdp.domains.grids.generator import (
     OBSTACLE,
-    _best_return,
-    _draw_accepted,
-    _draw_grid,
     _draw_strips,
+    best_return,
+    draw_accepted,
+    draw_grid,
 )
 from vamdp.domains.gridworlds import VARIATIONS
 from vamdp.mdp.grid_tasks import GRID_WORLD, task_arrays
@@ -66,13 +66,13 @@ def test_a_grid_drawn_alone_is_sometimes_worth_less_and_then_rejected():
     keys, tiles = rng.integers(2**63, size=1, dtype=np.uint64), np.empty((11, 11), np.int8)
     worth, complete = [], []
     for _ in range(300):
-        complete.append(_draw_grid(keys, 11, 3, 5, 2, 2, 8, tiles))
-        worth.append(_best_return(tiles, 0.2, 100))
+        complete.append(draw_grid(keys, 11, 3, 5, 2, 2, 8, tiles))
+        worth.append(best_return(tiles, 0.2, 100))
     worth = np.array(worth)
     assert all(complete)
     rejected = (worth < 50) | (worth > 100)
     assert 0 < rejected.mean() < 0.2
-    n_drawn = sum(_draw_accepted(keys, 11, 3, 5, 2, 2, 8, 0.2, tiles) for _ in range(300))
+    n_drawn = sum(draw_accepted(keys, 11, 3, 5, 2, 2, 8, 0.2, tiles) for _ in range(300))
     # 300 accepted ones take 300 / (1 - p) draws; five standard deviations of that.
     p = rejected.mean()
     assert n_drawn / 300 == pytest.approx(1 / (1 - p), abs=5 * 2 * (p / 300) ** 0.5)
@@ -83,10 +83,10 @@ def test_a_grid_drawn_alone_is_sometimes_worth_less_and_then_rejected():
 def test_the_return_that_grids_are_accepted_by_is_the_oracles(slip, horizon):
     keys, tiles = np.array([5], np.uint64), np.empty((13, 13), np.int8)
     for _ in range(40):
-        _draw_grid(keys, 11, 4, 8, 2, 4, 8, tiles)
+        draw_grid(keys, 11, 4, 8, 2, 4, 8, tiles)
         task = TabularMDP.trusted(**task_arrays(tiles, GRID_WORLD, slip))
         exact = task.start_distribution @ task.optimal_values(horizon)
-        assert _best_return(tiles, slip, horizon) == pytest.approx(exact, abs=1e-9)
+        assert best_return(tiles, slip, horizon) == pytest.approx(exact, abs=1e-9)
 
 
 # How many of the strips that begin once in each cell of a line cover each cell, by hand: in a line
@@ -120,7 +120,7 @@ def test_goals_are_uniform_among_the_cells_far_enough():
     n = 6000
     counts = np.zeros((11, 11))
     for _ in range(n):
-        _draw_grid(keys, 0, 3, 0, 2, 0, 8, tiles)
+        draw_grid(keys, 0, 3, 0, 2, 0, 8, tiles)
         counts += tiles == GRID_WORLD.letters.index("G")
     assert not counts[~far].any()
     expected = n / far.sum()
@@ -132,7 +132,7 @@ def test_goals_are_uniform_among_the_cells_far_enough():
 def test_wet_strips_overwrite_obstacles_and_goals_overwrite_both():
     keys, tiles = np.array([3], np.uint64), np.empty((11, 11), np.int8)
     for _ in range(20):
-        assert _draw_grid(keys, 400, 3, 400, 2, 0, 8, tiles)
+        assert draw_grid(keys, 400, 3, 400, 2, 0, 8, tiles)
         letters = [GRID_WORLD.letters[tile] for tile in tiles.ravel()]
         assert letters.count("S") == letters.count("G") == 1
         assert letters.count("W") > 80
@@ -140,8 +140,8 @@ def test_wet_strips_overwrite_obstacles_and_goals_overwrite_both():
 
 def test_where_no_danger_finds_a_place_the_grid_is_incomplete():
     keys, tiles = np.array([3], np.uint64), np.empty((11, 11), np.int8)
-    assert not _draw_grid(keys, 0, 3, 400, 2, 1, 8, tiles)
-    assert _draw_grid(keys, 0, 3, 0, 2, 1, 8, tiles)
+    assert not draw_grid(keys, 0, 3, 400, 2, 1, 8, tiles)
+    assert draw_grid(keys, 0, 3, 0, 2, 1, 8, tiles)
 
 
 @pytest.mark.parametrize("size", [11, 13])

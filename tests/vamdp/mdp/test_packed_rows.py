@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from vamdp.mdp.bellman import backup, maximise
-from vamdp.mdp.packed_rows import LENGTH, N_PLACES, PLACE, _pack_rows, _row_value, _sweep, _total
+from vamdp.mdp.packed_rows import (
+    LENGTH,
+    N_PLACES,
+    PLACE,
+    pack_rows,
+    row_value,
+    sweep_rows,
+    total_of,
+)
 
 A, CAPACITY, S = 3, 8, 6
 
@@ -34,7 +42,7 @@ def test_a_sweep_equals_a_backup_and_its_maxima_to_the_last_bit(seed, with_masks
     packed, n_rows = np.empty(3 * A * S + 2 * n_triples), np.empty(S + 1, np.uint32)
     numbers, floor = packed.view(np.uint64), np.empty((2, S))
     places = np.empty((N_PLACES, A * CAPACITY), np.uint32)
-    most = _pack_rows(
+    most = pack_rows(
         base, spread, row, successor, weight, blocked, with_masks, S, n_triples,
         packed, numbers, n_rows, floor, places,
     )  # fmt: skip
@@ -42,8 +50,8 @@ def test_a_sweep_equals_a_backup_and_its_maxima_to_the_last_bit(seed, with_masks
     now, new = np.uint64(CAPACITY + 1), np.uint64(2 * (CAPACITY + 1))
     V = np.random.default_rng(seed + 100).normal(size=CAPACITY)
     Vs[now : now + CAPACITY] = V
-    total = _total(Vs, now, np.uint64(S))
-    _sweep(packed, numbers, n_rows, most, floor, np.uint64(S), total, Vs, now, new)
+    total = total_of(Vs, now, np.uint64(S))
+    sweep_rows(packed, numbers, n_rows, most, floor, np.uint64(S), total, Vs, now, new)
 
     Q, new_V = np.zeros((A, CAPACITY)), np.zeros(CAPACITY)
     backup(base, spread, row, successor, weight, S, n_triples, V, Q)
@@ -51,4 +59,4 @@ def test_a_sweep_equals_a_backup_and_its_maxima_to_the_last_bit(seed, with_masks
     np.testing.assert_array_equal(Vs[new : new + np.uint64(S)], new_V[:S])
     for r in (a * CAPACITY + s for a in range(A) for s in range(S)):
         b, p, n = base.flat[r], spread.flat[r], places[LENGTH, r]
-        assert _row_value(packed, numbers, places[PLACE, r], n, b, p, total, Vs, now) == Q.flat[r]
+        assert row_value(packed, numbers, places[PLACE, r], n, b, p, total, Vs, now) == Q.flat[r]

@@ -29,8 +29,8 @@ from __future__ import annotations
 import numpy as np
 
 from vamdp.compiled import njit
-from vamdp.domains.dynamics import _uniform
 from vamdp.mdp.grid_tasks import COLUMN_STEP, GRID_WORLD, ROW_STEP
+from vamdp.split_mix import uniform
 
 ACCEPTED_HORIZON = 100
 LEAST_RETURN, MOST_RETURN = 50.0, 100.0
@@ -42,7 +42,7 @@ _REWARDS, _ENDS, _BLOCKS = GRID_WORLD.rewards, GRID_WORLD.ends, GRID_WORLD.block
 @njit(cache=True)
 def _below(keys, n):
     """Draw an integer from [0, n)."""
-    return int(_uniform(keys, 0) * n)
+    return int(uniform(keys, 0) * n)
 
 
 @njit(cache=True)
@@ -51,10 +51,10 @@ def _draw_strips(keys, n_strips, length, tile, tiles):
     middle = size // 2
     for _ in range(n_strips):
         r, c = _below(keys, size), _below(keys, size)
-        vertical = _uniform(keys, 0) < 0.5
+        vertical = uniform(keys, 0) < 0.5
         place = r if vertical else c
         step = 1 if place < middle else -1
-        if place == middle and _uniform(keys, 0) < 0.5:
+        if place == middle and uniform(keys, 0) < 0.5:
             step = 1
         for i in range(length):
             if vertical:
@@ -112,7 +112,7 @@ def _draw_danger(keys, tiles):
 
 
 @njit(cache=True)
-def _draw_grid(keys, n_obstacles, obstacle_length, n_wet, wet_length, n_dangers, distance, tiles):
+def draw_grid(keys, n_obstacles, obstacle_length, n_wet, wet_length, n_dangers, distance, tiles):
     """Draw one grid into tiles (size, size); returns whether all dangers found a place."""
     tiles[:] = NORMAL
     _draw_strips(keys, n_obstacles, obstacle_length, OBSTACLE, tiles)
@@ -126,7 +126,7 @@ def _draw_grid(keys, n_obstacles, obstacle_length, n_wet, wet_length, n_dangers,
 
 
 @njit(cache=True)
-def _best_return(tiles, slip, horizon):
+def best_return(tiles, slip, horizon):
     """Return the largest expected undiscounted return of `horizon` steps from the centre."""
     size = tiles.shape[0]
     # A frame of one cell, so that each cell has four neighbours to read.
@@ -170,17 +170,17 @@ def _best_return(tiles, slip, horizon):
 
 
 @njit(cache=True)
-def _draw_accepted(
+def draw_accepted(
     keys, n_obstacles, obstacle_length, n_wet, wet_length, n_dangers, distance, slip, tiles
 ):
     """Draw grids until one is accepted; returns the number drawn."""
     n_drawn = 0
     while True:
         n_drawn += 1
-        complete = _draw_grid(
+        complete = draw_grid(
             keys, n_obstacles, obstacle_length, n_wet, wet_length, n_dangers, distance, tiles
         )
         if complete:
-            best = _best_return(tiles, slip, ACCEPTED_HORIZON)
+            best = best_return(tiles, slip, ACCEPTED_HORIZON)
             if LEAST_RETURN <= best <= MOST_RETURN:
                 return n_drawn

@@ -16,7 +16,15 @@ from numba import carray, config, types  # type: ignore[attr-defined] # it has c
 from numba.extending import intrinsic
 
 from vamdp.compiled import njit
-from vamdp.estimators.model_based.storage import Storage
+from vamdp.estimators.model_based.storage import (
+    N_IDS,
+    N_ROW_COUNTS,
+    N_SIZES,
+    N_TABLES,
+    N_TRIPLE_ROWS,
+    N_TRIPLE_VALUES,
+    Storage,
+)
 from vamdp.mdp.sweep_history import N_LINES
 
 #: Index of each array's address in `addresses`; the sizes follow.
@@ -65,12 +73,12 @@ def open_storage(where):
     """Return states, model and plan of all tasks, from their `addresses`."""
     n, n_actions, d = where[N_TASKS], where[N_ACTIONS], where[N_COORDINATES]
     capacity, triple_capacity = where[CAPACITY], where[TRIPLE_CAPACITY]
-    sizes = carray(pointer(where[AT.sizes]), (n, 7), np.int64)
-    tables = carray(pointer(where[AT.tables]), (n, 3, n_actions, capacity), np.float64)
+    sizes = carray(pointer(where[AT.sizes]), (n, N_SIZES), np.int64)
+    tables = carray(pointer(where[AT.tables]), (n, N_TABLES, n_actions, capacity), np.float64)
     states = States(
         sizes,
         carray(pointer(where[AT.keys]), (n, capacity, d), np.uint64),
-        carray(pointer(where[AT.ids]), (n, capacity, 2), np.int32),
+        carray(pointer(where[AT.ids]), (n, capacity, N_IDS), np.int32),
         carray(pointer(where[AT.visits]), (n, capacity, n_actions), np.int32),
         carray(pointer(where[AT.masked]), (n, capacity, n_actions), np.bool_),
         carray(pointer(where[AT.hash_table]), (n, 2 * capacity), np.uint32),
@@ -80,9 +88,9 @@ def open_storage(where):
         carray(pointer(where[AT.members]), (n, capacity), np.int32),
         carray(pointer(where[AT.absorbing]), (n, capacity), np.bool_),
         carray(pointer(where[AT.blocked]), (n, n_actions, capacity), np.bool_),
-        carray(pointer(where[AT.row_counts]), (n, 2, n_actions, capacity), np.uint32),
-        carray(pointer(where[AT.triples]), (n, 4, triple_capacity), np.uint32),
-        carray(pointer(where[AT.triple_values]), (n, 2, triple_capacity), np.float64),
+        carray(pointer(where[AT.row_counts]), (n, N_ROW_COUNTS, n_actions, capacity), np.uint32),
+        carray(pointer(where[AT.triples]), (n, N_TRIPLE_ROWS, triple_capacity), np.uint32),
+        carray(pointer(where[AT.triple_values]), (n, N_TRIPLE_VALUES, triple_capacity), np.float64),
         tables,
     )
     V = carray(pointer(where[AT.V]), (n, capacity), np.float64)

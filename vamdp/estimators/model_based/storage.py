@@ -19,15 +19,21 @@ from vamdp.mdp.sweep_history import N_LINES
 # Columns of `sizes`. N_RECORDED: number of recorded sweeps of the last planning that are still
 # valid; 0 if more than one row has changed since. CHANGED: the flat row that changed last since the
 # last planning, plus one; 0 if Q and V are up to date.
-N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED, N_RECORDED, CHANGED = range(7)
+N_SIZES = 7
+N_STATES, N_CONCRETE, N_TRIPLES, N_SWEEPS, ANY_BLOCKED, N_RECORDED, CHANGED = range(N_SIZES)
 # Planes of `tables` (float64) and of `row_counts` (unsigned), each (A, capacity).
-Q_TABLE, BASE, SPREAD = range(3)
-COUNT, FIRST_TRIPLE = range(2)
+N_TABLES, N_ROW_COUNTS = 3, 2
+Q_TABLE, BASE, SPREAD = range(N_TABLES)
+COUNT, FIRST_TRIPLE = range(N_ROW_COUNTS)
 # Rows of `triples`: flat row, successor, N(s, a, s'), and the next triple of the row. Chains store
 # a triple's number plus one, the oldest first; 0 is the end.
-ROW, SUCCESSOR, SEEN, NEXT = range(4)
+N_TRIPLE_ROWS = 4
+ROW, SUCCESSOR, SEEN, NEXT = range(N_TRIPLE_ROWS)
 # Planes of `triple_values`.
-WEIGHT, REWARD_SUM = range(2)
+N_TRIPLE_VALUES = 2
+WEIGHT, REWARD_SUM = range(N_TRIPLE_VALUES)
+# Columns of `ids`.
+N_IDS = 2
 
 
 class Storage(NamedTuple):
@@ -86,17 +92,17 @@ def allocate(
     `capacity` must be a power of two.
     """
     return Storage(
-        sizes=np.zeros((n_tasks, 7), np.int64),
-        tables=np.zeros((n_tasks, 3, n_actions, capacity)),
-        row_counts=np.zeros((n_tasks, 2, n_actions, capacity), np.uint32),
+        sizes=np.zeros((n_tasks, N_SIZES), np.int64),
+        tables=np.zeros((n_tasks, N_TABLES, n_actions, capacity)),
+        row_counts=np.zeros((n_tasks, N_ROW_COUNTS, n_actions, capacity), np.uint32),
         V=np.zeros((n_tasks, capacity)),
         members=np.zeros((n_tasks, capacity), np.int32),
         absorbing=np.zeros((n_tasks, capacity), np.bool_),
         blocked=np.zeros((n_tasks, n_actions, capacity), np.bool_),
-        triples=np.zeros((n_tasks, 4, triple_capacity), np.uint32),
-        triple_values=np.zeros((n_tasks, 2, triple_capacity)),
+        triples=np.zeros((n_tasks, N_TRIPLE_ROWS, triple_capacity), np.uint32),
+        triple_values=np.zeros((n_tasks, N_TRIPLE_VALUES, triple_capacity)),
         keys=np.zeros((n_tasks, capacity, n_coordinates), np.uint64),
-        ids=np.full((n_tasks, capacity, 2), NOWHERE, np.int32),
+        ids=np.full((n_tasks, capacity, N_IDS), NOWHERE, np.int32),
         visits=np.zeros((n_tasks, capacity, n_actions), np.int32),
         masked=np.zeros((n_tasks, capacity, n_actions), np.bool_),
         hash_table=np.zeros((n_tasks, 2 * capacity), np.uint32),
