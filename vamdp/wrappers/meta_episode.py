@@ -118,8 +118,8 @@ class MetaEpisode(MetaSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordConstr
 
         Args:
             seed: Passed to the environment; it restarts the environment's random streams. An
-                environment that has `sample_tasks` and `set_task`, but no `reset_task`, keeps its
-                task then, because it samples only after its `reset`: the next reset without a seed
+                environment whose methods draw the tasks (`reset_task`, or `sample_tasks` and
+                `set_task`) and not its `reset` keeps its task then: the next reset without a seed
                 draws one.
             options: "task" sets the task. Other options apply to the first episode only, because
                 later episodes are started with a bare `reset()`.

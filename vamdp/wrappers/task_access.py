@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
@@ -72,9 +73,11 @@ class TaskAccess:
         """Return the reset options, after setting their task if `reset` would not do it itself.
 
         Environments of vamdp read the task from the options. Others ignore it there and are set
-        through their methods, and so is each environment of a SyncVectorEnv. For "new_task", an
-        environment with `reset_task` draws the task in its `reset`; one that has only
-        `sample_tasks` and `set_task` gets a sampled task here.
+        through their methods, and so is each environment of a SyncVectorEnv. For "new_task", the
+        methods draw: `reset_task` if it can be called without a task, or `sample_tasks` and
+        `set_task` if there is no `reset_task`. The options then lose "new_task", so that a `reset`
+        that reads it draws no second task. An environment without these methods, and any in another
+        process, draws in its `reset`.
 
         Raises:
             ValueError: No environment inside accepts a task, or "new_task" comes with a
@@ -83,10 +86,8 @@ class TaskAccess:
         if options is None:
             return options
         if options.get("task") is None:
-            if options.get("new_task") and self._find("reset_task") is None:
-                self._set_sampled(options.get("reset_mask"))
-            return options
-        owner = next((env for env in layers(self.env) if _takes_tasks(env)), None)
+            return self._with_task_drawn(options) if options.get("new_task") else options
+        owner = self._owner("reset_task", "set_task")
         if owner is None:
             raise ValueError(
                 f"`options['task']` must be left out, got {options['task']!r}: {self._fixed()}"
@@ -109,12 +110,16 @@ class TaskAccess:
             self.reset_task(options["task"])
         return options
 
-    def _set_sampled(self, reset_mask: Any) -> None:
-        task = self._sampled()
-        if task is None:
-            return
-        self._require_all('"new_task"', reset_mask)
+    def _with_task_drawn(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the reset options, after drawing the task if `reset` would not do it itself."""
+        owner, task = self._owner("reset_task"), None
+        if owner is None:
+            task = self._sampled()
+        if task is None and not _is_drawn_by_method(owner):
+            return options
+        self._require_all('"new_task"', options.get("reset_mask"))
         self.reset_task(task)
+        return {name: value for name, value in options.items() if name != "new_task"}
 
     def _require_all(self, option: str, reset_mask: Any) -> None:
         if reset_mask is not None and not all(reset_mask):
@@ -139,32 +144,52 @@ class TaskAccess:
             raise AttributeError(f"{self.env} has no method {name}: its task is fixed.")
         return method
 
+    def _owner(self, *names: str) -> Any:
+        """Return the outermost layer, or batch of environments, with one of these methods."""
+        for env in layers(self.env):
+            if any(hasattr(env, name) for name in names):
+                return env
+            if isinstance(env, (SyncVectorEnv, AsyncVectorEnv)):
+                known = any(all(env.call("has_wrapper_attr", name)) for name in names)
+                return env if known else None
+        return None
+
     def _find(self, name: str) -> Callable[..., Any] | None:
         """Return the outermost method of this name inside, or one that serves a whole batch."""
-        for env in layers(self.env):
-            if hasattr(env, name):
-                method: Callable[..., Any] = getattr(env, name)
-                return method
-            if isinstance(env, (SyncVectorEnv, AsyncVectorEnv)):
-                known = all(env.call("has_wrapper_attr", name))
-                return partial(_IN_EACH[name], env) if known else None
-        return None
+        owner = self._owner(name)
+        if owner is None:
+            return None
+        method: Callable[..., Any] = (
+            getattr(owner, name) if hasattr(owner, name) else partial(_IN_EACH[name], owner)
+        )
+        return method
 
     def _task_changed(self) -> None:
         raise AssertionError("a wrapper must define what it forgets")
 
 
-def _takes_tasks(env: Any) -> bool:
-    """Whether a layer, or every environment of a batch, has a method that sets a task."""
-    names = ("reset_task", "set_task")
-    if isinstance(env, (SyncVectorEnv, AsyncVectorEnv)):
-        return any(all(env.call("has_wrapper_attr", name)) for name in names)
-    return any(hasattr(env, name) for name in names)
-
-
 def _is_ours(env: Any) -> bool:
     """Whether `reset` reads options["task"], as in vamdp's classes and their subclasses."""
     return any(c.__module__.partition(".")[0] == "vamdp" for c in type(env).__mro__)
+
+
+def _is_drawn_by_method(owner: Any) -> bool:
+    """Whether a new task is drawn by the owner's `reset_task`, and not by `reset`."""
+    if hasattr(owner, "reset_task"):
+        return not _is_ours(owner) and _needs_no_task(owner.reset_task)
+    if not isinstance(owner, SyncVectorEnv):  # none, or in other processes
+        return False
+    methods = [one.get_wrapper_attr("reset_task") for one in owner.envs]
+    return not _all_read_options(owner) and all(map(_needs_no_task, methods))
+
+
+def _needs_no_task(reset_task: Callable[..., Any]) -> bool:
+    """Whether this method can be called without a task; one that cannot draws none."""
+    try:
+        signature(reset_task).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _all_read_options(env: SyncVectorEnv) -> bool:

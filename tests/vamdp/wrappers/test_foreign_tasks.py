@@ -45,6 +45,38 @@ class Sampling(Settable):
         return [9.0 + self.n_sampled - n + k + 1 for k in range(n)]
 
 
+class Drawing(Arm):
+    """`reset_task` draws 10, 11, 12, ...; so does `reset`, if `reads_options`."""
+
+    n_drawn = 0
+
+    def __init__(self, reads_options=False):
+        self.reads_options = reads_options
+
+    def reset_task(self, task=None):
+        if task is None:
+            task, self.n_drawn = 10.0 + self.n_drawn, self.n_drawn + 1
+        self.task = task
+
+    def reset(self, *, seed=None, options=None):
+        if self.reads_options and (options or {}).get("new_task"):
+            self.reset_task()
+        return super().reset(seed=seed, options=options)
+
+
+class Numbered(Drawing):
+    """`reset_task` must be told which; only `reset` draws."""
+
+    def reset_task(self, task):
+        self.task = [10.0, 11.0, 12.0, 13.0][task]
+
+    def reset(self, *, seed=None, options=None):
+        if (options or {}).get("new_task"):
+            self.reset_task(self.n_drawn)
+            self.n_drawn += 1
+        return Arm.reset(self, seed=seed, options=options)
+
+
 def value(env):
     return vamdp.ValueAugment(env, task_horizon=1)
 
@@ -112,6 +144,43 @@ def test_every_meta_episode_has_its_own_of_the_sampled_tasks(wrap):
     for n in range(3):
         env.reset()
         assert [env.step(0)[1] for _ in range(6)] == [10.0 + n] * 6
+
+
+DRAWING = pytest.mark.parametrize(
+    "make", [Drawing, lambda: Drawing(reads_options=True), Numbered, Sampling]
+)
+
+
+@pytest.mark.parametrize("wrap", [meta, plain_meta])
+@DRAWING
+def test_every_meta_episode_draws_one_task_whether_or_not_reset_reads_the_options(wrap, make):
+    env = wrap(gymnasium.wrappers.TimeLimit(make(), 3))
+    for n in range(3):
+        env.reset()
+        assert [env.step(0)[1] for _ in range(6)] == [10.0 + n] * 6
+
+
+@DRAWING
+def test_a_batch_draws_one_task_each_whether_or_not_reset_reads_the_options(make):
+    for envs in (batch(make), vamdp.vector.ValueAugment(batch(make), task_horizon=1)):
+        envs = vamdp.vector.MetaEpisode(envs, 2)
+        envs.reset()
+        rewards = [envs.step(np.zeros(2, int))[1].tolist() for _ in range(6)]
+        assert rewards == [[10.0 + n // 2] * 2 for n in range(6)]
+
+
+def test_what_was_learned_goes_with_a_task_that_reset_task_draws():
+    env = value(Drawing())
+    env.reset(seed=0)
+    env.step(0)
+    env.reset(options={"new_task": True, "own": 7})
+    assert env.unwrapped.options == {"own": 7}, "the task is drawn already"
+    assert env.estimator.counts(0).sum() == 0
+    assert env.step(0)[1] == 10.0
+    with pytest.raises(ValueError, match=r"`options\['reset_mask'\]` must be left out with \"new"):
+        vamdp.vector.ValueAugment(batch(Drawing), task_horizon=1).reset(
+            options={"new_task": True, "reset_mask": np.array([True, False])}
+        )
 
 
 def test_what_was_learned_goes_with_a_task_that_options_set():
