@@ -24,6 +24,7 @@ from vamdp.argument_checks import check_positive_integer
 from vamdp.estimators.arguments import check_action_mask
 from vamdp.inner_env import StateKey, find_owner, layers, require_single, single_space
 from vamdp.wrappers.label_test import Outcomes, numbered
+from vamdp.wrappers.task_access import TaskAccess
 
 Kind = Literal["distribution", "single", "seeded", "redrawn", "unknown"]
 
@@ -95,10 +96,10 @@ def check_tasks(
 ) -> TaskCheck:
     """Play an environment with random actions, and return whether it is a task distribution.
 
-    As in `MetaEpisode`, ``reset(options={"new_task": True})`` begins a task and a bare ``reset()``
-    the next episode in it. ``reset(seed=...)`` must begin a task that depends on the seed alone.
-    Random actions miss rare events, such as a goal far away; more steps find more. Reset the
-    environment before you use it afterwards.
+    As in `MetaEpisode`, ``reset(options={"new_task": True})`` or the environment's task methods
+    begin a task, and a bare ``reset()`` the next episode in it. ``reset(seed=...)`` must begin a
+    task that depends on the seed alone. Random actions miss rare events, such as a goal far away;
+    more steps find more. Reset the environment before you use it afterwards.
 
     Args:
         env: The environment to wrap, without `ValueAugment` and `MetaEpisode`.
@@ -165,6 +166,20 @@ def check_tasks(
     return TaskCheck(kind, follows_seeds, n_played, keeps_task)
 
 
+class _Tasks(TaskAccess):
+    """Resets an environment as the wrappers do, which may draw tasks with methods of its own."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
+        self.env = env
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Start an episode; return its first observation and info."""
+        return self.env.reset(seed=seed, options=self._with_task_set(options))
+
+    def _task_changed(self) -> None:
+        """Do nothing: nothing is learned here."""
+
+
 class _Play:
     """Plays episodes, and records the outcome of each action."""
 
@@ -176,7 +191,7 @@ class _Play:
         n_steps: int,
         seed: int,
     ) -> None:
-        self._env, self._key, self._seed = env, state_key, seed
+        self._tasks, self._env, self._key, self._seed = _Tasks(env), env, state_key, seed
         self._n_episodes, self._n_steps = n_episodes, n_steps
         self._actions = env.action_space
         self._seed_actions(seed)
@@ -190,7 +205,7 @@ class _Play:
     def stream(self, seed: int, after_another_task: bool = False) -> list[Any]:
         """Return what an episode with this seed for environment and actions shows."""
         if after_another_task:
-            self._env.reset(options={"new_task": True})
+            self._tasks.reset(options={"new_task": True})
         self._seed_actions(seed)
         return self._episode(seed=seed)
 
@@ -230,7 +245,7 @@ class _Play:
 
     def _episode(self, **begin: Any) -> list[tuple[Hashable, Hashable, float]]:
         """Play an episode; return (state and action, outcome, reward) of each step."""
-        observation, info = self._env.reset(**begin)
+        observation, info = self._tasks.reset(**begin)
         state = self._state(observation)
         rows: list[tuple[Hashable, Hashable, float]] = [(_RESET, state, 0.0)]
         for _ in range(self._n_steps // self._n_episodes):

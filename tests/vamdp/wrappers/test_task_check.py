@@ -1,5 +1,7 @@
 """Which environments are task distributions, and which only look like some."""
 
+import itertools
+
 import gymnasium
 import numpy as np
 import pytest
@@ -35,6 +37,27 @@ class Corridor(gymnasium.Env):
     def step(self, action):
         self.cell = min(max(self.cell + 2 * int(action) - 1, 0), 4)
         return self.cell, float(self.cell == self.prize), False, False, {}
+
+
+class Sampled(Corridor):
+    """Only its methods change the task; `reset` knows neither seed nor options."""
+
+    def __init__(self):
+        super().__init__("never")
+        self.prizes = itertools.cycle([0, 4])
+
+    def sample_tasks(self, n):
+        return [next(self.prizes) for _ in range(n)]
+
+    def set_task(self, prize):
+        self.prize = prize
+
+
+class Resettable(Sampled):
+    """The same, with a method that draws and sets."""
+
+    def reset_task(self, prize=None):
+        self.prize = self.sample_tasks(1)[0] if prize is None else prize
 
 
 class Redrawn(gymnasium.Wrapper):
@@ -94,6 +117,13 @@ def test_a_task_that_goes_on_through_a_seeded_reset_is_told(seed):
     unseeded = vamdp.check_tasks(Corridor("by option", np.random.default_rng(0)), seed=seed)
     assert unseeded.keeps_task, "its seeds do not reach the task either"
     assert not vamdp.check_tasks(Corridor("by task", np.random.default_rng(0))).keeps_task
+
+
+@pytest.mark.parametrize("kind", [Sampled, Resettable])
+def test_tasks_are_begun_as_meta_episodes_begin_them(kind):
+    found = vamdp.check_tasks(kind())
+    assert found.kind == "distribution"
+    assert found.keeps_task, "a seed alone changes no task"
 
 
 def test_states_that_never_come_back_say_nothing_unless_a_key_joins_them():
