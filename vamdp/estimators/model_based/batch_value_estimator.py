@@ -143,7 +143,7 @@ class BatchValueEstimator:
         states: npt.NDArray[np.float64],
         action_masks: npt.NDArray[np.bool_] | None,
     ) -> None:
-        """Store the masks of the first states in `rows`."""
+        """Store the masks of the first states in `rows`, as `set_action_masks` does."""
         which = as_flags("rows", rows, self.n_tasks)
         if action_masks is not None:
             allowed = as_masks("action_masks", action_masks, (self.n_tasks, self.n_actions))
@@ -249,6 +249,9 @@ class BatchValueEstimator:
         applies: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         """Set the masks of states that no transition led to, such as start states.
+
+        `value` and `allowed_actions` of these states follow at once. Q, their own and that of
+        states before them, follows with the next `update`, because that is when models are solved.
 
         Args:
             states: One state per task, as in `update`.

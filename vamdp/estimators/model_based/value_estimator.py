@@ -142,7 +142,11 @@ class ValueEstimator:
         return None if s < 0 else s
 
     def set_action_mask(self, state: State, action_mask: npt.ArrayLike) -> None:
-        """Set the mask (A,) of a state that no transition led to, such as a start state."""
+        """Set the mask (A,) of a state that no transition led to, such as a start state.
+
+        `value` of this state follows at once. Q, its own and that of states before it, follows with
+        the next `update`.
+        """
         mask = check_action_mask("action_mask", action_mask, self.n_actions, required=True)
         self.batch.set_action_masks(self._one(state), mask[None])
 
