@@ -40,6 +40,8 @@ def read_batch(
 ) -> Any:
     """Return a batch of n observations, checked, with arrays at the leaves that Gymnasium batches.
 
+    Numbers of a Box are cast to its type, as SyncVectorEnv does.
+
     Args:
         space: The space of a single observation.
         batch: The observations. An array that is already correct is not copied.
@@ -97,6 +99,8 @@ def _converted(
             f"The observations{at} of `env` must be {'integers' if is_counted else 'numbers'} of "
             f"shape {shape}, got {array.dtype} of shape {array.shape}."
         )
+    if isinstance(space, spaces.Box):
+        return array.astype(space.dtype)  # a state key must not depend on who casts
     return array.astype(np.int64) if is_counted else array
 
 

@@ -33,6 +33,7 @@ from vamdp.inner_env import (
 from vamdp.seeds import plain_seed
 from vamdp.wrappers.one_task import OneTask
 from vamdp.wrappers.recorded import Recorded
+from vamdp.wrappers.state_encoder import read_numbers
 from vamdp.wrappers.value_setup import ValueSetup
 
 
@@ -142,6 +143,7 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         self._lowest, self._n_observations = (
             (int(space.start), int(space.n)) if is_discrete else (0, 0)
         )
+        self._box = space if isinstance(space, spaces.Box) else None
         self._learner: Any = OneTask(
             self._estimator, self._scales, self._own_part, self._source.name
         )
@@ -308,6 +310,8 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
 
     def _key(self, observation: Any) -> Any:
         assert self._source.key is not None, "the constructor makes sure of it"
+        if self._box is not None:  # the space's type, as in a batch: 0.7 is less in 32 bits
+            observation = read_numbers(self._box, observation)
         key = self._source.key(observation)
         if type(key) is int or type(key) is tuple:
             return key

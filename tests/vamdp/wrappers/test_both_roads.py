@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 import vamdp
+from vamdp import StateBins
 
 X = spaces.Discrete(4)
 #: name -> (space, place -> observation in it, observation -> place).
@@ -464,3 +465,32 @@ def test_a_meta_episode_shows_a_reward_as_a_number_or_names_it(tools, reward, sc
                 env.step(action)
             with pytest.raises(gymnasium.error.ResetNeeded):
                 env.step(action)
+
+
+class Careless(Walk):
+    """Returns 64 bits where its space promises 32, in which 0.7 is less."""
+
+    def __init__(self):
+        super().__init__()
+        self.observation_space = spaces.Box(0, 1, (1,), np.float32)
+        self.show = lambda x: np.array([(0.1, 0.7, 0.3, 0.9)[x]])
+
+
+@pytest.mark.parametrize("key", [StateBins(10, 0, 1), lambda o: int(float(o[0]) * 10), tuple])
+@pytest.mark.parametrize("show_state", [True, False])
+def test_keys_are_those_of_the_spaces_type_on_both_roads(tools, key, show_state):
+    how = {"task_horizon": 4, "state_key": key, "show_state": show_state}
+    one = vamdp.ValueAugment(Careless(), **how)
+    batch = vamdp.vector.ValueAugment(tools.same_step(Careless, 2), **how)
+    assert_same_life(one, batch)
+    assert batch.estimator.model(1).states == one.estimator.model().states
+
+
+def test_a_batch_of_another_type_has_the_keys_of_its_spaces_type():
+    seen = np.full((2, 1), 0.7)
+    moment = given(observations=seen, terminated=np.zeros(2, bool), infos={})
+    batch = Given(Careless().observation_space, seen, moment)
+    env = vamdp.vector.ValueAugment(batch, task_horizon=4, state_key=StateBins(10, 0, 1))
+    env.reset(seed=0)
+    env.step(np.array([0, 1]))
+    assert [state.members for state in env.estimator.model(1).states] == [(6,)]
