@@ -25,7 +25,7 @@ from gymnasium.spaces import Box
 from vamdp.estimators.arguments import as_flags, as_masks, as_new_tasks, as_transitions
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.estimators.state_arguments import as_coordinates
-from vamdp.estimators.state_bins import StateBins
+from vamdp.estimators.state_bins import StateBins, bounded_bins
 
 # Bin numbers stay far below 2**53, up to which float64 represents integers exactly.
 _MOST_BINS_FROM_0 = 2.0**40
@@ -63,9 +63,9 @@ class _Widths:
         low, high = (np.array(bound) for bound in bins.bounds(d))
         self._n = np.array(bins.counts(d), np.float64)
         self._is_running = ~np.isfinite(low)
-        self._low, self._top = np.where(self._is_running, 0.0, low), self._n - 1
-        self._top[self._is_running] = np.inf
-        self._width = np.where(self._is_running, 0.0, (high - low) / self._n)
+        self._known = np.flatnonzero(~self._is_running)
+        self._bounds = low[self._known], high[self._known], self._n[self._known]
+        self._width = np.zeros(d)  # of the running ones
         self._seen_low, self._seen_high = np.full(d, np.inf), np.full(d, -np.inf)
 
     def see(self, state: FloatArray) -> bool:
@@ -84,11 +84,11 @@ class _Widths:
 
     def key(self, state: FloatArray) -> FloatArray:
         """Return the bins of a state, shape (1, d)."""
-        places = np.zeros_like(state)
-        np.divide(state - self._low, self._width, out=places, where=self._width > 0)
-        np.floor(places, out=places)
-        inside: FloatArray = np.clip(places, np.where(self._is_running, -np.inf, 0.0), self._top)
-        return inside[None]
+        bins = np.zeros(state.shape)
+        np.divide(state, self._width, out=bins, where=self._width > 0)
+        np.floor(bins, out=bins)
+        bins[self._known] = bounded_bins(state[self._known], *self._bounds)
+        return bins[None]
 
 
 class RunningBins:

@@ -19,6 +19,8 @@ from gymnasium import spaces
 
 from vamdp.argument_checks import check_positive_integer
 
+Floats = npt.NDArray[np.float64]
+
 #: A bound of a Box of at least this size counts as no bound; some Boxes use float32's largest.
 NO_BOUND = 1e30
 
@@ -134,15 +136,13 @@ class StateBins:
         numbers = np.asarray(observations, np.float64)
         numbers = numbers.reshape(len(numbers), -1)
         low, high = (np.array(bound) for bound in self.bounds(numbers.shape[1]))
-        counts = np.array(self.counts(numbers.shape[1]))
+        counts = np.array(self.counts(numbers.shape[1]), np.float64)
         if not np.isfinite(low).all():
             raise ValueError(
                 f"`low` and `high` must be finite to use the bins outside ValueAugment, got {self}."
             )
         check_numbers(numbers)
-        places = np.floor((numbers - low) / (high - low) * counts)
-        keys: npt.NDArray[np.float64] = np.clip(places, 0, counts - 1)
-        return keys
+        return bounded_bins(numbers, low, high, counts)
 
     def _bounds(self, d: int) -> tuple[list[float], list[float]]:
         low = [-math.inf if x is None else _number("low", x) for x in self._each("low", d)]
@@ -159,6 +159,12 @@ class StateBins:
                 f"`{name}` must be one number, or one per number of a state ({d}), got {value!r}."
             )
         return value
+
+
+def bounded_bins(numbers: Floats, low: Floats, high: Floats, n_bins: Floats) -> Floats:
+    """Return the bins of numbers (..., d) between known bounds (d,), n_bins (d,) each."""
+    bins: Floats = np.clip(np.floor((numbers - low) / (high - low) * n_bins), 0, n_bins - 1)
+    return bins
 
 
 def _number(name: str, value: Any) -> float:

@@ -105,6 +105,16 @@ def test_known_bounds_stay_and_only_the_others_run():
     assert bins == [[0, 0], [1, 4], [3, 1]]
 
 
+@pytest.mark.parametrize("n", [3, 7, 10])
+def test_a_bounded_number_has_the_bin_that_it_has_without_an_unbounded_one_beside_it(n):
+    numbers = np.float64(np.arange(-2, 3 * n + 3)) / (3 * n)  # on the bins' edges too
+    alone = StateBins(n, low=0.0, high=1.0).keys(numbers[:, None])
+    estimator = running(StateBins(n, low=(0.0, -np.inf), high=(1.0, np.inf)))
+    beside = [estimator.bins_of([[x, 5.0]])[0, 0] for x in numbers]
+    assert beside == alone[:, 0].tolist()
+    assert StateBins(10, 0.0, 1.0)([0.7]) == (7,)
+
+
 def test_rows_of_a_batch_are_batches_of_one():
     walks = [walk(np.random.default_rng(i), 40, size=10.0**i) for i in range(3)]
     batch = running(StateBins(3), n_tasks=3)
