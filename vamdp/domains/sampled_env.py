@@ -113,6 +113,9 @@ class SampledEnv(gymnasium.Env[Any, Any]):
     def set_task(self, task: gymnasium.Env[Any, Any]) -> None:
         """Set the environment and a new seed for it; call `reset` before the next step.
 
+        Wrappers around this environment are not told: where there is a `ValueAugment` or a
+        `MetaEpisode`, call the `set_task` of the outermost one.
+
         Raises:
             TypeError: `task` is not an environment.
             ValueError: Its spaces differ from the distribution's.

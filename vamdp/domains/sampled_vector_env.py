@@ -92,6 +92,9 @@ class SampledVectorEnv(AnySyncVectorEnv):
     def set_task(self, task: Sequence[Env]) -> None:
         """Set all environments and new seeds for them; call `reset` before the next step.
 
+        Wrappers around this environment are not told: where there is a `ValueAugment` or a
+        `MetaEpisode`, call the `set_task` of the outermost one.
+
         Raises:
             TypeError: An entry is not an environment.
             ValueError: `task` does not hold num_envs different environments with equal spaces.

@@ -144,6 +144,9 @@ class TaskEnv(gymnasium.Env[Any, Any]):
     def set_task(self, task: TabularMDP) -> None:
         """Set the task and a new key of its dynamics; call `reset` before the next step.
 
+        Wrappers around this environment are not told: where there is a `ValueAugment` or a
+        `MetaEpisode`, call the `set_task` of the outermost one.
+
         Raises:
             TypeError: `task` is not a TabularMDP.
             ValueError: Its numbers of states and actions do not match the spaces.

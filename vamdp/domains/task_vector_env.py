@@ -166,6 +166,9 @@ class TaskVectorEnv(VectorEnv[npt.NDArray[Any], npt.NDArray[np.integer[Any]], np
     def set_task(self, task: Sequence[TabularMDP]) -> None:
         """Set all tasks and new keys of their dynamics; call `reset` before the next step.
 
+        Wrappers around this environment are not told: where there is a `ValueAugment` or a
+        `MetaEpisode`, call the `set_task` of the outermost one.
+
         Raises:
             TypeError: An entry is not a TabularMDP.
             ValueError: `task` does not hold num_envs tasks, or one does not match the spaces.

@@ -98,6 +98,9 @@ class HoldSeed(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def set_task(self, task: int) -> None:
         """Set the task. Call `reset` before the next step.
 
+        Wrappers around this environment are not told: where there is a `ValueAugment` or a
+        `MetaEpisode`, call the `set_task` of the outermost one.
+
         Raises:
             TypeError: `task` is not an integer.
             ValueError: `task` is out of range.
