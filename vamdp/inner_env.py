@@ -67,6 +67,15 @@ def find_owner(env: Any, name: str) -> Any:
     return next((layer for layer in layers(env) if hasattr(layer, name)), None)
 
 
+def find_method_owner(env: Any, name: str) -> Any:
+    """Return the outermost layer that has this attribute, or None if it has another meaning there.
+
+    Environments may use a name such as `state_key` for something that cannot be called.
+    """
+    owner = find_owner(env, name)
+    return owner if callable(getattr(owner, name, None)) else None
+
+
 def single_space(env: Any) -> gymnasium.Space[Any]:
     """Return the space of a single observation, also of a vector environment."""
     space: gymnasium.Space[Any] = getattr(env, "single_observation_space", env.observation_space)

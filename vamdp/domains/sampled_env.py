@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from vamdp.inner_batch import episode_time_scale
-from vamdp.inner_env import StateKey, find_owner, single_space
+from vamdp.inner_env import StateKey, find_method_owner, single_space
 from vamdp.seeds import N_SEEDS
 
 EnvDistribution = Callable[[np.random.Generator], gymnasium.Env[Any, Any]]
@@ -69,11 +69,11 @@ class SampledEnv(gymnasium.Env[Any, Any]):
         self.action_space = probe.action_space
         self.metadata = dict(probe.metadata)
         self.render_mode = probe.render_mode
-        keyed = find_owner(probe, "state_key")
+        keyed = find_method_owner(probe, "state_key")
         # A state_key below a wrapper that changes observations would misread them.
         if keyed is not None and single_space(keyed) == probe.observation_space:
             self.state_key = self._present_state_key
-        if find_owner(probe, "action_masks") is not None:
+        if find_method_owner(probe, "action_masks") is not None:
             self.action_masks = self._present_action_masks
         limit = episode_time_scale(probe, None, 0)
         if limit:
@@ -208,18 +208,18 @@ class SampledEnv(gymnasium.Env[Any, Any]):
                     f"`{name}.{space}` must be {getattr(self, space)} as in the first environment, "
                     f"got {getattr(task, space)}."
                 )
-        if hasattr(self, "state_key") and find_owner(task, "state_key") is None:
+        if hasattr(self, "state_key") and find_method_owner(task, "state_key") is None:
             raise ValueError(
                 f"`{name}` must have a `state_key` like the first environment, got {task}."
             )
 
     def _present_state_key(self, observation: Any) -> Any:
         """Return the current environment's key of an observation; it may depend on the task."""
-        return find_owner(self.task, "state_key").state_key(observation)
+        return find_method_owner(self.task, "state_key").state_key(observation)
 
     def _present_action_masks(self) -> Any:
         """Return the current environment's mask; None if it has none, unlike the first one."""
-        owner = find_owner(self.task, "action_masks")
+        owner = find_method_owner(self.task, "action_masks")
         return None if owner is None else owner.action_masks()
 
     def _draw(self, rng: np.random.Generator) -> gymnasium.Env[Any, Any]:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from vamdp.argument_checks import check_positive_integer
 from vamdp.estimators.arguments import check_action_mask
-from vamdp.inner_env import StateKey, find_owner, layers, require_single, single_space
+from vamdp.inner_env import StateKey, find_method_owner, layers, require_single, single_space
 from vamdp.wrappers.label_test import Outcomes, numbered
 from vamdp.wrappers.task_access import TaskAccess
 
@@ -116,8 +116,9 @@ def check_tasks(
 
     Raises:
         TypeError: `env` is a vector environment.
-        ValueError: `env` contains a `ValueAugment` or `MetaEpisode`, a number is too small, or the
-            environment gives a reward that is not finite or a mask that allows no action.
+        ValueError: `env` contains a `ValueAugment` or `MetaEpisode`, `state_key` is not a function,
+            a number is too small, or the environment gives a reward that is not finite or a mask
+            that allows no action.
 
     Example:
         >>> print(check_tasks(gymnasium.make("vamdp/Bandit-v0")))
@@ -141,9 +142,11 @@ def check_tasks(
                 "environment inside it."
             )
     if state_key is None:
-        owner = find_owner(env, "state_key")
+        owner = find_method_owner(env, "state_key")
         is_its_own = owner is not None and single_space(owner) == env.observation_space
         state_key = owner.state_key if is_its_own else None
+    elif not callable(state_key):
+        raise ValueError(f"`state_key` must be callable, got {state_key!r}.")
     play = _Play(env, state_key, n_episodes, n_steps, seed)
     seeds = range(seed, seed + n_tasks)
     first = [play.stream(s) for s in seeds]

@@ -266,3 +266,26 @@ def test_a_task_without_the_others_state_key_is_refused():
     plain.action_space = env.action_space
     with pytest.raises(ValueError, match="`task` must have a `state_key`"):
         env.set_task(plain)
+
+
+class Named(gymnasium.Env):
+    """Has attributes of these names that are no functions."""
+
+    observation_space = action_space = spaces.Discrete(2)
+    state_key, action_masks = "name", np.ones(2, bool)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return int(action), 0.0, False, False, {}
+
+
+def test_attributes_that_are_no_functions_are_not_forwarded():
+    env = vamdp.SampledEnv(lambda rng: Named())
+    assert not hasattr(env, "state_key") and not hasattr(env, "action_masks")
+    env = vamdp.ValueAugment(env, task_horizon=3)
+    env.reset(seed=0)
+    env.step(1)
+    assert env.estimator.n_states == 2

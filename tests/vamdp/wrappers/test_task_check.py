@@ -119,6 +119,14 @@ def test_a_task_that_goes_on_through_a_seeded_reset_is_told(seed):
     assert not vamdp.check_tasks(Corridor("by task", np.random.default_rng(0))).keeps_task
 
 
+def test_a_state_key_of_the_environment_that_is_no_function_is_none():
+    env = Corridor()
+    env.state_key = "name"
+    assert vamdp.check_tasks(env).is_distribution
+    with pytest.raises(ValueError, match="`state_key` must be callable, got 'name'"):
+        vamdp.check_tasks(env, state_key="name")
+
+
 @pytest.mark.parametrize("kind", [Sampled, Resettable])
 def test_tasks_are_begun_as_meta_episodes_begin_them(kind):
     found = vamdp.check_tasks(kind())
