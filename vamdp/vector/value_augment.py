@@ -10,7 +10,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from vamdp.estimators.arguments import as_flags, check_each
+from vamdp.estimators.arguments import LARGEST_REWARD, as_flags, check_each, reward_error
 from vamdp.estimators.choice import check_written, writes_finite
 from vamdp.estimators.state_arguments import State, as_coordinates, as_key, state_coordinates
 from vamdp.inner_batch import is_refusal, task_marks, task_seeds
@@ -179,8 +179,8 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
 
         Raises:
             ValueError: An action is out of range (no environment is stepped), or an environment
-                returns a reward that is not finite, a `terminated` or `truncated` that is not a
-                bool, or an invalid state (nothing is learned, and the episodes are over).
+                returns a reward that is not finite or too large, a `terminated` or `truncated` that
+                is not a bool, or an invalid state (nothing is learned, and the episodes are over).
             TypeError: NumPy cannot read a returned value (nothing is learned, and the episodes are
                 over).
             ResetNeeded: No episodes are running.
@@ -193,10 +193,10 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
         infos = dict(infos)
         observations = read_batch(self._inner_space, observations, self.num_envs)
         rewards, terminated, truncated = read_outcome(self.num_envs, *outcome)
-        finite = np.isfinite(rewards)
-        if np.count_nonzero(finite) < self.num_envs:
-            i = int(np.argmin(finite))
-            raise ValueError(f"`reward` must be finite, got {rewards[i]} from environment {i}.")
+        fits = np.abs(rewards) <= LARGEST_REWARD  # False for NaN
+        if np.count_nonzero(fits) < self.num_envs:
+            i = int(np.argmin(fits))
+            raise ValueError(reward_error(f"rewards[{i}]", float(rewards[i])))
         states = self._states_of(observations)
         ended = terminated | truncated
         next_states = states

@@ -228,8 +228,9 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         Raises:
             ResetNeeded: No episode is running: it was not started, has terminated, or failed.
             ValueError: The action is out of range (the environment is not stepped), or the
-                environment returns a reward that is not finite, a `terminated` or `truncated` that
-                is not a bool, or an invalid state (nothing is learned, and the episode is over).
+                environment returns a reward that is not finite or too large, a `terminated` or
+                `truncated` that is not a bool, or an invalid state (nothing is learned, and the
+                episode is over).
         """
         if not self._is_running:
             raise ResetNeeded("No episode is running: call reset() before step().")

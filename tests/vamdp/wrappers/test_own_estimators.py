@@ -224,6 +224,23 @@ def test_the_mask_of_an_end_is_not_the_living_states(tools):
     assert env.reset()[0][env.layout["value"]] == 5.0
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_it_is_told_no_reward_that_is_too_large_for_32_bits(tools, batched):
+    def make():
+        return tools.Script([(1, 1e31, False, False, {})])
+
+    learner, action, name = Tally(1, 3), 0, "`reward`"
+    if batched:
+        learner, action, name = Tally(2, 3), np.zeros(2, int), r"`rewards\[0\]`"
+        env = vamdp.vector.ValueAugment(tools.same_step(make, 2), task_horizon=5, estimator=learner)
+    else:
+        env = vamdp.ValueAugment(make(), task_horizon=5, estimator=learner)
+    env.reset()
+    with pytest.raises(ValueError, match=rf"{name} must be at most 1e\+30 in size, got 1e\+31"):
+        env.step(action)
+    assert not learner.n_steps.any()
+
+
 def test_one_learner_of_one_task_for_a_batch_is_refused_with_a_remedy():
     with pytest.raises(ValueError, match=r"each of the 3 environments, got one Minimal. Pass a li"):
         mdps(3, estimator=Minimal())

@@ -134,7 +134,7 @@ def test_after_a_reward_of_a_batch_that_is_not_finite_the_learners_are_as_before
     env.reset()
     env.step(np.zeros(2, int))
     before = env.estimator.get_state()
-    with pytest.raises(ValueError, match=r"must be finite, got nan from environment 1"):
+    with pytest.raises(ValueError, match=r"`rewards\[1\]` must be finite, got nan"):
         env.step(np.zeros(2, int))
     np.testing.assert_equal(env.estimator.get_state(), before)
     with pytest.raises(ResetNeeded):
