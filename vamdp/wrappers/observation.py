@@ -100,7 +100,7 @@ class InnerParts:
         elif layout and isinstance(space, spaces.Dict) and set(space) == set(layout):
             self.boxes = {name: space[name] for name in layout}  # type: ignore[misc] # ours are boxes
         else:
-            self.encoder = StateEncoder(space)
+            self.encoder = StateEncoder(space, stacklevel=5)  # there is this frame in between
             self.boxes = {"state": self.encoder.box}
             if self.action_parts:
                 self.action_parts = None

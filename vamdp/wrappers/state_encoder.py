@@ -46,12 +46,16 @@ class StateEncoder:
 
     Args:
         space: The space of a single observation.
+        stacklevel: That of the warning, so that it points to whoever creates the wrapper.
 
     Raises:
         ValueError: The space has no flat form of a fixed size, or one that is too large.
+
+    Warns:
+        UserWarning: The vector is long.
     """
 
-    def __init__(self, space: gymnasium.Space[Any]) -> None:
+    def __init__(self, space: gymnasium.Space[Any], stacklevel: int = 4) -> None:
         self.space = space
         _check_flat_size(space)  # before anything of this size is allocated
         try:
@@ -72,8 +76,9 @@ class StateEncoder:
         if self.size > MOST_STATE_ENTRIES:
             warnings.warn(
                 f"The state takes {self.size} entries of the observation, above "
-                f"{MOST_STATE_ENTRIES}. Pass show_state=False, or make the observation smaller.",
-                stacklevel=4,
+                f"{MOST_STATE_ENTRIES}. Pass show_state=False to ValueAugment, or make the "
+                "observation smaller.",
+                stacklevel=stacklevel,
             )
         self._lowest = int(getattr(space, "start", 0)) if type(space) is spaces.Discrete else 0
         self._rows = np.zeros(0, np.int64)  # 0 to n_envs - 1, for the last batch size

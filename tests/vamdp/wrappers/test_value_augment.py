@@ -117,6 +117,21 @@ def test_a_state_of_many_entries_warns_with_the_number_and_a_remedy(tools):
         wrap(4097)(show_state=False)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda make, tools: vamdp.ValueAugment(make(), task_horizon=1),
+        lambda make, tools: vamdp.MetaEpisode(make(), 9),
+        lambda make, tools: vamdp.vector.ValueAugment(tools.same_step(make, 1), task_horizon=1),
+        lambda make, tools: vamdp.vector.MetaEpisode(tools.same_step(make, 1), 9),
+    ],
+)
+def test_the_warning_of_many_entries_points_to_whoever_wraps(tools, wrap):
+    with pytest.warns(UserWarning, match="4097 entries") as warned:
+        wrap(lambda: tools.Script([], observation_space=spaces.Discrete(4097)), tools)
+    assert [each.filename for each in warned] == [__file__]
+
+
 def test_spaces_may_start_anywhere(tools):
     """Observations from -2, actions from 5: one-hot and counts are by position."""
     steps = [(-1, 1.0, False, False, {}), (0, 0.0, False, False, {}), (-2, 0.0, False, False, {})]
