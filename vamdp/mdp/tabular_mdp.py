@@ -337,7 +337,7 @@ def _as_features(features: npt.ArrayLike | None, S: int) -> npt.NDArray[np.float
 
 
 def _check_reward_noise(noise: object) -> None:
-    if noise is None or noise == "bernoulli":
+    if noise is None or (isinstance(noise, str) and noise == "bernoulli"):
         return
     if isinstance(noise, (bool, str)) or not isinstance(noise, (int, float, np.number)):
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import as_limit, as_number, check_discount
+from vamdp.argument_checks import as_limit, as_number, check_discount, check_positive_integer
 from vamdp.mdp.bellman import ROUNDING, iterate
 from vamdp.mdp.sweep_history import NO_HISTORY
 
@@ -68,8 +68,7 @@ def value_iteration(
     Source: Sutton and Barto (2018), section 4.4; RL3 (arXiv 2306.15909), Algorithm 1.
     """
     P, expected_R, is_terminal = check_dense(P, R, terminal)
-    if not (1 <= as_number(max_sweeps) < np.inf and int(max_sweeps) == max_sweeps):
-        raise ValueError(f"`max_sweeps` must be an integer of at least 1, got {max_sweeps!r}.")
+    check_positive_integer("max_sweeps", max_sweeps)
     check_discount(gamma)
     if not as_number(tolerance) >= 0:
         raise ValueError(f"`tolerance` must be at least 0, got {tolerance!r}.")

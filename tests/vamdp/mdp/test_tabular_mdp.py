@@ -145,6 +145,7 @@ def test_a_task_cannot_be_built_or_changed_unchecked_by_accident():
         (dict(start=1.0), "`start` must be a state's index or have shape (3,)"),
         (dict(reward_noise="gauss"), "`reward_noise` must be None"),
         (dict(reward_noise=True), "`reward_noise` must be None"),
+        (dict(reward_noise=np.array([1.0, 2.0])), "`reward_noise` must be None"),
         (dict(reward_noise=-1.0), "`reward_noise` must be in [0, inf), got -1.0"),
         (dict(reward_noise=np.nan), "`reward_noise` must be in [0, inf), got nan"),
         (dict(reward_noise=np.inf), "`reward_noise` must be in [0, inf), got inf"),

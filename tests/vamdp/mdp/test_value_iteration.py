@@ -273,6 +273,7 @@ def with_entry(array, index, value):
         ({"tolerance": -0.1}, r"`tolerance` must be at least 0, got -0.1"),
         ({"tolerance": np.nan}, r"`tolerance` must be at least 0, got nan"),
         ({"max_sweeps": 0}, r"`max_sweeps` must be an integer of at least 1, got 0"),
+        ({"max_sweeps": 3.0}, r"`max_sweeps` must be an integer of at least 1, got 3.0"),
         ({"max_sweeps": 2.5}, r"`max_sweeps` must be an integer of at least 1, got 2.5"),
         ({"max_sweeps": np.nan}, r"`max_sweeps` must be an integer of at least 1, got nan"),
         ({"max_sweeps": np.inf}, r"`max_sweeps` must be an integer of at least 1, got inf"),

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vamdp.argument_checks import is_integer
 from vamdp.estimators.arguments import LARGEST_REWARD, check_action_mask, reward_error
 from vamdp.estimators.model_based.batch_value_estimator import BatchValueEstimator
 from vamdp.estimators.model_based.dense_view import LearnedModel
@@ -108,7 +109,7 @@ class ValueEstimator:
             ValueError: An argument is out of range; nothing is learned.
             TypeError: A state is neither an int nor a tuple of numbers; nothing is learned.
         """
-        if not isinstance(action, (int, np.integer)) or not 0 <= action < self.batch.n_actions:
+        if not is_integer(action) or not 0 <= action < self.batch.n_actions:
             raise ValueError(
                 f"`action` must be an integer in [0, {self.batch.n_actions}), got {action!r}."
             )

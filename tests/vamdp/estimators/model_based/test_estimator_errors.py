@@ -25,6 +25,7 @@ GOOD = {"state": (0, 1), "action": 1, "reward": 2.0, "next_state": (0, 2), "term
         ({"action": 2}, ValueError, r"`action` must be an integer in \[0, 2\), got 2"),
         ({"action": -1}, ValueError, r"`action` must be an integer in \[0, 2\), got -1"),
         ({"action": 0.0}, ValueError, r"`action` must be an integer in \[0, 2\), got 0.0"),
+        ({"action": True}, ValueError, r"`action` must be an integer in \[0, 2\), got True"),
         ({"action": None}, ValueError, r"`action` must be an integer in \[0, 2\), got None"),
         ({"state": "a"}, TypeError, r"`state` must be an int or a tuple of numbers, got 'a'"),
         ({"state": None}, TypeError, r"`state` must be an int or a tuple of numbers, got None"),
