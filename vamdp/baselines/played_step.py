@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vamdp.argument_checks import check_count
+from vamdp.argument_checks import check_count, check_positive_integer
 from vamdp.estimators.arguments import as_flags, as_indices, as_rewards
 
 
@@ -22,7 +22,7 @@ class PlayedStep(NamedTuple):
 
 def check_start(n_tasks: object, seed: object) -> None:
     """Raise ValueError unless these are arguments of `Agent.start`."""
-    check_count("n_tasks", n_tasks)  # 0 before the first tasks
+    check_positive_integer("n_tasks", n_tasks)
     check_count("seed", seed)
 
 

@@ -123,7 +123,8 @@ EVERYONE = [*CASES, ("random", MDP), *((name, MDP) for name in sorted(ON_VALUES)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((-1, 0), "`n_tasks` must be an integer of at least 0, got -1"),
+        ((0, 0), "`n_tasks` must be an integer of at least 1, got 0"),
+        ((-1, 0), "`n_tasks` must be an integer of at least 1, got -1"),
         (("x", 0), "`n_tasks` must be .* got 'x'"),
         ((2, -1), "`seed` must be an integer of at least 0, got -1"),
         ((2, "x"), "`seed` must be .* got 'x'"),

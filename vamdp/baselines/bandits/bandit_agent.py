@@ -39,7 +39,7 @@ class BanditAgent(ABC):
     def __init__(self, n_arms: int) -> None:
         check_positive_integer("n_arms", n_arms)
         self.n_arms = int(n_arms)
-        self.start(0, seed=0)
+        self.start(1, seed=0)
 
     def start(self, n_tasks: int, seed: int) -> None:
         """Begin meta-episodes in this many new tasks, and forget the tasks before."""
