@@ -1,7 +1,9 @@
 """The table of baselines by name, and how each is built for a task distribution.
 
 A row builds an agent from `TaskFacts`, which holds what is known of the tasks in advance, and the
-agent's own options. Constants and priors tuned for one domain belong to the domain, not here.
+agent's own options. Constants and priors tuned for one domain belong to the domain, not here. Two
+stay: BEB's bonus, which is a function of the horizon and so no plain option, and the epsilon
+without which the eps-greedy agent would be the greedy one.
 """
 
 from __future__ import annotations
@@ -108,7 +110,8 @@ def _tabular(agent: Callable[..., Agent], **fixed: Any) -> Callable[..., Agent]:
 def _beb(facts: TaskFacts, **options: Any) -> Agent:
     """Build BEB with a bonus that grows with the horizon: longer lives repay more exploration.
 
-    The rule was tuned on validation tasks of random MDPs with H = 128 to 1024.
+    The rule was tuned on validation tasks of random MDPs with H = 128 to 1024. A domain that needs
+    another bonus sets the option `beta`.
     """
     return _tabular(BEB, beta=math.sqrt(facts.horizon / 512))(facts, **options)
 
@@ -159,6 +162,7 @@ BASELINES: dict[str, Baseline] = {
         most_steps=MOST_DISCOUNTED_STEPS,
     ),
     "greedy": Baseline("greedy", _tabular(Greedy)),
+    # Above 0, or it would be the greedy one; tuned on validation tasks, see docs/evaluation.md.
     "eps-greedy": Baseline("eps-greedy", _tabular(Greedy, epsilon=0.02)),
     "psrl": Baseline("PSRL", _tabular(PSRL)),
     "optimistic-psrl": Baseline("optimistic PSRL", _tabular(PSRL, n_samples=5)),

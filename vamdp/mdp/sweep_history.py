@@ -1,7 +1,7 @@
 """Record the sweeps of one planning call for the next one (`vamdp.estimators.model_based`).
 
-A task's history has shape (capacity + 5, depth): one line for V of each state, then the lines named
-below. Column k belongs to sweep k + 1.
+A task's history has shape (capacity + N_LINES, depth): one line for V of each state, then the lines
+named below. Column k belongs to sweep k + 1.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Classical agents for Bernoulli bandits, and the Bayes-optimal return.
 
 Each is a `BanditAgent`: it counts successes and failures, and pulls the arm with the highest score.
-A new agent is a file here that scores the arms. The references for trained agents are `RandomAgent`
-below and the oracle above, which always pulls the truly best arm.
+A new agent is a file here that scores the arms. Trained agents score between two references:
+`RandomAgent`, and the oracle, which always pulls the truly best arm.
 """
 
 from vamdp.baselines.bandits.bandit_agent import BanditAgent

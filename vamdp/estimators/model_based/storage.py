@@ -57,7 +57,7 @@ class Storage(NamedTuple):
         visits: (n_tasks, capacity, A) how often each action was taken in a concrete state.
         masked: (n_tasks, capacity, A) actions that a concrete state does not allow.
         hash_table: (n_tasks, 2 capacity) concrete states by key, see `state_numbers`.
-        history: (n_tasks, capacity + 5, depth) the recorded sweeps of the last planning, see
+        history: (n_tasks, capacity + N_LINES, depth) the recorded sweeps of the last planning, see
             `unchanged_sweeps`. It affects speed but no value, so it is neither saved nor copied
             when the capacity for states grows.
     """
