@@ -28,7 +28,7 @@ import gymnasium
 import numpy as np
 import torch as th
 from command_line import parse
-from stable_baselines3.common.callbacks import BaseCallback
+from returns import Returns
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.utils import set_random_seed
 
@@ -88,19 +88,6 @@ class Masks(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, self._told(info)
 
 
-class Episodes(BaseCallback):
-    """Notes when episodes end, and their returns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends: list[tuple[int, float]] = []
-
-    def _on_step(self) -> bool:
-        found = [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
-        self.ends += [(self.num_timesteps, float(r)) for r in found]
-        return True
-
-
 def make_model(args: Arguments, kind: str, seed: int) -> TransformerPPO:
     """Return an untrained agent."""
     env = make_vec_env(
@@ -114,14 +101,9 @@ def make_model(args: Arguments, kind: str, seed: int) -> TransformerPPO:
 
 def curve(args: Arguments, kind: str, seed: int) -> list[float]:
     """Learn, and return the mean return in each part of the steps; nan where no episode ended."""
-    episodes = Episodes()
-    make_model(args, kind, seed).learn(args.steps, episodes)
-    means = []
-    for i in range(args.points):
-        low, high = (args.steps * k / args.points for k in (i, i + 1))
-        found = [r for t, r in episodes.ends if low < t <= high]
-        means.append(statistics.fmean(found) if found else float("nan"))
-    return means
+    returns = Returns()
+    make_model(args, kind, seed).learn(args.steps, returns)
+    return returns.means(args.steps, args.points)
 
 
 def seconds_per_iteration(args: Arguments, n_iterations: int) -> dict[str, float]:

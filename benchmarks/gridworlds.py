@@ -19,7 +19,6 @@ import dataclasses
 import platform
 import statistics
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from command_line import parse
 from phases import Clock, planner
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import configure
+from timing import cpu_seconds, spread
 from walks import WalkArguments, walk
 
 import vamdp
@@ -65,19 +65,6 @@ class Arguments:
     """Tiny sizes: checks that everything runs."""
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """CPU time of one call, which other processes disturb less than the clock on the wall."""
-    start = time.process_time()
-    run()
-    return time.process_time() - start
-
-
-def spread(values: list[float], digits: int = 1) -> str:
-    """Median and range."""
-    middle, low, high = statistics.median(values), min(values), max(values)
-    return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
-
-
 def measure_tasks(args: Arguments) -> None:
     """Draw tasks; accept grids in both ways."""
     rng = np.random.default_rng(args.seed)
@@ -89,9 +76,11 @@ def measure_tasks(args: Arguments) -> None:
     draw_grid(keys, 11, 3, 5, 2, 2, 8, tiles)
     task = distribution(rng)
     for _ in range(args.rounds):
-        rates.append(args.tasks / seconds(lambda: [distribution(rng) for _ in range(args.tasks)]))
-        own = seconds(lambda: [best_return(tiles, 0.2, ACCEPTED_HORIZON) for _ in some])
-        sparse = seconds(lambda: [task.optimal_values(ACCEPTED_HORIZON) for _ in some])
+        rates.append(
+            args.tasks / cpu_seconds(lambda: [distribution(rng) for _ in range(args.tasks)])
+        )
+        own = cpu_seconds(lambda: [best_return(tiles, 0.2, ACCEPTED_HORIZON) for _ in some])
+        sparse = cpu_seconds(lambda: [task.optimal_values(ACCEPTED_HORIZON) for _ in some])
         ratios.append(sparse / own)
     print(f"tasks: {spread(rates, 0)} accepted {args.size}x{args.size} grids a second")
     print(f"       accepting takes 1/{spread(ratios)} of the time of sparse sweeps\n")
@@ -128,7 +117,7 @@ def measure_planning(args: Arguments) -> dict[str, list[float]]:
     for _ in range(args.rounds):
         for name, learner in learners.items():
             steps = args.walks * args.horizon
-            times[name].append(1e6 * seconds(lambda learner=learner: replay(learner)) / steps)
+            times[name].append(1e6 * cpu_seconds(lambda learner=learner: replay(learner)) / steps)
     n_states = [int(w.n_states[-1]) for w in walks]
     print(f"planning: exploring walks, {statistics.median(n_states):.0f} states at the end")
     for name, values in times.items():
@@ -167,12 +156,12 @@ def measure_iterations(args: Arguments) -> dict[str, dict[str, list[float]]]:
             callback = CallbackList([])
             callback.init_callback(model)
             with planned.running():
-                collect = seconds(
+                collect = cpu_seconds(
                     lambda model=model, callback=callback: model.collect_rollouts(
                         model.env, callback, model.rollout_buffer, model.n_steps
                     )
                 )
-            train = seconds(model.train)
+            train = cpu_seconds(model.train)
             for phase, value in (
                 ("collect", collect), ("train", train), ("planning", planned.seconds),
             ):  # fmt: skip

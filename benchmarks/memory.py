@@ -37,6 +37,7 @@ import csv
 import dataclasses
 import importlib.util
 import itertools
+import math
 import os
 import statistics
 import subprocess
@@ -53,7 +54,7 @@ import torch as th
 from command_line import parse
 from matplotlib.figure import Figure
 from memory_tasks import TASKS
-from stable_baselines3.common.callbacks import BaseCallback
+from returns import Returns
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -128,35 +129,20 @@ def make_agent(name: str, task: str, env: VecEnv, seed: int, *, smoke: bool) -> 
     return RecurrentPPO("MlpLstmPolicy", env, **{**ZOO.get(task, {}), **common})
 
 
-class Episodes(BaseCallback):
-    """Notes when episodes end, and their returns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends: list[tuple[int, float]] = []
-
-    def _on_step(self) -> bool:
-        found = [info["episode"]["r"] for info in self.locals["infos"] if "episode" in info]
-        self.ends += [(self.num_timesteps, float(r)) for r in found]
-        return True
-
-
 def compute(args: Arguments) -> None:
     """Learn, and write one curve; `only` is TASK,AGENT,SEED,FILE."""
     task, agent, seed, file = args.only.split(",", 3)
     th.set_num_threads(1)
     env = make_vec_env(TASKS[task].make, N_ENVS, seed=1000 * int(seed))
     model = make_agent(agent, task, env, int(seed), smoke=args.smoke)
-    episodes, start = Episodes(), time.perf_counter()
-    model.learn(args.steps, episodes)
+    returns, start = Returns(), time.perf_counter()
+    model.learn(args.steps, returns)
     seconds = time.perf_counter() - start
-    rows = []
-    for i in range(POINTS):
-        low, high = (args.steps * k / POINTS for k in (i, i + 1))
-        found = [r for t, r in episodes.ends if low < t <= high]
-        if found:
-            mean = statistics.fmean(found)
-            rows.append([task, agent, seed, args.steps, round(high), mean, round(seconds)])
+    rows = [
+        [task, agent, seed, args.steps, round(args.steps * (i + 1) / POINTS), mean, round(seconds)]
+        for i, mean in enumerate(returns.means(args.steps, POINTS))
+        if not math.isnan(mean)
+    ]
     with Path(file).open("w", newline="") as stream:
         csv.writer(stream).writerows([COLUMNS, *rows])
 

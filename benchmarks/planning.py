@@ -34,7 +34,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 
 import numba
@@ -48,6 +47,7 @@ from dense_planning import (
     quantecon_solver,
 )
 from planning_twin import Twin, compile_twin, room, twin_batch, twin_single
+from timing import cpu_seconds
 from walks import Walk, WalkArguments, options, walk
 
 import vamdp
@@ -162,13 +162,6 @@ def check_twin(twin: Twin, walks: list[Walk], arguments: Arguments) -> None:
                 assert (Q[s] == estimator.q_values(tuple(cell))).all(), f"step {t}, state {s}"
 
 
-def seconds(replay: Callable[[], object]) -> float:
-    """CPU time of the call, which other processes disturb less than the clock on the wall."""
-    start = time.process_time()
-    replay()
-    return time.process_time() - start
-
-
 def exhaust(iterator: Iterator[object]) -> None:
     """Run an iterator to its end."""
     for _ in iterator:
@@ -198,7 +191,7 @@ def measure(
         # Walk by walk, so that a busy spell hits all ways.
         spent = [
             {
-                name: seconds(lambda w=w, way=way: exhaust(way(w, arguments)))
+                name: cpu_seconds(lambda w=w, way=way: exhaust(way(w, arguments)))
                 for name, way in (ways | slow if i < n_few else ways).items()
             }
             for i, w in enumerate(walks)
@@ -211,7 +204,7 @@ def measure(
         for name in slow:
             times[name].append(sum(s[name] for s in spent[:n_few]) / n_few / steps)
         for name, way in together.items():
-            spent_together = seconds(lambda way=way: exhaust(way(walks, arguments)))
+            spent_together = cpu_seconds(lambda way=way: exhaust(way(walks, arguments)))
             times[name].append(spent_together / len(walks) / steps)
     return times
 

@@ -12,13 +12,11 @@ sees the task to its epochs too. Run:
 
 import dataclasses
 import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import torch as th
 from command_line import parse
-from phases import duration
+from timing import cpu_seconds
 
 from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -64,11 +62,6 @@ def make(args: Arguments, domain: str, settings: dict[str, Any]) -> Any:
     return trainable(config)
 
 
-def seconds_of(call: Callable[[], Any]) -> float:
-    """Return the seconds of this process's CPU: other processes do not count."""
-    return duration(call, now=time.process_time)[1]
-
-
 def main() -> None:
     """Measure and print."""
     args = parse(Arguments, __doc__ or "")
@@ -82,8 +75,10 @@ def main() -> None:
             model.train()
         costs: dict[str, list[float]] = {"regret": [], "task": []}
         for _ in range(args.rounds):
-            rollout = {way: seconds_of(lambda m=model: collect(m)) for way, model in models.items()}
-            epoch = {way: seconds_of(models[way].train) for way in ("neither", "task")}
+            rollout = {
+                way: cpu_seconds(lambda m=model: collect(m)) for way, model in models.items()
+            }
+            epoch = {way: cpu_seconds(models[way].train) for way in ("neither", "task")}
             iteration = rollout["neither"] + args.n_epochs * epoch["neither"]
             for way, found in costs.items():
                 added = rollout[way] - rollout["neither"]

@@ -38,6 +38,7 @@ from phases import Clock, duration, planner
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import configure
+from timing import spread
 
 from rl3_sb3 import TransformerPPO
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
@@ -187,12 +188,6 @@ def _most_memory() -> float:
     return float("nan") if found is None else int(found[1]) / 1024
 
 
-def spread(values: list[float], digits: int = 2) -> str:
-    """Return the median and the range."""
-    low, high = min(values), max(values)
-    return f"{statistics.median(values):.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
-
-
 def measure(args: Arguments, horizon: int, peak: float) -> dict[str, float]:
     """Measure and report one horizon; return the ratios of epochs to each LSTM's."""
     transformer = make_transformer(args, horizon)
@@ -210,7 +205,9 @@ def measure(args: Arguments, horizon: int, peak: float) -> dict[str, float]:
     total = iteration(args, middle)
     limit = iteration_operations(transformer) / peak
     print(f"\nH = {horizon}, {transformer.n_envs} environments; seconds")
-    print(f"  transformer  iteration {spread(whole)}, memory {peak_memory(args, horizon):.0f} MiB")
+    print(
+        f"  transformer  iteration {spread(whole, 2)}, memory {peak_memory(args, horizon):.0f} MiB"
+    )
     for phase in PHASES:
         times = [found[phase] for found in ours]
         share = middle[phase] * (args.n_epochs if phase in ("gradients", "divergence") else 1)
@@ -218,7 +215,9 @@ def measure(args: Arguments, horizon: int, peak: float) -> dict[str, float]:
     print(f"    arithmetic limit {limit:.2f}: {limit / total:.0%} of the iteration")
     ratios = {}
     for size, found in theirs.items():
-        print(f"  LSTM-{size:<7} iteration {spread([iteration(args, t) for t in found])}", end="")
+        print(
+            f"  LSTM-{size:<7} iteration {spread([iteration(args, t) for t in found], 2)}", end=""
+        )
         compared = {
             "iteration": [iteration(args, t) for t in found],
             "without limit": [iteration(args, t) for t in found],
@@ -233,7 +232,7 @@ def measure(args: Arguments, horizon: int, peak: float) -> dict[str, float]:
         }
         for name, values in compared.items():
             paired = [mine / other for mine, other in zip(own[name], values, strict=True)]
-            print(f"; {name} {spread(paired)}x", end="")
+            print(f"; {name} {spread(paired, 2)}x", end="")
             if name == "epoch":
                 ratios[f"{horizon}/{size}"] = statistics.median(paired)
         print(flush=True)
