@@ -72,12 +72,23 @@ class Baseline:
         needs_tables: Whether it plays only tasks that are tables; true of agents that see states.
         most_steps: The longest meta-episode that it plays with its own options, in steps; None: of
             any length.
+
+    Raises:
+        TypeError: `make` is not a function.
     """
 
     title: str
     make: Callable[..., Agent]
     needs_tables: bool = True
     most_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an agent in place of the function that makes it."""
+        if not callable(self.make):
+            raise TypeError(
+                f"`make` must be a function TaskFacts -> agent, got {self.make!r}. Pass lambda "
+                "facts: ..., which makes the agent."
+            )
 
 
 def _of_arms(agent: Callable[..., Agent], *, with_horizon: bool = False) -> Callable[..., Agent]:

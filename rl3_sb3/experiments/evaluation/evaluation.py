@@ -27,12 +27,14 @@ import torch as th
 
 from rl3_sb3.action_masks import ActionMasks
 from rl3_sb3.experiments.environments import make_envs
+from rl3_sb3.experiments.evaluation.agent_checks import check_actions, check_agent
 from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig, check_integer
 from rl3_sb3.sequence_policy import SequencePolicy
 from rl3_sb3.vec_env import GymnasiumVecEnv
 from vamdp import TabularMDP
 from vamdp.baselines import Agent, RandomAgent
+from vamdp.inner_env import discrete_actions
 
 N_HELD_OUT_TASKS = 1000
 ORACLE = "oracle"
@@ -242,11 +244,14 @@ def evaluate_agents(
         torch's generators are restored afterwards.
 
     Raises:
-        InputError: `n_tasks` is below 1, or there is no such variation.
+        InputError: `n_tasks` is below 1, there is no such variation, or one of the agents does not
+            fit the protocol.
     """
     check_integer("tasks", n_tasks, 1)
     variation = variation or config.variation
     config.facts.check_variation(variation)
+    for agent in agents:
+        check_agent(agent)  # before the first one plays
     scores = []
     with th.random.fork_rng():
         for agent in agents:
@@ -290,7 +295,11 @@ def play(
         variation: The task distribution.
         first_seed: Seed of the first task's environment; the other seeds follow.
         stepped: See `evaluate_agents`.
+
+    Raises:
+        InputError: The agent does not fit the protocol, or does not return actions.
     """
+    check_agent(agent)
     returns, by_step = [], np.zeros(config.horizon)
     for seeds in _batches(n_tasks, first_seed):
         rewards = _play_batch(config, agent, seeds, variation, stepped or _do_nothing)
@@ -339,6 +348,7 @@ def _play_batch(
     else:
         envs = make_envs(config, n, variation=variation)
     simulator: Any = envs.unwrapped
+    space = discrete_actions(envs.single_action_space)
     observations, infos = envs.reset(seed=seeds)  # type: ignore[arg-type] # lists are fine
     single_envs = GymnasiumVecEnv(envs, info_keys=())
     masks = ActionMasks(single_envs)
@@ -355,14 +365,14 @@ def _play_batch(
         stepped()
         if knows_masks:
             agent.action_masks = masks.at(single_envs.split(infos))  # type: ignore[attr-defined] # it has one
-        if not sees_states:  # an agent that sees nothing ignores the observations
-            observations, rewards[t], _, _, infos = envs.step(agent.act(observations))
-            continue
-        states = simulator.states
-        actions = agent.act(states)
-        _, rewards[t], terminated, truncated, _ = envs.step(actions)
-        reached = simulator.reached_states
-        agent.learn(states, actions, rewards[t], reached, terminated, truncated)
+        # An agent that sees nothing ignores the observations.
+        seen = simulator.states if sees_states else observations
+        actions = agent.act(seen)
+        check_actions(agent, actions, space, n)
+        observations, rewards[t], terminated, truncated, infos = envs.step(actions)
+        if sees_states:
+            reached = simulator.reached_states
+            agent.learn(seen, actions, rewards[t], reached, terminated, truncated)
     envs.close()
     return rewards
 

@@ -18,6 +18,7 @@ from rl3_sb3.experiments.evaluation.evaluation import (
 )
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
+from vamdp.baselines import BASELINES
 
 MDPS = RunConfig.of("random-mdp", horizon=12, n_envs=2)
 BANDITS = RunConfig.of("bandit", horizon=7, n_envs=2)
@@ -64,6 +65,15 @@ class BestArm:
 
     def learn(self, *transition):
         pass
+
+
+class Silent:
+    """Has no `learn`, and no `start`."""
+
+    title, sees = "silent", "states"
+
+    def act(self, seen):
+        return np.zeros(len(seen), np.int64)
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +212,47 @@ def test_progress_names_each_agent_and_counts_its_steps_in_each_batch_of_tasks()
     )
     assert seen == ["cycle", *"......", "cycle", *"......", "oracle"]
     assert n_steps_of_play(config, 251) == 6
+
+
+@pytest.mark.parametrize("sees", ["state", "States", None])
+def test_an_agent_that_sees_something_unknown_is_refused(sees):
+    agent = Cycle()
+    agent.sees = sees
+    words = f"`Cycle.sees` must be one of states, observations, nothing, got {sees!r}"
+    for enter in (play, evaluate_agents):
+        agents = agent if enter is play else [agent]
+        with pytest.raises(InputError, match=words):
+            enter(BANDITS, agents, n_tasks=1, variation="canonical")
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        (Silent(), "title, sees, start, act, learn like .*, got Silent without start, learn"),
+        (Cycle, "must be an object, got the class Cycle"),
+        (BASELINES["random"], "got the Baseline 'random' itself. Pass its `make"),
+        (3, "got int without title, sees"),
+    ],
+)
+def test_an_agent_is_checked_before_the_first_one_plays(agent, words):
+    played = []
+    with pytest.raises(InputError, match=words):
+        evaluate_agents(BANDITS, [Cycle(), agent], n_tasks=1, report=played.append)
+    assert played == []
+
+
+@pytest.mark.parametrize("sees", ["states", "observations", "nothing"])
+@pytest.mark.parametrize(
+    ("actions", "words"),
+    [
+        (np.zeros(2), "`actions` must be integers .*, got float64"),
+        (None, "must be integers .*, got object"),
+        (np.zeros(3, int), r"of shape \(2,\), got int64 of shape \(3,\)"),
+        (np.array([0, 17]), r"`actions\[1\]` must be in \[0, 5\), got 17"),
+    ],
+)
+def test_an_agent_whose_actions_do_not_fit_is_named(sees, actions, words):
+    agent = Cycle()
+    agent.sees, agent.act = sees, lambda seen: actions
+    with pytest.raises(InputError, match=f"`Cycle.act` .* in the agent 'cycle' .*{words}"):
+        play(BANDITS, agent, n_tasks=2, variation="canonical")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vamdp.baselines import BASELINES, TaskFacts
+from vamdp.baselines import BASELINES, Baseline, RandomAgent, TaskFacts
 from vamdp.domains import Bandits, RandomMDPs
 
 
@@ -29,3 +29,8 @@ def test_a_horizon_that_was_passed_counts(name):
     bandit = facts(n_states=1, n_actions=2, distribution=Bandits(2))
     assert BASELINES[name].make(bandit).horizon == 30
     assert BASELINES[name].make(bandit, horizon=40).horizon == 40
+
+
+def test_an_agent_in_place_of_the_function_that_makes_it_is_refused():
+    with pytest.raises(TypeError, match="`make` must be a function TaskFacts -> agent, got <vamdp"):
+        Baseline("mine", RandomAgent(5))
