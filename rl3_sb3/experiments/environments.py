@@ -162,7 +162,7 @@ def value_arguments(config: RunConfig) -> dict[str, Any]:
         "value_scale": config.value_scale,
         "count_scale": config.count_scale,
         "show_state": config.algorithm.shows_state,
-        **estimator_arguments(config.estimator, config.estimator_options, config.task_horizon),
+        **estimator_arguments(config.estimator, config.estimator_options),
     }
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, fields
 from typing import Any
 
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.named import attribute_of
 from vamdp.estimators import BUILT_INS, Learner
+from vamdp.vector import ValueAugment
+
+# Arguments of `ValueAugment`, which takes options by name beside them.
+_TAKEN = inspect.signature(ValueAugment).parameters.keys() - {"task_horizon"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,12 @@ def learner_of(name: str) -> Learner:
         )
     found = attribute_of("estimator", name)
     if isinstance(found, Learner):
+        taken = sorted(_TAKEN & {each.name for each in fields(found.options)})
+        if taken:
+            raise InputError(
+                "`estimator` must have options with other names than the arguments of "
+                f"vamdp.ValueAugment, got {name!r} with {', '.join(taken)}. Rename them."
+            )
         return found
     if not callable(found):
         raise InputError(
@@ -56,9 +66,6 @@ def has_axes(name: str) -> bool:
     return getattr(learner_of(name).factory, "has_axes", False)
 
 
-def estimator_arguments(name: str, options: Mapping[str, Any], task_horizon: int) -> dict[str, Any]:
+def estimator_arguments(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `ValueAugment` for a learner and its options."""
-    if name in BUILT_INS:
-        return {"estimator": name, **options}
-    make = partial(learner_of(name).make, task_horizon=task_horizon, options=options)
-    return {"estimator": make}
+    return {"estimator": name if name in BUILT_INS else learner_of(name), **options}

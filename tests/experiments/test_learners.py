@@ -82,6 +82,14 @@ def ignoring(n_tasks, n_actions, **options):
 binned = Learner("binned", "binned", Bins, ignoring)
 needy = Learner("needy", "needy", Needy, ignoring)
 odd = Learner("odd", "odd", Odd, ignoring)
+
+
+@dataclass(frozen=True)
+class Taken:
+    value_scale: float = 1.0
+
+
+taken = Learner("taken", "taken", Taken, ignoring)
 nothing = 3
 """
 TINY = ["--horizon", "20", "--n-envs", "4", "--batch-size", "40", "--iterations", "2"]
@@ -128,6 +136,7 @@ def test_an_own_row_has_its_options_and_the_tasks_horizon_only_if_it_wants_it(mo
             r"one of model-based, .*or MODULE:NAME of your own, got 'dynaq'. Did you mean dyna-q",
         ),
         ("{}:nothing", r"must name a vamdp.estimators.Learner, or a function .*which is 3"),
+        ("{}:taken", r"other names than the arguments of vamdp.ValueAugment, .* with value_scale"),
         ("{}:nobody", r"has no attribute 'nobody'. Run the command in"),
         ("nowhere_at_all:x", r"No module named 'nowhere_at_all'. Run the command in"),
     ],

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box
 
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.estimators.row_by_row import METHODS, RowByRow
-from vamdp.estimators.table import BUILT_INS, DEFAULT
+from vamdp.estimators.table import BUILT_INS, DEFAULT, Learner, made_by
 
 #: With smaller divisors, the values and counts of a built-in learner may not fit into float32. With
 #: larger ones they do for 1e5 steps of LARGEST_REWARD = 1e30, since float32 goes to 3e38.
@@ -25,13 +25,13 @@ def as_estimator(
     """Return the learner for the argument `estimator`.
 
     Args:
-        estimator: None or the name of a built-in learner; an `Estimator`; a learner of one task
-            with the methods update, q_values, counts and forget, or a list of n_tasks of them; or a
-            function (n_tasks, n_actions) that returns one of the last three.
+        estimator: None or the name of a built-in learner; a `Learner`; an `Estimator`; a learner of
+            one task with the methods update, q_values, counts and forget, or a list of n_tasks of
+            them; or a function (n_tasks, n_actions) that returns one of the last three.
         n_tasks: Number of environments.
         n_actions: Number of actions of each environment.
         task_horizon: Largest number of steps of an episode.
-        options: Options of a built-in learner.
+        options: Options of a built-in learner or a `Learner`.
 
     Raises:
         ValueError: The name is unknown, an option is out of range or given with a custom learner,
@@ -39,21 +39,19 @@ def as_estimator(
         TypeError: An option is unknown, or `estimator` is none of the above.
     """
     if estimator is None or isinstance(estimator, str):
-        name = DEFAULT if estimator is None else estimator
-        if name not in BUILT_INS:
-            close = difflib.get_close_matches(name, BUILT_INS, 1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise ValueError(
-                f"`estimator` must be one of {', '.join(map(repr, BUILT_INS))}, got {name!r}.{hint}"
-            )
-        return BUILT_INS[name].make(n_tasks, n_actions, task_horizon, options)
-    if options:
+        estimator = _built_in(DEFAULT if estimator is None else estimator)
+    maker = estimator
+    if isinstance(estimator, Learner):
+        maker = estimator.factory
+        estimator = estimator.make(n_tasks, n_actions, task_horizon, options)
+    elif options:
         raise ValueError(
             f"`{next(iter(options))}` must be left out with a custom `estimator`, got "
-            f"{next(iter(options.values()))!r}. Set it in that learner."
+            f"{next(iter(options.values()))!r}. Set it in that learner, or pass a "
+            "vamdp.estimators.Learner with options."
         )
-    if isinstance(estimator, type) or (callable(estimator) and not hasattr(estimator, "update")):
-        estimator = _made(estimator, n_tasks, n_actions)
+    elif isinstance(estimator, type) or (callable(estimator) and not hasattr(estimator, "update")):
+        estimator = made_by(estimator, n_tasks, n_actions, {})
     missing = _missing(estimator, _DOOR)
     # Learners of one task have neither method, so this one was meant to be an Estimator.
     if missing and (hasattr(estimator, "write") or hasattr(estimator, "begin_tasks")):
@@ -62,26 +60,37 @@ def as_estimator(
             f"without {', '.join(missing)}."
         )
     if missing:
+        if isinstance(maker, type):
+            _refuse_class_of_one(maker, estimator, n_tasks, n_actions)
         estimator = _by_rows(estimator, n_tasks, n_actions)
     _check_sizes(estimator, n_tasks, n_actions)
     return estimator  # type: ignore[no-any-return] # it has the methods of the protocol
 
 
-def _made(maker: Any, n_tasks: int, n_actions: int) -> Any:
-    """Return what a function or a class builds for these numbers of tasks and actions."""
-    try:
-        return maker(n_tasks, n_actions)
-    except TypeError as error:
-        raise TypeError(
-            f"`estimator` must be a function (n_tasks, n_actions) -> learner, got "
-            f"{getattr(maker, '__name__', maker)}: {error}. Pass lambda n_tasks, n_actions: ... "
-            "and give it the arguments it needs."
-        ) from error
+def _built_in(name: str) -> Learner:
+    if name not in BUILT_INS:
+        close = difflib.get_close_matches(name, BUILT_INS, 1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(
+            f"`estimator` must be one of {', '.join(map(repr, BUILT_INS))}, got {name!r}.{hint}"
+        )
+    return BUILT_INS[name]
 
 
 def is_built_in(estimator: Estimator) -> bool:
     """Whether this is a built-in learner, whose output needs no check."""
     return any(type(estimator) is row.factory for row in BUILT_INS.values())
+
+
+def _refuse_class_of_one(made_by_class: type, one: Any, n_tasks: int, n_actions: int) -> None:
+    """Raise ValueError if a class took the number of tasks for something else."""
+    if n_tasks > 1 or getattr(one, "n_actions", n_actions) != n_actions:
+        name = made_by_class.__name__
+        raise ValueError(
+            f"`estimator` must make learners of {n_tasks} tasks when it is called as (n_tasks, "
+            f"n_actions), got {name}, the class of one learner. Pass lambda n_tasks, n_actions: "
+            f"[{name}(...) for _ in range(n_tasks)]."
+        )
 
 
 def _by_rows(learners: Any, n_tasks: int, n_actions: int) -> RowByRow:
@@ -93,6 +102,11 @@ def _by_rows(learners: Any, n_tasks: int, n_actions: int) -> RowByRow:
             f"{type(learners[0]).__name__} several times. Pass [make() for _ in range({n_tasks})]."
         )
     for one in [learners] if is_one else learners:
+        if isinstance(one, type):
+            raise TypeError(
+                f"`estimator` must hold learners, got the class {one.__name__}. Pass "
+                f"[{one.__name__}(...) for _ in range({n_tasks})]."
+            )
         if not is_one and not _missing(one, _DOOR):
             raise TypeError(
                 f"`estimator` must be one {type(one).__name__} with n_tasks = {n_tasks}, got a "

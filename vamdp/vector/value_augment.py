@@ -54,7 +54,8 @@ class ValueAugment(ValueSetup, AnyVectorWrapper):
             (n_tasks, n_actions) -> list.
         threads: Number of tasks that the model-based learner plans at the same time, at most the
             number of the machine's cores.
-        **options: Options of a built-in learner, such as those of `EstimatorOptions`.
+        **options: Options of a built-in learner, such as those of `EstimatorOptions`, or of a
+            `vamdp.estimators.Learner`.
 
     Attributes:
         layout: Name of a part -> its slice of the vector.

@@ -69,9 +69,11 @@ class ValueAugment(ValueSetup, gymnasium.Wrapper[Any, Any, Any, Any], RecordCons
         estimator: The learner. None or "model-based" is a `ValueEstimator`; the other built-in
             names are in `vamdp.estimators.BUILT_INS`. Or a custom learner: an object with the
             methods update, q_values, counts and forget of `ValueEstimator`, any
-            `vamdp.estimators.Estimator` of one task, or a function (n_tasks, n_actions) -> one of
-            these. Environments made from the spec of this one get copies of a learner object.
-        **options: Options of a built-in learner, such as those of `EstimatorOptions`.
+            `vamdp.estimators.Estimator` of one task, a function (n_tasks, n_actions) -> one of
+            these, or a `vamdp.estimators.Learner`. Environments made from the spec of this one get
+            copies of a learner object.
+        **options: Options of a built-in learner, such as those of `EstimatorOptions`, or of a
+            `Learner`.
 
     Attributes:
         layout: Name of a part -> its slice of the vector.

@@ -9,6 +9,7 @@ from vamdp.argument_checks import check_positive_integer, check_scale
 from vamdp.estimators.choice import as_estimator
 from vamdp.estimators.estimator import Estimator, Scales
 from vamdp.estimators.running_bins import RunningBins
+from vamdp.estimators.table import Learner
 from vamdp.inner_batch import refuse_meta_episodes
 from vamdp.inner_env import StateKey, discrete_actions
 from vamdp.wrappers.observation import ActionParts, Layout, Parts, meta_boxes
@@ -99,7 +100,7 @@ def _one_each(
     """Return one learner per task, as required by bins that adapt to the data."""
     if isinstance(estimator, (list, tuple)):
         return [as_estimator(one, 1, n_actions, task_horizon, options) for one in estimator]
-    if not (estimator is None or callable(estimator) or isinstance(estimator, str)):
+    if not (estimator is None or callable(estimator) or isinstance(estimator, str | Learner)):
         raise ValueError(
             f"`estimator` must be a name or a function (n_tasks, n_actions) -> learner where the "
             f"scales of bins are not known, got one {type(estimator).__name__} of {n_tasks} tasks. "
