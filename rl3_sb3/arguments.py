@@ -29,6 +29,9 @@ def check_policy(policy: Any, known: list[str]) -> None:
     Args:
         policy: The `policy` argument of `TransformerPPO`.
         known: Names of the known policies.
+
+    Raises:
+        TypeError: The `network` of a subclass is not a class of networks.
     """
     if isinstance(policy, str):
         good = policy in known
@@ -39,6 +42,8 @@ def check_policy(policy: Any, known: list[str]) -> None:
             f"`policy` must be one of {', '.join(known)}, or a subclass of rl3_sb3.SequencePolicy, "
             f"got {policy!r}. The policy without memory is MarkovPolicy."
         )
+    if not isinstance(policy, str):
+        policy.network_defaults()  # which checks its network
 
 
 def check_env(env: Any) -> None:

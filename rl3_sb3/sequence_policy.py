@@ -46,6 +46,7 @@ from rl3_sb3.distribution import (
     sample_actions,
 )
 from rl3_sb3.networks.network import Memory, Network, Tensors
+from rl3_sb3.networks.network_class import named_arguments
 from rl3_sb3.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -138,9 +139,12 @@ class SequencePolicy(ActorCriticPolicy):
 
     @classmethod
     def network_defaults(cls) -> dict[str, Any]:
-        """Return the networks' arguments and their defaults, `...` for a required one."""
-        _, _, *arguments = inspect.signature(cls.network).parameters.values()  # after the two dims
-        return {a.name: ... if a.default is a.empty else a.default for a in arguments}
+        """Return the networks' arguments and their defaults, `...` for a required one.
+
+        Raises:
+            TypeError: `network` is not a class of networks.
+        """
+        return named_arguments(getattr(cls, "network", None), cls.__name__)
 
     @classmethod
     def argument_defaults(cls) -> dict[str, Any]:
@@ -182,7 +186,7 @@ class SequencePolicy(ActorCriticPolicy):
         arguments |= given
         for name, value in arguments.items():
             if value is ...:
-                raise TypeError(f"`{name}` must be given to {cls.__name__}. `TransformerPPO` does.")
+                raise TypeError(f"`{name}` must be given to {cls.__name__}. {_remedy_for(name)}")
         return arguments
 
     @property
@@ -521,6 +525,13 @@ class SequencePolicy(ActorCriticPolicy):
             "actor_only": self.critic is None,
             **self._network_arguments,
         }
+
+
+def _remedy_for(missing: str) -> str:
+    """Return how the value of an argument gets to the networks of a policy."""
+    if missing == "context_length":
+        return "`TransformerPPO` does."
+    return f'Pass policy_kwargs={{"{missing}": ...}} to `TransformerPPO`, or give it a default.'
 
 
 def _number(value: Any) -> float:

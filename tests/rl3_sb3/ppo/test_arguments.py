@@ -11,6 +11,7 @@ from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from torch import nn
 
 from rl3_sb3 import LstmPolicy, MarkovPolicy, SequencePolicy, TransformerPPO
 from rl3_sb3.networks.memoryless import MemorylessNetwork
@@ -157,6 +158,45 @@ def test_a_policy_of_ones_own_network_trains(make_vec, make_model):
 
     model = make_model(make_vec([6, 6], horizon=6), Mine, policy_kwargs={"hidden": 5}).learn(24)
     assert model.policy.actor.head.in_features == 5
+
+
+class Hollow(nn.Module):
+    def __init__(self, input_dim, output_dim):
+        super().__init__()
+
+
+class Open(MemorylessNetwork):
+    def __init__(self, input_dim, output_dim, **rest):
+        super().__init__(input_dim, output_dim, **rest)
+
+
+class Narrow(MemorylessNetwork):
+    def __init__(self, input_dim):
+        super().__init__(input_dim, 1, 1)
+
+
+class Required(MemorylessNetwork):
+    def __init__(self, input_dim, output_dim, context_length, hidden):
+        super().__init__(input_dim, output_dim, context_length, hidden=hidden)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({}, r"`Mine.network` must be a class like .*Network, got none. Write `network ="),
+        ({"network": MemorylessNetwork(1, 1, 1)}, "got an object of MemorylessNetwork"),
+        ({"network": Hollow}, "got Hollow without new_memory, require_room, step, invalidate_mem"),
+        ({"network": Open}, r"got Open, whose constructor takes \(input_dim, output_dim, \*\*rest"),
+        ({"network": Narrow}, r"got Narrow, whose constructor takes \(input_dim\)"),
+        ({"network": Required}, r'`hidden` must be given to Mine. Pass policy_kwargs=\{"hidden": '),
+    ],
+)
+def test_a_class_that_is_no_network_is_told_what_it_lacks(make_vec, make_model, members, message):
+    mine = type("Mine", (SequencePolicy,), members)
+    with pytest.raises(TypeError, match=message):
+        make_model(make_vec([6, 6], horizon=6), mine)
+    if "hidden" in message:
+        make_model(make_vec([6, 6], horizon=6), mine, policy_kwargs={"hidden": 5})
 
 
 def test_a_network_of_ones_own_need_not_know_of_choices(make_vec, make_model, monkeypatch):
