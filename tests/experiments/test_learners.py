@@ -153,6 +153,12 @@ def test_options_of_ones_own_are_checked(module):
         RunConfig.of("random-mdp", estimator=f"{module}:plain", **{"estimator.tolerance": 1.5})
 
 
+def test_options_of_a_function_are_refused_with_the_remedy(module):
+    words = r"`estimator.lam` is not a setting of this run: its estimator has no options\..*Learner"
+    with pytest.raises(InputError, match=words):
+        RunConfig.of("random-mdp", estimator=f"{module}:last", **{"estimator.lam": 0.5})
+
+
 def test_options_that_are_tuples_are_stored_and_set(module, capsys):
     words = ["--estimator", f"{module}:binned", *TINY, "--set", "estimator.edges=0.5,2", "--out"]
     assert main(["train", "random-mdp", *words, "run"]) == 0

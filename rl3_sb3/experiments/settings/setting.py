@@ -240,6 +240,11 @@ def full_name(name: str, known: Iterable[str]) -> str:
             f"`{name}` is not a setting of this run: the options of its {prefix} are "
             f"{', '.join(each.rpartition('.')[2] for each in same)}."
         )
+    if dot and not same and prefix in names:  # all policies have arguments
+        raise InputError(
+            f"`{name}` is not a setting of this run: its {prefix} has no options. Leave it out; a "
+            "learner of your own has options if you name a vamdp.estimators.Learner."
+        )
     near = _near(name, names) or _near(name, [each.rpartition(".")[2] for each in names])
     hint = f"did you mean {near}?" if near else f"known are {', '.join(names)}."
     raise InputError(f"`{name}` is not a setting of this run: {hint}")
