@@ -37,20 +37,22 @@ def make_baselines(
     """
     domain = config.facts
     facts = task_facts(config, variation)
+    source = "--agents"
     if names is None:
+        source = "Domain.baselines"
         names = _fitting(domain, config.horizon)
     names = [_row_of(name, domain) for name in names if name != ORACLE]  # it is always included
     if "" in names:
         raise InputError("`--agents` must be names with commas between them, got an empty name.")
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"`--agents` must name each agent once, got {name} twice.")
+            raise InputError(f"`{source}` must name each agent once, got {name} twice.")
     agents = []
     for name in names:
-        baseline, options = baseline_of(name), domain.baselines.get(name, {})
+        baseline, options = baseline_of(name, source), domain.baselines.get(name, {})
         if baseline.needs_tables and not domain.has_tables:
             raise InputError(
-                f"`--agents` must fit {domain.title.lower()}, got {name}: it sees the states of "
+                f"`{source}` must fit {domain.title.lower()}, got {name}: it sees the states of "
                 "tables, and these tasks are environments. Leave it out, or define it with "
                 "Baseline(needs_tables=False) if it works without."
             )
@@ -58,11 +60,11 @@ def make_baselines(
             agent = baseline.make(facts, **options)
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"`--agents` must fit {domain.title.lower()}, got {name}: {error}"
+                f"`{source}` must fit {domain.title.lower()}, got {name}: {error}"
             ) from error
         if not callable(getattr(agent, "act", None)):
             raise InputError(
-                f"`--agents` must make a vamdp.baselines.Agent, got {name}, whose `make` returns "
+                f"`{source}` must make a vamdp.baselines.Agent, got {name}, whose `make` returns "
                 f"{agent!r}."
             )
         if getattr(agent, "title", None) != baseline.title:  # of a class that other agents have too
@@ -73,7 +75,7 @@ def make_baselines(
     for title in titles:
         if titles.count(title) > 1 or title == ORACLE:
             raise InputError(
-                f"`--agents` must have different titles, got {title!r} twice or the oracle's."
+                f"`{source}` must have different titles, got {title!r} twice or the oracle's."
             )
     return agents
 
@@ -82,7 +84,7 @@ def _fitting(domain: Domain, horizon: int) -> list[str]:
     """Return the names of a domain's agents that play its tasks for so many steps."""
     fitting = []
     for name in domain.baselines:
-        baseline = baseline_of(name)
+        baseline = baseline_of(name, "Domain.baselines")
         if baseline.needs_tables and not domain.has_tables:
             continue
         if baseline.most_steps is not None and horizon > baseline.most_steps:
@@ -103,8 +105,12 @@ def _row_of(name: str, domain: Domain) -> str:
     return titles.get(name.lower(), name)
 
 
-def baseline_of(name: str) -> Baseline:
+def baseline_of(name: str, source: str = "--agents") -> Baseline:
     """Return the agent of this name, or the one that `module:attribute` names.
+
+    Args:
+        name: The name.
+        source: Where it was given, for the error.
 
     Raises:
         InputError: There is no such agent.
@@ -114,19 +120,19 @@ def baseline_of(name: str) -> Baseline:
     if ":" not in name:
         near = difflib.get_close_matches(name, BASELINES, n=1)
         raise InputError(
-            f"`--agents` must name some of {', '.join(BASELINES)}, or MODULE:NAME of a "
+            f"`{source}` must name some of {', '.join(BASELINES)}, or MODULE:NAME of a "
             f"vamdp.baselines.Baseline, got {name!r}."
             + (f" Did you mean {near[0]}?" if near else "")
         )
     if name.partition(":")[0] in BASELINES:
         raise InputError(
-            f"`--agents` must name an agent without options, got {name!r}: its constants are in "
+            f"`{source}` must name an agent without options, got {name!r}: its constants are in "
             "`Domain.baselines`, or in a vamdp.baselines.Baseline of yours, as MODULE:NAME."
         )
-    found = attribute_of("--agents", name)
+    found = attribute_of(source, name)
     if not isinstance(found, Baseline):
         raise InputError(
-            f"`--agents` must name a vamdp.baselines.Baseline, got {name!r}, which is {found!r}."
+            f"`{source}` must name a vamdp.baselines.Baseline, got {name!r}, which is {found!r}."
         )
     return found
 

@@ -20,6 +20,7 @@ from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.settings.recipes import RECIPES
 from rl3_sb3.update.transformation import Transformation
 from vamdp import StateBins
+from vamdp.argument_checks import check_positive_integer
 from vamdp.domains import (
     EnvDistribution,
     SampledEnv,
@@ -30,6 +31,17 @@ from vamdp.domains import (
 )
 
 CANONICAL = "canonical"
+
+# The arguments of `Domain` that are mappings, with an example of each.
+_MAPPINGS = {
+    "horizons": "{None: 100}",
+    "variations": '{"far": ...}',
+    "arguments": '{"n_arms": 5}',
+    "estimator_options": '{"gamma": 0.9}',
+    "settings": '{"iterations": 100}',
+    "recipes": '{"ours": {"n_epochs": 4}}',
+    "baselines": '{"random": {}}',
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +132,7 @@ class Domain:
                 "A domain must have either `env_id` or `tasks` or `environments`, got "
                 f"{' and '.join(given) or 'none of them'}."
             )
+        self._check_kinds(given[0])
         if not self.horizons or (self.env_id is None and set(self.horizons) != {None}):
             raise ValueError(
                 "`horizons` must be {None: H} for `tasks` and `environments`, which have one size, "
@@ -131,8 +144,8 @@ class Domain:
                 f"{self.feature_scale!r} and {self.action_names!r}: they apply to tables, and to "
                 "films of grids."
             )
-        if self.task_horizon is not None and not self.task_horizon >= 1:
-            raise ValueError(f"`task_horizon` must be at least 1, got {self.task_horizon!r}.")
+        if self.task_horizon is not None:
+            check_positive_integer("task_horizon", self.task_horizon)
         if self.exchangeable_actions and self.transformations is not None:
             raise ValueError(
                 "`transformations` must be left out with `exchangeable_actions`, got "
@@ -150,9 +163,36 @@ class Domain:
                     "`variations` must have names of letters, digits, _ and -, and not "
                     f"{CANONICAL}, got {name!r}: results are stored under them."
                 )
-            if callable(variation) != (self.env_id is None):
-                wanted = "a function" if self.env_id is None else "the environment's arguments"
+            draws = self.env_id is None
+            if not (callable(variation) if draws else isinstance(variation, Mapping)):
+                wanted = "a function" if draws else "the environment's arguments"
                 raise ValueError(f"`variations[{name!r}]` must be {wanted}, got {variation!r}.")
+
+    def _check_kinds(self, source: str) -> None:
+        """Raise ValueError for an argument that is not of its kind, which would fail much later."""
+        if source != "env_id" and not callable(getattr(self, source)):
+            raise ValueError(f"`{source}` must be a function, got {getattr(self, source)!r}.")
+        for name, example in _MAPPINGS.items():
+            if not isinstance(getattr(self, name), Mapping):
+                raise ValueError(
+                    f"`{name}` must be a mapping such as {example}, got {getattr(self, name)!r}."
+                )
+        for size, horizon in self.horizons.items():
+            check_positive_integer(f"horizons[{size!r}]", horizon)
+        for name in ("recipes", "baselines"):
+            for key, each in getattr(self, name).items():
+                if not isinstance(each, Mapping):
+                    raise ValueError(
+                        f"`{name}[{key!r}]` must be a mapping, got {each!r}. Pass {{}} for nothing."
+                    )
+        if self.state_bins is not None and not isinstance(self.state_bins, StateBins):
+            raise ValueError(
+                f"`state_bins` must be a vamdp.StateBins, got {self.state_bins!r}. Pass "
+                "StateBins(n_bins, low, high)."
+            )
+        names = self.action_names
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"`action_names` must be a tuple of names, got {names!r}.")
 
     def _check_settings(self) -> None:
         prior = self.prior

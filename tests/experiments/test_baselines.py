@@ -234,6 +234,21 @@ def test_agents_that_cannot_play_are_named(monkeypatch, agents, words):
 
 
 @pytest.mark.parametrize(
+    ("baselines", "words"),
+    [
+        ({"my-agent": {}}, "`Domain.baselines` must name some of random, .*, got 'my-agent'"),
+        ({"random": {"c": 3}}, "`Domain.baselines` must fit a, got random: .*'c'"),
+    ],
+)
+def test_agents_of_a_domain_that_cannot_play_are_the_domains_fault(monkeypatch, baselines, words):
+    monkeypatch.setitem(
+        DOMAINS, "a", domains.Domain(title="A", tasks=Bandits(), baselines=baselines)
+    )
+    with pytest.raises(InputError, match=words):
+        make_baselines(RunConfig.of("a", horizon=9), "canonical")
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ("--json nowhere/y.json", "`--json` must be in an existing folder"),

@@ -96,6 +96,7 @@ def play_runs(
     directories = [RunDirectory(path) for path in paths]
     configs = [directory.config_file.read() for directory in directories]
     _check(paths, configs, options)
+    action_names = _action_names(configs[0])
     films = []
     labels = agent_labels(configs)
     for directory, config, label in zip(directories, configs, labels, strict=True):
@@ -111,7 +112,7 @@ def play_runs(
                 show_counts=options.show_counts,
             )
         )
-    write_gif(options.out, films, _action_names(configs[0]), options.fps)
+    write_gif(options.out, films, action_names, options.fps)
     if options.snapshots:
         rows = []
         for film in films:
@@ -207,9 +208,15 @@ def _check_pictures(path: Path, config: RunConfig) -> None:
 
 def _action_names(config: RunConfig) -> tuple[str, ...]:
     """Return the domain's names of the actions, or "action 0" and so on if it has none."""
-    if config.facts.action_names:
-        return config.facts.action_names
     space: Any = config.facts.make_env(config.size, CANONICAL).action_space
+    names = config.facts.action_names
+    if names:
+        if len(names) != space.n:
+            raise InputError(
+                f"`Domain.action_names` must be a name for each of {space.n} actions, got "
+                f"{names!r} in {config.domain}."
+            )
+        return names
     return tuple(f"action {a}" for a in range(space.n))
 
 

@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from rl3_sb3.experiments.cli import main
+from rl3_sb3.experiments.domains import DOMAINS
 from rl3_sb3.experiments.films.panels import film_frame, keep
 from rl3_sb3.experiments.films.play import snapshots, timeline, write_gif
 from rl3_sb3.experiments.films.shot import Film, Shot
@@ -177,6 +179,16 @@ def test_what_cannot_be_filmed_is_one_line_and_leaves_no_file(
 
 
 # -------------------------------------------------------------------- frames
+
+
+def test_names_of_another_number_of_actions_are_refused_before_anything_is_filmed(
+    runs, tmp_path, monkeypatch, capsys
+):
+    lakes = replace(DOMAINS["frozen-lake"], action_names=("left", "right"))
+    monkeypatch.setitem(DOMAINS, "frozen-lake", lakes)
+    assert main(["play", str(runs / "lake-rl2"), "--out", str(tmp_path / "a.gif")]) == 2
+    words = "`Domain.action_names` must be a name for each of 4 actions, got ('left', 'right')"
+    assert words in capsys.readouterr().err
 
 
 def test_films_side_by_side_wait_for_each_others_restarts():
