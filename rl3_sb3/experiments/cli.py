@@ -11,17 +11,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
-import sysconfig
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NoReturn
 
-import vamdp
 from rl3_sb3.experiments.commands import (
     baselines,
     curves,
@@ -34,7 +30,7 @@ from rl3_sb3.experiments.commands import (
     table,
     train,
 )
-from rl3_sb3.experiments.errors import InputError, RunWarning
+from rl3_sb3.experiments.errors import InputError, RunWarning, is_of_others
 from rl3_sb3.experiments.output import end_without_reader, has_reader, printable
 from vamdp._version import __version__
 from vamdp.shell import install_command
@@ -99,10 +95,10 @@ def _run(options: argparse.Namespace) -> int:
             # A command returns its exit status, or None for success.
             return options.command(options) or 0
     except (InputError, OSError) as error:  # OSError: no such folder, disk full, no permission
-        is_of_others = isinstance(error, OSError) and _is_of_others(error)
-        if isinstance(error, BrokenPipeError) and not (is_of_others and has_reader(sys.stdout)):
+        is_theirs = isinstance(error, OSError) and is_of_others(error)
+        if isinstance(error, BrokenPipeError) and not (is_theirs and has_reader(sys.stdout)):
             raise
-        if is_of_others:
+        if is_theirs:
             traceback.print_exception(error)
             return 1
         lines = [str(error), *getattr(error, "__notes__", ())]
@@ -111,22 +107,6 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("rl3: interrupted", file=sys.stderr)
         return 130
-
-
-def _is_of_others(error: OSError) -> bool:
-    """Return whether an error comes out of code that is neither ours nor installed.
-
-    That is an environment, a learner or an agent of the user, whose files are not the command's.
-    """
-    library = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
-    ours = [str(Path(vamdp.__file__).parent), str(Path(__file__).parents[1])]
-    known = tuple(os.path.join(folder, "") for folder in (*library, *ours))
-    files = (frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__))
-    return any(
-        not name.startswith((*known, "<"))
-        and not {"site-packages", "dist-packages"} & {*Path(name).parts}
-        for name in files
-    )
 
 
 @contextmanager

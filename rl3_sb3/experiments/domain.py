@@ -7,6 +7,7 @@ the classical agents see. An environment can only be stepped.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -167,11 +168,13 @@ class Domain:
             if not (callable(variation) if draws else isinstance(variation, Mapping)):
                 wanted = "a function" if draws else "the environment's arguments"
                 raise ValueError(f"`variations[{name!r}]` must be {wanted}, got {variation!r}.")
+            if draws:
+                _check_draw(f"variations[{name!r}]", variation)
 
     def _check_kinds(self, source: str) -> None:
         """Raise ValueError for an argument that is not of its kind, which would fail much later."""
-        if source != "env_id" and not callable(getattr(self, source)):
-            raise ValueError(f"`{source}` must be a function, got {getattr(self, source)!r}.")
+        if source != "env_id":
+            _check_draw(source, getattr(self, source))
         for name, example in _MAPPINGS.items():
             if not isinstance(getattr(self, name), Mapping):
                 raise ValueError(
@@ -336,3 +339,16 @@ class Domain:
         if not isinstance(size, int | None) or size not in self.horizons:
             known = " or ".join("left out" if n is None else str(n) for n in self.horizons)
             raise InputError(f"`size` must be {known} in {self.title.lower()}, got {size!r}.")
+
+
+def _check_draw(name: str, draw: Any) -> None:
+    """Raise InputError unless this is a function of one argument."""
+    wanted = f"`{name}` must be a function of one argument, a NumPy generator, got {draw!r}"
+    if not callable(draw):
+        raise InputError(f"{wanted}.")
+    try:
+        inspect.signature(draw).bind(None)
+    except ValueError:
+        pass  # some compiled functions do not tell their arguments
+    except TypeError as error:
+        raise InputError(f"{wanted}: {error}. Write def tasks(rng): ...") from None

@@ -209,8 +209,10 @@ def test_single_and_batched_environments_of_own_tasks_agree():
         ({"env_id": "a", "variations": {"b": Bandits()}}, "`variations['b']` must be the env"),
         ({"tasks": Bandits(), "variations": {"b": {}}}, "`variations['b']` must be a function"),
         ({"env_id": "a", "variations": {"b": 3}}, "`variations['b']` must be the environment's"),
-        ({"tasks": 3}, "`tasks` must be a function, got 3."),
-        ({"environments": "a"}, "`environments` must be a function, got 'a'."),
+        ({"tasks": 3}, "`tasks` must be a function of one argument, a NumPy generator, got 3."),
+        ({"environments": "a"}, "`environments` must be a function of one argument"),
+        ({"tasks": lambda: 0}, "too many positional arguments. Write def tasks(rng): ..."),
+        ({"tasks": Bandits(), "variations": {"b": lambda: 0}}, "`variations['b']` must be a fun"),
         ({"tasks": Bandits(), "horizons": 40}, "`horizons` must be a mapping such as {None: 100},"),
         (
             {"tasks": Bandits(), "horizons": {None: "a"}},
@@ -383,6 +385,7 @@ def test_runs_of_earlier_versions_are_still_of_their_tasks(tmp_path):
         (["gridworld", "--signal", "regret", "--set", "gamma=1"], "`gamma` must be"),
         (["my_tasks:not_a_table"], "The environments of my_tasks:not_a_table cannot be made"),
         (["my_tasks:pole"], "which makes a SyncVectorEnv"),
+        (["my_tasks:without_rng"], "`tasks` must be a function of one argument, a NumPy generator"),
     ],
 )
 def test_environments_that_cannot_be_made_leave_no_folder(
@@ -391,6 +394,7 @@ def test_environments_that_cannot_be_made_leave_no_folder(
     with (tmp_path / "my_tasks.py").open("a") as file:
         file.write(
             "\n\ndef not_a_table(rng):\n    return 3\n"
+            "\n\ndef without_rng():\n    return 3\n"
             "\nimport gymnasium\n\ndef sync(num_envs=1, **kwargs):\n"
             "    return gymnasium.vector.SyncVectorEnv([lambda: gymnasium.make('CartPole-v1')])\n\n"
             "gymnasium.registry.pop('Pole-v0', None)\n"

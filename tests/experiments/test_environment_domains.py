@@ -187,16 +187,17 @@ def test_functions_are_told_apart_by_what_they_draw(module):
     assert (other.environments, other.has_tables) == (None, True)
 
 
-def test_a_function_that_fails_is_told_of_when_environments_are_made(module, capsys):
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, TypeError])
+def test_an_error_of_the_function_is_told_when_environments_are_made(module, error, tmp_path):
     domain_of(f"{module}:poles")
 
     def fails(rng):
-        raise ValueError("no poles today")
+        raise error("no poles today")
 
     sys.modules[module].poles = fails
-    assert run("train", f"{module}:poles", *TINY) == 2
-    message = capsys.readouterr().err
-    assert "The environments of my_poles:poles cannot be made: no poles today" in message
+    with pytest.raises(error, match=r"^no poles today$"):
+        run("train", f"{module}:poles", *TINY, "--out", "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_single_and_batched_environments_agree():

@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 import vamdp.vector
 from rl3_sb3.distribution import check_action_space
 from rl3_sb3.experiments.environments import make_envs
-from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.errors import InputError, is_of_others
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.vec_env import GymnasiumVecEnv
 
@@ -53,6 +53,8 @@ def make_learning_env(config: RunConfig, n_envs: int) -> VecEnv:
 def check_environments(config: RunConfig) -> None:
     """Make a run's environments once, to report errors before the run begins.
 
+    Errors out of the user's own code pass, with their traceback.
+
     Raises:
         InputError: The environments cannot be made.
     """
@@ -62,6 +64,8 @@ def check_environments(config: RunConfig) -> None:
         env.reset()  # some learners check only now whether their options fit the states
         env.close()
     except (TypeError, ValueError, RuntimeError) as error:
+        if is_of_others(error):
+            raise
         raise InputError(f"The environments of {config.domain} cannot be made: {error}") from error
 
 
