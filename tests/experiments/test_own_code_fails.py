@@ -16,7 +16,10 @@ from vamdp.baselines import Baseline
 TINY = "--horizon 10 --n-envs 4 --batch-size 20 --iterations 5 --algo rl2".split()
 MODULE = """
 import gymnasium
+import numpy as np
 from gymnasium.spaces import Discrete
+
+from vamdp import TabularMDP
 
 
 class Corridor(gymnasium.Env):
@@ -29,7 +32,7 @@ class Corridor(gymnasium.Env):
 
     def step(self, action):
         Corridor.calls += 1
-        if Corridor.error is not None and Corridor.calls > 1200:  # the walk before takes 1024
+        if Corridor.error is not None and Corridor.calls > 2224:  # the walks before take 2048
             raise Corridor.error
         return 0, 1.0, False, False, {}
 
@@ -51,6 +54,19 @@ def same(rng):
 
 def from_one(rng):
     return FromOne()
+
+
+def unseeded(rng):
+    return TabularMDP.from_dense(np.ones((1, 2, 1)), np.random.default_rng().random((1, 2)))
+
+
+class Noisy(Corridor):
+    def step(self, action):
+        return 0, np.random.default_rng().random(), False, False, {}
+
+
+def noisy(rng):
+    return Noisy()
 """
 
 
@@ -120,6 +136,8 @@ def test_a_file_that_the_command_needs_stays_one_line(capsys, tmp_path):
     [
         ("from_one", "`action_space` must start at 0, got Discrete(2, start=1)"),
         ("same", "`env_distribution` must return a new environment at every call"),
+        ("unseeded", "must draw the same task from the same random numbers, got corridors:unseed"),
+        ("noisy", "corridors:noisy, which draws another every time. Take all random numbers from"),
     ],
 )
 def test_tasks_that_cannot_be_trained_on_are_one_line_before_a_run_begins(

@@ -51,11 +51,22 @@ class ConfigFile:
 
     @staticmethod
     def first_content(config: RunConfig) -> dict[str, Any]:
-        """Return what a new run stores. It plays a task, whose code may fail."""
+        """Return what a new run stores. It plays a task twice, whose code may fail.
+
+        Raises:
+            InputError: The task is another one the second time, so that it could not be recognised.
+        """
+        tasks = fingerprint(config)
+        if fingerprint(config) != tasks:
+            raise InputError(
+                "`domain` must draw the same task from the same random numbers, got "
+                f"{config.domain}, which draws another every time. Take all random numbers from "
+                "`rng`, and those of an environment from the seed that its `reset` gets."
+            )
         return {
             _RUN: config.to_dict(),
             _VERSIONS: library_versions(_PACKAGES),
-            _TASKS: fingerprint(config),
+            _TASKS: tasks,
         }
 
     def write(self, content: Mapping[str, Any]) -> None:
