@@ -27,7 +27,8 @@ def check_scales(scales: Scaling) -> None:
     good = is_row or (isinstance(scales, Sequence) and not isinstance(scales, str))
     if not good or len(scales) == 0:
         raise ValueError(
-            f"`scales` must be a tuple of one number for each coordinate, or None, got {scales!r}."
+            f"`scales` must be a tuple of one number for each coordinate, or None, got {scales!r}. "
+            "For one coordinate pass (0.5,), or `0.5,` on the command line."
         )
     for i, scale in enumerate(scales):
         check_squared_scale(f"scales[{i}]", scale)

@@ -17,7 +17,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
 from vamdp.estimators.state_bins import StateBins
-from vamdp.inner_batch import has_in_processes, owners
+from vamdp.inner_batch import class_names, has_in_processes, owners
 from vamdp.inner_env import StateKey, single_space
 from vamdp.space_trees import rows_of
 from vamdp.wrappers.whole_numbers import (
@@ -69,7 +69,8 @@ def find_state_source(
         takes_reals: Whether the learner takes real-valued states.
 
     Raises:
-        ValueError: A `state_key` is needed for this space, or an argument is not a function.
+        ValueError: A `state_key` is needed for this space or around another ValueAugment, or an
+            argument is not a function.
 
     Warns:
         UserWarning: The learner takes real-valued states, and these are numbers of a `Discrete`.
@@ -90,6 +91,11 @@ def find_state_source(
         return _binned(space, state_key)
     if state_key is not None:
         return StateSource(state_key)
+    if "ValueAugment" in class_names(env):
+        raise ValueError(
+            f"`env` must have no ValueAugment inside, got {env}: values are no states. Leave one "
+            "out, or pass a `state_key` that picks the state out of the observation."
+        )
     if isinstance(space, spaces.Discrete):
         if takes_reals:
             warnings.warn(

@@ -29,6 +29,9 @@ from rl3_sb3.experiments.settings.setting import full_name
 # Fields of `RunConfig` that hold further settings, by the prefix of their names.
 TABLES = {"policy.": "policy_arguments", "estimator.": "estimator_options"}
 
+# Arguments of `RunConfig.of` beside the settings.
+_BESIDE = ("algo", "horizon", "seed", "size")
+
 
 def filled_in(
     facts: Domain,
@@ -167,7 +170,7 @@ def _by_full_names(
     for name, value in settings.items():
         if not is_given and name not in known and is_of_another_part(name, known):
             continue
-        its_name = full_name(name, known)
+        its_name = full_name(name, known, _BESIDE)
         if its_name in full:
             raise InputError(f"`{its_name}` must be given once, got it as {name} too.")
         full[its_name] = value

@@ -214,12 +214,13 @@ def read_assignments(texts: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def full_name(name: str, known: Iterable[str]) -> str:
+def full_name(name: str, known: Iterable[str], beside: Iterable[str] = ()) -> str:
     """Return the full name of a setting, which may be given by its short name.
 
     Args:
         name: The name as it was given.
         known: All full names.
+        beside: Names that are no settings, but may be meant.
 
     Raises:
         InputError: There is no setting of this name; the error suggests the nearest one.
@@ -245,7 +246,9 @@ def full_name(name: str, known: Iterable[str]) -> str:
             f"`{name}` is not a setting of this run: its {prefix} has no options. Leave it out; a "
             "learner of your own has options if you name a vamdp.estimators.Learner."
         )
-    near = _near(name, names) or _near(name, [each.rpartition(".")[2] for each in names])
+    near = _near(name, [*names, *({*beside} - {name})]) or _near(
+        name, [each.rpartition(".")[2] for each in names]
+    )
     hint = f"did you mean {near}?" if near else f"known are {', '.join(names)}."
     raise InputError(f"`{name}` is not a setting of this run: {hint}")
 

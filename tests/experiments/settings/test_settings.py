@@ -162,7 +162,8 @@ def test_short_names_stand_for_full_ones_and_near_misses_are_told():
             {"learning_rat": 1},
             "`learning_rat` is not a setting of this run: did you mean learning_",
         ),
-        ({"horizon_": 1}, "`horizon_` is not a setting of this run"),
+        ({"horizon_": 1}, "`horizon_` is not a setting of this run: did you mean horizon?"),
+        ({"sed": 1}, "`sed` is not a setting of this run: did you mean seed?"),
         ({"domain": "bandit"}, "`domain` is not a setting of this run"),
         (
             {"policy": "lstm"},

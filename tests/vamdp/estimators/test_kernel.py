@@ -208,7 +208,10 @@ def test_memory_stays_below_its_bound_however_many_transitions_come():
         ({"scales": (1.0, 0.0)}, r"`scales\[1\]` must be finite and above 0, got 0.0"),
         ({"scales": (1.0, float("inf"))}, r"`scales\[1\]` must be finite and above 0, got inf"),
         ({"scales": ()}, r"`scales` must be a tuple of one number for each coordinate.*\(\)"),
-        ({"scales": 2.0}, "`scales` must be a tuple of one number for each coordinate.*2.0"),
+        (
+            {"scales": 2.0},
+            r"`scales` must be a tuple of one number for each coordinate.*2.0. For one .* \(0.5,\)",
+        ),
         ({"scales": "12"}, "`scales` must be a tuple of one number for each coordinate.*'12'"),
         ({"scales": ("1",)}, r"`scales\[0\]` must be finite and above 0, got '1'"),
         ({"gamma": 1.5}, r"`gamma` must be in \[0, 1\], got 1.5"),

@@ -36,6 +36,16 @@ def test_a_meta_episode_goes_outermost(tools):
             package.MetaEpisode(env, 40)
 
 
+def test_values_are_no_states_of_a_second_learner():
+    one = vamdp.ValueAugment(gymnasium.make("CartPole-v1"), task_horizon=5)
+    envs = vamdp.vector.ValueAugment(vamdp.TaskVectorEnv(Bandits(), 2), task_horizon=5)
+    for package, env in ((vamdp, one), (vamdp.vector, envs)):
+        for learner in ("q-learning", "kernel"):
+            with pytest.raises(ValueError, match=r"`env` must have no ValueAugment inside, got"):
+                package.ValueAugment(env, task_horizon=5, estimator=learner)
+    assert vamdp.ValueAugment(one, task_horizon=5, state_key=lambda o: int(o[0] > 0))
+
+
 def test_a_time_limit_outside_cuts_meta_episodes(tools):
     env, twin = TimeLimit(vamdp.MetaEpisode(values(), 20), 8), vamdp.MetaEpisode(values(), 20)
     for each in (env, twin):
@@ -122,7 +132,6 @@ def test_a_state_key_of_an_environment_is_not_used_on_transformed_observations(t
     for transformed in (
         NormalizeObservation(grid()),
         TimeAwareObservation(TimeLimit(grid(), 3)),
-        vamdp.ValueAugment(grid(), task_horizon=3),
     ):
         with pytest.raises(ValueError, match=r"`state_key` must be given, since the one of"):
             vamdp.ValueAugment(transformed, task_horizon=3)
