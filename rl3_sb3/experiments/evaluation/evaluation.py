@@ -55,7 +55,8 @@ class Score:
 
     Attributes:
         title: The agent's title.
-        play: How a trained policy chose its actions, "sampled" or "greedy"; "" for other agents.
+        play: How a trained agent chose its actions, its attribute `play`, "sampled" or "greedy"; ""
+            for agents that have none.
         returns: Total reward in each task, shape (n_tasks,).
         by_step: Mean reward over the tasks at each step, shape (horizon,); None if `returns` are
             expectations.
@@ -256,7 +257,7 @@ def evaluate_agents(
     with th.random.fork_rng():
         for agent in agents:
             if report is not None:
-                report(_label(agent.title, _how(agent)))
+                report(_label(agent.title, getattr(agent, "play", "")))
             score = play(config, agent, n_tasks=n_tasks, variation=variation, stepped=stepped)
             scores.append(score)
     oracle = np.full(n_tasks, np.nan)
@@ -305,12 +306,7 @@ def play(
         rewards = _play_batch(config, agent, seeds, variation, stepped or _do_nothing)
         returns.append(rewards.sum(axis=0))
         by_step += rewards.sum(axis=1) / n_tasks
-    return Score(agent.title, _how(agent), np.concatenate(returns), by_step)
-
-
-def _how(agent: Agent) -> str:
-    """Return how a trained policy chooses its actions; "" for other agents."""
-    return agent.play if isinstance(agent, PolicyAgent) else ""
+    return Score(agent.title, getattr(agent, "play", ""), np.concatenate(returns), by_step)
 
 
 def _label(title: str, how: str) -> str:

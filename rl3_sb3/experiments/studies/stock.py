@@ -54,12 +54,13 @@ class StockAgent:
     Args:
         model: The model; its `predict` takes and returns a recurrent state, like SB3's.
         play: "greedy" uses the model's deterministic actions.
+        title: Name in tables.
     """
 
     sees: ClassVar[Literal["observations"]] = "observations"
 
-    def __init__(self, model: BaseAlgorithm, play: str) -> None:
-        self.title = self.play = play
+    def __init__(self, model: BaseAlgorithm, play: str, title: str = "") -> None:
+        self.title, self.play = title, play
         self._model = model
         self._state: Any = None
         self._starts = np.ones(0, np.bool_)
@@ -110,7 +111,7 @@ def train_stock(
     env.close()
     seconds = time.perf_counter() - began
     agents: list[Agent] = [RandomAgent(int(env.action_space.n))]  # type: ignore[attr-defined] # Discrete
-    agents += [StockAgent(model, play) for play in PLAYS]
+    agents += [StockAgent(model, play, title) for play in PLAYS]
     evaluation = evaluate_agents(config, agents, n_tasks=n_tasks)
     return StudyRun(
         domain=config.domain,
