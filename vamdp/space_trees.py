@@ -100,7 +100,7 @@ def _converted(
             f"shape {shape}, got {array.dtype} of shape {array.shape}."
         )
     if isinstance(space, spaces.Box):
-        return array.astype(space.dtype)  # a state key must not depend on who casts
+        return array.astype(space.dtype, copy=False)  # a state key must not depend on who casts
     return array.astype(np.int64) if is_counted else array
 
 
