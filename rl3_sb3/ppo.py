@@ -93,8 +93,8 @@ class TransformerPPO(PPO):
     Arguments not listed here are those of SB3's PPO.
 
     Args:
-        policy: "TransformerPolicy", "LstmPolicy", "MarkovPolicy" (no memory), or a custom subclass
-            of `SequencePolicy`.
+        policy: "TransformerPolicy", "LstmPolicy", "MarkovPolicy" (no memory), a name given to
+            `register_policy`, or a custom subclass of `SequencePolicy`.
         env: The environment, or its id. Episodes must fit the policy's context, if it has one.
             Action masks are respected, see `rl3_sb3.ActionMasks`.
         learning_rate: Adam's learning rate for actor and critic, at least 0; a number or a schedule
