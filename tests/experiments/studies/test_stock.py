@@ -61,9 +61,9 @@ class Counter:
 
 
 def test_an_agents_memory_begins_anew_with_each_batch_of_tasks():
-    agent, seen = StockAgent(Counter(), "greedy"), np.zeros((3, 2))
+    agent, seen = StockAgent(Counter(), "greedy", "counter"), np.zeros((3, 2))
     for n in (3, 2):
         agent.start(n, seed=0)
         assert [agent.act(seen[:n]).tolist() for _ in range(3)] == [[0] * n, [1] * n, [2] * n]
     score = evaluate_agents(CONFIG, [agent], n_tasks=4).scores[0]
-    assert (score.title, score.play) == ("greedy", "")
+    assert (score.title, score.play) == ("counter", "greedy")

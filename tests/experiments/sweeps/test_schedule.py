@@ -1,3 +1,4 @@
+import zipfile
 from collections import Counter, deque
 
 import pytest
@@ -5,6 +6,8 @@ import pytest
 from rl3_sb3.experiments.sweeps.cell import Ending, Outcome
 from rl3_sb3.experiments.sweeps.schedule import MAX_FRUITLESS_ATTEMPTS, run_cells
 
+# Of a complete checkpoint.
+MEMBERS = ("data", "policy.pth", "policy.optimizer.pth")
 COMPLETE, STOPPED, LOST = (Outcome(e) for e in (Ending.COMPLETE, Ending.STOPPED, Ending.LOST))
 FAILED, UNSEEN = Outcome(Ending.FAILED, "no"), Outcome(Ending.UNSEEN, "not shared")
 
@@ -36,7 +39,9 @@ class Script:
             folder = self.out / cell.name / "checkpoints"
             folder.mkdir(parents=True, exist_ok=True)
             n_steps = 24 * self.started[cell.config.seed]
-            (folder / f"step-{n_steps:012d}.zip").touch()
+            with zipfile.ZipFile(folder / f"step-{n_steps:012d}.zip", "w") as file:
+                for member in MEMBERS:
+                    file.writestr(member, "")
         return [(cell, outcome)]
 
     def begins(self, cell):
