@@ -135,6 +135,7 @@ def measure_iterations(args: Arguments) -> dict[str, dict[str, list[float]]]:
     for algo in PAPER:
         config = RunConfig.of(
             "gridworld",
+            recipe="paper",
             size=args.size,
             horizon=args.horizon,
             algo=algo,

@@ -53,6 +53,7 @@ def make(args: Arguments, domain: str, settings: dict[str, Any]) -> Any:
     config = RunConfig.of(
         domain,
         **settings,
+        recipe="paper",
         horizon=horizon,
         n_envs=max(2, args.steps // horizon),
         batch_size=args.batch_size,

@@ -79,6 +79,7 @@ def make_transformer(args: Arguments, horizon: int) -> TransformerPPO:
     """Return a model with environments of its own, whose actor never stops."""
     config = RunConfig.of(
         "random-mdp",
+        recipe="paper",
         horizon=horizon,
         n_envs=args.steps // horizon,
         batch_size=args.batch_size,
@@ -91,7 +92,9 @@ def make_transformer(args: Arguments, horizon: int) -> TransformerPPO:
 
 def make_lstm(args: Arguments, horizon: int, size: int) -> RecurrentPPO:
     """Return sb3-contrib's learner on the same environments."""
-    config = RunConfig.of("random-mdp", horizon=horizon, n_envs=args.steps // horizon)
+    config = RunConfig.of(
+        "random-mdp", recipe="paper", horizon=horizon, n_envs=args.steps // horizon
+    )
     model = RecurrentPPO(
         "MlpLstmPolicy",
         make_training_env(config),

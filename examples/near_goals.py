@@ -4,9 +4,9 @@ An agent that has learned here to look for goals goes on in the usual gridworlds
 phases below have the schedules of one run of 400 iterations:
 
     cd examples
-    rl3 train near_goals:near --recipe ours --iterations 100 --out runs/near \
+    rl3 train near_goals:near --iterations 100 --out runs/near \
         --set learning_rate=6e-4:4.75e-4 --set gae_lambda=0.3:0.6 --set ent_coef=0.3:0.225
-    rl3 train gridworld --size 11 --recipe ours --iterations 300 --start-from runs/near \
+    rl3 train gridworld --size 11 --iterations 300 --start-from runs/near \
         --set learning_rate=4.75e-4:1e-4 --set gae_lambda=0.6:0.9@0.3333 --set ent_coef=0.225:0
 
 Run alone, it shows a grid of each kind.

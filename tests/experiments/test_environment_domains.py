@@ -93,7 +93,7 @@ def test_a_function_that_draws_environments_goes_through_every_command(module, c
     assert run("table", "run0", "run1") == 0
     table = rows(capsys.readouterr().out)[1:]
     # The random agent once: these are the same tasks. Nobody knows what is best.
-    assert [row[3].split(",")[0] for row in table] == ["random", *["RL² (recipe ours)"] * 4]
+    assert [row[3].split(",")[0] for row in table] == ["random", *["RL²"] * 4]
     assert {row[-1] for row in table} == {"-"}
     assert run("train", name, "--out", "run0", "--iterations", 3) == 0
     assert run("play", "run0") == 2
@@ -158,8 +158,8 @@ def test_recipe_ours_learns_from_rewards_without_being_told(name):
     assert (config.signal, config.critic_sees, config.signal_scale) == ("reward", "history", 1.0)
     assert (config.normalize_returns, config.gamma, float(config.gae_lambda)) == (True, 0.99, 0.95)
     assert RunConfig.of("bandit", recipe="ours").signal == "regret"
-    assert agent_labels([config]) == ["RL² (recipe ours)"]
-    assert RunConfig.of(name, algo="rl2").normalize_returns is False
+    assert agent_labels([config]) == ["RL²"]
+    assert RunConfig.of(name, algo="rl2", recipe="paper").normalize_returns is False
 
 
 def test_a_domains_own_settings_come_after_those(monkeypatch):

@@ -100,6 +100,8 @@ def _lead(
             networks = "actor and critic" if found["with_critic"] else "actor, with a new critic"
             print(f"starts from {config.start_from}, {found['n_steps']:,} steps: {networks}")
         directory.begin(config)
+        learns = f"recipe {config.recipe}, learns from the {config.signal}"
+        print(f"{learns}: {directory.config_file.path}")
     with directory.locked(), directory.discarded_on_error() if begins else nullcontext():
         if not begins:
             config = _continued(directory, given)

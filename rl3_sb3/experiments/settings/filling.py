@@ -13,6 +13,7 @@ from typing import Any
 from rl3_sb3.experiments.algorithms import Algorithm
 from rl3_sb3.experiments.domains import Domain
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.learners import has_axes
 from rl3_sb3.experiments.settings.parts import (
     estimator_defaults,
     is_of_another_part,
@@ -96,6 +97,10 @@ def filled_in(
         for full, value in _by_full_names(layer, known, is_given).items():
             prefix, dot, short = full.partition(".")
             (tables[prefix + dot] if dot else values)[short if dot else full] = value
+    if "symmetry_share" not in given and facts.transformations and estimator is not None:
+        # In a turned task such a learner's values are not the turned ones.
+        if has_axes(estimator):
+            values["symmetry_share"] = 0.0
     return values | {TABLES[prefix]: table for prefix, table in tables.items()}
 
 

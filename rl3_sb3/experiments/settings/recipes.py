@@ -68,7 +68,7 @@ WITHOUT_TABLES: Mapping[str, Mapping[str, Any]] = {
         "normalize_returns": True,
     }
 }
-DEFAULT_RECIPE = "paper"
+DEFAULT_RECIPE = "ours"
 
 # Steps of all environments per iteration; divided by H, they give the number of environments.
 STEPS_PER_ITERATION: Mapping[str, int] = {"paper": 32768, "ours": 16384}

@@ -40,6 +40,7 @@ def test_gridworlds_train_coarsely_and_are_evaluated_on_variations(rl3, tmp_path
     kind = ["--algo", "rl3-coarse", "--size", 13, "--cluster-terminals", "--warm-start"]
     status, text, _ = rl3("train", "gridworld", *kind, *tiny, "--out", out)
     assert status == 0
+    assert f"recipe ours, learns from the regret: {out / 'config.json'}" in text
     assert "90 of 90 steps done" in text
     stored = json.loads((out / "config.json").read_text())["run"]
     assert (stored["algo"], stored["size"]) == ("rl3-coarse", 13)

@@ -18,7 +18,7 @@ def test_usual_runs_have_their_algorithms_titles_whatever_their_length():
 
 def test_what_was_learned_from_and_by_whom_is_always_told():
     told = {
-        "signal regret": {"signal": "regret"},
+        "signal reward": {"signal": "reward"},
         "critic_sees task": {"critic_sees": "task"},
         "variation ood": {"variation": "ood"},
         "policy.d_model 32": {"d_model": 32},
@@ -34,9 +34,8 @@ def test_what_was_learned_from_and_by_whom_is_always_told():
 
 
 def test_a_learner_that_cannot_learn_from_turned_grids_is_named_too():
-    own = {"recipe": "ours", "estimator": "linear", "symmetry_share": 0.0}
-    (label,) = agent_labels([RunConfig.of("gridworld", size=11, horizon=20, **own)])
-    assert label == "RL³ (recipe ours, critic_sees task, estimator linear)"
+    config = RunConfig.of("gridworld", size=11, horizon=20, estimator="linear")
+    assert agent_labels([config]) == ["RL³ (estimator linear)"]
 
 
 def test_a_run_is_named_even_if_the_usual_one_is_impossible():
@@ -45,20 +44,20 @@ def test_a_run_is_named_even_if_the_usual_one_is_impossible():
 
 
 def test_a_domains_usual_recipe_is_not_told(monkeypatch):
-    own = replace(domain_of("bandit"), settings={"recipe": "ours"})
+    own = replace(domain_of("bandit"), settings={"recipe": "paper"})
     monkeypatch.setitem(DOMAINS, "own", own)
-    told = [RunConfig.of("own", algo="rl2"), RunConfig.of("own", algo="rl2", recipe="paper")]
-    assert agent_labels(told) == ["RL²", "RL² (recipe paper)"]
+    told = [RunConfig.of("own", algo="rl2"), RunConfig.of("own", algo="rl2", recipe="ours")]
+    assert agent_labels(told) == ["RL²", "RL² (recipe ours)"]
 
 
 def test_other_settings_are_told_where_the_runs_of_a_table_differ_by_them():
-    fast, slow = RunConfig.of("bandit", learning_rate=1e-3), RunConfig.of("bandit")
-    other = RunConfig.of("bandit", algo="rl2", learning_rate=1e-2)
+    fast, slow = RunConfig.of("bandit", learning_rate=1e-2), RunConfig.of("bandit")
+    other = RunConfig.of("bandit", algo="rl2", learning_rate=2e-2)
     assert agent_labels([fast]) == ["RL³"]
     assert agent_labels([fast, slow, other]) == [
-        "RL³ (learning_rate 0.001)",
-        "RL³ (learning_rate 0.0003)",
-        "RL² (learning_rate 0.01)",
+        "RL³ (learning_rate 0.01)",
+        "RL³ (learning_rate 0.001:0.0001)",
+        "RL² (learning_rate 0.02)",
     ]
     plain = RunConfig.of("bandit", normalize_advantage=False)
     assert agent_labels([plain, slow]) == [

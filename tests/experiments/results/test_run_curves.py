@@ -110,7 +110,7 @@ def test_other_settings_are_other_lines_and_their_names_tell_them_apart(tmp_path
     write_run(tmp_path / "c", [3.0], algo="rl2")
     write_run(tmp_path / "d", [4.0], algo="rl2", iterations=60)
     ((axes, _),) = drawn(tmp_path)
-    names = ["RL³ (ent_coef 0.01)", "RL³ (ent_coef 0.5)", "RL², c", "RL², d"]
+    names = ["RL³ (ent_coef 0.1:0)", "RL³ (ent_coef 0.5)", "RL², c", "RL², d"]
     assert list(lines_of(axes)) == names
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 4
 

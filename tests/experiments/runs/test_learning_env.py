@@ -25,8 +25,9 @@ def life(config, n_steps=2 * H):
 @pytest.mark.parametrize("algo", ["rl2", "rl3", "rl3-markov"])
 def test_the_signal_changes_what_is_paid_and_nothing_else(algo):
     of = {"horizon": H, "algo": algo}
-    seen, rewards, told = life(RunConfig.of("random-mdp", **of))
-    seen_too, regrets, told_too = life(RunConfig.of("random-mdp", signal="regret", **of))
+    seen, rewards, told = life(RunConfig.of("random-mdp", recipe="paper", **of))
+    regret = RunConfig.of("random-mdp", recipe="paper", signal="regret", **of)
+    seen_too, regrets, told_too = life(regret)
     np.testing.assert_array_equal(seen, seen_too)
     assert (regrets <= 1e-6).all() and (regrets < -0.1).any()
     assert not np.array_equal(rewards, regrets)
@@ -41,7 +42,7 @@ def test_the_signal_changes_what_is_paid_and_nothing_else(algo):
 @pytest.mark.parametrize("signal", ["reward", "regret"])
 def test_the_scale_multiplies_the_signal_and_leaves_the_returns(signal):
     of = {"horizon": H, "signal": signal}
-    _, rewards, told = life(RunConfig.of("random-mdp", **of))
+    _, rewards, told = life(RunConfig.of("random-mdp", signal_scale=1.0, **of))
     _, scaled, told_too = life(RunConfig.of("random-mdp", signal_scale=0.25, **of))
     np.testing.assert_array_equal(scaled, rewards * np.float32(0.25))
     assert [each["r"] for each in told] == [each["r"] for each in told_too]

@@ -67,10 +67,10 @@ def test_every_checkpoint_comes_with_its_policy(trained):
     assert record.environment == (
         "RL³ in random-mdp, canonical tasks, meta-episodes of 12 steps, seed 0"
     )
-    assert record.hyper_parameters["ent_coef"] == [0.1, 0.0]
+    assert record.hyper_parameters["ent_coef"] == [0.02, 0.0]
     # What a stranger needs who wants to show it its observations.
-    assert record.description.startswith("PPO learned from the reward. All settings of the run: {")
-    for fact in ('"ent_coef": "0.1:0"', '"estimator.smoothing": 0.1', '"value": "15:16"'):
+    assert record.description.startswith("PPO learned from the regret. All settings of the run: {")
+    for fact in ('"ent_coef": "0.02:0"', '"estimator.smoothing": 0.1', '"value": "15:16"'):
         assert fact in record.description, fact
 
 

@@ -210,10 +210,7 @@ def test_an_evaluation_and_a_table_tell_what_a_run_started_from(tmp_path, first,
     assert told in text
     assert "(4 canonical tasks, H = 12)" in text
     labels = agent_labels([first[0].config_file.read(), config])
-    assert labels == [
-        "RL³ (recipe ours)",
-        f"RL³ (recipe ours, start_from {tmp_path / 'first'})",
-    ]
+    assert labels == ["RL³", f"RL³ (start_from {tmp_path / 'first'})"]
 
 
 def test_settings_that_make_no_sense_are_refused():

@@ -102,7 +102,7 @@ def test_the_entropy_coefficient_goes_on_along_its_line(tmp_path):
     # A row shows the update before it; the first row has none.
     shown = [row.get("train/ent_coef") for row in read_metrics(directory.metrics_file)]
     assert shown[0] is None
-    assert shown[1:] == pytest.approx([0.075, 0.05, 0.025])
+    assert shown[1:] == pytest.approx([0.015, 0.01, 0.005])
 
 
 def test_a_time_limit_stops_in_time_with_a_checkpoint(tmp_path):

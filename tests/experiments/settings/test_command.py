@@ -26,17 +26,17 @@ def settings_of(monkeypatch, tmp_path):
     "config",
     [
         RunConfig.of("bandit"),
-        RunConfig.of("bandit", algo="rl2", recipe="ours", horizon=500, seed=2, iterations=7),
+        RunConfig.of("bandit", algo="rl2", recipe="paper", horizon=500, seed=2, iterations=7),
         RunConfig.of("random-mdp", algo="rl3-markov", learning_rate="1e-3:1e-4", max_grad_norm=0.5),
-        RunConfig.of("random-mdp", recipe="ours", target_kl=None, normalize_advantage=False),
+        RunConfig.of("random-mdp", recipe="paper", target_kl=None, normalize_advantage=False),
         RunConfig.of("gridworld", algo="rl3-coarse", size=13, variation="dense", warm_start=True),
         RunConfig.of("frozen-lake", policy="LstmPolicy"),
         RunConfig.of("frozen-lake", size=4, estimator="q-learning", learning_rate=1e-3, d_model=32),
         RunConfig.of("gridworld", estimator="kernel", scales=[0.5, 2], max_representatives=9),
         RunConfig.of("gridworld", estimator="linear", scales="3,", features=16),
         # The usual run, with all that is not given, is no possible one here.
-        RunConfig.of("gridworld", algo="rl3-linear", recipe="ours", symmetry_share=0.0),
-        RunConfig.of("gridworld", estimator="linear", recipe="ours", symmetry_share=0.0),
+        RunConfig.of("gridworld", algo="rl3-linear"),
+        RunConfig.of("gridworld", estimator="linear"),
         RunConfig.of("bandit", algo="rl3-kernel", estimator="model-based"),
         RunConfig.of("random-mdp", algo="rl3-coarse", cluster_size=1),
     ],
@@ -48,5 +48,5 @@ def test_the_command_of_a_run_gives_its_settings(config, settings_of):
 
 def test_the_command_says_nothing_that_the_recipe_says():
     assert command_of(RunConfig.of("gridworld", seed=1)) == (
-        "rl3 train gridworld --algo rl3 --size 11 --horizon 250 --seed 1 --recipe paper"
+        "rl3 train gridworld --algo rl3 --size 11 --horizon 250 --seed 1 --recipe ours"
     )

@@ -92,7 +92,7 @@ def test_a_sweeps_runs_have_what_the_evaluations_and_metrics_say(sweep):
     assert set(run.scores["canonical"]) == {"random", "sampled", "greedy", "oracle"}
     assert [point[0] for point in run.curve] == [48, 96]
     assert (run.n_steps, run.n_tasks, run.title) == (96, 5, "RL³, slow")
-    assert {run.signal for run in runs} == {"reward"}
+    assert {run.signal for run in runs} == {"regret"}
     assert "--set estimator=q-learning" in run.command
 
 

@@ -25,7 +25,7 @@ def parse(source):
     return parse_sweep(source.encode(), "a.toml")
 
 
-def test_cells_are_all_combinations_with_the_papers_settings_where_none_are_given():
+def test_cells_are_all_combinations_with_the_usual_settings_where_none_are_given():
     cells = parse(
         text(
             algorithms='["rl2", "rl3"]',
@@ -51,7 +51,7 @@ def test_cells_are_all_combinations_with_the_papers_settings_where_none_are_give
         "rl3",
         7,
     )
-    assert (config.iterations, config.n_envs) == (9, 327)  # 32768 / 100
+    assert (config.iterations, config.n_envs) == (9, 163)  # 16384 / 100
     assert (last.n_tasks, last.variations) == (1000, ("canonical",))
 
 

@@ -143,7 +143,7 @@ def test_a_run_has_no_symmetry_unless_it_asks_for_one():
 
 
 def test_settings_stored_before_there_was_a_symmetry_are_read_as_without():
-    config = RunConfig.of("bandit")
+    config = RunConfig.of("bandit", recipe="paper")
     stored = config.to_dict()
     del stored["symmetry_share"], stored["symmetry_coef"]
     assert RunConfig.from_dict(stored, "config.json") == config

@@ -215,7 +215,9 @@ def test_transformations_are_a_function():
 def test_a_learner_whose_values_do_not_turn_is_refused():
     with pytest.raises(InputError, match="`symmetry_share` must be 0 with the estimator linear in"):
         RunConfig.of("gridworld", estimator="linear", symmetry_share=0.5)
-    RunConfig.of("gridworld", estimator="linear")
+    for algo, given in {"rl3": {"estimator": "linear"}, "rl3-linear": {}}.items():
+        config = RunConfig.of("gridworld", algo=algo, recipe="ours", **given)
+        assert config.symmetry_share == 0.0
     RunConfig.of("gridworld", estimator="kernel", symmetry_share=0.5)
 
 
