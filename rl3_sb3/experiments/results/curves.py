@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rl3_sb3.experiments.runs.metrics import RETURN, STEPS
+from rl3_sb3.experiments.runs.metrics import RETURN, SECONDS, STEPS
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -15,14 +15,13 @@ _POINTS = 100  # of a curve
 # Neighbours on each side in a point's mean: usually 4, on long curves a hundredth of the points. On
 # short curves fewer, or all points would have the same mean.
 _HALF, _SHARE_OF_LONG, _SHARE_OF_SHORT = 4, 100, 4
-_SECONDS = "time/time_elapsed"
 
 
 def wall_time(rows: Sequence[Mapping[str, float]]) -> float:
-    """Return the training time in seconds, summed over processes, each of which counts from 0.
+    """Return the training time in seconds, of all processes of the run together.
 
-    Rows do not tell which process wrote them. A new one is seen where the clock falls; where it
-    does not, because the process before had trained for about one iteration, this is too little.
+    The clock of earlier versions started again in every process, where it fell; these runs are
+    summed.
 
     Args:
         rows: The run's metrics.
@@ -31,7 +30,7 @@ def wall_time(rows: Sequence[Mapping[str, float]]) -> float:
         >>> wall_time([{"time/time_elapsed": t} for t in (10.0, 20.0, 5.0, 15.0)])
         35.0
     """
-    elapsed = [row[_SECONDS] for row in rows]
+    elapsed = [row[SECONDS] for row in rows]
     ends = [now for now, then in zip(elapsed, [*elapsed[1:], -1.0], strict=True) if then < now]
     return float(sum(ends))
 

@@ -4,7 +4,7 @@ SB3's own CSV output starts a new file in every process. This one continues with
 a checkpoint; the rows after it are written again by the resumed run, number for number.
 
     time/total_timesteps         steps of all environments together so far
-    time/time_elapsed            seconds since this process began to train
+    time/time_elapsed            seconds of training so far, over all processes of the run
     rollout/ep_rew_mean          mean total reward of this iteration's meta-episodes
     rollout/signal_mean          mean total of PPO's learning signal in them, see `learning_env`
     train/policy_gradient_loss   PPO's clipped loss, mean over the actor's minibatches
@@ -36,10 +36,11 @@ from rl3_sb3.experiments.files.atomic_file import remove_leftovers, replace_cont
 
 # The names that SB3 uses in its logs.
 STEPS = "time/total_timesteps"
+SECONDS = "time/time_elapsed"
 RETURN = "rollout/ep_rew_mean"
 COLUMNS = (
     STEPS,
-    "time/time_elapsed",
+    SECONDS,
     RETURN,
     "rollout/signal_mean",
     "train/policy_gradient_loss",
@@ -62,6 +63,8 @@ _END = 1000
 class MetricsFile(KVWriter):
     """Appends rows to a metrics file.
 
+    SB3's clock starts at 0 in every process; here it goes on from the last row.
+
     Args:
         path: The file; an existing one is replaced.
         text: Initial content, which may have fewer columns; None: no rows.
@@ -71,6 +74,8 @@ class MetricsFile(KVWriter):
         self._path = path
         remove_leftovers(path.parent, path.name)
         replace_content(path, _with_all_columns(text or "").encode())
+        rows = read_metrics(path)
+        self._seconds_before = rows[-1].get(SECONDS, 0.0) if rows else 0.0
         self._file = path.open("a", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
 
@@ -81,6 +86,8 @@ class MetricsFile(KVWriter):
         # NumPy writes a 32-bit number with fewer digits than Python. All are converted to Python's
         # floats, which is also what a checkpoint restores.
         row = {name: plain_number(key_values[name]) for name in COLUMNS if name in key_values}
+        if SECONDS in row:
+            row[SECONDS] += self._seconds_before
         self._writer.writerow({**row, STEPS: step})
         self._file.flush()
 

@@ -2,13 +2,16 @@ import json
 
 import numpy as np
 
+from rl3_sb3.experiments.results.curves import wall_time
 from rl3_sb3.experiments.runs.metrics import (
     COLUMNS,
     RETURN,
+    SECONDS,
     STEPS,
     MetricsFile,
     last_row,
     plain_number,
+    read_metrics,
 )
 
 
@@ -40,6 +43,19 @@ def test_a_metrics_file_begins_with_the_text_that_it_is_given(tmp_path):
     assert lines[0].split(",") == list(COLUMNS)
     assert [line.split(",")[:3] for line in lines[1:]] == [["48", "", "1.5"], ["96", "", "3.5"]]
     assert COLUMNS[0] == STEPS
+
+
+def test_the_clock_goes_on_in_the_next_process(tmp_path):
+    text = None
+    for elapsed in ((5, 9), (12, 30), (2, 3)):  # the second falls nowhere, the third does
+        metrics = MetricsFile(tmp_path / "metrics.csv", text)
+        for seconds in elapsed:
+            metrics.write({RETURN: 1.5, SECONDS: seconds}, {}, 48)
+        text = metrics.text()
+        metrics.close()
+    rows = read_metrics(tmp_path / "metrics.csv")
+    assert [row[SECONDS] for row in rows] == [5, 9, 21, 39, 41, 42]
+    assert wall_time(rows) == 42
 
 
 def test_the_last_whole_row_can_be_read_while_the_next_is_written(tmp_path):
