@@ -12,7 +12,7 @@ from typing import Any
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.drawing import Axes, Figure
-from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.paper.comparison import (
     NOT_TRAINED,
     Tasks,

@@ -24,7 +24,7 @@ import numpy as np
 
 from rl3_sb3.experiments.algorithms import algorithm_of
 from rl3_sb3.experiments.drawing import Figure
-from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.studies.figures import by_tasks, seeds_means

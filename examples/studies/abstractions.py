@@ -36,8 +36,9 @@ from rl3_sb3.experiments.baselines import make_baselines
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import mean_and_error, play
+from rl3_sb3.experiments.evaluation.evaluation import play
 from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.paper.published import OVERHEAD
 from rl3_sb3.experiments.pretrained.agents import published_agents
 from rl3_sb3.experiments.results.labels import tasks_title

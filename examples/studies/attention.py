@@ -30,11 +30,8 @@ import numpy as np
 from rl3_sb3 import CausalTransformer
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
-from rl3_sb3.experiments.evaluation.evaluation import (
-    evaluate_agents,
-    mean_and_error,
-    play,
-)
+from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents, play
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.pretrained.agents import published_agents
 from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.statistics import paired_difference

@@ -27,7 +27,8 @@ from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
-from rl3_sb3.experiments.evaluation.evaluation import mean_and_error, play
+from rl3_sb3.experiments.evaluation.evaluation import play
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned, mean_label
 from rl3_sb3.experiments.settings.run_config import RunConfig

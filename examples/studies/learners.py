@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from rl3_sb3.experiments.drawing import Figure
-from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED

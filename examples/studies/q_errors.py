@@ -29,8 +29,8 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import colour_of
 from rl3_sb3.experiments.drawing import Figure
 from rl3_sb3.experiments.environments import make_envs
-from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
 from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.pretrained.agents import published_agents
 from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.table import aligned

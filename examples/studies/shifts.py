@@ -28,8 +28,9 @@ from rl3_sb3.experiments.algorithms import ALGORITHMS, colour_of
 from rl3_sb3.experiments.baselines import make_baselines
 from rl3_sb3.experiments.domains import CANONICAL, DOMAINS, register_domain
 from rl3_sb3.experiments.drawing import Figure
-from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents, mean_and_error
+from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents
 from rl3_sb3.experiments.evaluation.policy_agent import PolicyAgent
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.pretrained.agents import published_agents
 from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.statistics import paired_difference

@@ -10,7 +10,7 @@ from typing import Any
 
 from rl3_sb3.experiments.domains import Domain
 from rl3_sb3.experiments.errors import InputError, RunWarning
-from rl3_sb3.experiments.evaluation.evaluation import ORACLE
+from rl3_sb3.experiments.evaluation.scores import ORACLE
 from rl3_sb3.experiments.named import attribute_of
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.baselines import BASELINES, Agent, Baseline, TaskFacts

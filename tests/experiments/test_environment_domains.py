@@ -16,7 +16,8 @@ from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.domains import DOMAINS, Domain, domain_of, register_domain
 from rl3_sb3.experiments.environments import fingerprint
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, evaluate_agents
+from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents
+from rl3_sb3.experiments.evaluation.scores import Evaluation
 from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.runs.learning_env import make_learning_env
 from rl3_sb3.experiments.runs.training_state import get_tasks_streams

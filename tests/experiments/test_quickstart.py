@@ -3,7 +3,7 @@ import re
 import pytest
 
 from rl3_sb3.experiments.cli import main
-from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.quickstart import FULL, SMOKE, cells, default_folder
 from rl3_sb3.experiments.runs.metrics import read_metrics
 from rl3_sb3.experiments.runs.run_directory import RunDirectory

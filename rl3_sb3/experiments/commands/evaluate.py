@@ -10,7 +10,7 @@ from rl3_sb3.experiments.commands.options import add_machine, add_trust, add_var
 from rl3_sb3.experiments.errors import InputError
 
 if TYPE_CHECKING:
-    from rl3_sb3.experiments.evaluation.evaluation import Evaluation
+    from rl3_sb3.experiments.evaluation.scores import Evaluation
     from rl3_sb3.experiments.runs.run_directory import RunDirectory
 
 _N_AGENTS = 3  # agents that take steps: the random agent, and the policy twice

@@ -16,7 +16,7 @@ import numpy as np
 from rl3_sb3.experiments.algorithms import algorithm_of
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import ORACLE, PLAYS, mean_and_error
+from rl3_sb3.experiments.evaluation.scores import ORACLE, PLAYS, mean_and_error
 from rl3_sb3.experiments.pretrained.record import CellRecord, FloatArray, read_record
 from rl3_sb3.experiments.results.labels import tasks_title
 from rl3_sb3.experiments.results.statistics import paired_difference, seeds_interval

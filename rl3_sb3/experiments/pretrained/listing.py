@@ -5,12 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import (
-    PLAYS,
-    Evaluation,
-    mean_and_error,
-    tasks_per_generator,
-)
+from rl3_sb3.experiments.evaluation.evaluation import tasks_per_generator
+from rl3_sb3.experiments.evaluation.scores import PLAYS, Evaluation, mean_and_error
 from rl3_sb3.experiments.pretrained.record import CellRecord, SeedRecord, read_record
 from rl3_sb3.experiments.results.table import aligned, score_label
 from rl3_sb3.experiments.runs.run_directory import RECORD_FILE

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import PLAYS, Evaluation, evaluate, mean_and_error
+from rl3_sb3.experiments.evaluation.evaluation import evaluate
+from rl3_sb3.experiments.evaluation.scores import PLAYS, Evaluation, mean_and_error
 from rl3_sb3.experiments.files.atomic_file import replace_content
 from rl3_sb3.experiments.pretrained.cells import complete_runs
 from rl3_sb3.experiments.pretrained.joining import (

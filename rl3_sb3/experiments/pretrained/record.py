@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import PLAYS, Evaluation
+from rl3_sb3.experiments.evaluation.scores import PLAYS, Evaluation
 from rl3_sb3.experiments.files.atomic_file import replace_content
 from rl3_sb3.experiments.runs.run_directory import RECORD_FILE
 from rl3_sb3.experiments.settings.command import command_of

@@ -7,7 +7,7 @@ from itertools import cycle
 from typing import Any
 
 from rl3_sb3.experiments.drawing import Axes
-from rl3_sb3.experiments.evaluation.evaluation import ORACLE
+from rl3_sb3.experiments.evaluation.scores import ORACLE
 from rl3_sb3.experiments.results.curves import FloatArray
 
 _GREY, _BLACK = "#777777", "#000000"

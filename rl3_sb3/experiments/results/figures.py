@@ -11,7 +11,7 @@ import numpy as np
 
 from rl3_sb3.experiments.algorithms import colour_of
 from rl3_sb3.experiments.drawing import Axes, Figure, MaxNLocator
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, Score
+from rl3_sb3.experiments.evaluation.scores import Evaluation, Score
 from rl3_sb3.experiments.results.curve_lines import finish, untrained_looks
 from rl3_sb3.experiments.results.run_curves import (
     Run,

@@ -20,7 +20,7 @@ import numpy as np
 
 from rl3_sb3.experiments.drawing import Axes, Figure
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import ORACLE, RANDOM, Evaluation
+from rl3_sb3.experiments.evaluation.scores import ORACLE, RANDOM, Evaluation
 from rl3_sb3.experiments.results.curve_lines import MILLION, draw_levels, draw_seeds, finish
 from rl3_sb3.experiments.results.curves import FloatArray, centred_mean, half_window
 from rl3_sb3.experiments.results.labels import agent_labels, tasks_title

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rl3_sb3.experiments.evaluation.evaluation import mean_and_error
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 
 FloatArray = npt.NDArray[np.float64]
 

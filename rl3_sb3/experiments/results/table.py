@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, FloatArray, Score, mean_and_error
+from rl3_sb3.experiments.evaluation.scores import Evaluation, FloatArray, Score, mean_and_error
 from rl3_sb3.experiments.results.labels import agent_labels, domain_title
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.settings.run_config import RunConfig

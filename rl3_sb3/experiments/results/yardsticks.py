@@ -20,7 +20,7 @@ from typing import Any
 
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, mean_and_error
+from rl3_sb3.experiments.evaluation.scores import Evaluation, mean_and_error
 from rl3_sb3.experiments.files.atomic_file import replace_content
 from rl3_sb3.experiments.provenance import code_commit, hardware
 from rl3_sb3.experiments.settings.run_config import FIRST_HELD_OUT_SEED, RunConfig

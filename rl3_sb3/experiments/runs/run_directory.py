@@ -28,7 +28,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation
+from rl3_sb3.experiments.evaluation.scores import Evaluation
 from rl3_sb3.experiments.files.atomic_file import leftovers, remove_leftovers
 from rl3_sb3.experiments.files.folder_lock import LOCK_NAME, FolderLock
 from rl3_sb3.experiments.files.json_file import read_object, write_object

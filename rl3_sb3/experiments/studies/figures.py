@@ -8,13 +8,7 @@ import numpy as np
 
 from rl3_sb3.experiments.domains import CANONICAL
 from rl3_sb3.experiments.drawing import Axes
-from rl3_sb3.experiments.evaluation.evaluation import (
-    ORACLE,
-    PLAYS,
-    RANDOM,
-    FloatArray,
-    mean_and_error,
-)
+from rl3_sb3.experiments.evaluation.scores import ORACLE, PLAYS, RANDOM, FloatArray, mean_and_error
 from rl3_sb3.experiments.results.curve_lines import MILLION, draw_seeds, finish
 from rl3_sb3.experiments.results.curves import centred_mean
 from rl3_sb3.experiments.results.labels import tasks_title

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, mean_and_error
+from rl3_sb3.experiments.evaluation.scores import Evaluation, mean_and_error
 from rl3_sb3.experiments.files.atomic_file import replace_content
 from rl3_sb3.experiments.results.curves import learning_curve, wall_time
 from rl3_sb3.experiments.runs.metrics import read_metrics

@@ -17,7 +17,8 @@ import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from rl3_sb3.experiments.evaluation.evaluation import PLAYS, evaluate_agents
+from rl3_sb3.experiments.evaluation.evaluation import evaluate_agents
+from rl3_sb3.experiments.evaluation.scores import PLAYS
 from rl3_sb3.experiments.provenance import code_commit, hardware
 from rl3_sb3.experiments.results.curves import learning_curve
 from rl3_sb3.experiments.runs.learning_env import make_learning_env

@@ -26,7 +26,8 @@ from pathlib import Path
 import torch as th
 
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, evaluate
+from rl3_sb3.experiments.evaluation.evaluation import evaluate
+from rl3_sb3.experiments.evaluation.scores import Evaluation
 from rl3_sb3.experiments.named import attribute_of
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.training import train

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rl3_sb3.experiments.evaluation.evaluation import (
+from rl3_sb3.experiments.evaluation.scores import (
     PLAYS,
     Evaluation,
     FloatArray,

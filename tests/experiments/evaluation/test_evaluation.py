@@ -12,10 +12,10 @@ from rl3_sb3.experiments.evaluation.evaluation import (
     evaluate,
     evaluate_agents,
     held_out_tasks,
-    mean_and_error,
     n_steps_of_play,
     play,
 )
+from rl3_sb3.experiments.evaluation.scores import mean_and_error
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from vamdp.baselines import BASELINES

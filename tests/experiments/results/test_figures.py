@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from rl3_sb3.experiments.algorithms import ALGORITHMS
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, Score
+from rl3_sb3.experiments.evaluation.scores import Evaluation, Score
 from rl3_sb3.experiments.results.figures import _draw_within
 from rl3_sb3.experiments.settings.run_config import RunConfig
 

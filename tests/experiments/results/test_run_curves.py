@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from rl3_sb3.experiments.algorithms import ALGORITHMS
 from rl3_sb3.experiments.cli import main
 from rl3_sb3.experiments.errors import InputError
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, Score
+from rl3_sb3.experiments.evaluation.scores import Evaluation, Score
 from rl3_sb3.experiments.results.run_curves import draw_panel, find_runs, panels_of
 from rl3_sb3.experiments.runs.metrics import RETURN, STEPS
 from rl3_sb3.experiments.runs.run_directory import RunDirectory

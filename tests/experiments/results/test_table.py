@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, Score
+from rl3_sb3.experiments.evaluation.scores import Evaluation, Score
 from rl3_sb3.experiments.results.table import aligned, evaluation_table
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rl3_sb3.experiments.evaluation.evaluation import Evaluation, Score
+from rl3_sb3.experiments.evaluation.scores import Evaluation, Score
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.results import result_rows, results_csv, results_table
 
