@@ -52,7 +52,9 @@ def measure(args: Arguments) -> dict[str, dict[str, list[float]]]:
     th.set_num_threads(1)
     agents = {}
     for algo in ALGOS:
-        config = RunConfig.of("gridworld", size=13, horizon=args.horizon, algo=algo, n_envs=2)
+        config = RunConfig.of(
+            "gridworld", recipe="paper", size=13, horizon=args.horizon, algo=algo, n_envs=2
+        )
         env = make_training_env(config)
         agents[algo] = config, PolicyAgent(make_model(config, env, "cpu").policy)
     seconds: dict[str, dict[str, list[float]]] = {}

@@ -210,8 +210,8 @@ def score(agent):
 
 def episode_ratios(size, args):
     """Return the time of a whole meta-episode over RL2's, by size and radius of the clusters."""
-    rl2 = RunConfig.of("gridworld", algo="rl2", size=size, n_envs=2)
-    rl3 = RunConfig.of("gridworld", algo="rl3", size=size, n_envs=2)
+    rl2 = RunConfig.of("gridworld", recipe="paper", algo="rl2", size=size, n_envs=2)
+    rl3 = RunConfig.of("gridworld", recipe="paper", algo="rl3", size=size, n_envs=2)
     configs = {None: rl2}
     for n, radius in CLUSTERS:
         options = {**rl3.estimator_options, "cluster_size": n, "cluster_radius": radius}

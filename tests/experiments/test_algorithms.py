@@ -105,7 +105,7 @@ def test_a_prior_may_be_a_learner_that_knows_the_tasks():
     agent = InformedAgent(GridWorlds(11), horizon=250)
     assert advantages.argmax(axis=1).tolist() == 2 * agent.act(np.array([60])).tolist()
     assert (advantages < -1.0).any()
-    assert agent_labels([config]) == ["RL³ (prior)"]
+    assert agent_labels([config]) == ["RL³ (prior) (critic_sees task)"]
     plain = RunConfig.of("gridworld", size=11, recipe="ours")
     assert (plain.estimator, plain.symmetry_share) == ("model-based", 1.0)
     with pytest.raises(InputError, match="`symmetry_share` must be 0 with the estimator vamdp"):

@@ -322,8 +322,9 @@ def test_one_recipes_settings_replace_the_domains_whichever_names_they_have(monk
 
 def test_a_domains_signal_is_told_in_tables(monkeypatch):
     own(monkeypatch, recipes={"paper": {"signal": "regret"}, "ours": {"signal": "reward"}})
-    told = {"paper": "signal regret", "ours": "signal reward"}[RunConfig.of("own").recipe]
-    assert agent_labels([RunConfig.of("own", algo="rl2")]) == [f"RL² ({told})"]
+    assert agent_labels([RunConfig.of("own", algo="rl2")]) == ["RL² (signal reward)"]
+    paper = RunConfig.of("own", algo="rl2", recipe="paper")
+    assert agent_labels([paper]) == ["RL² (recipe paper, signal regret)"]
 
 
 def test_tasks_of_one_title_are_not_taken_for_each_other(module, capsys, tmp_path):

@@ -32,7 +32,7 @@ def cost_text(configs: Sequence[RunConfig]) -> str:
     """Return the total cost of runs in words.
 
     Example:
-        >>> cost_text([RunConfig.of("bandit"), RunConfig.of("bandit", seed=1)])
+        >>> cost_text([RunConfig.of("bandit", recipe="paper", seed=seed) for seed in (0, 1)])
         '2 runs, 327 million steps, about 26 core-hours'
     """
     steps = sum(config.total_steps for config in configs) / 1e6

@@ -20,8 +20,7 @@ _HALF, _SHARE_OF_LONG, _SHARE_OF_SHORT = 4, 100, 4
 def wall_time(rows: Sequence[Mapping[str, float]]) -> float:
     """Return the training time in seconds, of all processes of the run together.
 
-    The clock of earlier versions started again in every process, where it fell; these runs are
-    summed.
+    Earlier versions' clock began again in every process: it fell there, so these are summed.
 
     Args:
         rows: The run's metrics.

@@ -12,7 +12,7 @@ from typing import Any
 from rl3_sb3.experiments.domains import CANONICAL, domain_of
 from rl3_sb3.experiments.learners import learner_of
 from rl3_sb3.experiments.settings.filling import usual_estimator
-from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE
+from rl3_sb3.experiments.settings.recipes import DEFAULT_RECIPE, settings_of
 from rl3_sb3.experiments.settings.run_config import IDENTITY, RunConfig
 
 # Never part of a name: the length of a run and its batches. Tables have columns for steps.
@@ -66,6 +66,9 @@ def _notes(
     usual = config.usual("policy", "estimator")
     usual["policy"] = config.algorithm.policy
     usual["estimator"] = usual_estimator(config.facts, config.algorithm)
+    # Named in tables even if a domain uses them in all its runs.
+    told = settings_of(config.recipe, lambda: config.facts.has_tables)
+    usual |= {name: told[name] for name in ("signal", "critic_sees")}
     usual["recipe"] = config.facts.settings.get("recipe", DEFAULT_RECIPE)
     usual["variation"] = CANONICAL
     notes = []

@@ -85,4 +85,5 @@ class EndOfIteration:
             tasks_streams=tasks_streams,
             metrics=self.metrics.text(),
             best_return=self.best_return,
+            seconds=self.metrics.seconds,
         )

@@ -22,6 +22,7 @@ import vamdp.vector
 from rl3_sb3.distribution import check_action_space
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError, is_of_others
+from rl3_sb3.experiments.runs.model import symmetry_of
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.vec_env import GymnasiumVecEnv
 
@@ -62,6 +63,8 @@ def check_environments(config: RunConfig) -> None:
         env = make_learning_env(config, 2)
         check_action_space(env.action_space)
         env.reset()  # some learners check only now whether their options fit the states
+        if config.symmetry_share > 0:
+            symmetry_of(config, env)
         env.close()
     except (TypeError, ValueError, RuntimeError) as error:
         if is_of_others(error):

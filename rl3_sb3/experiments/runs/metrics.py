@@ -26,6 +26,7 @@ only the critic trains (`critic_first`).
 
 import csv
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,19 +64,19 @@ _END = 1000
 class MetricsFile(KVWriter):
     """Appends rows to a metrics file.
 
-    SB3's clock starts at 0 in every process; here it goes on from the last row.
+    SB3's clock starts at 0 in every process; here it goes on.
 
     Args:
         path: The file; an existing one is replaced.
         text: Initial content, which may have fewer columns; None: no rows.
+        seconds: How long the run has trained before.
     """
 
-    def __init__(self, path: Path, text: str | None = None) -> None:
+    def __init__(self, path: Path, text: str | None = None, seconds: float = 0.0) -> None:
         self._path = path
         remove_leftovers(path.parent, path.name)
         replace_content(path, _with_all_columns(text or "").encode())
-        rows = read_metrics(path)
-        self._seconds_before = rows[-1].get(SECONDS, 0.0) if rows else 0.0
+        self._began = time.monotonic() - seconds
         self._file = path.open("a", newline="", encoding="utf-8")
         self._writer = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
 
@@ -87,9 +88,14 @@ class MetricsFile(KVWriter):
         # floats, which is also what a checkpoint restores.
         row = {name: plain_number(key_values[name]) for name in COLUMNS if name in key_values}
         if SECONDS in row:
-            row[SECONDS] += self._seconds_before
+            row[SECONDS] = round(self.seconds, 1)
         self._writer.writerow({**row, STEPS: step})
         self._file.flush()
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has trained, over all its processes."""
+        return time.monotonic() - self._began
 
     def text(self) -> str:
         """Return all rows so far."""

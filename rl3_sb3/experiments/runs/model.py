@@ -16,7 +16,7 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
     critic_only = TASK if config.critic_sees == "task" else ""
     symmetry = None
     if config.symmetry_share > 0:
-        symmetry = _symmetry(config, env)
+        symmetry = symmetry_of(config, env)
     return TransformerPPO(
         config.policy,
         env,
@@ -43,7 +43,12 @@ def make_model(config: RunConfig, env: VecEnv, device: str) -> TransformerPPO:
     )
 
 
-def _symmetry(config: RunConfig, env: VecEnv) -> Symmetry:
+def symmetry_of(config: RunConfig, env: VecEnv) -> Symmetry:
+    """Return the symmetry under which a run relabels its sequences.
+
+    Raises:
+        InputError: The observations of its environments do not tell what belongs to which action.
+    """
     transformations = config.facts.transformations_of(config.size)
     try:
         return Symmetry.of(

@@ -45,7 +45,7 @@ def start(model: TransformerPPO, config: RunConfig) -> dict[str, Any]:
 
     That is the folder of an exported policy, or one that has it in `policy/`. If the folder has a
     run's settings too, the scales of observations must be the run's. The critic is taken over only
-    if it estimates the same returns.
+    if the settings say that it estimates the same returns.
 
     Args:
         model: The model, which has not been trained.
@@ -81,8 +81,7 @@ def start(model: TransformerPPO, config: RunConfig) -> dict[str, Any]:
 
 def _policy_in(path: Path, device: th.device) -> SequencePolicy:
     try:
-        is_policy = (path / DESCRIPTION_FILE).is_file()
-        return load_policy(path if is_policy else RunDirectory(path).policy_folder, device)
+        return load_policy(path if _is_policy(path) else RunDirectory(path).policy_folder, device)
     except (OSError, ValueError) as error:
         raise InputError(
             "`start_from` must be the folder of a published agent, a run or an exported policy, "
@@ -100,13 +99,19 @@ def _hint(path: Path) -> str:
 
 
 def _settings_in(path: Path) -> RunConfig | None:
-    """Return the settings of the run in a folder; None if there are none."""
-    directory = RunDirectory(path)
+    """Return the settings of the run in a folder or around its policy; None if there are none."""
     try:
-        is_run = directory.config_file.exists()
+        for folder in (path, path.resolve().parent) if _is_policy(path) else (path,):
+            file = RunDirectory(folder).config_file
+            if file.exists():
+                return file.read()
     except (OSError, ValueError):  # no name of a file: `_policy_in` says so
-        return None
-    return directory.config_file.read() if is_run else None
+        pass
+    return None
+
+
+def _is_policy(path: Path) -> bool:
+    return (path / DESCRIPTION_FILE).is_file()
 
 
 def _require_same_scales(config: RunConfig, earlier: RunConfig) -> None:
@@ -134,5 +139,5 @@ def _differences(config: RunConfig, earlier: RunConfig) -> str:
 
 def _same_returns(config: RunConfig, earlier: RunConfig | None) -> bool:
     if earlier is None:
-        return True
+        return False
     return all(getattr(config, name) == getattr(earlier, name) for name in _OF_RETURNS)

@@ -100,11 +100,13 @@ def _lead(
             networks = "actor and critic" if found["with_critic"] else "actor, with a new critic"
             print(f"starts from {config.start_from}, {found['n_steps']:,} steps: {networks}")
         directory.begin(config)
-        learns = f"recipe {config.recipe}, learns from the {config.signal}"
-        print(f"{learns}: {directory.config_file.path}")
     with directory.locked(), directory.discarded_on_error() if begins else nullcontext():
         if not begins:
             config = _continued(directory, given)
+        learns = f"recipe {config.recipe}, learns from the {config.signal}"
+        if config.signal_scale != 1.0:
+            learns += f" times {config.signal_scale:g}"
+        print(f"{learns}: {directory.config_file.path}")
         config = from_first_rank(config)
         n_before, n_all = directory.checkpoints.n_steps(), config.total_steps
         with StopSignals() as signals, run_bar(config, n_before) as bar:

@@ -112,7 +112,8 @@ def train(
             directory.config_file.note_provenance(str(model.device))
             for folder in (directory.tensorboard, directory.checkpoints.path):
                 folder.mkdir(exist_ok=True)
-            metrics = MetricsFile(directory.metrics_file, None if state is None else state.metrics)
+            before = () if state is None else (state.metrics, state.seconds)
+            metrics = MetricsFile(directory.metrics_file, *before)
             tensorboard = TensorBoardFile(directory.tensorboard, model.num_timesteps, config)
             logger = Logger(str(directory.path), [metrics, tensorboard])
         model.set_logger(logger)

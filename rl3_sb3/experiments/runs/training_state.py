@@ -51,6 +51,7 @@ class TrainingState:
         pending_metrics: Metrics by SB3's names.
         metrics: The text of `metrics.csv`.
         best_return: The best validation return so far; None before the first.
+        seconds: How long the run has trained; 0 in states of earlier versions.
     """
 
     tasks_streams: Sequence[Stream]
@@ -58,6 +59,7 @@ class TrainingState:
     pending_metrics: Mapping[str, float]
     metrics: str
     best_return: float | None
+    seconds: float = 0.0
 
     @classmethod
     def of(
@@ -67,6 +69,7 @@ class TrainingState:
         tasks_streams: Sequence[Stream],
         metrics: str,
         best_return: float | None,
+        seconds: float,
     ) -> TrainingState:
         """Take the state of a model between two iterations.
 
@@ -76,6 +79,7 @@ class TrainingState:
                 of all ranks in order.
             metrics: The text of `metrics.csv`.
             best_return: See the class.
+            seconds: See the class.
         """
         logger = model.logger
         return cls(
@@ -88,6 +92,7 @@ class TrainingState:
             },
             metrics=metrics,
             best_return=best_return,
+            seconds=seconds,
         )
 
     def restore(self, model: TransformerPPO, env: VecEnv) -> None:

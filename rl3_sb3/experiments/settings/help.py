@@ -20,6 +20,8 @@ _INTRODUCTION = """\
 settings (--set NAME=VALUE, or NAME = VALUE in a sweep's [settings], with texts such as schedules in
 quotes; horizons and seeds are lists of the sweep):
   Defaults are in parentheses. A domain may have other ones; a run's config.json holds all settings.
+  Where tasks are environments without tables, these are reward (signal), 1.0 (signal_scale),
+  0.95 (gae_lambda) and true (normalize_returns).
   A schedule 0.3:1@0.5 moves linearly from 0.3 to 1 over the first half of the run and then stays;
   0.1:0 moves over the whole run.
 """

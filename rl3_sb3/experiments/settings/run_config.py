@@ -255,7 +255,7 @@ class RunConfig:
 
         Example:
             >>> RunConfig.of("bandit", horizon=500).n_envs
-            65
+            32
             >>> RunConfig.of("bandit", **{"estimator.gamma": 0.9}).estimator_options["gamma"]
             0.9
         """

@@ -22,6 +22,7 @@ from pathlib import Path
 from rl3_sb3.experiments.errors import InputError
 from rl3_sb3.experiments.files.atomic_file import leftovers, remove_leftovers, replace_content
 from rl3_sb3.experiments.files.folder_lock import LOCK_NAME, FolderLock
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.sweeps.cell import Cell, Order
 from rl3_sb3.experiments.sweeps.specification import parse_sweep
 
@@ -135,6 +136,22 @@ class SweepFolder:
                 raise InputError(
                     f"`{name}` of {stored.name} must be {before} as in {self.sweep_file}, got "
                     f"{after}. Put it back, or choose another --out."
+                )
+            self._check_run(now)
+
+    def _check_run(self, cell: Cell) -> None:
+        """Raise InputError if a cell has begun with other settings, such as former defaults."""
+        file = RunDirectory(self.path / cell.name).config_file
+        if not file.exists():
+            return
+        before, now = file.read().flat(), cell.config.flat()
+        for name in before:
+            # A run that was prolonged by hand says so when it goes on.
+            if name != "iterations" and before[name] != now.get(name):
+                raise InputError(
+                    f"`{name}` of {cell.name} must be {before[name]} as in {file.path}, got "
+                    f"{now.get(name, 'none')}. Set it in FILE and in "
+                    f"{self.sweep_file}, or choose another --out."
                 )
 
 

@@ -40,7 +40,7 @@ def test_gridworlds_train_coarsely_and_are_evaluated_on_variations(rl3, tmp_path
     kind = ["--algo", "rl3-coarse", "--size", 13, "--cluster-terminals", "--warm-start"]
     status, text, _ = rl3("train", "gridworld", *kind, *tiny, "--out", out)
     assert status == 0
-    assert f"recipe ours, learns from the regret: {out / 'config.json'}" in text
+    assert f"recipe ours, learns from the regret times 0.02: {out / 'config.json'}" in text
     assert "90 of 90 steps done" in text
     stored = json.loads((out / "config.json").read_text())["run"]
     assert (stored["algo"], stored["size"]) == ("rl3-coarse", 13)
@@ -62,7 +62,8 @@ def test_gridworlds_train_coarsely_and_are_evaluated_on_variations(rl3, tmp_path
     status, text, _ = rl3("table", out)
     assert status == 0
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
-    agent = "RL³-coarse (estimator.warm_start true, estimator.cluster_terminals true), greedy"
+    told = "critic_sees task, estimator.warm_start true, estimator.cluster_terminals true"
+    agent = f"RL³-coarse ({told}), greedy"
     assert ["Gridworlds 13x13", "30", "3 watery", agent] in [row[:4] for row in rows]
 
 

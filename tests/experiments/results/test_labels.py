@@ -12,7 +12,7 @@ def test_usual_runs_have_their_algorithms_titles_whatever_their_length():
         RunConfig.of("bandit", algo="rl3", seed=5, horizon=20),
     ]
     # The planning's horizon differs between gridworlds of other H: nobody's peculiarity.
-    configs.append(RunConfig.of("gridworld", horizon=40))
+    configs.append(RunConfig.of("gridworld", horizon=40, critic_sees="history"))
     assert agent_labels(configs) == ["RL²", "RL³", "RL³", "RL³"]
 
 
@@ -35,7 +35,7 @@ def test_what_was_learned_from_and_by_whom_is_always_told():
 
 def test_a_learner_that_cannot_learn_from_turned_grids_is_named_too():
     config = RunConfig.of("gridworld", size=11, horizon=20, estimator="linear")
-    assert agent_labels([config]) == ["RL³ (estimator linear)"]
+    assert agent_labels([config]) == ["RL³ (critic_sees task, estimator linear)"]
 
 
 def test_a_run_is_named_even_if_the_usual_one_is_impossible():

@@ -45,17 +45,21 @@ def test_a_metrics_file_begins_with_the_text_that_it_is_given(tmp_path):
     assert COLUMNS[0] == STEPS
 
 
-def test_the_clock_goes_on_in_the_next_process(tmp_path):
-    text = None
-    for elapsed in ((5, 9), (12, 30), (2, 3)):  # the second falls nowhere, the third does
-        metrics = MetricsFile(tmp_path / "metrics.csv", text)
-        for seconds in elapsed:
-            metrics.write({RETURN: 1.5, SECONDS: seconds}, {}, 48)
-        text = metrics.text()
-        metrics.close()
+def test_the_clock_goes_on_in_the_next_process(tmp_path, monkeypatch):
+    clock = iter((100.0, 105.0, 109.25, 109.5, 7.0, 19.0, 37.0))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    metrics = MetricsFile(tmp_path / "metrics.csv")
+    for _ in range(2):
+        metrics.write({RETURN: 1.5, SECONDS: 77}, {}, 48)
+    seconds = metrics.seconds  # when the checkpoint was written
+    metrics.close()
+    metrics = MetricsFile(tmp_path / "metrics.csv", metrics.text(), seconds)
+    for _ in range(2):
+        metrics.write({RETURN: 1.5, SECONDS: 77}, {}, 96)
+    metrics.close()
     rows = read_metrics(tmp_path / "metrics.csv")
-    assert [row[SECONDS] for row in rows] == [5, 9, 21, 39, 41, 42]
-    assert wall_time(rows) == 42
+    assert [row[SECONDS] for row in rows] == [5, 9.2, 21.5, 39.5]
+    assert wall_time(rows) == 39.5
 
 
 def test_the_last_whole_row_can_be_read_while_the_next_is_written(tmp_path):

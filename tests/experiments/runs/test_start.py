@@ -156,8 +156,9 @@ def test_the_command_has_the_option_and_can_be_given_again(tmp_path, first, caps
     assert f"--start-from {tmp_path / 'first'}" in command_of(config)
 
 
-def test_scales_must_be_those_of_the_earlier_run(tmp_path, first):
-    config = small(1, start_from=str(tmp_path / "first"), value_scale=0.5)
+@pytest.mark.parametrize("named", ["first", "first/policy"])
+def test_scales_must_be_those_of_the_earlier_run(tmp_path, first, named):
+    config = small(1, start_from=str(tmp_path / named), value_scale=0.5)
     with pytest.raises(InputError, match=r"`value_scale` must be 1.0 .*, got 0.5.*value_scale=1.0"):
         check_start(config)
     assert check_start(replace(config, value_scale=1.0))["n_steps"] == 96
@@ -167,11 +168,18 @@ def test_scales_must_be_those_of_the_earlier_run(tmp_path, first):
     ("change", "with_critic"),
     [({}, True), ({"signal": "reward"}, False), ({"gamma": 0.5}, False), ({"n_epochs": 1}, True)],
 )
+@pytest.mark.parametrize("named", ["first", "first/policy"])
 def test_the_critic_comes_along_if_it_estimates_the_same_returns(
-    tmp_path, first, change, with_critic
+    tmp_path, first, named, change, with_critic
 ):
-    config = small(1, start_from=str(tmp_path / "first"), **change)
+    config = small(1, start_from=str(tmp_path / named), **change)
     assert check_start(config)["with_critic"] is with_critic
+
+
+def test_of_a_policy_without_settings_nobody_knows_what_its_critic_estimates(tmp_path, first):
+    shutil.copytree(first[0].policy_folder, tmp_path / "alone")
+    config = small(1, start_from=str(tmp_path / "alone"))
+    assert check_start(config)["with_critic"] is False
 
 
 @pytest.mark.parametrize("path", ["", "none"])
@@ -194,7 +202,8 @@ def test_the_name_of_a_published_agent_alone_is_enough_for_a_hint(tmp_path, monk
 
 
 def test_a_policy_alone_that_does_not_fit_is_named_too(tmp_path, first):
-    config = small(1, start_from=str(tmp_path / "first" / "policy"), d_model=32)
+    shutil.copytree(first[0].policy_folder, tmp_path / "alone")
+    config = small(1, start_from=str(tmp_path / "alone"), d_model=32)
     with pytest.raises(InputError, match=r"`start_from` must fit the run, .*`d_model` 32"):
         check_start(config)
 

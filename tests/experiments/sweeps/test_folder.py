@@ -1,8 +1,12 @@
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.run_directory import RunDirectory
+from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.experiments.sweeps.folder import SweepFolder
 from rl3_sb3.experiments.sweeps.specification import read_sweep
 
@@ -97,6 +101,25 @@ def test_a_file_that_contradicts_the_stored_one_is_refused(open_sweep, tmp_path,
     with pytest.raises(InputError, match=message), open_sweep(old, new):
         pass
     assert stored.read_bytes() == before
+
+
+def test_a_run_that_began_with_former_defaults_is_not_taken_for_one_of_today(open_sweep, tmp_path):
+    with open_sweep():
+        pass
+    cell = read_sweep(tmp_path / "small.toml")[0]
+    folder, stored = tmp_path / "out" / cell.name, tmp_path / "out" / "sweep.toml"
+    config = cell.config
+    given = {name: getattr(config, name) for name in ("iterations", "n_envs", "batch_size")}
+    former = RunConfig.of("bandit", recipe="paper", horizon=6, algo="rl2", **given)
+    RunDirectory(folder).begin(replace(former, iterations=9))  # prolonged by hand
+    message = f"`recipe` of {cell.name} must be paper as in {folder / 'config.json'}, got ours"
+    for change in ((), ("seeds = [0, 1]", "seeds = [0, 1, 2]")):
+        with pytest.raises(InputError, match=re.escape(message)), open_sweep(*change):
+            pass
+    told = ("[settings]", '[settings]\nrecipe = "paper"')
+    stored.write_text(stored.read_text().replace(*told))
+    with open_sweep(*told):
+        pass
 
 
 def test_a_folder_with_other_contents_is_left_alone(open_sweep, tmp_path):

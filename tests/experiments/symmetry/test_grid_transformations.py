@@ -12,6 +12,7 @@ from rl3_sb3 import GymnasiumVecEnv, Symmetry, Transformation
 from rl3_sb3.experiments.domains import DOMAINS, Domain
 from rl3_sb3.experiments.environments import make_envs
 from rl3_sb3.experiments.errors import InputError
+from rl3_sb3.experiments.runs.learning_env import check_environments
 from rl3_sb3.experiments.runs.training import make_model, make_training_env
 from rl3_sb3.experiments.settings.run_config import RunConfig
 from rl3_sb3.update.symmetry import Relabelling
@@ -197,6 +198,9 @@ def test_what_a_domains_function_may_not_return(monkeypatch, transformations, me
     with pytest.raises(InputError, match=re.escape(message)):
         config = RunConfig.of("arms", horizon=4, n_envs=2, symmetry_share=1.0)
         make_model(config, make_training_env(config), "cpu")
+    if "`trans" in message:
+        with pytest.raises(InputError, match=re.escape(message)):
+            check_environments(config)  # before a run begins
 
 
 @pytest.mark.parametrize("domain", RULES)
