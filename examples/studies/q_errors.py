@@ -142,7 +142,7 @@ def measure(args, pretrained):
         H, envs = config.horizon, config.facts.make_vector_env(1, config.size, config.variation)
         policies = [("random", RandomAgent(int(envs.single_action_space.n)), config)]
         policies += [
-            (agent.config.title, PolicyAgent(agent.policy), agent.config)
+            (agent.title, PolicyAgent(agent.policy), agent.config)
             for agent in agents
             if agent.tasks == tasks
         ]

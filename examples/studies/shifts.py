@@ -121,10 +121,10 @@ def play(agents, classical, value, args):
     for score in found.scores[:-1]:  # the oracle's comes last
         scores[score.title] = fraction(score.returns, found.oracle)
     for agent in agents:
-        player = PolicyAgent(agent.policy, agent.config.title)
+        player = PolicyAgent(agent.policy, agent.title)
         found = evaluate_agents(shifted(agent.config, value), [player], n_tasks=args.tasks)
-        scores[agent.config.title] = fraction(found.scores[0].returns, found.oracle)
-        returns[agent.config.title] = found.scores[0].returns
+        scores[agent.title] = fraction(found.scores[0].returns, found.oracle)
+        returns[agent.title] = found.scores[0].returns
     others = [title for title in returns if title != RL2 and RL2 in returns]
     return {
         "oracle": mean_and_error(found.oracle),

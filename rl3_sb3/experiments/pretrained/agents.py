@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rl3_sb3.experiments.pretrained.listing import read_records
+from rl3_sb3.experiments.results.labels import agent_labels
 from rl3_sb3.experiments.runs.run_directory import RunDirectory
 from rl3_sb3.experiments.runs.run_policy import load_run_policy
 from rl3_sb3.experiments.settings.run_config import RunConfig
@@ -22,6 +23,7 @@ class PublishedAgent:
 
     Attributes:
         name: Name of the cell's folder.
+        title: Its algorithm's title; with what differs if others in the same tasks have that, too.
         config: Configuration of the run that trained it.
         policy: The policy, without critic.
         n_training_steps: Number of steps for which it was trained, see `SeedRecord`.
@@ -30,6 +32,7 @@ class PublishedAgent:
     """
 
     name: str
+    title: str
     config: RunConfig
     policy: SequencePolicy
     n_training_steps: int
@@ -45,7 +48,7 @@ class PublishedAgent:
         """Return the agent's entry in a record."""
         return {
             "name": self.name,
-            "title": self.config.title,
+            "title": self.title,
             "n_training_steps": self.n_training_steps,
             "n_seeds": self.n_seeds,
             "exported_seed": self.config.seed,
@@ -75,6 +78,7 @@ def published_agents(folder: Path, algos: Collection[str] | None = None) -> list
         agents.append(
             PublishedAgent(
                 name=place.name,
+                title=config.title,
                 config=config,
                 policy=policy,
                 n_training_steps=record.exported_run.n_steps,
@@ -82,7 +86,13 @@ def published_agents(folder: Path, algos: Collection[str] | None = None) -> list
                 digest=weights_digest(place),
             )
         )
-    return agents
+    return [replace(agent, title=_title(agent, agents)) for agent in agents]
+
+
+def _title(agent: PublishedAgent, agents: Sequence[PublishedAgent]) -> str:
+    same = [each for each in agents if (each.tasks, each.title) == (agent.tasks, agent.title)]
+    labels = agent_labels([each.config for each in same])
+    return labels[same.index(agent)] if len(same) > 1 else agent.title
 
 
 def weights_digest(agent: Path) -> str:

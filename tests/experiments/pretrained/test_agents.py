@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from rl3_sb3.experiments.cli import main
@@ -28,6 +30,18 @@ def test_published_agents_come_ready_to_act(published):
     }
     score = play(rl3.config, PolicyAgent(rl3.policy), n_tasks=2, variation="canonical")
     assert len(score.returns) == 2
+
+
+def test_agents_of_one_algorithm_in_the_same_tasks_have_titles_of_their_own(published, tmp_path):
+    for name in ("a", "b"):
+        shutil.copytree(published / "bandit-12-rl3", tmp_path / name)
+    shutil.copytree(published / "bandit-12-rl2", tmp_path / "c")
+    record = tmp_path / "b" / "record.json"
+    text = record.read_text()
+    assert '"recipe":"ours"' in text
+    record.write_text(text.replace('"recipe":"ours"', '"recipe":"paper"'))
+    titles = [agent.title for agent in published_agents(tmp_path)]
+    assert titles[0] == "RL³" and titles[1].startswith("RL³ (recipe paper") and titles[2] == "RL²"
 
 
 def test_algorithms_can_be_chosen(published):
