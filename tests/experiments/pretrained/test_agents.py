@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import pytest
@@ -36,10 +37,8 @@ def test_agents_of_one_algorithm_in_the_same_tasks_have_titles_of_their_own(publ
     for name in ("a", "b"):
         shutil.copytree(published / "bandit-12-rl3", tmp_path / name)
     shutil.copytree(published / "bandit-12-rl2", tmp_path / "c")
-    record = tmp_path / "b" / "record.json"
-    text = record.read_text()
-    assert '"recipe":"ours"' in text
-    record.write_text(text.replace('"recipe":"ours"', '"recipe":"paper"'))
+    settings = tmp_path / "b" / "config.json"
+    settings.write_text(re.sub('"recipe": ?"ours"', '"recipe": "paper"', settings.read_text()))
     usual, of_paper, rl2 = (agent.title for agent in published_agents(tmp_path))
     assert "recipe" not in usual
     assert of_paper.startswith("RL³ (recipe paper, ")
