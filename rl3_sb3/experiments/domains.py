@@ -121,7 +121,7 @@ DOMAINS: dict[str, Domain] = {
         },
         recipes={
             "paper": {"iterations": 20_000, "ent_coef": 0.04, "learning_rate": 2e-4},
-            # Regrets are ten times as large. If entropy falls early, agents stand still for ever.
+            # Regrets are ten times as large. If entropy falls early, agents learn to stand still.
             "ours": {
                 "iterations": 3000,
                 "learning_rate": "6e-4:1e-4",
