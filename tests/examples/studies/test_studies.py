@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,12 @@ from vamdp.domains import GridWorlds
 
 STUDIES = Path(__file__).parents[3] / "examples" / "studies"
 NAMES = sorted(file.stem for file in STUDIES.glob("*.py"))
+PRETRAINED = STUDIES.parents[1] / "pretrained"
+# A few of the published agents, of each kind of tasks; all of them take minutes even at smoke size.
+SOME = (
+    "bandit-100-rl2", "bandit-100-rl3", "random-mdp-128-rl2", "random-mdp-128-rl3",
+    "gridworld11-250-rl3", "gridworld11-250-rl3-coarse",
+)  # fmt: skip
 
 SWEEP = """
 algorithms = ["rl2", "rl3"]
@@ -41,6 +48,15 @@ def no_domains_stay():
 
 
 @pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A folder with some of the published agents."""
+    folder = tmp_path_factory.mktemp("published")
+    for name in SOME:
+        shutil.copytree(PRETRAINED / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def grids(tmp_path_factory):
     """A folder with published agents of gridworlds, and no others."""
     folder = tmp_path_factory.mktemp("grids")
@@ -61,8 +77,8 @@ def run(name, monkeypatch, capsys, *words):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_study_runs_at_smoke_size(name, monkeypatch, capsys):
-    text = run(name, monkeypatch, capsys, "--smoke")
+def test_a_study_runs_at_smoke_size(name, published, monkeypatch, capsys):
+    text = run(name, monkeypatch, capsys, "--smoke", "--pretrained", published)
     # All numbers of the ablation with an error come from stored runs, of several seeds.
     assert "± " in text or (name == "ablation" and "| ours " in text)
     assert "|" in text
