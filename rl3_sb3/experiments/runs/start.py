@@ -101,13 +101,12 @@ def _hint(path: Path) -> str:
 def _settings_in(path: Path) -> RunConfig | None:
     """Return the settings of the run in a folder or around its policy; None if there are none."""
     try:
-        for folder in (path, path.resolve().parent) if _is_policy(path) else (path,):
-            file = RunDirectory(folder).config_file
-            if file.exists():
-                return file.read()
+        folders = (path, path.resolve().parent) if _is_policy(path) else (path,)
+        files = [RunDirectory(folder).config_file for folder in folders]
+        found = next((file for file in files if file.exists()), None)
     except (OSError, ValueError):  # no name of a file: `_policy_in` says so
-        pass
-    return None
+        return None
+    return None if found is None else found.read()
 
 
 def _is_policy(path: Path) -> bool:

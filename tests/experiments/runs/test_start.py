@@ -164,6 +164,13 @@ def test_scales_must_be_those_of_the_earlier_run(tmp_path, first, named):
     assert check_start(replace(config, value_scale=1.0))["n_steps"] == 96
 
 
+@pytest.mark.parametrize("named", ["first", "first/policy"])
+def test_settings_that_cannot_be_read_are_not_taken_for_none(tmp_path, first, named):
+    first[0].config_file.path.write_text("{")
+    with pytest.raises(InputError, match=r"config.json"):
+        check_start(small(1, start_from=str(tmp_path / named)))
+
+
 @pytest.mark.parametrize(
     ("change", "with_critic"),
     [({}, True), ({"signal": "reward"}, False), ({"gamma": 0.5}, False), ({"n_epochs": 1}, True)],
